@@ -1,0 +1,58 @@
+# Every target sets up its own .venv from requirements.lock; Python 3.11+, git and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help reproduce test lint bench portability docs committed clean
+
+help:
+	@echo "make reproduce    verify what is committed, rebuild the datasets, retrain, re-evaluate, compare"
+	@echo "make test         linters, types, layers, tests, coverage"
+	@echo "make lint         ruff, mypy, import-linter"
+	@echo "make portability  train under many machine identities; one digest for all"
+	@echo "make bench        the benchmarks"
+	@echo "make docs         write docs/cli.md from the help texts"
+	@echo "make committed    make the committed store, eval sets and runs again from nothing"
+	@echo "make clean        remove .venv and every cache; committed data is never touched"
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) here; install Python 3.11 or later, or say make PYTHON=/path/to/python" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or later is needed, found $$($(PYTHON) -V); say make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "Setting up $(VENV) from requirements.lock (about a minute) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+reproduce: $(READY)
+	$(BIN)/tunixrt verify --rebuild
+	$(BIN)/tunixrt reproduce --all
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: lint
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=
+	$(BIN)/python -m tests.coverage_gate
+
+portability: $(READY)
+	$(BIN)/python -m tests.portability
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.store
+	$(BIN)/python -m benchmarks.train
+
+docs: $(READY)
+	$(BIN)/python -m tests.cli_reference
+
+committed: $(READY)
+	BIN=$(abspath $(BIN)) sh tests/make_committed.sh
+
+clean:
+	rm -rf $(VENV) .tunixrt store/.tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
