@@ -1,0 +1,103 @@
+"""Digests: ``sha256:`` and 64 lower-case hexadecimal digits, over bytes or over canonical JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, NewType
+
+from tunixrt.errors import BadInputError
+from tunixrt.log.canonical import encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Digest = NewType("Digest", str)
+
+_PREFIX = "sha256:"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+class InvalidDigestError(BadInputError):
+    """Text that should be a digest and is not.
+
+    Attributes:
+        text: What was found.
+    """
+
+    def __init__(self, text: str) -> None:
+        shown = text if len(text) <= 80 else text[:80] + "..."
+        super().__init__(
+            f"{shown!r} is not a digest: expected 'sha256:' and 64 lower-case hexadecimal digits."
+        )
+        self.text = text
+
+
+def digest_bytes(data: bytes) -> Digest:
+    """Return the SHA-256 of some bytes."""
+    return Digest(_PREFIX + hashlib.sha256(data).hexdigest())
+
+
+def digest_value(value: object) -> Digest:
+    """Return the SHA-256 of the canonical JSON of a value (RFC 8785).
+
+    Raises:
+        CanonicalError: If the value has no canonical form.
+    """
+    return digest_bytes(encode(value))
+
+
+def digest_file(path: Path) -> Digest:
+    """Return the SHA-256 of a file's bytes, read in pieces.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return Digest(_PREFIX + hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def parse_digest(text: str) -> Digest:
+    """Return a text as a digest.
+
+    Raises:
+        InvalidDigestError: If it is not one.
+    """
+    if not is_digest(text):
+        raise InvalidDigestError(text)
+    return Digest(text)
+
+
+def is_digest(text: str) -> bool:
+    """Say whether a text is a whole digest, prefix and all."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_hex(text: str) -> bool:
+    """Say whether a text is the 64 hexadecimal digits of a digest, as file names carry them."""
+    return _HEX.fullmatch(text) is not None
+
+
+def hex_of(digest: Digest) -> str:
+    """Return the 64 hexadecimal digits of a digest, without the prefix."""
+    return digest[len(_PREFIX) :]
+
+
+def from_hex(text: str) -> Digest:
+    """Return the digest with these 64 hexadecimal digits.
+
+    Raises:
+        InvalidDigestError: If they are not 64 lower-case hexadecimal digits.
+    """
+    return parse_digest(_PREFIX + text)
+
+
+def raw_of(digest: Digest) -> bytes:
+    """Return the 32 bytes of a digest."""
+    return bytes.fromhex(digest[len(_PREFIX) :])
+
+
+def from_raw(raw: bytes) -> Digest:
+    """Return the digest with these 32 bytes."""
+    return Digest(_PREFIX + raw.hex())

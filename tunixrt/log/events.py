@@ -1,0 +1,112 @@
+"""One event: an envelope that says what happened, and a payload that it names by digest.
+
+An envelope is small and never changes; a payload may be redacted. What a type means is for the
+layers above.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+
+from tunixrt.errors import BadInputError
+from tunixrt.log.canonical import encode
+from tunixrt.log.digests import Digest, is_digest
+
+RECORDED = "trace.recorded"
+REDACTED = "trace.redacted"
+
+NULL = b"null"
+"""The payload line of an event that has none, or whose payload has been redacted."""
+
+MAX_PAYLOAD_BYTES = 32 * 1024 * 1024
+"""The largest canonical payload, in bytes."""
+
+_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?Z", re.ASCII)
+
+
+class EventError(BadInputError):
+    """An event that does not fit the format."""
+
+
+class Envelope(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
+    """What happened, without the content.
+
+    Attributes:
+        type: A past-tense fact such as ``trace.recorded``: lower-case words joined by dots.
+        payload: The SHA-256 of the payload; for ``trace.recorded`` that is the trace id.
+        trace: The trace that the event is about, for other events than its recording.
+        recorded_at: RFC 3339 in UTC, ending in Z; only where it was given.
+    """
+
+    type: str
+    payload: Digest | None = None
+    trace: Digest | None = None
+    recorded_at: str | None = None
+
+
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event as it was read from a sealed segment.
+
+    Attributes:
+        envelope: Its envelope.
+        payload: The bytes of its payload (canonical JSON), or None when redacted or none.
+        segment: The segment it stands in.
+        position: Its place in the segment, counted from 0.
+        part: The name of the part file.
+        line: The line of the envelope in the part, counted from 1; the payload is on the next.
+        offset: Where the payload line begins in the part, in bytes.
+        length: The length of the payload line without its line feed, in bytes.
+    """
+
+    envelope: Envelope
+    payload: bytes | None
+    segment: Digest
+    position: int
+    part: str
+    line: int
+    offset: int
+    length: int
+
+
+decode_envelope = msgspec.json.Decoder(Envelope).decode
+
+# An envelope holds text under ASCII keys and nothing else, so msgspec's bytes are RFC 8785's.
+encode_envelope = msgspec.json.Encoder(order="sorted").encode
+
+
+def envelope_problem(envelope: Envelope) -> str | None:
+    """Return a sentence that says what is wrong with the fields of an envelope, or None."""
+    if not _is_type(envelope.type):
+        return f"The event type {encode(envelope.type).decode()} is not lower-case words and dots."
+    if envelope.payload is not None and not is_digest(envelope.payload):
+        return "The field `payload` is not a digest."
+    if envelope.trace is not None and not is_digest(envelope.trace):
+        return "The field `trace` is not a digest."
+    if envelope.recorded_at is not None and not is_time(envelope.recorded_at):
+        return "The field `recorded_at` is not a time in UTC such as 2026-01-31T12:00:00Z."
+    return None
+
+
+@lru_cache(maxsize=256)
+def _is_type(text: str) -> bool:
+    return len(text) <= 64 and _TYPE.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=256)
+def is_time(text: str) -> bool:
+    """Say whether a text is an RFC 3339 time in UTC, with Z and at most nanoseconds."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return False
+    try:
+        datetime.fromisoformat(match[1] + "Z")
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,286 @@
+"""Files that appear whole or not at all, and stay: staging, fsync, and one rename.
+
+Everything is written under ``store/.tmp/`` first, which is on the same file system and ignored by
+Git. A directory or file is renamed into place only when its bytes are on the disk, and the call
+returns only when its name is, too. A process that dies on the way leaves nothing but a directory
+under ``store/.tmp/``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from tunixrt.errors import BadInputError, StoreLockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunixrt.log.layout import Layout
+
+# On macOS fsync leaves the bytes in the drive's cache; F_FULLFSYNC is what POSIX means by fsync.
+_FULL_FSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+
+
+class WriteError(BadInputError):
+    """The file system refused a write; nothing was published.
+
+    Attributes:
+        path: The file or directory that could not be written.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} could not be written: {error.strerror or error}. "
+            "Nothing was recorded; free space or permissions, and run the command again."
+        )
+        self.path = path
+
+
+class UnconfirmedWriteError(BadInputError):
+    """Something was published, and the disk did not confirm that it will be there tomorrow.
+
+    Attributes:
+        path: The file or directory that was published.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} is in place, but the disk did not confirm it: {error.strerror or error}. "
+            "Check the disk, and run the command again: what is there already is not doubled."
+        )
+        self.path = path
+
+
+class LockHeldError(StoreLockedError):
+    """Another process changes the store, and did not finish in time.
+
+    Attributes:
+        path: The lock file.
+    """
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__(
+            f"Another process holds {path}, and did not finish within {timeout_s:g} seconds: "
+            "run the command again when it has."
+        )
+        self.path = path
+
+
+class ImmutableFileError(BadInputError):
+    """A file that never changes exists already, with other bytes.
+
+    Attributes:
+        path: The file that exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} exists already with other bytes, and such a file never changes. "
+            "Nothing was written; `tunixrt verify` says which of the two is right."
+        )
+        self.path = path
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into a WriteError that names the path.
+
+    Raises:
+        WriteError: If the file system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(Path(error.filename or path), error) from error
+
+
+@contextlib.contextmanager
+def store_lock(layout: Layout, timeout_s: float = 10.0) -> Iterator[None]:
+    """Hold the store's lock. Only what changes a file in place needs it; appending does not.
+
+    Raises:
+        LockHeldError: If another process holds it for longer than the timeout.
+        WriteError: If the lock file cannot be made.
+    """
+    with writing(layout.lock):
+        layout.derived.mkdir(exist_ok=True)
+        lock = FileLock(layout.lock, timeout=timeout_s)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise LockHeldError(layout.lock, timeout_s) from None
+    with lock:
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextlib.contextmanager
+def staging_directory(layout: Layout) -> Iterator[Path]:
+    """Make an empty directory of one's own under ``store/.tmp/``, and remove it at the end.
+
+    What is to stay must have been renamed out of it by ``publish_directory``.
+
+    Raises:
+        WriteError: If the directory cannot be made.
+    """
+    with writing(layout.staging):
+        layout.staging.mkdir(parents=True, exist_ok=True)
+        # mkdtemp makes a directory that only its owner can read. What gets published is the
+        # directory inside, whose mode is that of any other directory.
+        outer = Path(tempfile.mkdtemp(dir=layout.staging))
+        staged = outer / "staged"
+        staged.mkdir()
+    try:
+        yield staged
+    finally:
+        shutil.rmtree(outer, ignore_errors=True)
+
+
+def publish_directory(staged: Path, destination: Path) -> bool:
+    """Rename a staged directory into place, durably.
+
+    Args:
+        staged: A directory of plain files and directories, on the file system of the destination.
+        destination: Where it goes; missing parents are made.
+
+    Returns:
+        True when it was put there, False when the destination holds a directory with files already
+        (which the caller compares with what it meant to publish).
+
+    Raises:
+        WriteError: If the file system refuses.
+    """
+    with writing(destination):
+        for path in sorted(staged.rglob("*")):
+            sync_file(path)
+        sync_directory(staged)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staged.rename(destination)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            published = False
+        else:
+            published = True
+    _confirm(destination, staged)
+    return published
+
+
+def publish_file(path: Path, data: bytes, staging: Path) -> None:
+    """Create an immutable file, whole and durably; never replace one that has other bytes.
+
+    Two processes that create one name at the same time write the same bytes, since a name here is a
+    digest or a constant. So looking first and renaming then is enough, and works on file systems
+    without hard links.
+
+    Args:
+        path: The file. Its parents are made.
+        data: Its bytes.
+        staging: A staging directory (see ``staging_directory``).
+
+    Raises:
+        ImmutableFileError: If the file exists with other bytes; with the same bytes, nothing is
+            done.
+        WriteError: If the file system refuses.
+    """
+    with writing(path):
+        staged = staging / path.name
+        write_file(staged, data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            if path.read_bytes() != data:
+                raise ImmutableFileError(path)
+        else:
+            staged.rename(path)
+    _confirm(path, staged)
+
+
+def replace_file(path: Path, data: bytes, staging: Path) -> None:
+    """Put other bytes into a file, atomically and durably: readers see the old or the new.
+
+    Raises:
+        WriteError: If the file system refuses; the old bytes are still there.
+    """
+    with writing(path):
+        staged = staging / path.name
+        write_file(staged, data)
+        staged.replace(path)
+    _confirm(path, staged)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a new file and wait until its bytes are on the disk.
+
+    Raises:
+        OSError: If the file system refuses.
+    """
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        _sync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's bytes are on the disk.
+
+    Raises:
+        OSError: If the file system refuses.
+    """
+    _sync_path(path, os.O_RDONLY)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in a directory are on the disk.
+
+    Raises:
+        OSError: If the file system refuses.
+    """
+    _sync_path(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _confirm(path: Path, staged: Path) -> None:
+    """Wait until a published name is on the disk, and those of all directories on the way to it.
+
+    All of them, and whoever made them: another process may have made a directory, or published the
+    same bytes, a moment ago and not have come to its fsync yet, and our caller is about to
+    acknowledge what lies below.
+
+    Raises:
+        UnconfirmedWriteError: If the file system refuses.
+    """
+    top = Path(os.path.commonpath((path, staged)))
+    directory = path.parent
+    try:
+        while directory != top:
+            sync_directory(directory)
+            directory = directory.parent
+        sync_directory(top)
+    except OSError as error:
+        raise UnconfirmedWriteError(path, error) from error
+
+
+def _sync_path(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    if _FULL_FSYNC is None:
+        os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, _FULL_FSYNC)

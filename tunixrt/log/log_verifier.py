@@ -1,0 +1,96 @@
+"""Proving a whole log: each segment by itself, then what segments say about each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tunixrt.log.findings import Finding
+from tunixrt.log.headers import HEADER_NAME, DamagedError, SegmentHeader
+from tunixrt.log.layout import Layout, verify_layout
+from tunixrt.log.segment_reader import read_segment
+from tunixrt.log.segment_verifier import Survey, verify_segment
+from tunixrt.log.shelves import segment_directories, verify_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunixrt.log.digests import Digest
+
+
+def verify_log(layout: Layout) -> Iterator[Finding]:
+    """Check store.json and every byte of the log.
+
+    Yields:
+        Everything that is not as the format says. What lies in ``store/.tmp/`` is no finding.
+    """
+    survey = Survey()
+    try:
+        yield from verify_layout(layout)
+        yield from verify_names(layout)
+        unread = segment_directories(layout)
+    except DamagedError as error:
+        yield error.finding
+        return
+    while unread:
+        for _, path in unread:
+            yield from verify_segment(path, survey)
+        # Segments that other processes have appended meanwhile, if one that was seen needs them.
+        parents = {parent for header in survey.headers.values() for parent in header.parents}
+        missing = sorted(parents.difference(survey.headers))
+        visited = {digest for digest, _ in unread}
+        unread = [
+            (digest, layout.segment(digest))
+            for digest in missing
+            if digest not in visited and layout.segment(digest).is_dir()
+        ]
+    for digest, header in survey.headers.items():
+        yield from _verify_parents(layout, digest, header, survey)
+    yield from survey.findings()
+    if survey.redacted:
+        yield from _verify_redacted(layout, survey)
+
+
+def missing_parent(layout: Layout, segment: Digest, parent: Digest) -> Finding:
+    """Return the finding for a segment whose parent is not there."""
+    return Finding(
+        layout.relative(layout.segment(segment) / HEADER_NAME),
+        "A parent of the segment is missing from the log: bring back its files from Git.",
+        expected=layout.relative(layout.segment(parent)),
+        found="nothing there",
+    )
+
+
+def _verify_parents(
+    layout: Layout, segment: Digest, header: SegmentHeader, survey: Survey
+) -> Iterator[Finding]:
+    lamports = []
+    for parent in header.parents:
+        if parent in survey.headers:
+            lamports.append(survey.headers[parent].lamport)
+        elif not layout.segment(parent).is_dir():
+            yield missing_parent(layout, segment, parent)
+    if lamports and len(lamports) == len(header.parents) and header.lamport != 1 + max(lamports):
+        yield Finding(
+            layout.relative(layout.segment(segment) / HEADER_NAME),
+            "The lamport is not 1 + the largest of the parents'.",
+            expected=str(1 + max(lamports)),
+            found=str(header.lamport),
+        )
+
+
+def _verify_redacted(layout: Layout, survey: Survey) -> Iterator[Finding]:
+    for digest in survey.headers:
+        path = layout.segment(digest)
+        try:
+            for event in read_segment(path):
+                if event.payload is not None and event.envelope.payload in survey.redacted:
+                    yield Finding(
+                        layout.relative(path / event.part),
+                        "A payload that was redacted is here in plain text: "
+                        "`tunixrt trace redact --sweep` removes it.",
+                        line=event.line + 1,
+                        expected="null",
+                        found=f"the payload {event.envelope.payload}",
+                    )
+        except DamagedError:
+            continue  # verify_segment has said so

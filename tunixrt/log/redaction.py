@@ -1,0 +1,118 @@
+"""Forgetting: payload lines become ``null``, and an event says so.
+
+The event is appended first and the payloads are removed then. A process that dies in between
+leaves a redaction event and plain text, which ``verify`` reports and ``sweep`` mends; the other
+order would leave a ``null`` that nobody can explain. Every digest stays valid: envelopes, which the
+Merkle trees cover, do not change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.log.digests import Digest, digest_bytes
+from tunixrt.log.events import NULL, REDACTED, Envelope
+from tunixrt.log.files import replace_file, staging_directory, store_lock, writing
+from tunixrt.log.segment_reader import read_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from tunixrt.log.eventlog import EventLog
+
+
+class Redaction(msgspec.Struct, frozen=True):
+    """What a redaction did.
+
+    Attributes:
+        segment: The segment with the new ``trace.redacted`` events; None when there were no new
+            ones.
+        removed: Where payloads were removed: path relative to the root, and line counted from 1.
+    """
+
+    segment: Digest | None
+    removed: tuple[tuple[str, int], ...]
+
+
+def redact(
+    log: EventLog,
+    traces: Collection[Digest],
+    *,
+    payload: bytes | None = None,
+    recorded_at: str | None = None,
+) -> Redaction:
+    """Record that traces are redacted, and remove their payloads from every segment that has them.
+
+    Args:
+        log: The log.
+        traces: Which traces. One that is redacted already gets no second event.
+        payload: Canonical JSON that goes with each event, such as a reason; it is never redacted.
+        recorded_at: RFC 3339 in UTC.
+
+    Raises:
+        LockHeldError: If another process holds the store's lock.
+        EventError: If the payload or the time does not fit the format; nothing is changed.
+        WriteError: If the file system refuses.
+        DamagedError: If the log is damaged.
+    """
+    digest = None if payload is None else digest_bytes(payload)
+    with store_lock(log.layout):
+        redacted = redacted_traces(log)
+        new = sorted(set(traces).difference(redacted))
+        segment = log.append(
+            (Envelope(REDACTED, payload=digest, trace=trace, recorded_at=recorded_at), payload)
+            for trace in new
+        )
+        return Redaction(segment, _remove(log, redacted.union(new)))
+
+
+def sweep(log: EventLog) -> Redaction:
+    """Remove again what came back, from a merge or from an interrupted redaction.
+
+    Raises:
+        LockHeldError: If another process holds the store's lock.
+        WriteError: If the file system refuses.
+        DamagedError: If the log is damaged.
+    """
+    with store_lock(log.layout):
+        return Redaction(None, _remove(log, redacted_traces(log)))
+
+
+def redacted_traces(log: EventLog) -> set[Digest]:
+    """Return the traces that a ``trace.redacted`` event names.
+
+    Raises:
+        DamagedError: If the log is damaged.
+    """
+    return {
+        event.envelope.trace
+        for event in log.events()
+        if event.envelope.type == REDACTED and event.envelope.trace is not None
+    }
+
+
+def _remove(log: EventLog, redacted: Collection[Digest]) -> tuple[tuple[str, int], ...]:
+    removed: list[tuple[str, int]] = []
+    for ref in log.segments() if redacted else ():
+        lines: dict[str, list[int]] = {}
+        for event in read_segment(ref.path):
+            if event.payload is not None and event.envelope.payload in redacted:
+                lines.setdefault(event.part, []).append(event.line + 1)
+        for part, numbers in lines.items():
+            with staging_directory(log.layout) as staging:
+                _blank(ref.path / part, numbers, staging)
+            place = log.layout.relative(ref.path / part)
+            removed.extend((place, number) for number in numbers)
+    return tuple(removed)
+
+
+def _blank(path: Path, numbers: Collection[int], staging: Path) -> None:
+    """Put ``null`` into some lines of a part, atomically: a reader sees the old part or the new."""
+    with writing(path):
+        lines = path.read_bytes().split(b"\n")
+    for number in numbers:
+        lines[number - 1] = NULL
+    replace_file(path, b"\n".join(lines), staging)

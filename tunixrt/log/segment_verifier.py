@@ -1,0 +1,192 @@
+"""Proving a sealed segment: every digest is computed again, from the payloads up to the name."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.log.canonical import is_canonical
+from tunixrt.log.digests import Digest, from_hex, from_raw, is_hex
+from tunixrt.log.events import (
+    NULL,
+    REDACTED,
+    Envelope,
+    decode_envelope,
+    encode_envelope,
+    envelope_problem,
+)
+from tunixrt.log.findings import DamagedError, Finding, entries
+from tunixrt.log.headers import (
+    HEADER_NAME,
+    PartHeader,
+    SegmentHeader,
+    inspect_header,
+    part_name,
+    place_of,
+    root_of_store,
+)
+from tunixrt.log.merkle import MerkleTree
+from tunixrt.log.segment_reader import bad_envelope, read_lines
+from tunixrt.log.segment_writer import MAX_PART_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Survey:
+    """What the segments of a log say about each other, gathered while each is verified.
+
+    Whether a parent is missing or a ``null`` is right can only be said when all have been seen.
+
+    Attributes:
+        headers: The headers, by the name of the directory.
+        redacted: The traces that a ``trace.redacted`` event names.
+        removed: The payloads that are ``null``, each with the places (path, line) where they are.
+    """
+
+    def __init__(self) -> None:
+        self.headers: dict[Digest, SegmentHeader] = {}
+        self.redacted: set[Digest] = set()
+        self.removed: dict[Digest, list[tuple[str, int]]] = {}
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a finding for every payload that is missing without a redaction."""
+        for payload, places in self.removed.items():
+            if payload not in self.redacted:
+                for place, line in places:
+                    yield Finding(
+                        place,
+                        "The payload is null, and no trace.redacted event says why.",
+                        line=line,
+                        expected=f"the payload {payload}",
+                        found="null",
+                    )
+
+
+def verify_segment(directory: Path, survey: Survey | None = None) -> Iterator[Finding]:
+    """Check every byte of a sealed segment.
+
+    Args:
+        directory: ``store/log/<2 hex>/<64 hex>``.
+        survey: Where headers, null payloads and redaction events are gathered. Without it, a null
+            payload is accepted.
+
+    Yields:
+        What is wrong, with paths relative to the root of the store.
+    """
+    header, findings = inspect_header(directory / HEADER_NAME)
+    yield from findings
+    if header is None:
+        return
+    known = {HEADER_NAME, *(part.name for part in header.parts)}
+    try:
+        yield from _stray_files(directory, known)
+    except DamagedError as error:
+        yield error.finding
+    survey = Survey() if survey is None else survey
+    if is_hex(directory.name):
+        survey.headers[from_hex(directory.name)] = header
+    tree = MerkleTree()
+    for index, part in enumerate(header.parts):
+        if part.name == part_name(index):  # any other name is a finding already, and no safe path
+            yield from _verify_part(directory, part, tree, survey)
+    root = from_raw(tree.root())
+    if root != header.root:
+        yield Finding(
+            place_of(directory / HEADER_NAME, directory),
+            "The Merkle root of the segment is not that of its envelopes.",
+            expected=header.root,
+            found=root,
+        )
+
+
+def _stray_files(directory: Path, known: set[str]) -> Iterator[Finding]:
+    for entry in entries(directory, root_of_store(directory)):
+        where = place_of(directory / entry.name, directory)
+        if entry.name not in known:
+            yield Finding(where, "The header of the segment names no such file.")
+        elif not entry.is_file(follow_symlinks=False):
+            yield Finding(where, "This is not a plain file.")
+
+
+def _verify_part(
+    directory: Path, part: PartHeader, whole: MerkleTree, survey: Survey
+) -> Iterator[Finding]:
+    path = directory / part.name
+    place = place_of(path, directory)
+    lines, finding = read_lines(path, part.n_events)
+    if finding is not None:
+        yield finding
+    tree = MerkleTree()
+    size = 0
+    for index in range(0, len(lines) - 1, 2):
+        line, body = lines[index], lines[index + 1]
+        size += len(line) + len(body) + 2
+        leaf = sha256(b"\x00" + line).digest()
+        tree.append_hash(leaf)
+        whole.append_hash(leaf)
+        # Nearly every event of a log is this one, and this one comparison proves both its lines.
+        digest = sha256(body).hexdigest()
+        expected = b'{"payload":"sha256:%b","type":"trace.recorded"}' % digest.encode()
+        if line == expected and body != NULL:
+            if not is_canonical(body):
+                yield Finding(
+                    place, "The payload is not canonical JSON (RFC 8785).", line=index + 2
+                )
+            continue
+        yield from _verify_event(place, index + 1, line, body, survey)
+    root = from_raw(tree.root())
+    if root != part.root:
+        yield Finding(
+            place,
+            "The Merkle root over the envelopes is not the one in the header: "
+            "an envelope was changed, added, removed or moved.",
+            expected=part.root,
+            found=root,
+        )
+    if size > MAX_PART_BYTES and len(lines) > 2:
+        yield Finding(place, f"The part exceeds {MAX_PART_BYTES} bytes with more than one event.")
+
+
+def _verify_event(
+    place: str, number: int, line: bytes, body: bytes, survey: Survey
+) -> Iterator[Finding]:
+    try:
+        envelope = decode_envelope(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        yield bad_envelope(place, number, error)
+        return
+    if encode_envelope(envelope) != line:
+        yield Finding(place, "The envelope is not in canonical form (RFC 8785).", line=number)
+    problem = envelope_problem(envelope)
+    if problem is not None:
+        yield Finding(place, problem, line=number)
+    if envelope.type == REDACTED and envelope.trace is not None:
+        survey.redacted.add(envelope.trace)
+    yield from _verify_payload(place, number + 1, envelope, body, survey)
+
+
+def _verify_payload(
+    place: str, number: int, envelope: Envelope, body: bytes, survey: Survey
+) -> Iterator[Finding]:
+    if envelope.payload is None:
+        if body != NULL:
+            yield Finding(place, "The envelope names no payload, and there is one.", number, "null")
+        return
+    if body == NULL:
+        survey.removed.setdefault(envelope.payload, []).append((place, number))
+        return
+    digest = from_raw(sha256(body).digest())
+    if digest != envelope.payload:
+        yield Finding(
+            place,
+            "The payload is not the one that the envelope names.",
+            line=number,
+            expected=envelope.payload,
+            found=digest,
+        )
+    elif not is_canonical(body):
+        yield Finding(place, "The payload is not canonical JSON (RFC 8785).", line=number)
