@@ -1,0 +1,1 @@
+"""Traces, the datasets built from them, and the text that training reads."""

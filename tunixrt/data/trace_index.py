@@ -1,0 +1,229 @@
+"""The table behind a projection: what is known of every trace, on disk once it grows."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tunixrt.data.spill import spill
+from tunixrt.log.digests import Digest, from_raw, raw_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tunixrt.log.events import StoredEvent
+
+_BUFFERED: Final = 2_000
+_CLAIMED_IN_MEMORY: Final = 100_000
+
+#: The facts that end a trace's active life, whatever else is said of it.
+SUPERSEDED: Final = "superseded"
+RETRACTED: Final = "retracted"
+REDACTED: Final = "redacted"
+
+_TABLES: Final = """
+CREATE TABLE traces (
+    place INTEGER PRIMARY KEY, id BLOB NOT NULL, segment INTEGER NOT NULL,
+    part TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
+    kept INTEGER NOT NULL, recorded_at TEXT
+);
+CREATE TABLE facts (
+    id BLOB NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, segment INTEGER NOT NULL,
+    value BLOB NOT NULL, PRIMARY KEY (id, name, place)
+) WITHOUT ROWID;
+CREATE TABLE claims (id BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+# The index is made once all recordings are there, by a sort that runs on disk: inserting ten
+# million random keys into an index one by one reads and writes a page for each of them.
+_SETTLE: Final = (
+    "CREATE INDEX by_id ON traces (id, place)",
+    """
+    DELETE FROM traces WHERE place IN (SELECT place FROM (
+        SELECT place, row_number() OVER (PARTITION BY id ORDER BY place) AS nth FROM traces
+    ) WHERE nth > 1)
+    """,
+)
+_ACTIVE: Final = (
+    "FROM traces WHERE kept AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.id = traces.id"
+    " AND facts.name IN ('redacted', 'retracted', 'superseded'))"
+)
+_COLUMNS: Final = "place, id, segment, part, offset, length, kept, recorded_at"
+
+
+class Location(msgspec.Struct, frozen=True):
+    """Where a payload line stands: a part of a segment, the offset and length in bytes."""
+
+    segment: Digest
+    part: str
+    offset: int
+    length: int
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """The first recording of a trace. ``kept`` is whether its payload is still there."""
+
+    place: int
+    id: Digest
+    location: Location
+    kept: bool
+    recorded_at: str | None
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """Something that an event says of a trace: the place of the event, the value as JSON."""
+
+    name: str
+    place: int
+    segment: Digest
+    value: bytes
+
+
+class TraceIndex:
+    """Recordings by place and by id, and the facts about each trace."""
+
+    def __init__(self) -> None:
+        self._database = spill()
+        # Closes the temporary file also where nobody calls close().
+        self.close = weakref.finalize(self, self._database.close)
+        self._database.executescript(_TABLES)
+        self._database.execute("BEGIN")
+        self._segments: list[Digest] = []
+        self._numbers: dict[Digest, int] = {}
+        self._rows: list[tuple[object, ...]] = []
+        self._has_facts = False
+        self._settled = False
+        self._claimed: set[bytes] = set()
+        self._n_recorded = 0
+        self._n_spilled = 0
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def record(self, place: int, trace: Digest, event: StoredEvent) -> None:
+        """Note a recording; of several of one trace, the one of the first place stays."""
+        self._rows.append(
+            (
+                place,
+                raw_of(trace),
+                self._number(event.segment),
+                event.part,
+                event.offset,
+                event.length,
+                event.payload is not None,
+                event.envelope.recorded_at,
+            )
+        )
+        if len(self._rows) >= _BUFFERED:
+            self._flush()
+
+    def claim(self, trace: Digest) -> bool:
+        """Note the id of a trace that is about to be recorded; False where it is known already."""
+        raw = raw_of(trace)
+        if raw in self._claimed or self._is_known(raw):
+            return False
+        self._claimed.add(raw)
+        if len(self._claimed) >= _CLAIMED_IN_MEMORY:
+            rows = ((claimed,) for claimed in sorted(self._claimed))
+            self._database.executemany("INSERT INTO claims VALUES (?)", rows)
+            self._n_spilled += len(self._claimed)
+            self._claimed.clear()
+        return True
+
+    def _is_known(self, raw: bytes) -> bool:
+        self._settle()
+        if not self._n_recorded and not self._n_spilled:
+            return False
+        found = self._database.execute(
+            "SELECT 1 FROM traces WHERE id = ?1 UNION ALL SELECT 1 FROM claims WHERE id = ?1",
+            (raw,),
+        )
+        return found.fetchone() is not None
+
+    def put(self, trace: Digest, fact: Fact, replaced: Sequence[Fact] = ()) -> None:
+        """Note a fact, and forget those that it replaces."""
+        self._has_facts = True
+        raw = raw_of(trace)
+        self._database.executemany(
+            "DELETE FROM facts WHERE id = ? AND name = ? AND place = ?",
+            [(raw, old.name, old.place) for old in replaced],
+        )
+        self._database.execute(
+            "INSERT INTO facts VALUES (?, ?, ?, ?, ?)",
+            (raw, fact.name, fact.place, self._number(fact.segment), fact.value),
+        )
+
+    def _flush(self) -> None:
+        self._database.executemany("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._rows)
+        self._n_recorded += len(self._rows)
+        self._rows.clear()
+
+    def _settle(self) -> None:
+        """End the writing of recordings: nothing is recorded after the first reading."""
+        if not self._settled:
+            self._flush()
+            for statement in _SETTLE:
+                self._database.execute(statement)
+            self._settled = True
+
+    def _number(self, segment: Digest) -> int:
+        number = self._numbers.get(segment)
+        if number is None:
+            number = self._numbers[segment] = len(self._segments)
+            self._segments.append(segment)
+        return number
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def count(self, *, active: bool) -> int:
+        """How many traces were ever recorded, or are active."""
+        self._settle()
+        found = _ACTIVE if active else "FROM traces"
+        return int(self._database.execute(f"SELECT count(*) {found}").fetchone()[0])
+
+    def recordings(self, *, active: bool) -> Iterator[Recording]:
+        """The recordings in the order of their places, all of them or the active ones."""
+        self._settle()
+        found = _ACTIVE if active else "FROM traces"
+        yield from self._recordings(f"{found} ORDER BY place")
+
+    def recording(self, trace: Digest) -> Recording | None:
+        """The first recording of a trace, if there is one."""
+        self._settle()
+        return next(self._recordings("FROM traces WHERE id = ?", (raw_of(trace),)), None)
+
+    def between(self, low: bytes, high: bytes, limit: int) -> list[Digest]:
+        """The ids from ``low`` to ``high`` that anything is known of, in their order."""
+        self._settle()
+        rows = self._database.execute(
+            "SELECT id FROM traces WHERE id BETWEEN ?1 AND ?2"
+            " UNION SELECT id FROM facts WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
+            (low, high, limit),
+        )
+        return [from_raw(row[0]) for row in rows]
+
+    def facts(self, trace: Digest, name: str | None = None) -> list[Fact]:
+        """What is said of a trace, in the order of names and then of places."""
+        if not self._has_facts:
+            return []
+        rows = self._database.execute(
+            "SELECT name, place, segment, value FROM facts WHERE id = ?1"
+            " AND (?2 IS NULL OR name = ?2) ORDER BY name, place",
+            (raw_of(trace), name),
+        )
+        return [Fact(n, place, self._segments[segment], v) for n, place, segment, v in rows]
+
+    def disputed(self) -> Iterator[tuple[Digest, str]]:
+        """The traces and names of facts of which there is more than one value."""
+        rows = self._database.execute(
+            "SELECT id, name FROM facts WHERE name NOT IN ('redacted', 'retracted')"
+            " GROUP BY id, name HAVING count(DISTINCT value) > 1 ORDER BY id, name"
+        )
+        yield from ((from_raw(trace), name) for trace, name in rows)
+
+    def _recordings(self, found: str, arguments: Sequence[object] = ()) -> Iterator[Recording]:
+        # The SQL is put together from the constants of this module alone.
+        rows = self._database.execute(f"SELECT {_COLUMNS} {found}", arguments)
+        for place, raw, segment, part, offset, length, kept, recorded_at in rows:
+            location = Location(self._segments[segment], part, offset, length)
+            yield Recording(place, from_raw(raw), location, bool(kept), recorded_at)
