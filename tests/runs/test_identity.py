@@ -1,0 +1,124 @@
+"""The run id: everything that decides the bits, nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import rfc8785
+
+from tunixrt.log.digests import digest_bytes
+from tunixrt.runs.identity import (
+    Code,
+    EvaluationIdentity,
+    GenerationSettings,
+    Judge,
+    Template,
+    TrainingIdentity,
+    current_code,
+    sources_digest,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+D = digest_bytes(b"something")
+E = digest_bytes(b"something else")
+CODE = Code(sources=D, packages={"jax": "0.10.2"})
+
+
+def training_identity(**changes: Any) -> TrainingIdentity:
+    identity = TrainingIdentity(
+        format=1,
+        dataset=D,
+        base=None,
+        config={"training": {"seed": 0}},
+        tokenizer=D,
+        template=Template(format="tunix_sft", version="1"),
+        numeric_mode="portable",
+        numeric_class=None,
+        code=CODE,
+    )
+    return msgspec.structs.replace(identity, **changes)
+
+
+def evaluation_identity(**changes: Any) -> EvaluationIdentity:
+    identity = EvaluationIdentity(
+        format=1,
+        weights=D,
+        model_config=D,
+        tokenizer=D,
+        evalset=D,
+        template=Template(format="tunix_sft", version="1"),
+        generation=GenerationSettings(strategy="greedy", max_new_tokens=96, batch_size=64),
+        judge=Judge(name="exact", version="1"),
+        numeric_mode="portable",
+        numeric_class=None,
+        code=CODE,
+    )
+    return msgspec.structs.replace(identity, **changes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dataset": E},
+        {"base": E},
+        {"config": {"training": {"seed": 1}}},
+        {"tokenizer": E},
+        {"template": Template(format="tunix_sft", version="2")},
+        {"template": Template(format="tunix_sft", version="1", system_instruction="Be brief.")},
+        {"numeric_mode": "fast"},
+        {"numeric_class": E},
+        {"code": Code(sources=E, packages={"jax": "0.10.2"})},
+        {"code": Code(sources=D, packages={"jax": "0.10.3"})},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_decides_bits_changes_the_id_of_a_training_run(change: dict[str, Any]) -> None:
+    assert training_identity(**change).run_id != training_identity().run_id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": E},
+        {"model_config": E},
+        {"evalset": E},
+        {"generation": GenerationSettings(strategy="greedy", max_new_tokens=97, batch_size=64)},
+        {"judge": Judge(name="exact", version="2")},
+        {"numeric_class": E},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_decides_bits_changes_the_id_of_an_evaluation_run(change: dict[str, Any]) -> None:
+    assert evaluation_identity(**change).run_id != evaluation_identity().run_id
+
+
+def test_the_run_id_is_the_sha256_of_the_identity_by_any_rfc_8785_library() -> None:
+    document = json.loads(msgspec.json.encode(training_identity()))
+    assert document["kind"] == "training"
+    expected = digest_bytes(rfc8785.dumps(document)).removeprefix("sha256:")
+    assert training_identity().run_id == expected
+
+
+def test_the_sources_are_digested_by_name_and_content(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.py").write_text("x = 1\n")
+    (tmp_path / "sub" / "b.py").write_text("y = 1\n")
+    before = sources_digest(tmp_path)
+    (tmp_path / "notes.md").write_text("not a source")
+    assert sources_digest(tmp_path) == before
+    (tmp_path / "sub" / "b.py").rename(tmp_path / "sub" / "c.py")
+    moved = sources_digest(tmp_path)
+    assert moved != before
+    (tmp_path / "a.py").write_text("x = 2\n")
+    assert sources_digest(tmp_path) not in {before, moved}
+
+
+def test_the_current_code_names_the_numeric_packages() -> None:
+    code = current_code()
+    assert set(code.packages) >= {"flax", "jax", "jaxlib", "numpy", "optax", "safetensors"}
+    assert code == current_code()

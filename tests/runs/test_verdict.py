@@ -1,0 +1,139 @@
+"""identical, close or diverged: what each demands, and the first difference by name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.runs.samples import evaluation_manifest, training_manifest
+from tunixrt.runs.directories import output_digests
+from tunixrt.runs.verdict import RunVerdict, Verdict, judge_rebuilt, losses_beyond_tolerance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOSSES = [3.0, 2.5, 2.0, 1.5, 1.2, 1.0, 0.8, 0.6, 0.5, 0.4]
+OTHER_CLASS = ["numeric mode fast, and cpu_vendor differs here"]
+
+
+def write_run(directory: Path, losses: list[float], extra: str = "") -> None:
+    directory.mkdir()
+    lines = [json.dumps({"loss": loss, "step": n}) for n, loss in enumerate(losses, start=1)]
+    (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (directory / "weights.bin").write_text(f"weights {extra}")
+
+
+def judge(
+    tmp_path: Path, losses: list[float], *, extra: str = "", reasons: list[str] | None = None
+) -> RunVerdict:
+    write_run(tmp_path / "old", LOSSES)
+    write_run(tmp_path / "new", losses, extra)
+    manifest = training_manifest(outputs=output_digests(tmp_path / "old"))
+    return judge_rebuilt(
+        manifest, tmp_path / "old", tmp_path / "new", rebuilt_score=None, reasons=reasons or []
+    )
+
+
+def test_the_same_bytes_are_identical(tmp_path: Path) -> None:
+    verdict = judge(tmp_path, LOSSES)
+    assert verdict.verdict is Verdict.IDENTICAL
+    assert verdict.first_difference is None
+    assert verdict.kind == "training"
+    assert all(file.same for file in verdict.files)
+
+
+def test_where_identity_is_promised_one_bit_is_divergence_and_the_step_is_named(
+    tmp_path: Path,
+) -> None:
+    losses = [*LOSSES[:6], 0.8000001, *LOSSES[7:]]
+    verdict = judge(tmp_path, losses)
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference == ("metrics.jsonl, line 7: step 7: loss was 0.8, is 0.8000001")
+
+
+def test_on_another_numeric_class_a_near_curve_is_close(tmp_path: Path) -> None:
+    losses = [loss * 1.001 for loss in LOSSES]
+    verdict = judge(tmp_path, losses, extra="rounded otherwise", reasons=OTHER_CLASS)
+    assert verdict.verdict is Verdict.CLOSE
+    assert verdict.expected is Verdict.CLOSE
+    assert verdict.reasons == OTHER_CLASS
+    assert verdict.first_difference is not None
+    assert "step 1" in verdict.first_difference
+
+
+def test_on_another_numeric_class_a_far_curve_has_diverged(tmp_path: Path) -> None:
+    verdict = judge(tmp_path, [3.2, *LOSSES[1:]], reasons=OTHER_CLASS)
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference is not None
+    assert verdict.first_difference.startswith("The loss of step 1 was 3, is 3.2")
+
+
+@pytest.mark.parametrize(
+    ("losses", "fragment"),
+    [
+        (LOSSES, None),
+        ([3.05, *LOSSES[1:]], None),
+        ([3.07, *LOSSES[1:]], "step 1"),
+        ([*LOSSES[:-1], 0.59], None),
+        ([*LOSSES[:-1], 0.61], "last 1 steps"),
+        (LOSSES[:-1], "10 training steps, now there are 9"),
+    ],
+)
+def test_the_tolerances_of_close(losses: list[float], fragment: str | None) -> None:
+    found = losses_beyond_tolerance(LOSSES, losses)
+    if fragment is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert fragment in found
+
+
+def test_small_losses_may_differ_by_five_hundredths() -> None:
+    assert losses_beyond_tolerance([1.0] * 5 + [0.001], [1.0] * 5 + [0.05]) is None
+    assert losses_beyond_tolerance([1.0] * 5 + [0.001], [1.0] * 5 + [0.06]) is not None
+
+
+def judge_evaluation(tmp_path: Path, score: float, reasons: list[str], **fields: Any) -> RunVerdict:
+    for name, answer in (("old", "42"), ("new", "43")):
+        (tmp_path / name).mkdir()
+        line = {"example_id": "eval-001", "generated_response": answer * 40}
+        (tmp_path / name / "predictions.jsonl").write_text(json.dumps(line) + "\n")
+    manifest = evaluation_manifest(outputs=output_digests(tmp_path / "old"))
+    return judge_rebuilt(
+        manifest, tmp_path / "old", tmp_path / "new", rebuilt_score=score, reasons=reasons
+    )
+
+
+def test_an_evaluation_is_close_within_five_points(tmp_path: Path) -> None:
+    verdict = judge_evaluation(tmp_path, 54.9, OTHER_CLASS)
+    assert verdict.verdict is Verdict.CLOSE
+    assert verdict.kind == "evaluation"
+    assert verdict.first_difference is not None
+    assert "sample eval-001" in verdict.first_difference
+    assert "..." in verdict.first_difference
+
+
+def test_an_evaluation_beyond_five_points_has_diverged(tmp_path: Path) -> None:
+    verdict = judge_evaluation(tmp_path, 44.9, OTHER_CLASS)
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference is not None
+    assert "was 50.00, is 44.90" in verdict.first_difference
+
+
+def test_a_file_that_is_missing_or_more_is_named(tmp_path: Path) -> None:
+    write_run(tmp_path / "old", LOSSES)
+    write_run(tmp_path / "new", LOSSES)
+    (tmp_path / "new" / "extra.txt").write_text("?")
+    manifest = training_manifest(outputs=output_digests(tmp_path / "old"))
+    verdict = judge_rebuilt(
+        manifest, tmp_path / "old", tmp_path / "new", rebuilt_score=None, reasons=[]
+    )
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference == "extra.txt as a whole"
+
+
+def test_a_shorter_metrics_file_says_where_it_ends(tmp_path: Path) -> None:
+    verdict = judge(tmp_path, LOSSES[:4])
+    assert verdict.first_difference == "metrics.jsonl, line 5: one of the two ends here"

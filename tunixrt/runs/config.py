@@ -1,0 +1,323 @@
+"""The configuration of a training run: what a person writes, checked before anything starts.
+
+A configuration is a preset and its differences: ``load_config("nano", ["training.seed=1"])``, or a
+TOML file whose ``model.name`` names the preset that it starts from. Everything that is not said
+comes from the preset, and ``RunConfig.resolved`` shows the result whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tunixrt.data.render import DataFormat
+from tunixrt.errors import BadInputError
+from tunixrt.runs.architecture import Architecture
+from tunixrt.runs.presets import PRESETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
+
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Seed = Annotated[int, Field(ge=0, lt=2**53)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class ConfigError(BadInputError):
+    """A configuration that cannot be used.
+
+    Attributes:
+        source: the file or preset that was asked for.
+        problems: one sentence for each thing that is wrong with it.
+    """
+
+    def __init__(self, source: str, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(f"{source}{problem}" for problem in problems))
+        self.source = source
+        self.problems = tuple(problems)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelSection(_Section):
+    """Which decoder is trained."""
+
+    name: str = Field(description="The preset that this configuration starts from.")
+    max_length: Annotated[int, Field(ge=8, le=131_072)] = Field(
+        description="The longest row in tokens, for training and generation."
+    )
+    architecture: Architecture = Field(description="The decoder's sizes; the preset fills them in.")
+
+
+class TrainingSection(_Section):
+    """How it is trained."""
+
+    num_steps: Count = Field(description="Updates of the weights.")
+    learning_rate: Positive = Field(description="The highest learning rate, after the warm-up.")
+    batch_size: Count = Field(description="Examples in one forward pass.")
+    gradient_accumulation_steps: Count = Field(
+        default=1, description="Forward passes whose gradients make one update."
+    )
+    optimizer: Literal["adamw"] = "adamw"
+    adam_b1: Share = 0.9
+    adam_b2: Share = 0.98
+    adam_eps: Positive = 1e-8
+    weight_decay: NotNegative = Field(
+        default=0.0, description="Decoupled decay of the matrices; norm scales do not decay."
+    )
+    lr_scheduler: Literal["constant", "linear", "cosine"] = Field(
+        default="linear", description="linear and cosine fall to zero after the last step."
+    )
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    max_grad_norm: NotNegative = Field(
+        default=1.0, description="The global norm that gradients are clipped to; 0 clips nothing."
+    )
+    logging_steps: Count = Field(default=20, description="Steps between two reports of progress.")
+    seed: Seed = Field(default=0, description="Decides the initial weights.")
+    numeric_mode: Literal["portable", "fast"] = Field(
+        default="portable",
+        description="portable: the same bits on any x86-64 CPU; fast: plain float32.",
+    )
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        if self.warmup_steps >= self.num_steps and self.warmup_steps:
+            raise ValueError(
+                f"warmup_steps ({self.warmup_steps}) must be less than num_steps ({self.num_steps})"
+            )
+        return self
+
+
+class DataSection(_Section):
+    """What it is trained on, and in which order."""
+
+    format: DataFormat = Field(
+        default=DataFormat.TUNIX_SFT, strict=False, description="How a trace becomes text."
+    )
+    split: Literal["train", "validation", "test"] = "train"
+    shuffle_seed: Seed = Field(default=0, description="Decides the order of the examples.")
+    overlong: Literal["error", "drop"] = Field(
+        default="error",
+        description="What happens to an example of more than model.max_length tokens.",
+    )
+
+
+class RunConfig(_Section):
+    """Everything that a person decides about a training run."""
+
+    model: ModelSection
+    training: TrainingSection
+    data: DataSection = DataSection()
+    system_instruction: str | None = Field(
+        default=None, min_length=1, description="Put before every prompt, with a blank line."
+    )
+
+    def resolved(self) -> dict[str, Any]:
+        """Every key with its value, as JSON-like values; ``from_resolved`` reads it back."""
+        return self.model_dump(mode="json")
+
+    def identity(self) -> dict[str, Any]:
+        """The part of ``resolved`` that can change a bit of the run: no reporting intervals."""
+        resolved = self.resolved()
+        del resolved["training"]["logging_steps"]
+        return resolved
+
+    @classmethod
+    def from_resolved(cls, resolved: Mapping[str, Any], source: str = "The manifest") -> RunConfig:
+        """The configuration that ``resolved`` (or ``identity``) came from.
+
+        Raises:
+            ConfigError: it is not one.
+        """
+        return _validate(resolved, source, lambda _: "")
+
+
+def load_config(path_or_preset: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a preset or a TOML file, and set ``a.b=value`` over it.
+
+    Args:
+        path_or_preset: the name of a preset, or the path of a TOML file (which ends in ``.toml``).
+        overrides: ``key.key=value`` each; the value as TOML has it, and a bare word is a string.
+
+    Raises:
+        ConfigError: the preset or file does not exist, or something in it is wrong; the message
+            has a sentence for everything that is.
+    """
+    if path_or_preset in PRESETS:
+        written: dict[str, Any] = {}
+        preset, source, text = path_or_preset, f"The preset {path_or_preset}", ""
+    else:
+        source = path_or_preset
+        text = _read_file(path_or_preset)
+        written = _parse_toml(text, source)
+        preset = _preset_of(written, source, text)
+    merged = _merge(PRESETS[preset], written)
+    set_keys: set[str] = set()
+    for override in overrides:
+        set_keys.add(_apply_override(merged, override))
+    model = merged["model"]
+    if isinstance(model, dict) and model.get("name") != preset:
+        raise ConfigError(
+            "--set model.name", [f" cannot change the preset: give {model['name']!r} in its place."]
+        )
+
+    def place(key: str) -> str:
+        is_set = any(f"{set_key}.".startswith(f"{key}.") for set_key in set_keys)
+        return " (--set)" if is_set else _line_of(text, key)
+
+    return _validate(merged, source, place)
+
+
+def _read_file(path: str) -> str:
+    if not path.endswith(".toml"):
+        raise ConfigError(
+            repr(path),
+            [
+                (
+                    " is neither a preset nor the name of a TOML file."
+                    f"{_did_you_mean(path, PRESETS)} The presets are {', '.join(PRESETS)}."
+                )
+            ],
+        )
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [f" is not UTF-8: bad byte at offset {error.start}."]) from error
+    except OSError as error:
+        raise ConfigError(path, [f" cannot be read: {error.strerror}."]) from error
+
+
+def _parse_toml(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(source, [f" is not TOML: {error}."]) from error
+
+
+def _preset_of(written: Mapping[str, Any], source: str, text: str) -> str:
+    model = written.get("model")
+    name = model.get("name") if isinstance(model, dict) else None
+    if isinstance(name, str) and name in PRESETS:
+        return name
+    found = "is missing" if name is None else f"is {name!r}, which is no preset"
+    place = _line_of(text, "model.name")
+    raise ConfigError(
+        source,
+        [
+            (
+                f"{place}: model.name {found}.{_did_you_mean(str(name), PRESETS)} "
+                f"Name the preset to start from: {', '.join(PRESETS)}."
+            )
+        ],
+    )
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {k: _merge(v, {}) if isinstance(v, dict) else v for k, v in base.items()}
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = (
+            _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        )
+    return merged
+
+
+def _apply_override(config: dict[str, Any], override: str) -> str:
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(re.fullmatch(r"[a-z0-9_]+", part) for part in path):
+        raise ConfigError(
+            f"--set {override}", [": expected KEY=VALUE, such as training.num_steps=50."]
+        )
+    section = config
+    for part in path[:-1]:
+        section = section.setdefault(part, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override}", [f": {part} is a value and has no keys in it."])
+    section[path[-1]] = _override_value(text)
+    return ".".join(path)
+
+
+def _override_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _validate(values: Mapping[str, Any], source: str, place: Callable[[str], str]) -> RunConfig:
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        problems = []
+        for detail in error.errors():
+            key = ".".join(str(part) for part in detail["loc"])
+            problems.append(f"{place(key)}: {_sentence(key, detail)}")
+        raise ConfigError(source, problems) from error
+
+
+def _sentence(key: str, detail: ErrorDetails) -> str:
+    """What is wrong with one key, for somebody who has never heard of pydantic."""
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"{key} is not a key.{_did_you_mean(key, known_keys())}"
+        case "model_type":
+            return f"{key} should be a table; found {detail['input']!r}."
+        case "missing":
+            return f"{key} is missing."
+        case "value_error":
+            return f"{key}: {detail['ctx']['error']}."
+        case _:
+            expected = detail["msg"].removeprefix("Input should be ")
+            return f"{key} should be {expected}; found {detail['input']!r}."
+
+
+def known_keys() -> list[str]:
+    """Every key that a configuration may hold, dotted, in the order of the documentation."""
+    return list(_keys_of(RunConfig, ""))
+
+
+def _keys_of(model: type[BaseModel], prefix: str) -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys_of(field.annotation, f"{prefix}{name}.")
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest known word, or nothing when none is near.
+
+    A key in the wrong section is near when its last part is right.
+    """
+    known = list(known)
+    last = word.rpartition(".")[2]
+    same_name = [key for key in known if key.rpartition(".")[2] == last]
+    near = same_name or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _line_of(text: str, key: str) -> str:
+    """Where a dotted key stands in a TOML text, as ``:12``; empty when it is not found.
+
+    tomllib keeps no positions. Headers and plain keys are found, which is what people write.
+    """
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[\s*([A-Za-z0-9_.\-]+)\s*\]", line):
+            table = header[1] + "."
+            if header[1] == key:
+                return f":{number}"
+        elif (entry := re.match(r"\s*([A-Za-z0-9_.\-]+)\s*=", line)) and table + entry[1] == key:
+            return f":{number}"
+    return ""

@@ -1,0 +1,185 @@
+"""What a finished run says of itself: ``runs/<run id>/manifest.json``.
+
+A manifest holds deterministic facts only: the identity that the run id is the digest of, the
+inputs by name and digest, the resolved configuration, the outputs by digest and the results. When,
+where and how long stand in ``environments/`` beside it, which nothing hashes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.errors import BadInputError
+from tunixrt.log import canonical
+from tunixrt.log.digests import Digest
+from tunixrt.runs.identity import EvaluationIdentity, TrainingIdentity
+from tunixrt.runs.numeric_class import NumericClass
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST_FORMAT = 1
+
+
+class DatasetInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The dataset a run was trained on.
+
+    ``export`` is the SHA-256 of ``tunixrt dataset export KEY --format FORMAT --split SPLIT`` in the
+    run's data format; null where that is not an export format.
+    """
+
+    key: str
+    digest: Digest
+    split: str
+    snapshot: Digest
+    export: Digest | None
+
+
+class LedgerCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many records training kept, dropped and truncated; ``ledger.jsonl`` says which and why.
+
+    Token counts are per epoch: ``n_tokens`` of the kept records, ``n_loss_tokens`` of them in the
+    loss.
+    """
+
+    n_records: int
+    n_kept: int
+    n_dropped: int
+    n_truncated: int
+    n_redacted: int
+    n_tokens: int
+    n_loss_tokens: int
+
+
+class TrainingResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The figures of a training run; ``metrics.jsonl`` has one line a training step."""
+
+    n_params: int
+    n_steps: int
+    first_loss: float
+    last_loss: float
+    n_loss_tokens: int
+
+
+class TrainingManifest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="training"
+):
+    """The manifest of a training run."""
+
+    format: int
+    run_id: str
+    identity: TrainingIdentity
+    dataset: DatasetInput
+    base: str | None
+    config: dict[str, object]
+    numeric_class: NumericClass | None
+    ledger: LedgerCounts
+    results: TrainingResults
+    outputs: dict[str, Digest]
+
+    @property
+    def weights(self) -> Digest:
+        """The digest of ``model/model.safetensors``."""
+        return self.outputs["model/model.safetensors"]
+
+
+class EvalsetInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The eval set of an evaluation run."""
+
+    name: str
+    digest: Digest
+    n_samples: int
+
+
+class ModelInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The evaluated model: a run, an untrained model given by its configuration, or a directory.
+
+    Exactly one of ``run_id`` and ``untrained`` is given; neither for a directory from elsewhere,
+    whose weights are known by digest alone.
+    """
+
+    weights: Digest
+    run_id: str | None = None
+    untrained: dict[str, object] | None = None
+
+
+class CategoryResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The score of one category with its interval, 0 to 100."""
+
+    n: int
+    n_correct: int
+    avg_score: float
+    interval: tuple[float, float]
+
+
+class EvaluationResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The figures of an evaluation run, 0 to 100; intervals at 95%."""
+
+    results_count: int
+    n_correct: int
+    avg_score: float
+    interval: tuple[float, float]
+    categories: dict[str, CategoryResult]
+    stop_reasons: dict[str, int]
+
+
+class EvaluationManifest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
+):
+    """The manifest of an evaluation run."""
+
+    format: int
+    run_id: str
+    identity: EvaluationIdentity
+    evalset: EvalsetInput
+    model: ModelInput
+    numeric_class: NumericClass | None
+    results: EvaluationResults
+    outputs: dict[str, Digest]
+
+    @property
+    def weights(self) -> Digest:
+        """The digest of the weights that answered."""
+        return self.model.weights
+
+
+Manifest = TrainingManifest | EvaluationManifest
+
+
+class ManifestError(BadInputError):
+    """A manifest that cannot be read as one."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        """Name the file and what is wrong with it."""
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}")
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The bytes of ``manifest.json``: canonical JSON, no line feed at the end."""
+    return canonical.encode(msgspec.to_builtins(manifest))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read one ``manifest.json``.
+
+    Raises:
+        ManifestError: the file is absent, is not canonical JSON, or lacks a field.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(path, f"cannot be read ({error.strerror}).") from error
+    try:
+        value = canonical.decode(data)
+        manifest: Manifest = msgspec.convert(value, Manifest)
+        if canonical.encode(value) != data:
+            raise ManifestError(path, "is not canonical JSON (RFC 8785); it was edited.")
+    except canonical.CanonicalError as error:
+        raise ManifestError(path, f"is not JSON: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ManifestError(path, f"is not the manifest of a run: {error}.") from error
+    return manifest

@@ -1,0 +1,93 @@
+"""The configurations that have a name. Each is complete: a config file lists only differences.
+
+``nano`` is the one that tests, CI and the tutorial train: docs/recipes.md says what was tried.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_LARGER_TRAINING = {
+    "num_steps": 2000,
+    "learning_rate": 0.001,
+    "batch_size": 32,
+    "lr_scheduler": "cosine",
+    "warmup_steps": 100,
+    "weight_decay": 0.1,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # About 0.25 million parameters. Every layer sees the whole row: rows are short.
+    "nano": {
+        "model": {
+            "name": "nano",
+            "max_length": 128,
+            "architecture": {
+                "hidden_size": 64,
+                "intermediate_size": 256,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 2,
+                "head_dim": 32,
+                "query_pre_attn_scalar": 32,
+                "rms_norm_eps": 1e-6,
+                "rope_theta": 10_000.0,
+                "rope_local_base_freq": 10_000.0,
+                "sliding_window": 128,
+                "sliding_window_pattern": 1,
+            },
+        },
+        "training": {
+            "num_steps": 400,
+            "learning_rate": 0.008,
+            "batch_size": 32,
+            "lr_scheduler": "linear",
+            "warmup_steps": 50,
+            "weight_decay": 0.0,
+        },
+    },
+    # About 3.3 million parameters; the sliding pattern of Gemma 3 in small.
+    "micro": {
+        "model": {
+            "name": "micro",
+            "max_length": 512,
+            "architecture": {
+                "hidden_size": 192,
+                "intermediate_size": 768,
+                "num_hidden_layers": 6,
+                "num_attention_heads": 6,
+                "num_key_value_heads": 2,
+                "head_dim": 32,
+                "query_pre_attn_scalar": 32,
+                "rms_norm_eps": 1e-6,
+                "rope_theta": 100_000.0,
+                "rope_local_base_freq": 10_000.0,
+                "sliding_window": 128,
+                "sliding_window_pattern": 3,
+            },
+        },
+        "training": _LARGER_TRAINING,
+    },
+    # About 21 million parameters: for a machine with an accelerator.
+    "small": {
+        "model": {
+            "name": "small",
+            "max_length": 1024,
+            "architecture": {
+                "hidden_size": 384,
+                "intermediate_size": 1536,
+                "num_hidden_layers": 10,
+                "num_attention_heads": 6,
+                "num_key_value_heads": 2,
+                "head_dim": 64,
+                "query_pre_attn_scalar": 64,
+                "rms_norm_eps": 1e-6,
+                "rope_theta": 1_000_000.0,
+                "rope_local_base_freq": 10_000.0,
+                "sliding_window": 256,
+                "sliding_window_pattern": 5,
+            },
+        },
+        "training": _LARGER_TRAINING,
+    },
+}
