@@ -1,0 +1,174 @@
+"""What XLA and LLVM make of a whole training step in the portable mode.
+
+The other tests of the numerics compare results. These read the compiled program: whatever could
+make its bits depend on the CPU or on the compiler's mood must not be in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LIBRARY_OPERATIONS: Final = (
+    "power|cosine|sine|tan|atan2|erf|cbrt|logistic|exponential-minus-one|log-plus-one"
+)
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory with HLO and LLVM code of one compiled training step."""
+    directory = tmp_path_factory.mktemp("dump")
+    subprocess.run(
+        [sys.executable, "-m", "tests.ml.numerics.compiled_step", str(directory)],
+        env={k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_PLATFORMS")},
+        check=True,
+    )
+    return directory
+
+
+@pytest.fixture(scope="module")
+def hlo(dump: Path) -> str:
+    """The optimised HLO of the step."""
+    (path,) = dump.glob("*jit_run.cpu_after_optimizations.txt")
+    return path.read_text()
+
+
+class Instruction(NamedTuple):
+    """One LLVM instruction: `name = operation rest`."""
+
+    operation: str
+    type: str
+    operands: tuple[str, ...]
+
+
+def instructions(path: Path) -> Iterator[tuple[dict[str, Instruction], str, Instruction]]:
+    """Every instruction of an LLVM file, with those of its function before it."""
+    pattern = re.compile(
+        r"\s*(%\S+) = (?:tail )?(\w+) (?:(?:nnan|ninf|nsz|reassoc) )*"
+        r"(<\d+ x \w+>|[\w.]+) (.*?)(?:, ![\w.]+ .*)?$"
+    )
+    known: dict[str, Instruction] = {}
+    for line in path.read_text().splitlines():
+        if line.startswith("define"):
+            known = {}
+        if match := pattern.match(line):
+            name, operation, type_, rest = match.groups()
+            rest = re.sub(r"splat \(\w+ ([^)]*)\)", r"\1", rest)
+            found = Instruction(operation, type_, tuple(rest.split(", ")))
+            yield known, name, found
+            known[name] = found
+
+
+def test_no_operation_comes_from_a_library(hlo: str, dump: Path) -> None:
+    assert not re.findall(rf"^.* = \S+ (?:{LIBRARY_OPERATIONS})\(.*$", hlo, re.MULTILINE)
+    assert "custom-call" not in hlo
+    declared: set[str] = set()
+    for path in dump.glob("*ir-with-opt.ll"):
+        declared.update(re.findall(r"^declare .*?@([\w.]+)\(", path.read_text(), re.MULTILINE))
+    assert declared
+    # Instructions of the processor. llvm.exp and the like would become calls of libm.
+    harmless = re.compile(
+        r"llvm\.(fabs|maximum|minimum|smin|smax|umin|umax|sqrt|copysign|floor|vector\.reduce|"
+        r"masked|lifetime|memcpy|memset|assume|stack(save|restore)|experimental\.noalias)\b"
+    )
+    assert [name for name in sorted(declared) if not harmless.match(name)] == []
+
+
+def test_every_product_of_matrices_is_in_float64(hlo: str) -> None:
+    types = Counter(re.findall(r" = (\w+)\[\S* dot\(", hlo))
+    # A layer has four products and their two gradients each, attention six; then the logits.
+    assert types == {"f64": 2 * (4 * 3 + 6) + 3}
+
+
+def test_every_sum_is_in_float64_or_of_integers(hlo: str) -> None:
+    """The rest are maxima, which have no order."""
+    roots = {}
+    for computation in hlo.split("\n}\n"):
+        header = re.search(r"^%(\S+) \(", computation, re.MULTILINE)
+        root = re.search(r"ROOT \S+ = (\w+)\[\S* (\w+)\(", computation)
+        if header and root:
+            roots[header[1]] = root.groups()
+    reductions = re.findall(r" (?:reduce|reduce-window|scatter)\(.*to_apply=%([^\s,]+)", hlo)
+    combiners = {roots[name] for name in reductions}
+    assert ("f64", "add") in combiners
+    assert ("f32", "maximum") in combiners
+    assert {type_ for type_, operation in combiners if operation == "add"} <= {"f64", "s32"}
+    assert {operation for _, operation in combiners} <= {"add", "maximum", "minimum"}
+
+
+def test_no_product_can_be_fused_with_an_addition_unless_it_is_exact(dump: Path) -> None:
+    """LLVM contracts a product that goes straight into an addition; here that changes nothing.
+
+    Allowed are the inside of XLA's exp, log and tanh, which are compiled as a whole every time, and
+    float64 products without rounding: of two float32 numbers, of two numbers on grids, with a power
+    of two or three times one.
+    """
+    n_additions, refused = 0, []
+    for path in dump.glob("*ir-with-opt.ll"):
+        for known, name, found in instructions(path):
+            if found.operation not in ("fadd", "fsub"):
+                continue
+            n_additions += 1
+            for place, operand in enumerate(found.operands[:2]):
+                product = known.get(operand)
+                if product is None or product.operation != "fmul":
+                    continue
+                other = found.operands[1 - place]
+                if not _is_allowed(known, operand, product, other):
+                    refused.append(f"{path.name}: {name} = {found}, {operand} = {product}")
+    assert n_additions > 1000
+    assert refused == []
+
+
+def _is_allowed(known: dict[str, Instruction], name: str, product: Instruction, other: str) -> bool:
+    if "double" in product.type:
+        return _is_exact(known, product)
+    is_inside = re.match(r"%(exp|log)_f32", name) is not None
+    # A step of a polynomial; tanh has no names inside.
+    return is_inside or not other.startswith("%")
+
+
+def _is_exact(known: dict[str, Instruction], product: Instruction) -> bool:
+    bits = [_significant_bits(operand) for operand in product.operands[:2]]
+    if min(bits) <= 2:
+        return True
+    kinds = [
+        "float" if n_bits <= 24 else _origin(known, operand)
+        for n_bits, operand in zip(bits, product.operands[:2], strict=True)
+    ]
+    return kinds in (["float", "float"], ["grid", "grid"])
+
+
+def _origin(known: dict[str, Instruction], name: str) -> str:
+    """Whether a value was a float32 number, or is the result of the subtraction of an anchor."""
+    found = known.get(name)
+    while found is not None and found.operation in ("shufflevector", "insertelement"):
+        inner = found.operands[0 if found.operation == "shufflevector" else 1]
+        found = known.get(inner.rpartition(" ")[2])
+    if found is None:
+        return "unknown"
+    return {"fpext": "float", "fsub": "grid"}.get(found.operation, "unknown")
+
+
+def _significant_bits(constant: str) -> int:
+    """How many bits the significand of an LLVM constant has; 53 for what is no constant."""
+    text = constant.rpartition(" ")[2]
+    if text.startswith("%"):
+        return 53
+    if match := re.fullmatch(r"f?0x([0-9A-Fa-f]{16})", text):
+        (value,) = struct.unpack(">d", bytes.fromhex(match[1]))
+    else:
+        value = float(text)
+    numerator = abs(value).as_integer_ratio()[0]
+    return (numerator >> (numerator & -numerator).bit_length() - 1).bit_length() if numerator else 0

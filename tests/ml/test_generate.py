@@ -1,0 +1,124 @@
+"""Greedy generation: what it writes, why it stops, and that batching changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.ml.models import sliding_config
+from tunixrt.ml.generate import Generation, PromptError, StopReason, generate
+from tunixrt.ml.model import Decoder, initial_weights
+from tunixrt.ml.numerics import numerics_for
+from tunixrt.ml.tokenizer import END_OF_TURN, EOS, ByteTokenizer
+from tunixrt.ml.weights import load_model, save_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("fast_mode")
+
+PROMPTS = [[2, 3, 70], [2, 9, 9, 80, 90, 100, 7], [2], [5, 200], [2, 3, 71]]
+
+
+@pytest.fixture(scope="module")
+def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("model")
+    save_model(directory, initial_weights(sliding_config(), 4), sliding_config(), ByteTokenizer())
+    return directory
+
+
+def run(
+    directory: Path, prompts: Sequence[Sequence[int]], *, new: int = 12, batch_size: int = 4
+) -> list[Generation]:
+    return generate(
+        directory, prompts, max_new_tokens=new, batch_size=batch_size, numeric_mode="fast"
+    )
+
+
+def slowly(directory: Path, prompt: Sequence[int], n_new: int) -> list[int]:
+    """The same by definition: the likeliest token after a full forward pass, n times."""
+    loaded = load_model(directory)
+    model = Decoder(loaded.config, numerics_for("fast"), loaded.weights)
+    graph, state = nnx.split(model)
+    length = len(prompt) + n_new
+    positions = jnp.arange(length, dtype=jnp.int32)[None]
+
+    @jax.jit
+    def likeliest(tokens: jax.Array) -> jax.Array:
+        merged = nnx.merge(graph, state)
+        return jnp.argmax(merged.logits(merged(tokens, positions, jnp.ones_like(tokens))), axis=-1)
+
+    tokens = np.zeros((1, length), np.int32)
+    tokens[0, : len(prompt)] = prompt
+    for place in range(len(prompt), length):
+        tokens[0, place] = np.asarray(likeliest(tokens))[0, place - 1]
+    return [int(token) for token in tokens[0, len(prompt) :]]
+
+
+def test_generation_takes_the_likeliest_token_of_the_full_forward_pass(
+    model_directory: Path,
+) -> None:
+    generations = run(model_directory, PROMPTS[:2])
+    for prompt, generation in zip(PROMPTS, generations, strict=False):
+        assert generation.stop_reason is StopReason.LENGTH
+        assert list(generation.tokens) == slowly(model_directory, prompt, 12)
+
+
+def test_the_answer_to_a_prompt_depends_on_neither_its_batch_nor_its_neighbours(
+    model_directory: Path,
+) -> None:
+    together = run(model_directory, PROMPTS)
+    assert len(together) == len(PROMPTS)
+    assert run(model_directory, PROMPTS[::-1], batch_size=5)[::-1] == together
+    assert run(model_directory, PROMPTS[1:2], batch_size=1) == together[1:2]
+
+
+def test_generation_ends_where_the_context_does(model_directory: Path) -> None:
+    long, short = run(model_directory, [[2] * 60, [2]], new=10)
+    assert (len(long.tokens), long.stop_reason) == (4, StopReason.CONTEXT)
+    assert (len(short.tokens), short.stop_reason) == (10, StopReason.LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("stopping", "reason"), [(END_OF_TURN, StopReason.END_OF_TURN), (EOS, StopReason.EOS)]
+)
+def test_generation_ends_at_a_stopping_token_and_leaves_it_out(
+    tmp_path: Path, stopping: int, reason: StopReason
+) -> None:
+    # One layer that adds nothing: a token's successor is decided by the embeddings alone.
+    config = sliding_config()
+    one_layer = config.architecture.model_copy(update={"num_hidden_layers": 1})
+    config = dataclasses.replace(config, architecture=one_layer)
+    weights = {
+        name: np.full_like(tensor, -1.0 if name.endswith("norm.weight") else 0.0)
+        for name, tensor in initial_weights(config, 0).items()
+    }
+    weights["model.norm.weight"][:] = 0.0
+    table = weights["model.embed_tokens.weight"]
+    # Byte 70 points to itself and, more strongly, to 71; 71 to the stopping token.
+    table[70, 0], table[71, :2], table[stopping, 1] = 1.0, (2.0, 1.0), 9.0
+    save_model(tmp_path, weights, config, ByteTokenizer())
+    assert run(tmp_path, [[70]]) == [Generation((71,), reason)]
+
+
+def test_no_prompt_gives_no_generation(model_directory: Path) -> None:
+    assert run(model_directory, []) == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "problem"),
+    [([], "Prompt number 2 is empty"), ([2] * 64, "Prompt number 2 has 64 tokens")],
+)
+def test_a_prompt_that_cannot_be_continued_is_an_error(
+    model_directory: Path, prompt: list[int], problem: str
+) -> None:
+    with pytest.raises(PromptError, match=problem) as caught:
+        run(model_directory, [[2], prompt])
+    assert caught.value.number == 1

@@ -1,0 +1,33 @@
+"""The arithmetic that training and inference are written in, in two modes.
+
+A model or an optimizer calls these operations instead of `jax.numpy` wherever the order of
+additions, or the fusing of a product with an addition, could decide the last bit. `fast` is plain
+float32. `portable` gives the same bits on any x86-64 CPU with AVX2 and FMA.
+
+Call `tunixrt.ml.environment.prepare` before importing this package: it imports jax.
+"""
+
+from __future__ import annotations
+
+from tunixrt.ml.environment import FAST, PORTABLE, UnknownNumericModeError
+from tunixrt.ml.numerics.fast import FastNumerics
+from tunixrt.ml.numerics.portable import PortableNumerics
+from tunixrt.ml.numerics.protocol import Numerics
+
+__all__ = ["FastNumerics", "Numerics", "PortableNumerics", "numerics_for"]
+
+
+def numerics_for(mode: str) -> Numerics:
+    """Return the operations of a numeric mode.
+
+    Args:
+        mode: `fast` or `portable`.
+
+    Raises:
+        UnknownNumericModeError: There is no such mode.
+    """
+    if mode == FAST:
+        return FastNumerics()
+    if mode == PORTABLE:
+        return PortableNumerics()
+    raise UnknownNumericModeError(mode)

@@ -1,0 +1,156 @@
+"""Exact attention whose bits depend on nothing that a query may not see.
+
+Shapes inside: `bkms` with b the batch, k the key head, m = (g, t) the query heads of its group and
+the queries, s the keys; d is an entry of a head.
+
+*Scores* are exact dot products over Dh, with a bound for every query and one for every key.
+
+*Weights* are w = exp(score - largest visible score), between 0 and 1, 0 where hidden. Their sum has
+a static grid, `bits_for_sum(max_length)` bits below 1. Its inverse is multiplied with after the
+product with the values.
+
+*Values.* `sum(w[m, s] * v[s])` has the keys as contracted axis. A grid over all values would
+depend on values that the query may not see. So every value row has a bound of its own, V[s], and
+the weight takes the inverse: with E[m] the largest V[s] among the keys that m sees,
+
+    unit_v[s] = V[s] * 2**-q_v          unit_w[m, s] = E[m] / V[s] * 2**-q_w
+
+whose product E[m] * 2**-(q_w + q_v) is the same for every s. A visible product is at most
+w * V[s] <= E[m]; a hidden weight is exactly 0 on any grid. q_w + q_v is bits_for_sum(max_length), a
+constant of the configuration, so neither the padded length nor later tokens nor neighbours packed
+into the same row have any influence. The error of an output entry is at most
+`S * E[m] * (2**-(q_w + 1) + 2**-(q_v + 1) + 2**-(q_w + q_v + 2))` over the sum of the weights.
+
+*Backward* (dO the gradient, n the sum of the weights, o the output):
+
+    a[m] = dO[m] / n[m]                     dV[s] = sum_m w[m, s] a[m]
+    dP[m, s] = a[m] . v[s]                  D[m] = a[m] . o[m]
+    dS[m, s] = w[m, s] (dP[m, s] - D[m])    dQ[m] = sum_s dS[m, s] k[s]
+                                            dK[s] = sum_m dS[m, s] q[m]
+
+All contractions are exact in the same way. dS is not searched for its largest entry: by Cauchy and
+Schwarz |dS[m, s]| <= |a[m]| max_s |v[s]| + |D[m]|. The Euclidean norms are exact sums of squares
+too, and a margin of 2**-10 leaves room for all roundings. The rows of dS have these
+bounds, and the rows of q take the inverse units.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from tunixrt.ml.numerics.elementwise import multiply, pin
+from tunixrt.ml.numerics.grids import (
+    bits_for_sum,
+    bound_over,
+    max_last,
+    power_above,
+    round_to,
+    sum_last,
+)
+from tunixrt.ml.numerics.shapes import check_attention, heads_first, heads_last, mask_of_group
+
+_MARGIN: Final = np.float64(1 + 2.0**-10)
+_HIDDEN: Final = np.float32(-1e30)
+
+
+def _scale(bits: int) -> np.float64:
+    return np.float64(2.0**-bits)
+
+
+def _batched(left: Array, right: Array, contracted: tuple[int, int]) -> Array:
+    """Multiply matrices [b, k, ., .] with each other; both operands must be on fitting grids."""
+    dimensions = (((contracted[0],), (contracted[1],)), ((0, 1), (0, 1)))
+    return lax.dot_general(left, right, dimensions)
+
+
+def _scores(q: Array, k: Array) -> Array:
+    n_bits = bits_for_sum(q.shape[-1])
+    left = round_to(q, bound_over(q) * _scale(n_bits // 2))
+    right = round_to(k, bound_over(k) * _scale(n_bits - n_bits // 2))
+    return _batched(left, right, (3, 3)).astype(jnp.float32)
+
+
+def _softmax_weights(scores: Array, visible: Array) -> Array:
+    masked = jnp.where(visible, scores, _HIDDEN)
+    top = max_last(masked)
+    return jnp.where(visible, jnp.exp(masked - top), np.float32(0))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _attend(q: Array, k: Array, v: Array, visible: Array, max_length: int) -> Array:
+    """Attend with `q` [b, k, m, d] to `k`, `v` [b, k, s, d] through `visible` [b, 1, m, s]."""
+    return _attend_forward(q, k, v, visible, max_length)[0]
+
+
+def _attend_forward(
+    q: Array, k: Array, v: Array, visible: Array, max_length: int
+) -> tuple[Array, tuple[Array, ...]]:
+    weights = _softmax_weights(_scores(q, k), visible)
+    n_bits = bits_for_sum(max_length)
+    total = sum_last(round_to(weights, _scale(n_bits))).astype(jnp.float32)
+    inverse = np.float32(1) / jnp.where(total > 0, total, np.float32(1))
+
+    bound = bound_over(v)
+    across = jnp.swapaxes(bound, 2, 3)
+    seen = max_last(jnp.where(visible, across, np.float64(0)))
+    v_bits = n_bits // 2
+    unit = seen * _scale(n_bits - v_bits) / across
+    mixed = _batched(round_to(weights, unit), round_to(v, bound * _scale(v_bits)), (3, 2))
+    out = pin(mixed.astype(jnp.float32) * inverse)
+    return out, (q, k, v, weights, inverse, out)
+
+
+def _attend_backward(
+    _max_length: int, saved: tuple[Array, ...], gradient: Array
+) -> tuple[Array, Array, Array, None]:
+    q, k, v, weights, inverse, out = saved
+    over_d, over_s, over_m = (bits_for_sum(n) for n in (q.shape[3], k.shape[2], q.shape[2]))
+    a = pin(gradient * inverse)
+    a_bound, v_bound = bound_over(a), bound_over(v)
+
+    half = over_m // 2
+    columns = round_to(a, jnp.max(a_bound, axis=2, keepdims=True) * _scale(half))
+    d_v = _batched(round_to(weights, _scale(over_m - half)), columns, (2, 2))
+
+    half = over_d // 2
+    rows, values = round_to(a, a_bound * _scale(half)), round_to(v, v_bound * _scale(half))
+    d_weights = _batched(rows, values, (3, 3)).astype(jnp.float32)
+    unit = a_bound * jnp.max(v_bound, axis=2, keepdims=True) * _scale(over_d)
+    products = round_to(a.astype(jnp.float64) * out.astype(jnp.float64), unit)
+    mean = sum_last(products).astype(jnp.float32)
+    d_scores = weights * (d_weights - mean)
+
+    longest = jnp.max(sum_last(values * values), axis=2, keepdims=True)
+    reach = jnp.sqrt(sum_last(rows * rows) * longest)
+    bound = power_above((reach + jnp.abs(mean.astype(jnp.float64))) * _MARGIN)
+    s_bits = min(over_s, over_m) // 2 + 2
+    unit = bound * _scale(s_bits)
+    on_grid = round_to(d_scores, unit)
+    k_bound = jnp.max(bound_over(k), axis=2, keepdims=True)
+    d_q = _batched(on_grid, round_to(k, k_bound * _scale(over_s - s_bits)), (3, 2))
+    largest = jnp.max(bound * bound_over(q), axis=2, keepdims=True)
+    d_k = _batched(on_grid, round_to(q, largest * _scale(over_m) / unit), (2, 2))
+    return (d_q.astype(jnp.float32), d_k.astype(jnp.float32), d_v.astype(jnp.float32), None)
+
+
+_attend.defvjp(_attend_forward, _attend_backward)
+
+
+def attention(q: Array, k: Array, v: Array, mask: Array, scale: float, *, max_length: int) -> Array:
+    """Attend with `q` [B, T, H, Dh] to `k`, `v` [B, S, Kh, Dh] through `mask` [B, T, S]."""
+    check_attention(q, k, v, mask, max_length)
+    n_key_heads = k.shape[2]
+    out = _attend(
+        heads_first(multiply(q, jnp.float32(scale)), n_key_heads),
+        heads_first(k, n_key_heads),
+        heads_first(v, n_key_heads),
+        mask_of_group(mask, q.shape[2] // n_key_heads),
+        max_length,
+    )
+    return heads_last(out, q.shape[1])

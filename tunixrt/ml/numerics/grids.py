@@ -1,0 +1,133 @@
+"""Sums that no order of additions can change: numbers on grids, added in float64.
+
+A *unit* is a power of two. Numbers that are multiples of one unit, with magnitudes and partial
+sums of at most 2**53 units, are integers to float64: it adds them without rounding, so the order,
+the vector width, the number of threads and the use of FMA leave no trace in the result. That is
+the whole idea; the rest is choosing units.
+
+A dot product `sum(x[k] * w[k], k < K)` is exact when
+
+    1. every x[k] is a multiple of unit_x[k] and every w[k] one of unit_w[k],
+    2. unit_x[k] * unit_w[k] is the same G for every k, and
+    3. |x[k] * w[k]| <= 2**bits_for_sum(K) * G, where bits_for_sum(K) = 53 - ceil(log2 K).
+
+By 1 and 2 each product is an integer times G, by 3 it has at most 53 bits (so it is exact with or
+without FMA), and any partial sum is at most K * 2**(53 - ceil(log2 K)) * G <= 2**53 * G.
+Condition 2 asks for one unit along the contracted axis, or for two that make up for each other:
+if the rows of x have different units, those of w take the inverse ones.
+
+Rounding to a unit u adds 1.5 * 2**52 * u and subtracts it again. For |x| <= 2**51 * u the sum lies
+between 2**52 * u and 2**53 * u, where neighbouring float64 numbers are u apart: so the addition
+rounds to the nearest multiple of u, ties to even, and the subtraction is exact. Where x is itself
+a product of two float32 numbers, that product is exact in float64, so fusing it with the addition
+changes nothing.
+
+The bound B of a group of numbers is a power of two with |x| <= B. With u = B * 2**-q a number is
+rounded by at most B * 2**-(q + 1), and rounding cannot take it beyond B, a multiple of u. Bounds
+never fall below 2**-99: then u is above 2**-124, and subnormal float32 numbers round to zero
+whether or not the processor had flushed them already. Units multiplied together stay far inside
+the exponents of float64. A bound of infinity or NaN makes the result NaN.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EXPONENT: Final = np.int32(0x7F800000)
+_SMALLEST: Final = np.float32(2.0**-100)
+
+_FLOOR: Final = np.float64(2.0**-100)
+_WIDE_EXPONENT: Final = np.int64(0x7FF << 52)
+
+_SHORT_ROW: Final = 32
+_LONG_ROW: Final = 256
+_PARTS_OF_ROW: Final = 4
+_PARTS_OF_LONG_ROW: Final = 8
+
+_ANCHOR: Final = np.float64(1.5 * 2.0**52)
+
+
+def bits_for_sum(n_terms: int) -> int:
+    """How many bits may n terms have that add up to at most 2**53: 53 - ceil(log2 n)."""
+    return 53 - max(0, n_terms - 1).bit_length()
+
+
+def bound_over(x: Array, axes: tuple[int, ...] = (-1,)) -> Array:
+    """Find a power of two between |x| and 2 |x| of the largest entry along some axes.
+
+    Args:
+        x: float32.
+        axes: The axes to look along; they stay, with length 1. The last axis, if among them, is
+            looked along first.
+
+    Returns:
+        float64, at least 2**-99; infinite where an entry is not finite.
+    """
+    largest = jnp.abs(x)
+    if -1 in axes:
+        largest = max_last(largest)
+    others = tuple(axis for axis in axes if axis != -1)
+    if others:
+        largest = jnp.max(largest, axis=others, keepdims=True)
+    bits = lax.bitcast_convert_type(jnp.maximum(largest, _SMALLEST), jnp.int32) & _EXPONENT
+    power = lax.bitcast_convert_type(bits, jnp.float32)
+    return power.astype(jnp.float64) * np.float64(2)
+
+
+def power_above(x: Array) -> Array:
+    """Find the power of two in (x, 2 x] for float64 x >= 0, at least 2**-99."""
+    bits = lax.bitcast_convert_type(jnp.maximum(x, _FLOOR), jnp.int64) & _WIDE_EXPONENT
+    return lax.bitcast_convert_type(bits, jnp.float64) * np.float64(2)
+
+
+def round_to(x: Array, unit: Array | np.float64) -> Array:
+    """Round to the nearest multiples of a unit, ties to even.
+
+    Args:
+        x: float32, or float64 with exact products of two float32 numbers; |x| <= 2**51 * unit.
+        unit: float64 powers of two that broadcast against `x`.
+
+    Returns:
+        float64.
+    """
+    anchor = unit * _ANCHOR
+    return (x.astype(jnp.float64) + anchor) - anchor
+
+
+def max_last(x: Array) -> Array:
+    """Find the largest entry along the last axis, which stays with length 1."""
+    return _fold_last(lax.max, lambda part: jnp.max(part, axis=-1, keepdims=True), x)
+
+
+def sum_last(x: Array) -> Array:
+    """Add up the last axis, which stays with length 1. The terms must be on a grid."""
+    return _fold_last(lax.add, lambda part: jnp.sum(part, axis=-1, keepdims=True), x)
+
+
+def _fold_last(
+    op: Callable[[Array, Array], Array], reduce: Callable[[Array], Array], x: Array
+) -> Array:
+    """Reduce the last axis with an operation whose order does not matter.
+
+    The compiler, which may not know that, goes through a row number by number. Laying a few parts
+    of the row over each other first lets it use whole vectors.
+    """
+    length = x.shape[-1]
+    if length < _SHORT_ROW:
+        return reduce(x)
+    n_parts = _PARTS_OF_LONG_ROW if length >= _LONG_ROW else _PARTS_OF_ROW
+    width = length // n_parts
+    parts = [x[..., start : start + width] for start in range(0, n_parts * width, width)]
+    while len(parts) > 1:
+        parts = [op(left, right) for left, right in zip(parts[::2], parts[1::2], strict=True)]
+    folded = reduce(parts[0])
+    if n_parts * width == length:
+        return folded
+    return op(folded, reduce(x[..., n_parts * width :]))

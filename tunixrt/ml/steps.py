@@ -1,0 +1,137 @@
+"""The compiled part of training: several steps in one loop on the device.
+
+The loop runs a number of steps that is an argument, over inputs of a fixed number; so one
+compilation serves every call, the last and shorter one too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import optax  # type: ignore[import-untyped]  # optax has no types
+from flax import nnx
+from jax import lax
+
+from tunixrt.ml.optimizer import AdamState, StepScalars, adamw, clip_by_global_norm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jax import Array
+
+    from tunixrt.ml.batches import Rows
+    from tunixrt.ml.model import Decoder
+    from tunixrt.ml.numerics import Numerics
+    from tunixrt.runs.config import TrainingSection
+
+
+class TrainState(NamedTuple):
+    """All that one step hands to the next."""
+
+    params: Any  # the nnx.Param part of a Decoder's state
+    opt_state: AdamState
+
+
+class StepInputs(NamedTuple):
+    """What one step needs besides its state; with a leading axis, what several need.
+
+    Arrays of numpy outside of jit, of jax inside.
+    """
+
+    rows: Rows  # [A, B, T]: A forward passes
+    n_loss_tokens: Any  # scalar float32, the sum of the loss weights of all passes
+    scalars: StepScalars
+
+
+class StepMetrics(NamedTuple):
+    """What one step says of itself: float32 scalars, before the update."""
+
+    loss: Array  # mean over the learned tokens
+    grad_norm: Array  # before clipping
+
+
+def compile_steps(
+    model: Decoder, numerics: Numerics, training: TrainingSection, *, first_learned: int
+) -> tuple[TrainState, Callable[[TrainState, StepInputs, Array], tuple[TrainState, StepMetrics]]]:
+    """Prepare training of a decoder.
+
+    Args:
+        model: with its initial weights.
+        numerics: the arithmetic.
+        training: the optimiser's settings.
+        first_learned: a position before which no row has a target that is learned; no logits are
+            computed there.
+
+    Returns:
+        The state before the first step, and a function of a state, the inputs of K steps (every
+        leaf with a leading axis K) and n <= K, which runs the first n of them. The metrics that it
+        returns have a leading axis K too, zero from n on.
+    """
+    graph, params, constants = cast("tuple[Any, Any, Any]", nnx.split(model, nnx.Param, ...))
+    optimizer = adamw(
+        numerics,
+        b1=training.adam_b1,
+        b2=training.adam_b2,
+        eps=training.adam_eps,
+        weight_decay=training.weight_decay,
+    )
+
+    def loss_of(params: Any, rows: Any, n_loss_tokens: Array) -> Array:
+        decoder = nnx.merge(graph, params, constants)
+        hidden = decoder(rows.tokens, rows.positions, rows.segments)
+        logits = decoder.logits(hidden[:, first_learned:])
+        total = numerics.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]),
+            rows.targets[:, first_learned:].reshape(-1),
+            rows.loss_weights[:, first_learned:].reshape(-1),
+        )
+        return total / n_loss_tokens
+
+    def gradients_of(params: Any, inputs: StepInputs) -> tuple[Array, Any]:
+        """The loss and its gradients over all rows, one pass after the other, summed in order."""
+        differentiate = jax.value_and_grad(loss_of)
+        if inputs.rows.tokens.shape[0] == 1:
+            rows = jax.tree.map(lambda leaf: leaf[0], inputs.rows)
+            return differentiate(params, rows, inputs.n_loss_tokens)
+
+        def accumulate(so_far: tuple[Array, Any], rows: Any) -> tuple[tuple[Array, Any], None]:
+            one = differentiate(params, rows, inputs.n_loss_tokens)
+            return jax.tree.map(jnp.add, so_far, one), None
+
+        nothing = (jnp.zeros((), jnp.float32), jax.tree.map(jnp.zeros_like, params))
+        return lax.scan(accumulate, nothing, inputs.rows)[0]
+
+    def step(state: TrainState, inputs: StepInputs) -> tuple[TrainState, StepMetrics]:
+        loss, gradients = gradients_of(state.params, inputs)
+        gradients, norm = clip_by_global_norm(numerics, gradients, training.max_grad_norm)
+        changes, opt_state = optimizer.update(
+            gradients, state.opt_state, state.params, scalars=inputs.scalars
+        )
+        params = optax.apply_updates(state.params, changes)
+        return TrainState(params, opt_state), StepMetrics(loss, norm)
+
+    @jax.jit
+    def run(
+        state: TrainState, inputs: StepInputs, n_steps: Array
+    ) -> tuple[TrainState, StepMetrics]:
+        n_at_once = inputs.n_loss_tokens.shape[0]
+        metrics = StepMetrics(jnp.zeros(n_at_once, jnp.float32), jnp.zeros(n_at_once, jnp.float32))
+
+        def body(number: Array, carry: tuple[TrainState, StepMetrics]) -> Any:
+            state, metrics = carry
+            own = jax.tree.map(
+                lambda leaf: lax.dynamic_index_in_dim(leaf, number, keepdims=False), inputs
+            )
+            state, new = step(state, own)
+            metrics = jax.tree.map(lambda all_, one: all_.at[number].set(one), metrics, new)
+            return state, metrics
+
+        start = jnp.zeros((), jnp.int32)
+        return cast(
+            "tuple[TrainState, StepMetrics]",
+            lax.fori_loop(start, n_steps, body, (state, metrics)),
+        )
+
+    return TrainState(params, optimizer.init(params)), run
