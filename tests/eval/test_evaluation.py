@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from tunixrt.eval.evalsets import EvalSample, EvalSet
+from tunixrt.eval.evaluation import Generated, evaluate, is_binary, summarise
+from tunixrt.eval.judges import judge_by_name
+from tunixrt.eval.predictions import Prediction
+from tunixrt.eval.statistics import wilson_interval
+from tunixrt.log.digests import digest_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SAMPLES = (
+    EvalSample("a", "1 + 1?", "2", "sums", "easy"),
+    EvalSample("b", "2 + 2?", "4", "sums", "hard"),
+    EvalSample("c", "Capital of France?", "Paris", "words", "easy"),
+    EvalSample("d", "3 + 3?", "6", "sums", "easy"),
+)
+EVALSET = EvalSet("tiny", digest_bytes(b"tiny"), SAMPLES)
+
+
+def answers(*texts: str, stop_reason: str = "end_of_turn") -> Sequence[Generated]:
+    return [Generated(text, len(text), stop_reason) for text in texts]
+
+
+def test_every_sample_is_answered_and_judged_in_order() -> None:
+    seen: list[str] = []
+
+    def generate(prompts: Sequence[str]) -> Sequence[Generated]:
+        seen.extend(prompts)
+        return answers("Reasoning:\n1. 1 + 1 = 2\nAnswer: 2", "5", "Answer: paris", "")
+
+    predictions = evaluate(EVALSET, generate)
+    assert seen == [sample.prompt for sample in SAMPLES]
+    assert [p.example_id for p in predictions] == ["a", "b", "c", "d"]
+    assert [p.correct for p in predictions] == [True, False, True, False]
+    first = predictions[0]
+    assert first == Prediction(
+        example_id="a",
+        prompt="1 + 1?",
+        generated_response="Reasoning:\n1. 1 + 1 = 2\nAnswer: 2",
+        parsed_steps=("1 + 1 = 2",),
+        parsed_answer="2",
+        expected_response="2",
+        correct=True,
+        reason='The answer "2" is the expected answer, character by character.',
+        score=100.0,
+        n_tokens=33,
+        stop_reason="end_of_turn",
+        category="sums",
+        difficulty="easy",
+    )
+    assert predictions[3].reason == "The response is empty."
+
+
+def test_another_judge_can_be_given() -> None:
+    texts = answers("2", "4", "paris", "6")
+    strict = evaluate(EVALSET, lambda _: texts, judge=judge_by_name("verbatim"))
+    assert [p.correct for p in strict] == [True, True, False, True]
+
+
+def test_an_answer_at_the_end_of_a_generation_that_was_cut_off_is_wrong() -> None:
+    cut = answers("Answer: 2", "Answer: 4\n", "Answer: Paris and", "6", stop_reason="length")
+    assert not any(p.correct for p in evaluate(EVALSET, lambda _: cut))
+
+
+def test_a_generator_that_loses_a_prompt_is_a_bug_and_not_a_score() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        evaluate(EVALSET, lambda _: answers("2"))
+
+
+def test_the_summary_counts_and_averages_over_all_and_per_category() -> None:
+    texts = [*answers("2", "5", "Paris"), *answers("7", stop_reason="length")]
+    summary = summarise(evaluate(EVALSET, lambda _: texts))
+    low, high = wilson_interval(2, 4)
+    assert (summary.results_count, summary.n_correct, summary.avg_score) == (4, 2, 50.0)
+    assert summary.interval == pytest.approx((100 * low, 100 * high), abs=1e-6)
+    assert list(summary.categories) == ["sums", "words"]
+    assert summary.categories["sums"].avg_score == 33.333333
+    assert summary.categories["words"].n == 1
+    assert summary.stop_reasons == {"end_of_turn": 3, "length": 1}
+
+
+def test_scores_that_are_not_all_or_nothing_get_a_bootstrap_interval() -> None:
+    predictions = evaluate(EVALSET, lambda _: answers("2", "5", "Paris", "7"))
+    partial = [
+        msgspec.structs.replace(p, score=p.score / 2 + 10 * i) for i, p in enumerate(predictions)
+    ]
+    assert is_binary(predictions)
+    assert not is_binary(partial)
+    summary = summarise(partial)
+    assert summary.avg_score == 40.0
+    low, high = summary.interval
+    assert 10 <= low < 40 < high <= 70
+    assert summary == summarise(partial)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import rfc8785
+
+from tunixrt.eval.predictions import (
+    Prediction,
+    PredictionsError,
+    encode_predictions,
+    read_predictions,
+    write_predictions,
+)
+from tunixrt.log.canonical import CanonicalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONE = Prediction(
+    example_id="eval-001",
+    prompt="What is 15 + 27?",
+    generated_response="Reasoning:\n1. Add\nAnswer: 42",
+    parsed_steps=("Add",),
+    parsed_answer="42",
+    expected_response="42",
+    correct=True,
+    reason="Because.",
+    score=100.0,
+    n_tokens=29,
+    stop_reason="end_of_turn",
+    category="arithmetic",
+    difficulty="easy",
+)
+TWO = msgspec.structs.replace(ONE, example_id="é", parsed_answer=None, correct=False, score=12.5)
+
+
+def test_predictions_are_canonical_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    digest = write_predictions(path, [ONE, TWO])
+    data = path.read_bytes()
+    assert data == b"".join(rfc8785.dumps(msgspec.to_builtins(p)) + b"\n" for p in (ONE, TWO))
+    assert digest == "sha256:" + hashlib.sha256(data).hexdigest()
+    assert data.splitlines()[0] == (
+        b'{"category":"arithmetic","correct":true,"difficulty":"easy","example_id":"eval-001",'
+        b'"expected_response":"42","generated_response":"Reasoning:\\n1. Add\\nAnswer: 42",'
+        b'"n_tokens":29,"parsed_answer":"42","parsed_steps":["Add"],"prompt":"What is 15 + 27?",'
+        b'"reason":"Because.","score":100,"stop_reason":"end_of_turn"}'
+    )
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    write_predictions(path, [ONE, TWO])
+    assert read_predictions(path) == (ONE, TWO)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"{", "line 2: The line is not a prediction: "),
+        (b'{"example_id": "x"}', "line 2: The line is not a prediction: "),
+        (b"", "line 2: The line is not a prediction: "),
+    ],
+)
+def test_a_line_that_is_not_a_prediction_is_named(
+    tmp_path: Path, line: bytes, problem: str
+) -> None:
+    path = tmp_path / "predictions.jsonl"
+    path.write_bytes(encode_predictions([ONE]) + line + b"\n")
+    with pytest.raises(PredictionsError, match=problem) as caught:
+        read_predictions(path)
+    assert (caught.value.path, caught.value.line) == (path, 2)
+
+
+def test_two_predictions_for_one_sample_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    write_predictions(path, [ONE, ONE])
+    with pytest.raises(PredictionsError, match='A second prediction for the sample "eval-001"'):
+        read_predictions(path)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    path.write_bytes(b"")
+    with pytest.raises(PredictionsError, match="There is no prediction in the file") as caught:
+        read_predictions(path)
+    assert caught.value.line is None
+
+
+def test_a_text_that_json_cannot_say_is_refused() -> None:
+    with pytest.raises(CanonicalError):
+        encode_predictions([msgspec.structs.replace(ONE, generated_response="\ud800")])

@@ -1,0 +1,7 @@
+"""Eval sets, answer extraction, judges, statistics and comparison; nothing here needs JAX."""
+
+from __future__ import annotations
+
+from tunixrt.eval.judges import Judgement, judge_answer
+
+__all__ = ["Judgement", "judge_answer"]

@@ -1,0 +1,307 @@
+"""Compare two evaluations of the same samples, pair by pair.
+
+The two scores come from the same questions, so the question "did it get better" is asked of the
+pairs that changed: Tango's score interval for the difference and McNemar's mid-p test. The verdict
+is ``better`` or ``worse`` only if the interval excludes 0 and the p-value is below 1 minus the
+confidence; else ``no clear difference``, which does not mean that there is none.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tunixrt.errors import BadInputError
+from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
+from tunixrt.eval.predictions import Prediction
+from tunixrt.eval.statistics import (
+    DEFAULT_CONFIDENCE,
+    bootstrap_mean_interval,
+    mcnemar_mid_p,
+    paired_difference_interval,
+    points,
+    rounded,
+    sign_flip_p,
+)
+from tunixrt.log.digests import Digest
+from tunixrt.runs.identity import Judge, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+METRIC: Final = "avg_score"
+
+
+class Verdict(StrEnum):
+    """What a comparison says of B against A."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NO_CLEAR_DIFFERENCE = "no clear difference"
+
+
+class EvaluatedRun(msgspec.Struct, frozen=True):
+    """An evaluation as comparing needs it.
+
+    Attributes:
+        label: what messages call it, such as the beginning of its run id.
+        evalset: the digest of the eval set.
+        judge: name and version.
+        template: how questions became prompts.
+        max_new_tokens: the limit of generated tokens.
+        predictions: one a sample.
+    """
+
+    label: str
+    evalset: Digest
+    judge: Judge
+    template: Template
+    max_new_tokens: int
+    predictions: tuple[Prediction, ...]
+
+
+class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something other than the model that differs between two evaluations."""
+
+    what: str
+    a: str
+    b: str
+
+    def __str__(self) -> str:
+        """The difference as a clause."""
+        return f"the {self.what} differs ({self.a} against {self.b})"
+
+
+class NotComparableError(BadInputError):
+    """Two evaluations that answer different questions, or answer them otherwise.
+
+    Attributes:
+        differences: what differs.
+    """
+
+    def __init__(self, a: str, b: str, problem: str, differences: tuple[Difference, ...]) -> None:
+        super().__init__(f"The evaluations {a} and {b} cannot be compared: {problem}")
+        self.differences = differences
+
+
+class CategoryComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A against B within one category; points, 0 to 100."""
+
+    n_pairs: int
+    a: float
+    b: float
+    delta: float
+    interval: tuple[float, float]
+    n_fixed: int
+    n_broken: int
+
+
+class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """B against A on the same samples; scores and differences in points, 0 to 100.
+
+    Attributes:
+        metric: what is compared, ``avg_score``.
+        a: the average score of A over the pairs.
+        b: that of B.
+        delta: ``b - a``.
+        interval: the confidence interval of ``delta``.
+        interval_method: how it was computed.
+        confidence: its level.
+        p_value: two-sided, of no difference.
+        p_value_method: how it was computed.
+        verdict: see the module.
+        n_pairs: how many samples both answered.
+        n_both_correct: pairs right in both.
+        n_both_wrong: pairs wrong in both.
+        fixed: the ids of samples that were wrong in A and are right in B, in A's order.
+        broken: the ids of samples that were right in A and are wrong in B.
+        categories: the same per category; intervals are not adjusted for their number.
+        differences: what else differs, where comparing was asked for all the same.
+        n_only_a: samples that only A has; not compared.
+        n_only_b: samples that only B has; not compared.
+    """
+
+    metric: str
+    a: float
+    b: float
+    delta: float
+    interval: tuple[float, float]
+    interval_method: str
+    confidence: float
+    p_value: float
+    p_value_method: str
+    verdict: Verdict
+    n_pairs: int
+    n_both_correct: int
+    n_both_wrong: int
+    fixed: tuple[str, ...]
+    broken: tuple[str, ...]
+    categories: dict[str, CategoryComparison]
+    differences: tuple[Difference, ...]
+    n_only_a: int
+    n_only_b: int
+
+
+class _Pairs(msgspec.Struct, frozen=True):
+    """Predictions of A and B for the same samples, in A's order."""
+
+    a: tuple[Prediction, ...]
+    b: tuple[Prediction, ...]
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        return tuple(a.example_id for a, b in self if b.correct and not a.correct)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        return tuple(a.example_id for a, b in self if a.correct and not b.correct)
+
+    @property
+    def delta(self) -> float:
+        return rounded(average(self.b) - average(self.a))
+
+    def __iter__(self) -> Iterator[tuple[Prediction, Prediction]]:
+        return zip(self.a, self.b, strict=True)
+
+    def score_differences(self) -> list[float]:
+        return [b.score - a.score for a, b in self]
+
+    def is_binary(self) -> bool:
+        return is_binary(self.a) and is_binary(self.b)
+
+    def of_category(self, category: str) -> _Pairs:
+        members = [(a, b) for a, b in self if a.category == category]
+        return _Pairs(tuple(a for a, _ in members), tuple(b for _, b in members))
+
+
+def compare(
+    a: EvaluatedRun,
+    b: EvaluatedRun,
+    *,
+    allow_differences: bool = False,
+    confidence: float = DEFAULT_CONFIDENCE,
+) -> Comparison:
+    """Compare two evaluations.
+
+    Args:
+        a: the run before.
+        b: the run after.
+        allow_differences: compare although eval set, judge, template or generation limit differ;
+            over the samples that are the same in both, with the differences in the result.
+        confidence: the level of the interval: 0.8, 0.9, 0.95 or 0.99.
+
+    Raises:
+        NotComparableError: something other than the model differs, or no sample is in both.
+        UnsupportedLevelError: the confidence is none of these.
+    """
+    differences = tuple(_differences(a, b))
+    if differences and not allow_differences:
+        listed = ", and ".join(str(difference) for difference in differences)
+        raise NotComparableError(a.label, b.label, f"{listed}.", differences)
+    pairs = _pair(a.predictions, b.predictions)
+    if not pairs.a:
+        raise NotComparableError(a.label, b.label, "they have no sample in common.", differences)
+    interval = _interval(pairs, confidence)
+    p_value = _p_value(pairs)
+    fixed, broken = pairs.fixed, pairs.broken
+    return Comparison(
+        metric=METRIC,
+        a=average(pairs.a),
+        b=average(pairs.b),
+        delta=pairs.delta,
+        interval=interval,
+        interval_method="Tango score" if pairs.is_binary() else "paired bootstrap",
+        confidence=confidence,
+        p_value=p_value,
+        p_value_method="McNemar mid-p" if pairs.is_binary() else "paired sign flips",
+        verdict=_verdict(interval, p_value, confidence),
+        n_pairs=len(pairs.a),
+        n_both_correct=sum(x.correct and y.correct for x, y in pairs),
+        n_both_wrong=sum(not x.correct and not y.correct for x, y in pairs),
+        fixed=fixed,
+        broken=broken,
+        categories=_categories(pairs, confidence),
+        differences=differences,
+        n_only_a=len(a.predictions) - len(pairs.a),
+        n_only_b=len(b.predictions) - len(pairs.b),
+    )
+
+
+def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
+    facts = (
+        ("eval set", a.evalset, b.evalset),
+        ("judge", f"{a.judge.name} {a.judge.version}", f"{b.judge.name} {b.judge.version}"),
+        ("template", _template(a.template), _template(b.template)),
+        ("limit of new tokens", str(a.max_new_tokens), str(b.max_new_tokens)),
+    )
+    for what, in_a, in_b in facts:
+        if in_a != in_b:
+            yield Difference(what=what, a=in_a, b=in_b)
+
+
+def _template(template: Template) -> str:
+    system = "" if template.system_instruction is None else f", {template.system_instruction!r}"
+    return f"{template.format} {template.version}{system}"
+
+
+def _pair(a: Sequence[Prediction], b: Sequence[Prediction]) -> _Pairs:
+    """Pairs of the same question with the same expected answer."""
+    others = {prediction.example_id: prediction for prediction in b}
+    pairs = []
+    for mine in a:
+        other = others.get(mine.example_id)
+        if other is not None and _question(mine) == _question(other):
+            pairs.append((mine, other))
+    return _Pairs(tuple(x for x, _ in pairs), tuple(y for _, y in pairs))
+
+
+def _question(prediction: Prediction) -> tuple[str, str]:
+    return prediction.prompt, prediction.expected_response
+
+
+def _interval(pairs: _Pairs, confidence: float) -> tuple[float, float]:
+    if pairs.is_binary():
+        low, high = paired_difference_interval(
+            len(pairs.fixed), len(pairs.broken), len(pairs.a), confidence=confidence
+        )
+        return points(low), points(high)
+    low, high = bootstrap_mean_interval(
+        pairs.score_differences(), seed=BOOTSTRAP_SEED, confidence=confidence
+    )
+    return rounded(low), rounded(high)
+
+
+def _p_value(pairs: _Pairs) -> float:
+    if pairs.is_binary():
+        p_value = mcnemar_mid_p(len(pairs.fixed), len(pairs.broken))
+    else:
+        p_value = sign_flip_p(pairs.score_differences(), seed=BOOTSTRAP_SEED)
+    return float(f"{p_value:.6g}")  # significant digits: a small p-value is not 0
+
+
+def _verdict(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
+    low, high = interval
+    significant = p_value < 1 - confidence
+    if significant and low > 0:
+        return Verdict.BETTER
+    if significant and high < 0:
+        return Verdict.WORSE
+    return Verdict.NO_CLEAR_DIFFERENCE
+
+
+def _categories(pairs: _Pairs, confidence: float) -> dict[str, CategoryComparison]:
+    categories = {}
+    for name in sorted({a.category for a in pairs.a}):
+        members = pairs.of_category(name)
+        categories[name] = CategoryComparison(
+            n_pairs=len(members.a),
+            a=average(members.a),
+            b=average(members.b),
+            delta=members.delta,
+            interval=_interval(members, confidence),
+            n_fixed=len(members.fixed),
+            n_broken=len(members.broken),
+        )
+    return categories
