@@ -1,0 +1,392 @@
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from markdown_it import MarkdownIt
+
+from tests.report.hostile import HOSTILE
+from tests.report.test_escape import Page
+from tests.report.views import N_SAMPLES, digest, training, view
+from tunixrt.eval.comparison import Difference, compare
+from tunixrt.report import ReportView, render_report
+from tunixrt.report.content import build_document
+from tunixrt.report.document import Chart, Heading
+from tunixrt.report.samples import Group, choose_samples
+
+
+def markdown(report: ReportView) -> str:
+    return render_report(report)["report.md"].decode()
+
+
+def headings(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("#")]
+
+
+def test_a_report_is_markdown_a_page_and_its_charts() -> None:
+    files = render_report(view())
+    assert list(files) == ["loss.svg", "report.html", "report.md", "scores.svg"]
+    text = files["report.md"].decode()
+    assert "](loss.svg)" in text
+    assert "](scores.svg)" in text
+
+
+def test_the_first_lines_are_the_verdict_with_its_interval() -> None:
+    lines = markdown(view()).splitlines()
+    assert lines[0] == "# untrained nano → nano trained on sums-v1"
+    assert lines[2] == "**Better: +58.3 points (95% interval +36.5 to +75.5; p < 0.001)**"
+    assert lines[4] == (
+        "The average score on `arithmetic_v1` went from 20.8 to 79.2 of 100 on 24 samples: "
+        "14 were fixed, 0 broke, 5 stayed right and 5 stayed wrong. Interval: Tango score; test: "
+        "McNemar mid-p."
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_before", "n_after", "headline", "tone"),
+    [
+        (19, 5, "**Worse: −58.3 points (95% interval −75.5 to −36.5; p < 0.001)**", "bad"),
+        (10, 11, "**No clear difference: +4.2 points (95% interval", "neutral"),
+        (5, 19, "**Better: ", "good"),
+    ],
+)
+def test_the_verdict_may_be_bad_news_or_none(
+    n_before: int, n_after: int, headline: str, tone: str
+) -> None:
+    files = render_report(view(n_before=n_before, n_after=n_after))
+    assert headline in files["report.md"].decode()
+    assert f'class="verdict {tone}"' in files["report.html"].decode()
+
+
+def test_the_sections_are_those_of_a_readers_questions() -> None:
+    found = [line for line in headings(markdown(view())) if line.startswith("## ")]
+    assert found == [
+        "## Results",
+        "## By category",
+        "## Samples",
+        "## Training",
+        "## What was run",
+        "## How to check this",
+        "## Limits",
+    ]
+
+
+def test_everything_that_decides_the_bits_is_in_the_identity_table() -> None:
+    report = view()
+    text = markdown(report)
+    for fact in (
+        report.before.run_id,
+        report.after.run_id,
+        report.before.weights,
+        report.after.weights,
+        report.before.evaluation.evalset,
+        digest("dataset"),
+        digest("snapshot"),
+        digest("sources"),
+    ):
+        assert f"`{fact}`" in text
+    assert "| Judge | `exact 1` | `exact 1` | same |" in text
+    assert "| Template | `tunix_sft 1` | `tunix_sft 1` | same |" in text
+    assert "| Seed data.shuffle_seed | none | `7` | differs |" in text
+    assert "| Version of jax | `0.10.2` | `0.10.2` | same |" in text
+    assert "| Numeric mode | `portable` | `portable` | same |" in text
+
+
+def test_the_commands_check_the_very_runs() -> None:
+    report = view()
+    text = markdown(report)
+    before, after = report.before.run_id[:12], report.after.run_id[:12]
+    trained = digest("training").removeprefix("sha256:")[:12]
+    for line in (
+        "tunixrt train nano --dataset sums-v1",
+        "tunixrt verify --rebuild",
+        f"tunixrt reproduce {trained}",
+        f"tunixrt reproduce {before}",
+        f"tunixrt run compare {before} {after}",
+        f"tunixrt report {before} {after}",
+    ):
+        assert f"\n{line}\n" in text
+
+
+def test_samples_are_chosen_by_the_hash_of_their_ids() -> None:
+    report = view()
+    before, after = report.before.evaluation.predictions, report.after.evaluation.predictions
+    chosen = choose_samples(before, after)
+    assert chosen == choose_samples(tuple(reversed(before)), tuple(reversed(after)))
+    fixed = [s.before.example_id for s in chosen if s.group is Group.FIXED]
+    all_fixed = sorted(
+        report.comparison.fixed, key=lambda name: hashlib.sha256(name.encode()).hexdigest()
+    )
+    assert fixed == all_fixed[:3]
+    assert [s.group for s in chosen] == [Group.FIXED] * 3 + [Group.STAYED_WRONG] * 2 + [
+        Group.STAYED_RIGHT
+    ] * 2
+
+
+def test_samples_that_only_one_run_has_are_not_shown() -> None:
+    predictions = view().before.evaluation.predictions
+    assert choose_samples(predictions[:1], predictions[1:]) == ()
+    broken = choose_samples(
+        predictions, [msgspec.structs.replace(p, correct=not p.correct) for p in predictions]
+    )
+    assert {sample.group for sample in broken} == {Group.FIXED, Group.BROKEN}
+
+
+def test_each_sample_shows_prompt_expected_answer_both_responses_and_the_judges_reason() -> None:
+    text = markdown(view())
+    part = text[text.index("### Fixed: ") :]
+    part = part[: part.index("### Fixed: ", 5)]
+    assert part == (
+        "### Fixed: `eval-009`\n\n"
+        "Expected answer: `25`; category `addition`, difficulty `hard`.\n\n"
+        "Prompt:\n\n```text\nWhat is 9 + 16?\n```\n\n"
+        "**Before**\n\n"
+        "**Wrong**. Answer: `10` (2 steps, 24 tokens, stopped by `end_of_turn`).\n\n"
+        'Judge: The answer "10" is not the expected "25": the numbers differ.\n\n'
+        "Response:\n\n```text\nReasoning:\n1. Add the ones: 9\n2. Carry\nAnswer: 10\n```\n\n"
+        "**After**\n\n"
+        "**Right**. Answer: `25` (2 steps, 24 tokens, stopped by `end_of_turn`).\n\n"
+        'Judge: The answer "25" is the expected answer, character by character.\n\n'
+        "Response:\n\n```text\nReasoning:\n1. Add the ones: 9\n2. Carry\nAnswer: 25\n```\n\n"
+    )
+
+
+def test_the_loss_stands_in_a_table_at_fixed_steps() -> None:
+    text = markdown(view())
+    steps = re.findall(r"^\| (\d+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", text, re.MULTILINE)
+    assert steps == ["1", "14", "27", "40", "53", "67", "80", "93", "106", "120"]
+    one = view(n_steps=1)
+    assert re.findall(
+        r"^\| (\d+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", markdown(one), re.MULTILINE
+    ) == ["1"]
+
+
+def test_every_record_that_was_not_kept_is_listed_with_its_reason() -> None:
+    text = markdown(view())
+    assert "was trained for 120 steps on 30 records of `sums-v1` (split `train`)" in text
+    assert "Of 32 records: 30 kept, 1 dropped, 0 truncated, 1 redacted." in text
+    assert "Reasons: 300 tokens, and the limit is 256 (1); redacted (1)." in text
+    assert (
+        f"| `{digest('a')[7:23]}` | dropped | 300 tokens, and the limit is 256 | 300 | 0 | 0 |"
+        in text
+    )
+    assert (
+        "Every record that was not kept whole is listed, and 20 kept records; 10 more were kept."
+        in text
+    )
+
+
+def test_a_ledger_without_losses_says_so() -> None:
+    report = view()
+    assert report.after.training is not None
+    kept = tuple(row for row in report.after.training.ledger if row.outcome == "kept")[:3]
+    whole = msgspec.structs.replace(report.after.training, ledger=kept, losses=())
+    text = markdown(
+        msgspec.structs.replace(report, after=msgspec.structs.replace(report.after, training=whole))
+    )
+    assert "Of 3 records: 3 kept, 0 dropped, 0 truncated, 0 redacted. Nothing was left out." in text
+    assert "were not kept whole." not in text
+    assert "### Loss" not in text
+    none = msgspec.structs.replace(whole, ledger=())
+    text = markdown(
+        msgspec.structs.replace(report, after=msgspec.structs.replace(report.after, training=none))
+    )
+    assert "Of 0 records" in text
+    assert "<summary>Records" not in text
+
+
+def test_the_limits_name_what_the_numbers_do_not_say() -> None:
+    report = view()
+    text = markdown(report)
+    for sentence in (
+        "- To find a difference of this size again with a probability of 80%, about ",
+        "- 3 of 3 categories have fewer than 10 samples; their scores say little.",
+        (
+            "- Before, 2 of 24 responses were cut off at 240 tokens; an answer that may have been "
+            "cut is wrong."
+        ),
+        "- One training run with one seed: ",
+        "- No prompt of the eval set stands in the training data word for word.",
+        "- 2 records (6.2%) of the training data were not kept whole.",
+        "- The judge compares final answers by value ",
+    ):
+        assert sentence in text, sentence
+    assert "Numeric mode fast" not in text
+
+
+@pytest.mark.parametrize(
+    ("overlap", "sentence"),
+    [
+        (None, "- Whether prompts of the eval set are in the training data was not checked."),
+        (1, "- 1 prompt of the eval set stand"),
+        (3, "- 3 prompts of the eval set stand in the training data word for word"),
+    ],
+)
+def test_an_eval_set_in_the_training_data_is_named(overlap: int | None, sentence: str) -> None:
+    report = view()
+    trained = msgspec.structs.replace(training(), n_prompts_of_evalset=overlap)
+    after = msgspec.structs.replace(report.after, training=trained, numeric_mode="fast")
+    text = markdown(msgspec.structs.replace(report, after=after))
+    assert sentence in text
+    assert "- Numeric mode fast: " in text
+
+
+def test_runs_that_differ_in_more_than_the_model_say_so() -> None:
+    report = view()
+    after = msgspec.structs.replace(
+        report.after.evaluation,
+        max_new_tokens=64,
+        predictions=report.after.evaluation.predictions[:20],
+    )
+    comparison = compare(report.before.evaluation, after, allow_differences=True)
+    assert comparison.differences == (Difference("limit of new tokens", "240", "64"),)
+    text = markdown(
+        msgspec.structs.replace(
+            report,
+            after=msgspec.structs.replace(report.after, evaluation=after, training=None),
+            comparison=comparison,
+            warnings=("Mind the gap.",),
+            commands=(),
+        )
+    )
+    assert "- Mind the gap." in text
+    assert (
+        "- The runs were compared although the limit of new tokens differs (240 against 64)."
+        in text
+    )
+    assert "- Not compared: 4 samples that only the run before has, 0 samples that only" in text
+    assert "No training run of the model after is known." in text
+    assert "How the runs were made" not in text
+
+
+def test_two_equal_runs_need_no_sample_size() -> None:
+    text = markdown(view(n_before=7, n_after=7))
+    assert "**No clear difference: 0.0 points" in text
+    assert "To find a difference" not in text
+
+
+def test_large_categories_need_no_warning() -> None:
+    report = view()
+    categories = {
+        name: msgspec.structs.replace(result, n_pairs=10)
+        for name, result in report.comparison.categories.items()
+    }
+    comparison = msgspec.structs.replace(report.comparison, categories=categories)
+    text = markdown(msgspec.structs.replace(report, comparison=comparison))
+    assert "fewer than 10 samples" not in text
+    one = msgspec.structs.replace(categories["addition"], n_pairs=9)
+    comparison = msgspec.structs.replace(comparison, categories=categories | {"addition": one})
+    text = markdown(msgspec.structs.replace(report, comparison=comparison))
+    assert "- 1 of 3 categories has fewer than 10 samples; its score says little." in text
+
+
+def test_hostile_text_in_every_field_changes_no_structure() -> None:
+    parser = MarkdownIt("commonmark").enable("table")
+    texts = HOSTILE[:N_SAMPLES]
+    for start in range(0, len(HOSTILE) - N_SAMPLES, 7):
+        texts = tuple(
+            t for t in HOSTILE[start : start + N_SAMPLES] if t.strip() and "\ud800" not in t
+        )
+        files = render_report(view(texts=texts))
+        tokens = parser.parse(files["report.md"].decode())
+        html = [token.content.strip() for token in tokens if token.type == "html_block"]
+        assert html == [
+            "<details>\n<summary>Configuration (3 keys)</summary>",
+            "</details>",
+            "<details>\n<summary>Records (22 of 32)</summary>",
+            "</details>",
+        ]
+        inlines = [child.type for token in tokens for child in token.children or []]
+        assert set(inlines) <= {"text", "code_inline", "strong_open", "strong_close", "image"}
+        assert inlines.count("image") == 2
+        levels = [token.tag for token in tokens if token.type == "heading_open"]
+        assert levels.count("h1") == 1
+        assert levels.count("h2") == 7
+        page = Page()
+        page.feed(files["report.html"].decode())
+        assert not {"script", "img", "a", "iframe", "link"} & set(page.tags)
+        assert not {name for name, _ in page.attributes if name.startswith("on")}
+
+
+def test_a_page_is_self_contained_and_its_headings_are_nested() -> None:
+    html = render_report(view())["report.html"].decode()
+    assert html.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert not re.search(r"https?://|@import|url\(", html)
+    levels = [int(level) for level in re.findall(r"<h(\d)", html)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
+    page = Page()
+    page.feed(html)
+    names = [value for name, value in page.attributes if name == "role"]
+    assert names.count("img") == 2
+    # What scrolls is reached by keyboard and has a name.
+    assert html.count('role="region" tabindex="0" aria-label="') == names.count("region")
+
+
+def test_markdown_and_page_say_the_same_headings() -> None:
+    document = build_document(view())
+    n = sum(isinstance(block, Heading) for block in document.blocks)
+    files = render_report(view())
+    assert len(headings(files["report.md"].decode())) - files["report.md"].count(b"\n# ") == n + 1
+    assert len(re.findall(r"<h[123]>", files["report.html"].decode())) == n + 1
+    assert [block.name for block in document.blocks if isinstance(block, Chart)] == [
+        "scores",
+        "loss",
+    ]
+
+
+SCRIPT = """
+import hashlib, locale, os, time
+time.tzset()
+try:
+    locale.setlocale(locale.LC_ALL, os.environ["LC_ALL"])
+except locale.Error:
+    pass
+from tests.report.hostile import HOSTILE
+from tests.report.views import view
+from tunixrt.report import render_report
+texts = tuple(t for t in HOSTILE[:24] if t.strip())
+for report in (view(), view(texts=texts)):
+    for name, data in render_report(report).items():
+        print(name, hashlib.sha256(data).hexdigest())
+"""
+
+
+def test_two_processes_write_the_same_bytes_whatever_hash_seed_zone_and_locale() -> None:
+    root = Path(__file__).parents[2]
+    outputs = []
+    for seed, zone, language in (("0", "UTC", "C"), ("4711", "Pacific/Kiritimati", "de_DE.UTF-8")):
+        environment = os.environ | {
+            "PYTHONHASHSEED": seed,
+            "TZ": zone,
+            "LC_ALL": language,
+            "PYTHONPATH": str(root),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1]
+    assert outputs[0].count("\n") == 8
+
+
+def test_the_report_layer_needs_no_numeric_package() -> None:
+    code = (
+        "import sys, tunixrt.report, tunixrt.eval.comparison, tunixrt.eval.statistics\n"
+        "found = {'jax', 'numpy', 'flax', 'optax', 'safetensors', 'scipy'} & set(sys.modules)\n"
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,136 @@
+"""Views for the tests of the report: a plausible one, and one full of hostile text."""
+
+from __future__ import annotations
+
+from tunixrt.eval.comparison import EvaluatedRun, compare
+from tunixrt.eval.evalsets import EvalSample, EvalSet
+from tunixrt.eval.evaluation import Generated, evaluate
+from tunixrt.log.digests import Digest, digest_bytes
+from tunixrt.report import Command, LedgerRow, LossPoint, ReportView, RunView, TrainingView
+from tunixrt.runs.identity import Judge, Template
+
+N_SAMPLES = 24
+CATEGORIES = ("addition", "subtraction", "word problems")
+
+
+def digest(text: str) -> Digest:
+    return digest_bytes(text.encode())
+
+
+def samples(texts: tuple[str, ...] = ()) -> EvalSet:
+    """24 additions; where there are texts, each field of a sample is one of them."""
+    made = [
+        EvalSample(
+            id=f"eval-{i:03d}",
+            prompt=f"What is {i} + {i + 7}?",
+            expected_answer=str(2 * i + 7),
+            category=CATEGORIES[i % 3],
+            difficulty=("easy", "hard")[i % 2],
+        )
+        for i in range(N_SAMPLES)
+    ]
+    hostile = [EvalSample(f"{i} {text}", text, text, text, text) for i, text in enumerate(texts)]
+    return EvalSet("arithmetic_v1", digest("evalset"), tuple(hostile or made))
+
+
+def evaluated(
+    label: str, evalset: EvalSet, n_right: int, texts: tuple[str, ...] = ()
+) -> EvaluatedRun:
+    """A run that answers the first ``n_right`` of a rotated list rightly."""
+
+    def generate(prompts: object) -> list[Generated]:
+        responses = []
+        for i, sample in enumerate(evalset.samples):
+            right = (i * 7) % len(evalset.samples) < n_right
+            answer = sample.expected_answer if right else str(i + 1)
+            if texts:
+                text = f"1. {texts[i % len(texts)]}\n2. second\nAnswer: {texts[-1 - i]}"
+            elif i % 9 == 8 and not right:
+                text = "the the the " * 40
+            else:
+                text = f"Reasoning:\n1. Add the ones: {i % 10}\n2. Carry\nAnswer: {answer}"
+            cut = "the the" in text
+            responses.append(Generated(text, len(text) // 2, "length" if cut else "end_of_turn"))
+        return responses
+
+    return EvaluatedRun(
+        label=label,
+        evalset=evalset.digest,
+        judge=Judge(name="exact", version="1"),
+        template=Template(
+            format="tunix_sft", version="1", system_instruction=texts[0] if texts else None
+        ),
+        max_new_tokens=240,
+        predictions=evaluate(evalset, generate),
+    )
+
+
+def training(texts: tuple[str, ...] = (), n_steps: int = 120) -> TrainingView:
+    text = texts[0] if texts else ""
+    return TrainingView(
+        run_id=digest("training").removeprefix("sha256:"),
+        dataset_key="sums-v1",
+        dataset=digest("dataset"),
+        split="train",
+        snapshot=digest("snapshot"),
+        base=text or None,
+        n_params=443_136,
+        seeds={"initialisation": 0, "data.shuffle_seed": 7},
+        config={
+            "training.num_steps": str(n_steps),
+            "training.learning_rate": "0.003",
+            "model.name": text or "nano",
+        },
+        losses=tuple(
+            LossPoint(
+                step=step,
+                loss=5.5 / (1 + step / 9) + (step * 37 % 11) / 60,
+                learning_rate=0.003 * min(step, 10) / 10,
+                grad_norm=4.0 / step + 0.25,
+            )
+            for step in range(1, n_steps + 1)
+        ),
+        ledger=(
+            LedgerRow(
+                digest("a"), "dropped", text or "300 tokens, and the limit is 256", 300, 0, 0
+            ),
+            LedgerRow(digest("b"), "redacted", text or "redacted", 0, 0, 0),
+            *(LedgerRow(digest(f"t{i}"), "kept", None, 80 + i, 40 + i, 3) for i in range(30)),
+        ),
+        n_prompts_of_evalset=0,
+    )
+
+
+def view(
+    *, n_before: int = 5, n_after: int = 19, texts: tuple[str, ...] = (), n_steps: int = 120
+) -> ReportView:
+    """A report of an untrained and a trained model."""
+    evalset = samples(texts)
+    before = evaluated("before", evalset, n_before, texts)
+    after = evaluated("after", evalset, n_after, texts)
+    versions = {"jax": "0.10.2", "numpy": "2.4.6"}
+    common = {"evalset_name": "arithmetic_v1", "numeric_mode": "portable", "numeric_class": None}
+    return ReportView(
+        before=RunView(
+            run_id=digest("before").removeprefix("sha256:"),
+            model=texts[0] if texts else "untrained nano",
+            weights=digest("w0"),
+            evaluation=before,
+            sources=digest("sources"),
+            versions=versions,
+            **common,  # type: ignore[arg-type]
+        ),
+        after=RunView(
+            run_id=digest("after").removeprefix("sha256:"),
+            model=texts[0] if texts else "nano trained on sums-v1",
+            weights=digest("w1"),
+            evaluation=after,
+            sources=digest("sources"),
+            versions=versions,
+            training=training(texts, n_steps),
+            **common,  # type: ignore[arg-type]
+        ),
+        comparison=compare(before, after),
+        commands=(Command("train", "tunixrt train nano --dataset sums-v1"),),
+        warnings=(texts[0],) if texts else (),
+    )

@@ -1,0 +1,27 @@
+"""Reports on finished runs: Markdown for a forge, one HTML page, SVG charts.
+
+``render_report`` turns a ``ReportView`` into files, a pure function: the same view gives the same
+bytes in every process.
+"""
+
+from __future__ import annotations
+
+from tunixrt.report.files import render_report
+from tunixrt.report.view import (
+    Command,
+    LedgerRow,
+    LossPoint,
+    ReportView,
+    RunView,
+    TrainingView,
+)
+
+__all__ = [
+    "Command",
+    "LedgerRow",
+    "LossPoint",
+    "ReportView",
+    "RunView",
+    "TrainingView",
+    "render_report",
+]

@@ -1,0 +1,136 @@
+"""The parts of a report that help to doubt it: commands that check it, and what it cannot say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tunixrt.eval.evaluation import CUT_OFF
+from tunixrt.eval.statistics import required_pairs
+from tunixrt.report.document import Block, Bullets, Heading, Listing, Text
+from tunixrt.report.numbers import count, decimal
+from tunixrt.report.view import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunixrt.eval.comparison import Comparison
+    from tunixrt.report.document import Inlines
+    from tunixrt.report.view import ReportView, RunView
+
+_SHORT_ID: Final = 12
+_FEW: Final = 10
+
+
+def check_blocks(view: ReportView) -> list[Block]:
+    """Commands, then limits."""
+    blocks: list[Block] = [Heading(2, (Text("How to check this"),))]
+    if view.commands:
+        blocks.append(_listing("How the runs were made:", view.commands))
+    blocks.append(_listing("From a clone of the repository:", _checks(view)))
+    limits: tuple[Inlines, ...] = tuple((Text(sentence),) for sentence in _limits(view))
+    return [*blocks, Heading(2, (Text("Limits"),)), Bullets(limits)]
+
+
+def _listing(label: str, commands: tuple[Command, ...]) -> Listing:
+    text = "\n".join(f"# {command.purpose}\n{command.line}" for command in commands)
+    return Listing(label, text, language="sh")
+
+
+def _checks(view: ReportView) -> tuple[Command, ...]:
+    before, after = view.before.run_id[:_SHORT_ID], view.after.run_id[:_SHORT_ID]
+    trained = [run.training.run_id[:_SHORT_ID] for run in (view.before, view.after) if run.training]
+    return (
+        Command("prove every digest and derive the datasets again", "tunixrt verify --rebuild"),
+        *(
+            Command("train again, evaluate again, compare every bit", f"tunixrt reproduce {run}")
+            for run in dict.fromkeys(trained)
+        ),
+        *(
+            Command("evaluate again", f"tunixrt reproduce {run.run_id[:_SHORT_ID]}")
+            for run in (view.before, view.after)
+            if run.training is None
+        ),
+        Command("compute the comparison again", f"tunixrt run compare {before} {after}"),
+        Command("write this report again, to the byte", f"tunixrt report {before} {after}"),
+    )
+
+
+def _limits(view: ReportView) -> Iterator[str]:
+    comparison = view.comparison
+    yield from view.warnings
+    for difference in comparison.differences:
+        yield f"The runs were compared although {difference}."
+    if comparison.n_only_a or comparison.n_only_b:
+        yield (
+            f"Not compared: {count(comparison.n_only_a, 'sample')} that only the run before has, "
+            f"{count(comparison.n_only_b, 'sample')} that only the run after has."
+        )
+    yield from _size(comparison)
+    for name, run in (("before", view.before), ("after", view.after)):
+        yield from _responses(name, run)
+    yield from _training(view.after)
+    yield (
+        "The judge compares final answers by value (numbers exactly, units by name, words in "
+        "normal form). It does not judge the steps, and a right answer in words that it cannot "
+        "read counts as wrong."
+    )
+
+
+def _size(comparison: Comparison) -> Iterator[str]:
+    n = comparison.n_pairs
+    p_fixed, p_broken = len(comparison.fixed) / n, len(comparison.broken) / n
+    if p_fixed != p_broken:
+        needed = required_pairs(p_fixed, p_broken)
+        yield (
+            f"To find a difference of this size again with a probability of 80%, about "
+            f"{count(needed, 'sample')} are needed (Connor 1987); there are {n:,}."
+        )
+    n_small = sum(result.n_pairs < _FEW for result in comparison.categories.values())
+    if n_small:
+        says = (
+            "has fewer than {} samples; its score says"
+            if n_small == 1
+            else ("have fewer than {} samples; their scores say")
+        )
+        yield (
+            f"{n_small:,} of {len(comparison.categories):,} categories {says.format(_FEW)} little."
+        )
+
+
+def _responses(name: str, run: RunView) -> Iterator[str]:
+    predictions = run.evaluation.predictions
+    n_cut = sum(prediction.stop_reason == CUT_OFF for prediction in predictions)
+    if n_cut:
+        yield (
+            f"{name.capitalize()}, {n_cut:,} of {len(predictions):,} responses were cut off at "
+            f"{run.evaluation.max_new_tokens:,} tokens; an answer that may have been cut is wrong."
+        )
+
+
+def _training(run: RunView) -> Iterator[str]:
+    training = run.training
+    if training is None:
+        return
+    yield (
+        "One training run with one seed: the interval says how the score varies with the "
+        "questions, not how it varies with the seed."
+    )
+    overlap = training.n_prompts_of_evalset
+    if overlap is None:
+        yield "Whether prompts of the eval set are in the training data was not checked."
+    elif overlap:
+        yield (
+            f"{count(overlap, 'prompt')} of the eval set stand in the training data word for word; "
+            "the score is not one of unseen questions."
+        )
+    else:
+        yield "No prompt of the eval set stands in the training data word for word."
+    n_left_out = sum(row.outcome != "kept" for row in training.ledger)
+    if n_left_out:
+        share = decimal(100 * n_left_out / len(training.ledger), 1)
+        yield f"{count(n_left_out, 'record')} ({share}%) of the training data were not kept whole."
+    if run.numeric_mode == "fast":
+        yield (
+            "Numeric mode fast: the same bits are promised on the same numeric class only; "
+            "elsewhere a reproduction is close at best."
+        )

@@ -1,0 +1,227 @@
+"""A document as one HTML page: inline style and charts, no script, no request to anywhere.
+
+Light and dark follow the reader's setting, wide tables scroll in a region that the keyboard
+reaches, headings are nested, charts have a text alternative, colours have at least 4.5:1 contrast,
+and on paper everything that is folded away is open.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import TYPE_CHECKING, Final
+
+from tunixrt.report.charts import CHART_RULES, PALETTE_DARK, PALETTE_LIGHT, svg
+from tunixrt.report.document import (
+    Bullets,
+    Chart,
+    Code,
+    Columns,
+    Details,
+    Heading,
+    Listing,
+    Paragraph,
+    Strong,
+    Table,
+    Verdict,
+)
+from tunixrt.report.escape import html_lines, html_text
+
+if TYPE_CHECKING:
+    from tunixrt.report.document import Block, Column, Document, Inline, Inlines
+
+#: The page's own colours beside those of the charts.
+PAGE_LIGHT: Final = {
+    "surface": "#f6f8fa", "link": "#0b57d0", "good": "#116329", "bad": "#b3261e",
+    "neutral": "#57606a",
+}  # fmt: skip
+PAGE_DARK: Final = {
+    "surface": "#161b22", "link": "#79b8ff", "good": "#56d364", "bad": "#ff8a80",
+    "neutral": "#9da7b3",
+}  # fmt: skip
+
+_RULES: Final = """\
+*{box-sizing:border-box}
+html{color-scheme:light dark;-webkit-text-size-adjust:100%}
+body{margin:0;background:var(--background);color:var(--text);
+font:16px/1.6 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{max-width:60rem;margin:0 auto;padding:2.5rem 1.25rem 4rem}
+h1{font-size:1.7rem;line-height:1.25;margin:0 0 1.5rem;overflow-wrap:anywhere}
+h2{font-size:1.3rem;margin:3rem 0 1rem;padding-top:1rem;border-top:1px solid var(--grid)}
+h3{font-size:1.05rem;margin:2.25rem 0 .6rem}
+h4{font-size:.95rem;margin:0 0 .5rem}
+p{margin:.6rem 0;overflow-wrap:anywhere}
+ul{padding-left:1.25rem}
+li{margin:.35rem 0}
+code,pre{font:.875em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+code{background:var(--surface);border-radius:.25rem;padding:.1em .3em;overflow-wrap:anywhere}
+pre{background:var(--surface);border:1px solid var(--grid);border-radius:.5rem;margin:.4rem 0 1rem;
+padding:.75rem 1rem;white-space:pre-wrap;overflow-wrap:anywhere;max-height:22rem;overflow:auto}
+.label{margin:.8rem 0 0;font-size:.875rem;color:var(--muted)}
+.verdict{background:var(--surface);border:1px solid var(--grid);
+border-left:.4rem solid var(--tone);border-radius:.6rem;padding:1.25rem 1.5rem;margin-bottom:2rem}
+.good{--tone:var(--good)}
+.bad{--tone:var(--bad)}
+.neutral{--tone:var(--neutral)}
+.verdict .headline{font-size:1.15rem;font-weight:650;color:var(--tone);margin:0 0 .4rem}
+.verdict dl{display:flex;flex-wrap:wrap;gap:.5rem 2.5rem;margin:1rem 0 0}
+.verdict dt{font-size:.8rem;color:var(--muted)}
+.verdict dd{margin:0;font-size:1.9rem;line-height:1.2;font-weight:650;
+font-variant-numeric:tabular-nums}
+.verdict .delta dd{color:var(--tone)}
+.scroll{overflow-x:auto;margin:1rem 0;border:1px solid var(--grid);border-radius:.5rem}
+table{border-collapse:collapse;width:100%;font-size:.9rem}
+th,td{padding:.45rem .75rem;text-align:left;vertical-align:top;
+border-bottom:1px solid var(--grid)}
+tbody tr:last-child>*{border-bottom:0}
+thead th{background:var(--surface);font-weight:600;white-space:nowrap}
+tbody th{font-weight:500}
+.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+tbody th{min-width:9rem}
+td:not(.n){min-width:11rem}
+figure{margin:1.5rem 0;overflow-x:auto}
+svg.chart{display:block;width:100%;min-width:25rem;max-width:46rem;height:auto;margin:0 auto}
+.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem}
+.column{border:1px solid var(--grid);border-radius:.6rem;padding:1rem;min-width:0}
+details{margin:1rem 0}
+summary{cursor:pointer;font-weight:600;padding:.35rem 0}
+:focus-visible{outline:3px solid var(--link);outline-offset:2px;border-radius:.25rem}
+@media print{.scroll,figure,pre{overflow:visible;max-height:none}details::details-content{
+content-visibility:visible;block-size:auto}}
+"""
+
+
+def render_html(document: Document) -> str:
+    """The document as a page of its own."""
+    title = html_text(document.title)
+    body = "".join(map(_block, document.blocks))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>\n{_style()}</style>\n</head>\n"
+        f"<body>\n<main>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
+    )
+
+
+def _style() -> str:
+    light = _variables(PALETTE_LIGHT | PAGE_LIGHT)
+    dark = _variables(PALETTE_DARK | PAGE_DARK)
+    return (
+        f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+        f"{_RULES}{CHART_RULES}"
+    )
+
+
+def _variables(colours: dict[str, str]) -> str:
+    return ";".join(f"--{name}:{colour}" for name, colour in colours.items())
+
+
+@singledispatch
+def _block(block: Block) -> str:
+    """One block."""
+    raise AssertionError(block)
+
+
+@_block.register
+def _(block: Heading) -> str:
+    return f"<h{block.level}>{_inlines(block.content)}</h{block.level}>\n"
+
+
+@_block.register
+def _(block: Paragraph) -> str:
+    return f"<p>{_inlines(block.content)}</p>\n"
+
+
+@_block.register
+def _(block: Bullets) -> str:
+    items = "".join(f"<li>{_inlines(item)}</li>\n" for item in block.items)
+    return f"<ul>\n{items}</ul>\n"
+
+
+@_block.register
+def _(block: Chart) -> str:
+    drawing = svg(block.chart, alone=False, label=block.alt)
+    label = html_text(block.chart.title)
+    return f'<figure role="region" tabindex="0" aria-label="{label}">\n{drawing}</figure>\n'
+
+
+@_block.register
+def _(block: Columns) -> str:
+    return f'<div class="columns">\n{"".join(map(_column, block.columns))}</div>\n'
+
+
+@_block.register
+def _(block: Details) -> str:
+    inner = "".join(map(_block, block.blocks))
+    return f"<details>\n<summary>{html_text(block.summary)}</summary>\n{inner}</details>\n"
+
+
+@_block.register
+def _(block: Listing) -> str:
+    label = html_text(block.label)
+    return (
+        f'<p class="label">{label}</p>\n'
+        f'<pre tabindex="0" aria-label="{label}">{html_lines(block.text)}</pre>\n'
+    )
+
+
+@_block.register
+def _(block: Verdict) -> str:
+    figures = (
+        ("", "Before", block.before),
+        ("", "After", block.after),
+        (' class="delta"', "Difference", block.delta),
+    )
+    terms = "".join(
+        f"<div{css}><dt>{name}</dt><dd>{html_text(value)}</dd></div>\n"
+        for css, name, value in figures
+    )
+    return (
+        f'<section class="verdict {block.tone}" aria-label="Verdict">\n'
+        f'<p class="headline">{html_text(block.headline)}</p>\n'
+        f"<p>{_inlines(block.sentence)}</p>\n<dl>\n{terms}</dl>\n</section>\n"
+    )
+
+
+@_block.register
+def _(block: Table) -> str:
+    head = "".join(
+        f'<th scope="col"{_css(i, block)}>{html_text(cell)}</th>'
+        for i, cell in enumerate(block.head)
+    )
+    rows = "".join(f"<tr>{_cells(row, block)}</tr>\n" for row in block.rows)
+    # A region that scrolls has to be reachable by keyboard, and so needs a name.
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{html_text(block.label)}">\n'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
+    )
+
+
+def _cells(row: tuple[Inlines, ...], table: Table) -> str:
+    first, *others = row
+    heading = f'<th scope="row"{_css(0, table)}>{_inlines(first)}</th>'
+    return heading + "".join(
+        f"<td{_css(i, table)}>{_inlines(cell)}</td>" for i, cell in enumerate(others, start=1)
+    )
+
+
+def _css(column: int, table: Table) -> str:
+    return ' class="n"' if column in table.numeric else ""
+
+
+def _column(column: Column) -> str:
+    inner = "".join(_block(block) for block in column.blocks)
+    return f'<div class="column">\n<h4>{html_text(column.title)}</h4>\n{inner}</div>\n'
+
+
+def _inlines(content: Inlines) -> str:
+    return "".join(map(_inline, content))
+
+
+def _inline(piece: Inline) -> str:
+    match piece:
+        case Code():
+            return f"<code>{html_text(piece.text)}</code>" if piece.text else "(empty)"
+        case Strong():
+            return f"<strong>{html_text(piece.text)}</strong>"
+        case _:
+            return html_text(piece.text)

@@ -1,0 +1,115 @@
+"""A document as Markdown: CommonMark with GitHub's tables.
+
+Text is escaped piece by piece; the only HTML that is written is ``<details>`` and ``<summary>``,
+which forges show as a fold.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import TYPE_CHECKING
+
+from tunixrt.report.document import (
+    Bullets,
+    Chart,
+    Code,
+    Columns,
+    Details,
+    Heading,
+    Listing,
+    Paragraph,
+    Strong,
+    Table,
+    Verdict,
+)
+from tunixrt.report.escape import (
+    html_text,
+    markdown_code,
+    markdown_fence,
+    markdown_line,
+    markdown_text,
+)
+
+if TYPE_CHECKING:
+    from tunixrt.report.document import Block, Document, Inline, Inlines
+
+
+def render_markdown(document: Document) -> str:
+    """The document as the text of a ``.md`` file."""
+    blocks = [f"# {markdown_text(document.title)}", *map(_block, document.blocks)]
+    return "\n\n".join(blocks) + "\n"
+
+
+@singledispatch
+def _block(block: Block) -> str:
+    """One block, without the blank line behind it."""
+    raise AssertionError(block)
+
+
+@_block.register
+def _(block: Heading) -> str:
+    return f"{'#' * block.level} {_inlines(block.content)}"
+
+
+@_block.register
+def _(block: Paragraph) -> str:
+    return markdown_line(_inlines(block.content))
+
+
+@_block.register
+def _(block: Verdict) -> str:
+    return f"**{markdown_text(block.headline)}**\n\n{markdown_line(_inlines(block.sentence))}"
+
+
+@_block.register
+def _(block: Bullets) -> str:
+    return "\n".join(f"- {markdown_line(_inlines(item))}" for item in block.items)
+
+
+@_block.register
+def _(block: Listing) -> str:
+    label = markdown_line(markdown_text(block.label))
+    return f"{label}\n\n{markdown_fence(block.text, block.language)}"
+
+
+@_block.register
+def _(block: Chart) -> str:
+    return f"![{markdown_text(block.alt)}]({block.name}.svg)"
+
+
+@_block.register
+def _(block: Columns) -> str:
+    parts = [[f"**{markdown_text(c.title)}**", *map(_block, c.blocks)] for c in block.columns]
+    return "\n\n".join(text for column in parts for text in column)
+
+
+@_block.register
+def _(block: Details) -> str:
+    inner = "\n\n".join(map(_block, block.blocks))
+    return f"<details>\n<summary>{html_text(block.summary)}</summary>\n\n{inner}\n\n</details>"
+
+
+@_block.register
+def _(block: Table) -> str:
+    rules = ["--:" if i in block.numeric else "---" for i in range(len(block.head))]
+    lines = [_row([markdown_text(cell) for cell in block.head]), _row(rules)]
+    lines += [_row([_inlines(cell) for cell in row]) for row in block.rows]
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _inlines(content: Inlines) -> str:
+    return "".join(map(_inline, content))
+
+
+def _inline(piece: Inline) -> str:
+    match piece:
+        case Code():
+            return markdown_code(piece.text)
+        case Strong():
+            return f"**{markdown_text(piece.text)}**"
+        case _:
+            return markdown_text(piece.text)
