@@ -1,0 +1,46 @@
+"""Write docs/cli.md from the help texts; `make docs` calls this, and a test compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tunixrt.cli.base import COMMANDS
+from tunixrt.cli.main import root
+
+PATH = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
+
+HEAD = """# Command line reference
+
+Made from the help texts by `make docs`; a test fails when the two differ.
+
+Data goes to stdout, messages and progress to stderr. Every command takes `--json` and then prints
+one document with a `schema_version`; fields are only ever added. Exit codes are frozen: 0 done; 1
+the answer is no (verification failed, a run diverged); 2 bad usage or bad input, nothing written;
+3 no store here; 4 the store is locked by another process; 130 interrupted.
+"""
+
+
+def reference() -> str:
+    context = click.Context(root, info_name="tunixrt", max_content_width=96, terminal_width=96)
+    parts = [HEAD]
+    for name in COMMANDS:
+        command = root.get_command(context, name)
+        assert command is not None
+        parts.append(section(context, name, command, "##"))
+        if isinstance(command, click.Group):
+            inner = click.Context(command, info_name=name, parent=context)
+            parts += [section(inner, sub, command.commands[sub], "###") for sub in command.commands]
+    return "\n".join(parts)
+
+
+def section(parent: click.Context, name: str, command: click.Command, level: str) -> str:
+    context = click.Context(
+        command, info_name=name, parent=parent, max_content_width=96, terminal_width=96
+    )
+    return f"{level} {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(reference(), encoding="utf-8")

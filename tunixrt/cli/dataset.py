@@ -1,0 +1,217 @@
+"""`tunixrt dataset`: build, list, show, export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from tunixrt.cli.base import NounGroup, store_options
+from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.pairs import parse_pairs
+
+if TYPE_CHECKING:
+    from tunixrt.data.exports import ExportReport
+    from tunixrt.store import Store
+
+
+@click.group(cls=NounGroup)
+def dataset() -> None:
+    """Versioned selections of traces, and the texts derived from them."""
+
+
+@dataset.command(
+    examples=(
+        "tunixrt dataset build gsm v1 --where source=gsm8k --split test=0.1",
+        "tunixrt dataset build gsm v2 --strategy random --limit 1000 --seed 7",
+    )
+)
+@click.argument("name")
+@click.argument("version")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only traces whose metadata has this value; may be repeated.",
+)
+@click.option("--limit", type=int, metavar="N", help="At most N traces.")
+@click.option(
+    "--strategy",
+    default="latest",
+    show_default=True,
+    metavar="latest|random",
+    help="Which traces a limit keeps.",
+)
+@click.option("--seed", type=int, metavar="N", help="Decides a random selection and the splits.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME=FRACTION",
+    help="A share of the prompts for test or validation; the rest is train.",
+)
+@click.option("--built-at", metavar="TIME", help="An RFC 3339 time to record in the manifest.")
+@click.option("--parent", metavar="KEY", help="The dataset that this one follows.")
+@store_options
+def build(
+    store: Store,
+    name: str,
+    version: str,
+    where: tuple[str, ...],
+    limit: int | None,
+    strategy: str,
+    seed: int | None,
+    splits: tuple[str, ...],
+    built_at: str | None,
+    parent: str | None,
+    as_json: bool,
+) -> None:
+    """Select traces into the dataset NAME-VERSION, and snapshot the log it was selected from.
+
+    The digest depends on the recipe and the members alone. Building the same again changes
+    nothing; another selection under the same key is an error.
+    """
+    report = store.build_dataset(
+        name,
+        version,
+        where=parse_pairs(where, "--where"),
+        limit=limit,
+        strategy=strategy,
+        seed=seed,
+        splits=parse_pairs(splits, "--split"),
+        built_at=built_at,
+        parent=parent,
+    )
+    if as_json:
+        emit_json(
+            {
+                "dataset_key": report.dataset_key,
+                "digest": report.digest,
+                "trace_count": report.trace_count,
+                "split_counts": report.split_counts,
+                "created": report.created,
+                "snapshot": report.dataset.manifest.snapshot,
+            }
+        )
+        return
+    counts = ", ".join(f"{n:,} {split}" for split, n in report.split_counts.items())
+    exists = "" if report.created else " (it was there already)"
+    say(f"{report.dataset_key}: {count(report.trace_count, 'trace')} ({counts}){exists}.")
+    click.echo(report.digest)
+
+
+@dataset.command("list", examples=("tunixrt dataset list",))
+@store_options
+def list_(store: Store, as_json: bool) -> None:
+    """List the datasets."""
+    found = store.datasets()
+    if as_json:
+        emit_json({"datasets": [d.manifest for d in found]})
+        return
+    rows = [
+        (d.key, f"{d.manifest.trace_count:,}", _splits(d.manifest.split_counts), short(d.digest))
+        for d in found
+    ]
+    click.echo(table(("dataset", "traces", "splits", "digest"), rows))
+
+
+@dataset.command(examples=("tunixrt dataset show arithmetic-v1",))
+@click.argument("key")
+@store_options
+def show(store: Store, key: str, as_json: bool) -> None:
+    """Show the manifest of a dataset."""
+    found = store.dataset(key)
+    if as_json:
+        emit_json({"manifest": found.manifest, "path": store.layout.relative(found.path)})
+        return
+    plain = msgspec.to_builtins(found.manifest)
+    width = max(len(name) for name in plain)
+    for name, value in plain.items():
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        click.echo(f"{name:<{width}}  {text}")
+
+
+@dataset.command(
+    examples=(
+        "tunixrt dataset export arithmetic-v1 --format tunix_sft -o train.jsonl",
+        "tunixrt dataset export arithmetic-v1 --format trace | head -1",
+    )
+)
+@click.argument("key")
+@click.option(
+    "--format",
+    "export_format",
+    required=True,
+    metavar="FORMAT",
+    help="trace, tunix_sft or training_example.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write into FILE instead of stdout.",
+)
+@click.option("--split", metavar="SPLIT", help="Only train, validation or test.")
+@click.option("--system", metavar="TEXT", help="A system instruction, put before every prompt.")
+@store_options
+def export(
+    store: Store,
+    key: str,
+    export_format: str,
+    output: Path | None,
+    split: str | None,
+    system: str | None,
+    as_json: bool,
+) -> None:
+    """Write a dataset as JSON lines: the same bytes every time, everywhere.
+
+    FILE appears when it is complete. With --json and without -o only the figures are printed.
+    """
+    if output is None and as_json:
+        report = _export_to_nowhere(store, key, export_format, split, system)
+    elif output is None:
+        report = store.export_dataset(
+            key, export_format, sys.stdout.buffer, split=split, system=system
+        )
+    else:
+        report = _export_to_file(store, output, key, export_format, split, system)
+    if as_json:
+        emit_json(msgspec.structs.asdict(report))
+        return
+    omitted = "".join(f", {n:,} omitted ({reason})" for reason, n in report.omitted.items())
+    say(f"{key} as {report.format}: {count(report.rows, 'row')}{omitted}; sha256 {report.sha256}")
+    if report.n_with_template_text:
+        say(
+            f"warning: {count(report.n_with_template_text, 'row')} contain the text of a special "
+            "token such as <end_of_turn>; a reader of the text cannot tell it from the token."
+        )
+
+
+def _export_to_nowhere(
+    store: Store, key: str, export_format: str, split: str | None, system: str | None
+) -> ExportReport:
+    import os
+
+    with Path(os.devnull).open("wb") as nowhere:
+        return store.export_dataset(key, export_format, nowhere, split=split, system=system)
+
+
+def _export_to_file(
+    store: Store, output: Path, key: str, export_format: str, split: str | None, system: str | None
+) -> ExportReport:
+    partial = output.with_name(f"{output.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            report = store.export_dataset(key, export_format, file, split=split, system=system)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return report
+
+
+def _splits(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())

@@ -1,0 +1,55 @@
+"""A progress line on stderr: only on a terminal, and only for what takes longer than a second."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+import click
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_FIRST_AFTER_S = 1.0
+_EVERY_S = 0.1
+
+
+class Progress:
+    """One line that is written over: ``training: step 120 of 600 (20%), loss 0.5, 31 s left``."""
+
+    def __init__(self, verb: str, noun: str) -> None:
+        """Begin; nothing is shown in the first second."""
+        self.verb = verb
+        self.noun = noun
+        self._on = sys.stderr.isatty()
+        self._start = time.monotonic()
+        self._last = self._start + _FIRST_AFTER_S - _EVERY_S
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Clear the line, whatever happened."""
+        if self._shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def show(self, done: int, total: int | None, detail: str = "") -> None:
+        """Say how far it has come; ``total`` is None where nobody knows."""
+        now = time.monotonic()
+        if not self._on or now - self._last < _EVERY_S:
+            return
+        self._last = now
+        self._shown = True
+        text = f"{self.verb}: {self.noun} {done:,}"
+        if total:
+            left = (now - self._start) / max(done, 1) * (total - done)
+            text += f" of {total:,} ({100 * done // total}%), {left:.0f} s left"
+        click.echo(f"\r\x1b[K{text}{', ' + detail if detail else ''}", nl=False, err=True)

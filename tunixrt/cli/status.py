@@ -1,0 +1,45 @@
+"""`tunixrt status`: what is here, and what needs attention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tunixrt.cli.base import ExampleCommand, store_options
+from tunixrt.cli.output import count, emit_json, short
+
+if TYPE_CHECKING:
+    from tunixrt.store import Store
+
+
+@click.command(cls=ExampleCommand, examples=("tunixrt status",))
+@store_options
+def status(store: Store, as_json: bool) -> None:
+    """Say what is in the store, and what needs a decision: conflicts, leftovers."""
+    found = store.status()
+    if as_json:
+        emit_json({name: getattr(found, name) for name in found.__struct_fields__})
+        return
+    click.echo(
+        f"{count(found.n_traces, 'trace')} recorded, {found.n_active:,} active; "
+        f"{count(found.n_segments, 'segment')}, {count(found.n_snapshots, 'snapshot')}, "
+        f"{count(len(found.dataset_keys), 'dataset')}, {count(found.n_runs, 'run')}, "
+        f"{count(len(found.evalsets), 'eval set')}."
+    )
+    if found.dataset_keys:
+        click.echo(f"datasets: {', '.join(found.dataset_keys)}")
+    if found.evalsets:
+        click.echo(f"eval sets: {', '.join(found.evalsets)}")
+    for key in found.ambiguous_datasets:
+        click.echo(
+            f"conflict: {key} has different builds: {', '.join(found.ambiguous_datasets[key])}"
+        )
+    for conflict in found.conflicts:
+        claims = " and ".join(str(claim.value) for claim in conflict.claims)
+        click.echo(f"conflict: trace {short(conflict.trace)}: {conflict.fact} is {claims}")
+    if found.leftovers:
+        click.echo(
+            f"leftovers of interrupted writes: {', '.join(found.leftovers)} (safe to delete when "
+            "no tunixrt process is running)"
+        )

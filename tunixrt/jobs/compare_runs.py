@@ -1,0 +1,62 @@
+"""Two evaluation runs, pair by pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tunixrt.errors import BadInputError
+from tunixrt.eval.comparison import Comparison, EvaluatedRun, compare
+from tunixrt.eval.predictions import read_predictions
+from tunixrt.jobs.evaluate import PREDICTIONS_NAME
+from tunixrt.runs.directories import find_run
+from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+
+if TYPE_CHECKING:
+    from tunixrt.log.layout import Layout
+
+
+def compare_runs(layout: Layout, a: str, b: str, *, allow_differences: bool = False) -> Comparison:
+    """Compare evaluation B with evaluation A on the same samples.
+
+    Args:
+        layout: where the runs are.
+        a: the run before, an id or its beginning.
+        b: the run after.
+        allow_differences: compare although eval set, judge, template or limit differ.
+
+    Raises:
+        BadInputError: one is no evaluation, or something other than the model differs.
+    """
+    return compare(
+        evaluated_run(layout, find_evaluation(layout, a)),
+        evaluated_run(layout, find_evaluation(layout, b)),
+        allow_differences=allow_differences,
+    )
+
+
+def find_evaluation(layout: Layout, run: str) -> EvaluationManifest:
+    """The evaluation run whose id begins with ``run``.
+
+    Raises:
+        BadInputError: there is none, there are several, or it is a training run.
+    """
+    manifest = find_run(layout, run)
+    if isinstance(manifest, TrainingManifest):
+        raise BadInputError(
+            f"The run {run} is a training run, and only evaluations are compared: "
+            f"`tunixrt eval {run} --evalset NAME` makes one."
+        )
+    return manifest
+
+
+def evaluated_run(layout: Layout, manifest: EvaluationManifest) -> EvaluatedRun:
+    """What a comparison needs of an evaluation, its predictions among it."""
+    identity = manifest.identity
+    return EvaluatedRun(
+        label=manifest.run_id[:12],
+        evalset=identity.evalset,
+        judge=identity.judge,
+        template=identity.template,
+        max_new_tokens=identity.generation.max_new_tokens,
+        predictions=read_predictions(layout.runs / manifest.run_id / PREDICTIONS_NAME),
+    )

@@ -1,0 +1,58 @@
+"""The status job: what is here, and what needs a decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.data.datasets import list_datasets
+from tunixrt.data.projection import Conflict, project
+from tunixrt.log.digests import Digest
+from tunixrt.runs.directories import list_run_ids
+
+if TYPE_CHECKING:
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.layout import Layout
+
+
+class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``tunixrt status`` says.
+
+    ``ambiguous_datasets`` maps a key that two branches built differently to the digests;
+    ``leftovers`` are directories of writes that were interrupted.
+    """
+
+    n_traces: int
+    n_active: int
+    n_segments: int
+    n_snapshots: int
+    n_runs: int
+    dataset_keys: list[str]
+    evalsets: list[str]
+    ambiguous_datasets: dict[str, list[Digest]]
+    conflicts: list[Conflict]
+    leftovers: list[str]
+
+
+def read_status(layout: Layout, log: EventLog) -> Status:
+    """Read the whole log and the manifests."""
+    by_key: dict[str, set[Digest]] = {}
+    for dataset in list_datasets(layout):
+        by_key.setdefault(dataset.key, set()).add(dataset.digest)
+    with project(log) as projection:
+        n_traces, n_active = projection.n_traces, projection.n_active
+        conflicts = list(projection.conflicts())
+    leftovers = sorted(layout.staging.iterdir()) if layout.staging.is_dir() else []
+    return Status(
+        n_traces=n_traces,
+        n_active=n_active,
+        n_segments=len(log.segments()),
+        n_snapshots=len(list(layout.snapshots.glob("*.json"))),
+        n_runs=len(list_run_ids(layout)),
+        dataset_keys=sorted(by_key),
+        evalsets=sorted(path.stem for path in layout.evalsets.glob("*.jsonl")),
+        ambiguous_datasets={k: sorted(d) for k, d in sorted(by_key.items()) if len(d) > 1},
+        conflicts=conflicts,
+        leftovers=[layout.relative(path) for path in leftovers],
+    )

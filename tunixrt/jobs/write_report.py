@@ -1,0 +1,219 @@
+"""The report job: two evaluation runs in, a directory of report files out."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from tunixrt.data.exports import ExportFormat, export_dataset
+from tunixrt.eval.comparison import compare
+from tunixrt.eval.evalsets import load_evalset
+from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
+from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
+from tunixrt.log.digests import Digest, digest_file
+from tunixrt.report import (
+    Command,
+    LedgerRow,
+    LossPoint,
+    ReportView,
+    RunView,
+    TrainingView,
+    render_report,
+)
+from tunixrt.runs.config import load_config
+from tunixrt.runs.directories import find_run
+from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.layout import Layout
+
+
+class _LedgerLine(msgspec.Struct, frozen=True):
+    """What the report needs of a line of ``ledger.jsonl``."""
+
+    trace: Digest
+    outcome: Literal["kept", "dropped", "truncated"]
+    n_tokens: int
+    n_loss_tokens: int
+    n_times_trained: int = 0
+    reason: str | None = None
+
+
+class _PromptLine(msgspec.Struct, frozen=True):
+    """The prompt of a line of the export ``trace``."""
+
+    prompts: str
+
+
+def write_report(
+    layout: Layout, log: EventLog, before: str, after: str, directory: Path
+) -> list[Path]:
+    """Compare two evaluation runs and write ``report.md``, ``report.html`` and the charts.
+
+    Files of the same names are replaced; everything else in the directory stays.
+
+    Args:
+        layout: where the runs are.
+        log: where the traces of their datasets are.
+        before: the evaluation to compare with, a run id or its beginning.
+        after: the evaluation to compare.
+        directory: where the files go; it is made when it is missing.
+
+    Returns:
+        The files, by name.
+
+    Raises:
+        BadInputError: one is no evaluation, or the two answer different questions.
+    """
+    manifests = [find_evaluation(layout, run) for run in (before, after)]
+    views = [_run_view(layout, log, manifest) for manifest in manifests]
+    report = ReportView(
+        before=views[0],
+        after=views[1],
+        comparison=compare(views[0].evaluation, views[1].evaluation),
+        commands=tuple(
+            command
+            for manifest, view in zip(manifests, views, strict=True)
+            for command in _commands(manifest, view.training)
+        ),
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, data in render_report(report).items():
+        path = directory / name
+        partial = directory / f"{name}.partial"
+        partial.write_bytes(data)
+        partial.replace(path)
+        written.append(path)
+    return written
+
+
+def _run_view(layout: Layout, log: EventLog, manifest: EvaluationManifest) -> RunView:
+    identity = manifest.identity
+    training = None
+    if manifest.model.run_id is not None:
+        trained = find_run(layout, manifest.model.run_id)
+        if isinstance(trained, TrainingManifest):
+            training = _training_view(layout, log, trained, manifest)
+    return RunView(
+        run_id=manifest.run_id,
+        model=_model_in_words(manifest, training),
+        weights=manifest.weights,
+        evalset_name=manifest.evalset.name,
+        evaluation=evaluated_run(layout, manifest),
+        numeric_mode=identity.numeric_mode,
+        numeric_class=identity.numeric_class,
+        sources=identity.code.sources,
+        versions=identity.code.packages,
+        training=training,
+    )
+
+
+def _model_in_words(manifest: EvaluationManifest, training: TrainingView | None) -> str:
+    if training is not None:
+        return f"{training.config['model.name']} trained on {training.dataset_key}"
+    if manifest.model.untrained is not None:
+        return f"untrained {_dotted(manifest.model.untrained)['model.name']}"
+    return "a model directory"
+
+
+def _training_view(
+    layout: Layout, log: EventLog, manifest: TrainingManifest, evaluation: EvaluationManifest
+) -> TrainingView:
+    directory = layout.runs / manifest.run_id
+    config = _dotted(manifest.config)
+    return TrainingView(
+        run_id=manifest.run_id,
+        dataset_key=manifest.dataset.key,
+        dataset=manifest.dataset.digest,
+        split=manifest.dataset.split,
+        snapshot=manifest.dataset.snapshot,
+        base=manifest.base,
+        n_params=manifest.results.n_params,
+        seeds={
+            "initial weights": int(config["training.seed"]),
+            "order of examples": int(config["data.shuffle_seed"]),
+        },
+        config=config,
+        losses=tuple(
+            msgspec.json.decode(line, type=LossPoint, strict=False)
+            for line in (directory / METRICS_NAME).read_bytes().splitlines()
+        ),
+        ledger=tuple(
+            _ledger_row(line) for line in (directory / LEDGER_NAME).read_bytes().splitlines()
+        ),
+        n_prompts_of_evalset=_n_shared_prompts(layout, log, manifest, evaluation),
+    )
+
+
+def _ledger_row(line: bytes) -> LedgerRow:
+    entry = msgspec.json.decode(line, type=_LedgerLine)
+    return LedgerRow(
+        record=entry.trace,
+        outcome=entry.outcome,
+        reason=entry.reason,
+        n_tokens=entry.n_tokens,
+        n_loss_tokens=entry.n_loss_tokens,
+        n_times_trained=entry.n_times_trained,
+    )
+
+
+def _n_shared_prompts(
+    layout: Layout, log: EventLog, manifest: TrainingManifest, evaluation: EvaluationManifest
+) -> int | None:
+    """How many questions of the eval set the model was trained on; None where that is unknown."""
+    path = layout.evalsets / f"{evaluation.evalset.name}.jsonl"
+    if not path.is_file() or digest_file(path) != evaluation.evalset.digest:
+        return None
+    lines = io.BytesIO()
+    key, split = manifest.dataset.key, manifest.dataset.split
+    export_dataset(layout, log, key, ExportFormat.TRACE, lines, split=split)
+    trained = {
+        msgspec.json.decode(line, type=_PromptLine).prompts
+        for line in lines.getvalue().splitlines()
+    }
+    return sum(sample.prompt in trained for sample in load_evalset(path).samples)
+
+
+def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    """Nested tables as dotted keys, and values as text."""
+    flat: dict[str, str] = {}
+    for key, value in sorted(config.items()):
+        if isinstance(value, dict):
+            flat |= _dotted(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = "" if value is None else str(value)
+    return flat
+
+
+def _commands(manifest: EvaluationManifest, training: TrainingView | None) -> list[Command]:
+    """How a model was made and evaluated, as commands that do it again."""
+    evalset = manifest.evalset.name
+    if training is not None:
+        differences = _differences_from_preset(training.config)
+        settings = "".join(f" --set {shlex.quote(setting)}" for setting in differences)
+        base = "" if training.base is None else f" --base {shlex.quote(training.base)}"
+        preset, key = training.config["model.name"], training.dataset_key
+        return [
+            Command("Train", f"tunixrt train {preset} --dataset {key}{base}{settings}"),
+            Command("Evaluate", f"tunixrt eval {training.run_id[:12]} --evalset {evalset}"),
+        ]
+    if manifest.model.untrained is not None:
+        config = _dotted(manifest.model.untrained)
+        # A configuration that differs from its preset has to stand in a file of its own.
+        name = "CONFIG.toml" if _differences_from_preset(config) else config["model.name"]
+        return [Command("Evaluate untrained", f"tunixrt eval untrained:{name} --evalset {evalset}")]
+    return [Command("Evaluate", f"tunixrt eval DIR --evalset {evalset}")]
+
+
+def _differences_from_preset(config: Mapping[str, str]) -> list[str]:
+    """What `--set` needs to make this configuration of its preset."""
+    preset = _dotted(load_config(config["model.name"]).resolved())
+    return [f"{key}={value}" for key, value in config.items() if preset.get(key) != value]

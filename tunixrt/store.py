@@ -1,0 +1,375 @@
+"""The facade: everything the command line does, for a Python program.
+
+```python
+from tunixrt import Store
+
+store = Store.open(".")
+store.import_traces("solutions.jsonl", source_format="gsm8k")
+store.build_dataset("gsm", "v1", where={"source": "gsm8k"}, splits={"test": "0.1"})
+```
+
+Paths are arguments, and so are times: nothing here reads the clock, the environment or the current
+directory. Training and evaluation import jax when they are called and not before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.data.dataset_files import Dataset, members
+from tunixrt.data.datasets import BuildReport, build_dataset, list_datasets, load_dataset
+from tunixrt.data.exports import ExportReport, export_dataset, parse_export_format
+from tunixrt.data.generate import generate_arithmetic
+from tunixrt.data.importers import imported, parse_source_format, read_traces
+from tunixrt.data.importing import ImportReport, OnError, import_traces
+from tunixrt.data.lookup import find_trace
+from tunixrt.data.payloads import read_payload
+from tunixrt.data.projection import Projection, TraceState, project
+from tunixrt.data.recipes import make_recipe
+from tunixrt.data.traces import Trace, parse_payload
+from tunixrt.errors import BadInputError
+from tunixrt.log import layout as layouts
+from tunixrt.log.eventlog import EventLog
+from tunixrt.log.snapshots import (
+    Snapshot,
+    list_snapshots,
+    load_snapshot,
+    save_snapshot,
+    take_snapshot,
+)
+from tunixrt.runs.directories import find_run, read_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import BinaryIO
+
+    from tunixrt.data.importers import Record, Rejection
+    from tunixrt.data.selection import Member
+    from tunixrt.eval.comparison import Comparison
+    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.machine import Execution
+    from tunixrt.jobs.status import Status
+    from tunixrt.jobs.train import TrainingDone
+    from tunixrt.jobs.verify import Verification
+    from tunixrt.ml.training import TrainingProgress
+    from tunixrt.runs.manifests import Manifest
+    from tunixrt.runs.verdict import RunVerdict
+
+
+class TraceGoneError(BadInputError):
+    """The payload of a trace is not there: it was redacted, or never recorded here."""
+
+
+class Store:
+    """One store on disk."""
+
+    def __init__(self, layout: layouts.Layout) -> None:
+        """Wrap a layout; use :meth:`init` or :meth:`open`."""
+        self.layout = layout
+        self.log = EventLog(layout)
+
+    @classmethod
+    def init(cls, directory: Path | str) -> Store:
+        """Make a store in ``directory``; what is there already stays as it is."""
+        return cls(layouts.init(Path(directory)))
+
+    @classmethod
+    def open(cls, start: Path | str) -> Store:
+        """Open the store at or above ``start``.
+
+        Raises:
+            NoStoreError: there is none.
+        """
+        return cls(layouts.find(Path(start)))
+
+    @property
+    def root(self) -> Path:
+        """The directory that holds ``store/``, ``runs/`` and ``evalsets/``."""
+        return self.layout.root
+
+    # Traces
+
+    def import_traces(
+        self,
+        path: Path | str,
+        *,
+        source_format: str,
+        source: str | None = None,
+        strip_calculator: bool = False,
+        on_error: str = OnError.ABORT,
+        recorded_at: str | None = None,
+        on_rejection: Callable[[Rejection], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> ImportReport:
+        """Record every trace of a file, whole or not at all.
+
+        Args:
+            path: a file with one record a line.
+            source_format: ``tunixrt`` or ``gsm8k``.
+            source: sets ``meta.source``.
+            strip_calculator: cut GSM8K's ``<<48/2=24>>`` annotations.
+            on_error: ``abort`` rejects the file for one bad record; ``quarantine`` sets bad
+                records aside and records the rest.
+            recorded_at: an RFC 3339 time to put into the events; none by default.
+            on_rejection: called with each record set aside.
+            on_progress: called with the number of lines read so far.
+
+        Raises:
+            BadInputError: nothing was recorded; the message says file, line and field.
+        """
+        records = read_traces(
+            Path(path),
+            parse_source_format(source_format),
+            source=source,
+            strip_calculator=strip_calculator,
+        )
+        if on_progress is not None:
+            records = _counted(records, on_progress)
+        return import_traces(
+            self.log,
+            records,
+            on_error=_on_error(on_error),
+            recorded_at=recorded_at,
+            on_rejection=on_rejection,
+        )
+
+    def generate_arithmetic(
+        self,
+        *,
+        kinds: Sequence[str],
+        n_digits: int,
+        n: int,
+        seed: int,
+        recorded_at: str | None = None,
+    ) -> ImportReport:
+        """Record ``n`` generated arithmetic problems of the training pool, with their steps."""
+        problems = generate_arithmetic(
+            kinds=kinds, n_digits=n_digits, n=n, seed=seed
+        )
+        traces = (imported(problem.trace()) for problem in problems)
+        return import_traces(self.log, traces, recorded_at=recorded_at)
+
+    def traces(self) -> Projection:
+        """The state of every trace; close it, or use it in a ``with`` statement."""
+        return project(self.log)
+
+    def find_trace(self, prefix: str) -> TraceState:
+        """The state of the one trace whose id begins with ``prefix``."""
+        with self.traces() as projection:
+            return find_trace(projection, prefix)
+
+    def read_trace(self, state: TraceState) -> Trace:
+        """The content of a trace.
+
+        Raises:
+            TraceGoneError: it was redacted, or no event records it here.
+        """
+        payload = read_payload(self.log, state)
+        if payload is None:
+            what = "was redacted" if state.redacted else "is not recorded here"
+            raise TraceGoneError(f"The trace {state.id} {what}: its text is not in this store.")
+        return parse_payload(payload)
+
+    # Snapshots
+
+    def create_snapshot(self) -> Snapshot:
+        """Take and save a snapshot of the log as it is now."""
+        snapshot = take_snapshot(self.log)
+        save_snapshot(self.layout, snapshot)
+        return snapshot
+
+    def snapshots(self) -> list[Snapshot]:
+        """Every saved snapshot, by digest."""
+        return [load_snapshot(self.layout, digest) for digest in list_snapshots(self.layout)]
+
+    def snapshot(self, prefix: str) -> Snapshot:
+        """The one saved snapshot whose digest begins with ``prefix``."""
+        wanted = prefix.removeprefix("sha256:")
+        found = [s for s in self.snapshots() if s.digest.removeprefix("sha256:").startswith(wanted)]
+        if len(found) == 1 and len(wanted) >= 6:
+            return found[0]
+        if len(wanted) < 6:
+            raise BadInputError(
+                f"{prefix!r} is too short: give at least 6 hex digits of the digest."
+            )
+        what = "No snapshot" if not found else "More than one snapshot"
+        raise BadInputError(f"{what} begins with {prefix}. `tunixrt snapshot list` shows them.")
+
+    # Datasets
+
+    def build_dataset(
+        self,
+        name: str,
+        version: str,
+        *,
+        where: Mapping[str, str] | None = None,
+        limit: int | None = None,
+        strategy: str = "latest",
+        seed: int | None = None,
+        splits: Mapping[str, str] | None = None,
+        built_at: str | None = None,
+        parent: str | None = None,
+    ) -> BuildReport:
+        """Select traces into the dataset ``name-version`` and take the snapshot it depends on."""
+        recipe = make_recipe(
+            filters=where, selection_strategy=strategy, limit=limit, seed=seed, splits=splits
+        )
+        return build_dataset(
+            self.layout, self.log, name, version, recipe, built_at=built_at, parent=parent
+        )
+
+    def datasets(self) -> list[Dataset]:
+        """Every dataset, by key."""
+        return list_datasets(self.layout)
+
+    def dataset(self, key: str) -> Dataset:
+        """One dataset by its key ``name-version``."""
+        return load_dataset(self.layout, key)
+
+    def members(self, key: str) -> Iterator[Member]:
+        """The members of a dataset, in its order."""
+        return members(self.dataset(key))
+
+    def export_dataset(
+        self,
+        key: str,
+        export_format: str,
+        out: BinaryIO,
+        *,
+        split: str | None = None,
+        system: str | None = None,
+    ) -> ExportReport:
+        """Write a dataset as text that other tools read; the same bytes every time."""
+        return export_dataset(
+            self.layout,
+            self.log,
+            key,
+            parse_export_format(export_format),
+            out,
+            split=split,
+            system=system,
+        )
+
+    # Runs
+
+    def runs(self) -> list[Manifest]:
+        """The manifest of every run, by run id."""
+        return read_runs(self.layout)
+
+    def run(self, prefix: str) -> Manifest:
+        """The one run whose id begins with ``prefix``."""
+        return find_run(self.layout, prefix)
+
+    def train(
+        self,
+        config: str,
+        *,
+        dataset: str,
+        base: str | None = None,
+        overrides: Sequence[str] = (),
+        stopwatch: Callable[[], Execution] | None = None,
+        on_progress: Callable[[TrainingProgress], None] | None = None,
+    ) -> TrainingDone:
+        """Train, and publish the run; find it if it is there already."""
+        from tunixrt.jobs.train import train_run
+        from tunixrt.runs.config import load_config
+
+        return train_run(
+            self.layout,
+            self.log,
+            load_config(config, overrides),
+            dataset_key=dataset,
+            base=base,
+            stopwatch=stopwatch,
+            on_progress=on_progress,
+        )
+
+    def evaluate(
+        self,
+        model: str,
+        *,
+        evalset: str,
+        max_new_tokens: int | None = None,
+        stopwatch: Callable[[], Execution] | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> EvaluationDone:
+        """Evaluate a run, a model directory or ``untrained:CONFIG``, and publish the run."""
+        from tunixrt.jobs.evaluate import evaluate_run
+
+        return evaluate_run(
+            self.layout,
+            model,
+            evalset_name=evalset,
+            max_new_tokens=max_new_tokens,
+            stopwatch=stopwatch,
+            on_progress=on_progress,
+        )
+
+    def compare_runs(self, a: str, b: str, *, allow_differences: bool = False) -> Comparison:
+        """Compare evaluation ``b`` with evaluation ``a``, pair by pair."""
+        from tunixrt.jobs.compare_runs import compare_runs
+
+        return compare_runs(self.layout, a, b, allow_differences=allow_differences)
+
+    def report(self, before: str, after: str, directory: Path | str) -> list[Path]:
+        """Write the report on two evaluation runs into a directory; the files that were written."""
+        from tunixrt.jobs.write_report import write_report
+
+        return write_report(self.layout, self.log, before, after, Path(directory))
+
+    # Proof
+
+    def status(self) -> Status:
+        """What is here, and what needs a decision."""
+        from tunixrt.jobs.status import read_status
+
+        return read_status(self.layout, self.log)
+
+    def verify(self, *, rebuild: bool = False) -> Verification:
+        """Prove every digest; with ``rebuild`` derive datasets and exports again."""
+        from tunixrt.jobs.verify import verify_store
+
+        return verify_store(self.layout, self.log, rebuild=rebuild)
+
+    def reproduce(
+        self,
+        run: str | None,
+        *,
+        on_start: Callable[[str], None] | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[RunVerdict]:
+        """Make one run, or every run, again and compare; see :mod:`tunixrt.jobs.reproduce`."""
+        from tunixrt.jobs.reproduce import reproduce_runs
+
+        return reproduce_runs(
+            self.layout,
+            self.log,
+            run,
+            on_start=on_start,
+            on_progress=on_progress,
+        )
+
+
+def held_out_evalset(*, kinds: Sequence[str], n_digits: int, n: int, seed: int) -> bytes:
+    """An eval set of ``n`` held-out arithmetic problems: JSON lines."""
+    problems = generate_arithmetic(
+        kinds=kinds, n_digits=n_digits, n=n, seed=seed, held_out=True
+    )
+    lines = (msgspec.json.encode(problem.sample(), order="sorted") for problem in problems)
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _on_error(text: str) -> OnError:
+    if text not in list(OnError):
+        raise BadInputError(f"There is no on_error {text!r}: expected {' or '.join(OnError)}.")
+    return OnError(text)
+
+
+def _counted(records: Iterable[Record], on_progress: Callable[[int], None]) -> Iterator[Record]:
+    for number, record in enumerate(records, start=1):
+        if number % 1000 == 0:
+            on_progress(number)
+        yield record
