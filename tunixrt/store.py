@@ -49,13 +49,18 @@ if TYPE_CHECKING:
     from tunixrt.data.importers import Record, Rejection
     from tunixrt.data.selection import Member
     from tunixrt.eval.comparison import Comparison
+    from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.leaderboard import RunRow
     from tunixrt.jobs.machine import Execution
+    from tunixrt.jobs.promote_run import Promotion
     from tunixrt.jobs.status import Status
     from tunixrt.jobs.train import TrainingDone
     from tunixrt.jobs.verify import Verification
     from tunixrt.ml.training import TrainingProgress
     from tunixrt.runs.manifests import Manifest
+    from tunixrt.runs.promotions import Promotions
     from tunixrt.runs.verdict import RunVerdict
 
 
@@ -260,7 +265,7 @@ class Store:
         return read_runs(self.layout)
 
     def run(self, prefix: str) -> Manifest:
-        """The one run whose id begins with ``prefix``."""
+        """The one run whose id begins with ``prefix``, or that was promoted to it."""
         return find_run(self.layout, prefix)
 
     def train(
@@ -293,6 +298,8 @@ class Store:
         *,
         evalset: str,
         max_new_tokens: int | None = None,
+        judge: str = "exact",
+        fail_on_contamination: bool = False,
         stopwatch: Callable[[], Execution] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> EvaluationDone:
@@ -304,15 +311,78 @@ class Store:
             model,
             evalset_name=evalset,
             max_new_tokens=max_new_tokens,
+            judge=judge,
+            fail_on_contamination=fail_on_contamination,
             stopwatch=stopwatch,
             on_progress=on_progress,
         )
 
-    def compare_runs(self, a: str, b: str, *, allow_differences: bool = False) -> Comparison:
+    def compare_runs(
+        self,
+        a: str,
+        b: str,
+        *,
+        allow_differences: bool = False,
+        metric: str = "avg_score",
+        category: str | None = None,
+    ) -> Comparison:
         """Compare evaluation ``b`` with evaluation ``a``, pair by pair."""
         from tunixrt.jobs.compare_runs import compare_runs
 
-        return compare_runs(self.layout, a, b, allow_differences=allow_differences)
+        return compare_runs(
+            self.layout,
+            a,
+            b,
+            allow_differences=allow_differences,
+            metric=metric,
+            category=category,
+        )
+
+    def promote_run(self, run: str, name: str, *, recorded_at: str | None = None) -> Promotion:
+        """Give a run a name, which is then good wherever a run is asked for."""
+        from tunixrt.jobs.promote_run import promote_run
+
+        return promote_run(self.layout, self.log, run, name, recorded_at=recorded_at)
+
+    def promotions(self) -> Promotions:
+        """The names that runs were given."""
+        from tunixrt.runs.promotions import read_promotions
+
+        return read_promotions(self.log)
+
+    def leaderboard(
+        self, *, kind: str | None = None, evalset: str | None = None, dataset: str | None = None
+    ) -> list[RunRow]:
+        """The runs, the best evaluation of each eval set first."""
+        from tunixrt.jobs.leaderboard import leaderboard
+
+        return leaderboard(self.layout, self.log, kind=kind, evalset=evalset, dataset=dataset)
+
+    def run_row(self, manifest: Manifest) -> RunRow:
+        """One run as a row of the leaderboard."""
+        from tunixrt.jobs.leaderboard import run_row
+
+        return run_row(self.layout, self.log, manifest)
+
+    # Eval sets
+
+    def evalsets(self) -> list[EvalSet]:
+        """Every eval set, by name."""
+        from tunixrt.eval.evalsets import list_evalsets
+
+        return [self.evalset(name) for name in list_evalsets(self.layout.evalsets)]
+
+    def evalset(self, name: str) -> EvalSet:
+        """One eval set; reading it checks every line."""
+        from tunixrt.eval.evalsets import find_evalset, load_evalset
+
+        return load_evalset(find_evalset(self.layout.evalsets, name))
+
+    def check_evalset(self, name: str, dataset: str, *, split: str | None = None) -> CheckedEvalset:
+        """Hold an eval set against a dataset: which samples are in it, and how."""
+        from tunixrt.jobs.contamination import check_against_dataset
+
+        return check_against_dataset(self.layout, self.log, self.evalset(name), dataset, split)
 
     def report(self, before: str, after: str, directory: Path | str) -> list[Path]:
         """Write the report on two evaluation runs into a directory; the files that were written."""

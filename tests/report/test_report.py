@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -14,12 +15,15 @@ from markdown_it import MarkdownIt
 
 from tests.report.hostile import HOSTILE
 from tests.report.test_escape import Page
-from tests.report.views import N_SAMPLES, digest, training, view
+from tests.report.views import N_SAMPLES, contamination, digest, view
 from tunixrt.eval.comparison import Difference, compare
 from tunixrt.report import ReportView, render_report
 from tunixrt.report.content import build_document
 from tunixrt.report.document import Chart, Heading
 from tunixrt.report.samples import Group, choose_samples
+
+if TYPE_CHECKING:
+    from tunixrt.runs.manifests import Contamination
 
 
 def markdown(report: ReportView) -> str:
@@ -213,7 +217,11 @@ def test_the_limits_name_what_the_numbers_do_not_say() -> None:
             "cut is wrong."
         ),
         "- One training run with one seed: ",
-        "- No prompt of the eval set stands in the training data word for word.",
+        (
+            "- No sample of the eval set is in the training data: no prompt word for word or but "
+            "for case, spaces and punctuation, and none with at least 70% of its 8-grams of words; "
+            "compared with 32 prompts."
+        ),
         "- 2 records (6.2%) of the training data were not kept whole.",
         "- The judge compares final answers by value ",
     ):
@@ -222,17 +230,22 @@ def test_the_limits_name_what_the_numbers_do_not_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overlap", "sentence"),
+    ("found", "sentence"),
     [
-        (None, "- Whether prompts of the eval set are in the training data was not checked."),
-        (1, "- 1 prompt of the eval set stand"),
-        (3, "- 3 prompts of the eval set stand in the training data word for word"),
+        (None, "- Whether samples of the eval set are in the training data was not checked."),
+        (
+            contamination(n_exact=1, n_normalised=2, n_overlap=3),
+            "- 6 of 24 samples of the eval set are in the training data: 1 word for word, 2 but ",
+        ),
+        (contamination(n_redacted=2), "- 2 training records were redacted, and their prompts"),
+        (contamination(complete=False), "- Training began with weights from elsewhere, "),
     ],
 )
-def test_an_eval_set_in_the_training_data_is_named(overlap: int | None, sentence: str) -> None:
+def test_an_eval_set_in_the_training_data_is_named(
+    found: Contamination | None, sentence: str
+) -> None:
     report = view()
-    trained = msgspec.structs.replace(training(), n_prompts_of_evalset=overlap)
-    after = msgspec.structs.replace(report.after, training=trained, numeric_mode="fast")
+    after = msgspec.structs.replace(report.after, contamination=found, numeric_mode="fast")
     text = markdown(msgspec.structs.replace(report, after=after))
     assert sentence in text
     assert "- Numeric mode fast: " in text

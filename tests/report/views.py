@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from tunixrt.eval.comparison import EvaluatedRun, compare
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import Generated, evaluate
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.report import Command, LedgerRow, LossPoint, ReportView, RunView, TrainingView
 from tunixrt.runs.identity import Judge, Template
+from tunixrt.runs.manifests import Contamination
 
 N_SAMPLES = 24
 CATEGORIES = ("addition", "subtraction", "word problems")
@@ -65,6 +70,26 @@ def evaluated(
     )
 
 
+def contamination(
+    n_exact: int = 0, n_normalised: int = 0, n_overlap: int = 0, **changes: Any
+) -> Contamination:
+    found = Contamination(
+        method="prompts-1",
+        ngram=8,
+        threshold=0.7,
+        datasets=["sums-v1/train"],
+        complete=True,
+        n_prompts=32,
+        n_redacted=0,
+        n_samples=N_SAMPLES,
+        n_exact=n_exact,
+        n_normalised=n_normalised,
+        n_overlap=n_overlap,
+        examples=[],
+    )
+    return msgspec.structs.replace(found, **changes)
+
+
 def training(texts: tuple[str, ...] = (), n_steps: int = 120) -> TrainingView:
     text = texts[0] if texts else ""
     return TrainingView(
@@ -97,7 +122,6 @@ def training(texts: tuple[str, ...] = (), n_steps: int = 120) -> TrainingView:
             LedgerRow(digest("b"), "redacted", text or "redacted", 0, 0, 0),
             *(LedgerRow(digest(f"t{i}"), "kept", None, 80 + i, 40 + i, 3) for i in range(30)),
         ),
-        n_prompts_of_evalset=0,
     )
 
 
@@ -128,6 +152,7 @@ def view(
             sources=digest("sources"),
             versions=versions,
             training=training(texts, n_steps),
+            contamination=contamination(),
             **common,  # type: ignore[arg-type]
         ),
         comparison=compare(before, after),

@@ -31,9 +31,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "tunixrt.cli.dataset:dataset",
         "Versioned selections of traces, and their exports.",
     ),
+    "evalset": ("tunixrt.cli.evalset:evalset", "Questions to evaluate on: list, show, check."),
     "train": ("tunixrt.cli.train:train", "Train a model on a dataset."),
     "eval": ("tunixrt.cli.evaluate:evaluate", "Evaluate a model on an eval set."),
-    "run": ("tunixrt.cli.run:run", "Training and evaluation runs: list, show, compare."),
+    "run": ("tunixrt.cli.run:run", "Training and evaluation runs: list, show, promote, compare."),
     "report": ("tunixrt.cli.report:report", "Write a report on two evaluation runs."),
     "reproduce": ("tunixrt.cli.reproduce:reproduce", "Make a run again and compare every digest."),
 }

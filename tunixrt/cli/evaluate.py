@@ -8,7 +8,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
-from tunixrt.cli.output import emit_json, say, table
+from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     examples=(
         "tunixrt eval 5d1f0c --evalset arithmetic_v1",
         "tunixrt eval untrained:nano --evalset arithmetic_v1",
+        "tunixrt eval baseline --evalset arithmetic_v1 --fail-on-contamination",
     ),
 )
 @click.argument("model", metavar="RUN|DIR|untrained:CONFIG")
@@ -31,20 +32,41 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 65536),
     help="The longest answer in tokens; by default what the model's context leaves.",
 )
+@click.option(
+    "--judge",
+    default="exact",
+    show_default=True,
+    metavar="NAME",
+    help="How answers are judged: exact compares values, verbatim characters.",
+)
+@click.option(
+    "--fail-on-contamination",
+    is_flag=True,
+    help="Exit 1 and publish nothing if samples are in the data that the model was trained on.",
+)
 @store_options
 def evaluate(
-    store: Store, model: str, evalset: str, max_new_tokens: int | None, as_json: bool
+    store: Store,
+    model: str,
+    evalset: str,
+    max_new_tokens: int | None,
+    judge: str,
+    fail_on_contamination: bool,
+    as_json: bool,
 ) -> None:
     """Let a model answer every question of an eval set, judge the answers, publish the run.
 
     The model is a training run, a Hugging Face directory, or `untrained:CONFIG`: the weights that
-    training with that configuration starts from.
+    training with that configuration starts from. Every prompt of the eval set is held against the
+    training data, and the manifest says how many are there; see `tunixrt evalset check`.
     """
     with Progress("generating", "sample") as progress:
         done = store.evaluate(
             model,
             evalset=evalset,
             max_new_tokens=max_new_tokens,
+            judge=judge,
+            fail_on_contamination=fail_on_contamination,
             stopwatch=stopwatch(),
             on_progress=progress.show,
         )
@@ -74,6 +96,12 @@ def evaluate(
         )
     )
     say(table(("category", "right", "score", "95% interval"), rows))
+    found = manifest.contamination
+    if found is not None and found.n_contaminated:
+        say(
+            f"warning: {found.n_contaminated:,} of {count(found.n_samples, 'sample')} are in the "
+            f"training data ({', '.join(found.datasets)}): the score is not that of new questions."
+        )
     click.echo(manifest.run_id)
 
 
@@ -85,4 +113,5 @@ def _document(manifest: EvaluationManifest) -> dict[str, object]:
         "evalset": manifest.evalset,
         "judge": manifest.identity.judge,
         "numeric_mode": manifest.identity.numeric_mode,
+        "contamination": manifest.contamination,
     }

@@ -1,4 +1,4 @@
-"""`tunixrt run`: list, show and compare runs."""
+"""`tunixrt run`: list, show, promote and compare runs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
-from tunixrt.cli.output import emit_json, short, table
+from tunixrt.cli.output import emit_json, say, short, table
 from tunixrt.errors import ExitCode
-from tunixrt.runs.manifests import EvaluationManifest, Manifest, TrainingManifest
 
 if TYPE_CHECKING:
+    from tunixrt.eval.comparison import Comparison
     from tunixrt.store import Store
 
 
@@ -21,23 +21,37 @@ def run() -> None:
     """Training and evaluation runs."""
 
 
-@run.command("list", examples=("tunixrt run list", "tunixrt run list --kind evaluation"))
+@run.command(
+    "list",
+    examples=(
+        "tunixrt run list",
+        "tunixrt run list --kind evaluation --evalset arithmetic_v1",
+        "tunixrt run list --dataset gsm-v1",
+    ),
+)
 @click.option(
     "--kind", type=click.Choice(["training", "evaluation"]), help="Only runs of this kind."
 )
+@click.option("--evalset", metavar="NAME", help="Only evaluations on this eval set.")
+@click.option("--dataset", metavar="KEY", help="Only models that were trained on this dataset.")
 @store_options
-def list_runs(store: Store, kind: str | None, as_json: bool) -> None:
-    """List the runs, with what they were made from and what came out."""
-    documents = [_document(m) for m in store.runs()]
-    chosen = [d for d in documents if kind is None or d["kind"] == kind]
+def list_runs(
+    store: Store, kind: str | None, evalset: str | None, dataset: str | None, as_json: bool
+) -> None:
+    """List the runs as a leaderboard.
+
+    Evaluations come first, by eval set and the best score first, with its 95% interval; then
+    training runs, the lowest loss first. Names are those of `tunixrt run promote`.
+    """
+    rows = store.leaderboard(kind=kind, evalset=evalset, dataset=dataset)
     if as_json:
-        emit_json({"runs": chosen})
+        emit_json({"runs": rows})
         return
-    rows = [(short(str(d["run_id"])), d["kind"], d["what"], d["result"]) for d in chosen]
-    click.echo(table(("run", "kind", "of", "result"), rows))
+    cells = [(short(r.run_id), r.kind, r.what, r.result, ", ".join(r.names)) for r in rows]
+    click.echo(table(("run", "kind", "of", "result", "names"), cells))
 
 
-@run.command(examples=("tunixrt run show 5d1f0c",))
+@run.command(examples=("tunixrt run show 5d1f0c", "tunixrt run show baseline"))
 @click.argument("run_id", metavar="RUN")
 @store_options
 def show(store: Store, run_id: str, as_json: bool) -> None:
@@ -45,13 +59,16 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
     from tunixrt.runs.directories import read_environments
 
     manifest = store.run(run_id)
+    row = store.run_row(manifest)
     environments = read_environments(store.layout, manifest.run_id)
     if as_json:
-        emit_json({"manifest": manifest, "environments": environments, **_document(manifest)})
+        emit_json(
+            {"manifest": manifest, "environments": environments, **msgspec.structs.asdict(row)}
+        )
         return
-    document = _document(manifest)
-    click.echo(f"run {manifest.run_id}")
-    click.echo(f"{document['kind']} of {document['what']}: {document['result']}")
+    names = f" ({', '.join(row.names)})" if row.names else ""
+    click.echo(f"run {manifest.run_id}{names}")
+    click.echo(f"{row.kind} of {row.what}: {row.result}")
     click.echo(f"weights {manifest.weights}")
     click.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
     for environment in environments:
@@ -63,12 +80,58 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
 
 @run.command(
     examples=(
+        "tunixrt run promote 5d1f0c --as baseline",
+        "tunixrt run promote candidate --as baseline",
+    )
+)
+@click.argument("run_id", metavar="RUN")
+@click.option("--as", "name", required=True, metavar="NAME", help="The name to give the run.")
+@click.option("--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the name.")
+@store_options
+def promote(store: Store, run_id: str, name: str, recorded_at: str | None, as_json: bool) -> None:
+    """Give a run a name, such as `baseline`, that is good wherever a RUN is asked for.
+
+    The name is an event in the log: promoting another run moves it, and nothing is forgotten. Where
+    two branches give one name to different runs, `tunixrt status` says so after the merge, and
+    promoting one of them decides.
+    """
+    done = store.promote_run(run_id, name, recorded_at=recorded_at)
+    if as_json:
+        emit_json(
+            {
+                "name": done.name,
+                "run_id": done.run_id,
+                "before": done.before,
+                "segment": done.segment,
+            }
+        )
+        return
+    if done.segment is None:
+        say(f"{short(done.run_id)} is {name} already.")
+    else:
+        before = " and ".join(short(run) for run in done.before)
+        moved = f"; before, it was {before}" if before else ""
+        say(f"{short(done.run_id)} is {name} now{moved}.")
+    click.echo(done.run_id)
+
+
+@run.command(
+    examples=(
         "tunixrt run compare 5d1f0c 9ab34e",
-        "tunixrt run compare 5d1f0c 9ab34e --fail-below 2",
+        "tunixrt run compare baseline 9ab34e --fail-below 2",
+        "tunixrt run compare baseline 9ab34e --category addition --metric finished",
     )
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
+@click.option(
+    "--metric",
+    default="avg_score",
+    show_default=True,
+    metavar="avg_score|answered|finished",
+    help="The judge's score, or the share of responses with an answer, or that were not cut off.",
+)
+@click.option("--category", metavar="NAME", help="Only the samples of this category.")
 @click.option(
     "--fail-below",
     type=click.FloatRange(min=0),
@@ -85,6 +148,8 @@ def compare(
     store: Store,
     a: str,
     b: str,
+    metric: str,
+    category: str | None,
     fail_below: float | None,
     allow_differences: bool,
     as_json: bool,
@@ -92,55 +157,32 @@ def compare(
     """Compare evaluation B with evaluation A on the same samples.
 
     The interval is that of the paired difference at 95%, the p-value McNemar's (mid-p). With
-    --fail-below the whole interval has to lie below -DELTA for the answer to be no.
+    --fail-below the answer is no, exit code 1, only if the upper end of the interval of the change
+    lies below -DELTA: B is then worse by more than DELTA, and not by chance. A run compared with
+    itself, and a change that the questions cannot tell from chance, pass whatever DELTA is; a gate
+    of 0 fails on any loss that is sure.
     """
-    found = store.compare_runs(a, b, allow_differences=allow_differences)
-    low, high = found.interval
-    failed = fail_below is not None and high < -fail_below
+    found = store.compare_runs(
+        a, b, allow_differences=allow_differences, metric=metric, category=category
+    )
+    failed = fail_below is not None and found.interval[1] < -fail_below
     if as_json:
         emit_json(msgspec.structs.asdict(found) | {"failed": failed})
     else:
-        rows = [
-            (name, c.n_pairs, f"{c.a:.1f}", f"{c.b:.1f}", f"{c.delta:+.1f}", c.n_fixed, c.n_broken)
-            for name, c in found.categories.items()
-        ]
-        click.echo(table(("category", "pairs", "a", "b", "b - a", "fixed", "broken"), rows))
-        click.echo(
-            f"{found.verdict}: {found.a:.1f} to {found.b:.1f}, {found.delta:+.1f} points "
-            f"({low:+.1f} to {high:+.1f}), p = {found.p_value:.3g}"
-        )
+        _print(found)
         if failed:
             click.echo(f"worse than allowed: the whole interval lies below -{fail_below:g} points")
     return ExitCode.ANSWER_IS_NO if failed else ExitCode.DONE
 
 
-def _document(manifest: Manifest) -> dict[str, object]:
-    match manifest:
-        case TrainingManifest():
-            results = manifest.results
-            return {
-                "run_id": manifest.run_id,
-                "kind": "training",
-                "what": f"{manifest.config['model']['name']} on {manifest.dataset.key}",  # type: ignore[index]
-                "result": f"loss {results.first_loss:.4f} to {results.last_loss:.4f}",
-                "weights_sha256": manifest.weights,
-                "metrics": results,
-            }
-        case EvaluationManifest():
-            of = (
-                short(manifest.model.run_id)
-                if manifest.model.run_id
-                else (
-                    "untrained"
-                    if manifest.model.untrained
-                    else f"weights {short(manifest.weights)}"
-                )
-            )
-            return {
-                "run_id": manifest.run_id,
-                "kind": "evaluation",
-                "what": f"{of} on {manifest.evalset.name}",
-                "result": f"score {manifest.results.avg_score:.1f}",
-                "weights_sha256": manifest.weights,
-                "metrics": manifest.results,
-            }
+def _print(found: Comparison) -> None:
+    rows = [
+        (name, c.n_pairs, f"{c.a:.1f}", f"{c.b:.1f}", f"{c.delta:+.1f}", c.n_fixed, c.n_broken)
+        for name, c in found.categories.items()
+    ]
+    low, high = found.interval
+    click.echo(table(("category", "pairs", "a", "b", "b - a", "fixed", "broken"), rows))
+    click.echo(
+        f"{found.verdict}: {found.metric} {found.a:.1f} to {found.b:.1f}, "
+        f"{found.delta:+.1f} points ({low:+.1f} to {high:+.1f}), p = {found.p_value:.3g}"
+    )

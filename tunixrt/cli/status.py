@@ -10,6 +10,7 @@ from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.output import count, emit_json, short
 
 if TYPE_CHECKING:
+    from tunixrt.jobs.status import Status
     from tunixrt.store import Store
 
 
@@ -31,13 +32,28 @@ def status(store: Store, as_json: bool) -> None:
         click.echo(f"datasets: {', '.join(found.dataset_keys)}")
     if found.evalsets:
         click.echo(f"eval sets: {', '.join(found.evalsets)}")
+    if found.promoted:
+        names = ", ".join(f"{name} {short(run)}" for name, run in found.promoted.items())
+        click.echo(f"promoted runs: {names}")
+    _decisions(found)
+
+
+def _decisions(found: Status) -> None:
+    """What a person has to look at."""
     for key in found.ambiguous_datasets:
         click.echo(
             f"conflict: {key} has different builds: {', '.join(found.ambiguous_datasets[key])}"
         )
+    for name, runs in found.ambiguous_promotions.items():
+        click.echo(
+            f"conflict: the name {name} was given to different runs: {', '.join(runs)}; "
+            f"`tunixrt run promote RUN --as {name}` decides"
+        )
     for conflict in found.conflicts:
         claims = " and ".join(str(claim.value) for claim in conflict.claims)
         click.echo(f"conflict: trace {short(conflict.trace)}: {conflict.fact} is {claims}")
+    if found.unfinished_runs:
+        click.echo(f"runs without a manifest: {', '.join(map(short, found.unfinished_runs))}")
     if found.leftovers:
         click.echo(
             f"leftovers of interrupted writes: {', '.join(found.leftovers)} (safe to delete when "

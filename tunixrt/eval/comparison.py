@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
-from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
+from tunixrt.eval.evaluation import BOOTSTRAP_SEED, CUT_OFF, average, is_binary
 from tunixrt.eval.predictions import Prediction
 from tunixrt.eval.statistics import (
     DEFAULT_CONFIDENCE,
@@ -29,9 +30,15 @@ from tunixrt.log.digests import Digest
 from tunixrt.runs.identity import Judge, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 METRIC: Final = "avg_score"
+#: What can be compared beside the judge's score, and how a prediction is right by it.
+METRICS: Final[dict[str, Callable[[Prediction], bool] | None]] = {
+    METRIC: None,
+    "answered": lambda prediction: prediction.parsed_answer is not None,
+    "finished": lambda prediction: prediction.stop_reason != CUT_OFF,
+}
 
 
 class Verdict(StrEnum):
@@ -74,6 +81,28 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"the {self.what} differs ({self.a} against {self.b})"
 
 
+class UnknownMetricError(BadInputError):
+    """A metric that is none of :data:`METRICS`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is no metric {quoted(name)}; the metrics are {', '.join(METRICS)}: the average "
+            "score, the share of responses with an answer, and the share that were not cut off."
+        )
+        self.name = name
+
+
+class UnknownCategoryError(BadInputError):
+    """A category that no sample of the compared evaluations has."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"No sample has the category {quoted(name)}; the categories are {', '.join(known)}."
+        )
+        self.name = name
+        self.known = tuple(known)
+
+
 class NotComparableError(BadInputError):
     """Two evaluations that answer different questions, or answer them otherwise.
 
@@ -102,7 +131,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """B against A on the same samples; scores and differences in points, 0 to 100.
 
     Attributes:
-        metric: what is compared, ``avg_score``.
+        metric: what is compared, one of :data:`METRICS`.
         a: the average score of A over the pairs.
         b: that of B.
         delta: ``b - a``.
@@ -182,6 +211,8 @@ def compare(
     *,
     allow_differences: bool = False,
     confidence: float = DEFAULT_CONFIDENCE,
+    metric: str = METRIC,
+    category: str | None = None,
 ) -> Comparison:
     """Compare two evaluations.
 
@@ -191,11 +222,16 @@ def compare(
         allow_differences: compare although eval set, judge, template or generation limit differ;
             over the samples that are the same in both, with the differences in the result.
         confidence: the level of the interval: 0.8, 0.9, 0.95 or 0.99.
+        metric: what to compare; "right" then means what the metric counts, in points of 100.
+        category: compare only samples of this category.
 
     Raises:
         NotComparableError: something other than the model differs, or no sample is in both.
+        UnknownMetricError: the metric is none.
+        UnknownCategoryError: no sample has the category.
         UnsupportedLevelError: the confidence is none of these.
     """
+    a, b = (_measured(_only(run, category), metric) for run in (a, b))
     differences = tuple(_differences(a, b))
     if differences and not allow_differences:
         listed = ", and ".join(str(difference) for difference in differences)
@@ -207,7 +243,7 @@ def compare(
     p_value = _p_value(pairs)
     fixed, broken = pairs.fixed, pairs.broken
     return Comparison(
-        metric=METRIC,
+        metric=metric,
         a=average(pairs.a),
         b=average(pairs.b),
         delta=pairs.delta,
@@ -227,6 +263,30 @@ def compare(
         n_only_a=len(a.predictions) - len(pairs.a),
         n_only_b=len(b.predictions) - len(pairs.b),
     )
+
+
+def _only(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
+    """The samples of one category; all of them without one."""
+    if category is None:
+        return run
+    kept = tuple(p for p in run.predictions if p.category == category)
+    if not kept:
+        raise UnknownCategoryError(category, sorted({p.category for p in run.predictions}))
+    return msgspec.structs.replace(run, predictions=kept)
+
+
+def _measured(run: EvaluatedRun, metric: str) -> EvaluatedRun:
+    """The run with predictions that are right, with 100 points, where the metric says so."""
+    if metric not in METRICS:
+        raise UnknownMetricError(metric)
+    counts = METRICS[metric]
+    if counts is None:
+        return run
+    measured = tuple(
+        msgspec.structs.replace(p, correct=counts(p), score=100.0 if counts(p) else 0.0)
+        for p in run.predictions
+    )
+    return msgspec.structs.replace(run, predictions=measured)
 
 
 def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:

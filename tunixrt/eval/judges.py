@@ -32,6 +32,7 @@ from typing import Final
 
 import msgspec
 
+from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.eval.answers import AnswerForm, ParsedResponse, parse_response, strip_end_tokens
 from tunixrt.eval.markup import plain
@@ -94,7 +95,7 @@ class UnknownJudgeError(BadInputError):
 
     def __init__(self, name: str) -> None:
         known = ", ".join(sorted(JUDGES))
-        super().__init__(f"There is no judge {name!r}; the judges are: {known}.")
+        super().__init__(f"There is no judge {quoted(name)}; the judges are: {known}.")
         self.name = name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
-from tunixrt.eval.comparison import Comparison, EvaluatedRun, compare
+from tunixrt.eval.comparison import METRIC, Comparison, EvaluatedRun, compare
 from tunixrt.eval.predictions import read_predictions
 from tunixrt.jobs.evaluate import PREDICTIONS_NAME
 from tunixrt.runs.directories import find_run
@@ -15,14 +15,24 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
 
 
-def compare_runs(layout: Layout, a: str, b: str, *, allow_differences: bool = False) -> Comparison:
+def compare_runs(
+    layout: Layout,
+    a: str,
+    b: str,
+    *,
+    allow_differences: bool = False,
+    metric: str = METRIC,
+    category: str | None = None,
+) -> Comparison:
     """Compare evaluation B with evaluation A on the same samples.
 
     Args:
         layout: where the runs are.
-        a: the run before, an id or its beginning.
+        a: the run before, an id, its beginning or a promoted name.
         b: the run after.
         allow_differences: compare although eval set, judge, template or limit differ.
+        metric: what to compare.
+        category: compare only the samples of one category.
 
     Raises:
         BadInputError: one is no evaluation, or something other than the model differs.
@@ -31,11 +41,13 @@ def compare_runs(layout: Layout, a: str, b: str, *, allow_differences: bool = Fa
         evaluated_run(layout, find_evaluation(layout, a)),
         evaluated_run(layout, find_evaluation(layout, b)),
         allow_differences=allow_differences,
+        metric=metric,
+        category=category,
     )
 
 
 def find_evaluation(layout: Layout, run: str) -> EvaluationManifest:
-    """The evaluation run whose id begins with ``run``.
+    """The evaluation run whose id begins with ``run``, or that was promoted to it.
 
     Raises:
         BadInputError: there is none, there are several, or it is a training run.

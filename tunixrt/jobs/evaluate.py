@@ -6,15 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tunixrt.data.render import DataFormat, render_prompt
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, load_evalset
 from tunixrt.eval.evaluation import Generated, evaluate, summarise
-from tunixrt.eval.judges import DEFAULT_JUDGE, JUDGES
+from tunixrt.eval.judges import DEFAULT_JUDGE, judge_by_name
 from tunixrt.eval.predictions import write_predictions
+from tunixrt.jobs.contamination import contamination_of, require_clean
 from tunixrt.jobs.machine import describe_environment, prepare_machine
 from tunixrt.jobs.train import WEIGHTS_NAME, model_directory, template_of
 from tunixrt.log.digests import digest_file
+from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.config import RunConfig, load_config
 from tunixrt.runs.directories import MANIFEST, find_run, output_digests, publish_run
@@ -22,7 +26,6 @@ from tunixrt.runs.identity import (
     IDENTITY_FORMAT,
     EvaluationIdentity,
     GenerationSettings,
-    Judge,
     Template,
     current_code,
 )
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.jobs.machine import Execution
     from tunixrt.log.layout import Layout
+    from tunixrt.runs.manifests import Contamination
     from tunixrt.runs.numeric_class import NumericClass
 
 UNTRAINED = "untrained:"
@@ -78,6 +82,7 @@ class _Target:
     untrained: dict[str, Any] | None
     template: Template
     numeric_mode: Literal["fast", "portable"]
+    trained: TrainingManifest | None = None
 
 
 def evaluate_run(
@@ -86,6 +91,8 @@ def evaluate_run(
     *,
     evalset_name: str,
     max_new_tokens: int | None = None,
+    judge: str = DEFAULT_JUDGE,
+    fail_on_contamination: bool = False,
     stopwatch: Callable[[], Execution] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationDone:
@@ -97,15 +104,23 @@ def evaluate_run(
         evalset_name: the name of an eval set.
         max_new_tokens: the longest answer in tokens; None takes what the model's context leaves
             beside the longest prompt.
+        judge: the name of the judge.
+        fail_on_contamination: publish nothing if samples of the eval set are in the training data.
         stopwatch: says when the evaluation began and how long it took; recorded, not hashed.
         on_progress: called with how many samples are answered, and of how many.
 
     Raises:
-        BadInputError: model or eval set cannot be used.
+        BadInputError: model, eval set or judge cannot be used.
+        ContaminatedError: samples are in the training data, and that was to fail.
     """
+    judge_by_name(judge)
     evalset = load_evalset(find_evalset(layout.evalsets, evalset_name))
     with _open_target(layout, model) as target:
-        plan = _plan(target, evalset, max_new_tokens=max_new_tokens)
+        contamination = _contamination(layout, evalset, target)
+        if fail_on_contamination:
+            untrained = target.untrained is not None
+            require_clean(evalset.name, contamination, untrained=untrained)
+        plan = _plan(target, evalset, max_new_tokens=max_new_tokens, judge=judge)
         path = layout.runs / plan.identity.run_id / MANIFEST
         if path.is_file():
             manifest = read_manifest(path)
@@ -113,6 +128,7 @@ def evaluate_run(
             return EvaluationDone(manifest, already_done=True)
         with staging_directory(layout) as staged:
             manifest = execute_evaluation(plan, staged, on_progress=on_progress)
+            manifest = msgspec.structs.replace(manifest, contamination=contamination)
             execution = stopwatch() if stopwatch is not None else None
             environment = describe_environment(plan.numeric_class, execution)
             publish_run(layout, staged, manifest, environment)
@@ -139,7 +155,8 @@ def plan_evaluation_again(
     if manifest.model.untrained is not None:
         opened = _open_untrained(layout, RunConfig.from_resolved(manifest.model.untrained))
     elif name is not None or model is not None:
-        opened = _open_trained(model or model_directory(layout, name or ""), name, identity)
+        directory = model or model_directory(layout, name or "")
+        opened = _open_trained(directory, name, identity)
     else:
         raise BadInputError(
             f"The run {manifest.run_id[:12]} evaluated a directory that is no run; it can be made "
@@ -147,7 +164,12 @@ def plan_evaluation_again(
             f"{manifest.weights}: tunixrt eval DIR --evalset {manifest.evalset.name}"
         )
     with opened as target:
-        yield _plan(target, evalset, max_new_tokens=identity.generation.max_new_tokens)
+        yield _plan(
+            target,
+            evalset,
+            max_new_tokens=identity.generation.max_new_tokens,
+            judge=identity.judge.name,
+        )
 
 
 def execute_evaluation(
@@ -157,7 +179,8 @@ def execute_evaluation(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationManifest:
     """Generate and judge into ``directory`` (predictions.jsonl) and return the manifest."""
-    predictions = evaluate(plan.evalset, _generator(plan, on_progress), judge=JUDGES[DEFAULT_JUDGE])
+    judge = judge_by_name(plan.identity.judge.name)
+    predictions = evaluate(plan.evalset, _generator(plan, on_progress), judge=judge)
     write_predictions(directory / PREDICTIONS_NAME, predictions)
     mode = plan.identity.numeric_mode
     return EvaluationManifest(
@@ -184,12 +207,17 @@ def _open_target(layout: Layout, model: str) -> Any:
     if directory.is_relative_to(layout.runs):
         manifest = find_run(layout, directory.parent.name)
         assert isinstance(manifest, TrainingManifest)
-        return _open_trained(directory, manifest.run_id, manifest.identity)
+        return _open_trained(directory, manifest.run_id, manifest.identity, manifest)
     return _open_trained(directory, None, None)
 
 
 @contextmanager
-def _open_trained(directory: Path, run_id: str | None, identity: Any) -> Iterator[_Target]:
+def _open_trained(
+    directory: Path,
+    run_id: str | None,
+    identity: Any,
+    trained: TrainingManifest | None = None,
+) -> Iterator[_Target]:
     """A model that exists; without an identity the defaults of template and mode are used."""
     yield _Target(
         directory=directory,
@@ -197,6 +225,7 @@ def _open_trained(directory: Path, run_id: str | None, identity: Any) -> Iterato
         untrained=None,
         template=template_of(DataFormat.TUNIX_SFT, None) if identity is None else identity.template,
         numeric_mode="portable" if identity is None else identity.numeric_mode,
+        trained=trained,
     )
 
 
@@ -217,11 +246,19 @@ def _open_untrained(layout: Layout, config: RunConfig) -> Iterator[_Target]:
         )
 
 
-def _plan(target: _Target, evalset: EvalSet, *, max_new_tokens: int | None) -> EvaluationPlan:
+def _contamination(layout: Layout, evalset: EvalSet, target: _Target) -> Contamination | None:
+    """What of the eval set the model was trained on; None where nobody knows, or nothing was."""
+    if target.trained is None:
+        return None
+    return contamination_of(layout, EventLog(layout), evalset, target.trained)
+
+
+def _plan(
+    target: _Target, evalset: EvalSet, *, max_new_tokens: int | None, judge: str
+) -> EvaluationPlan:
     code = current_code()
     numeric_class = prepare_machine(target.numeric_mode, code)
     weights = digest_file(target.directory / WEIGHTS_NAME)
-    judge = JUDGES[DEFAULT_JUDGE]
     identity = EvaluationIdentity(
         format=IDENTITY_FORMAT,
         weights=weights,
@@ -234,7 +271,7 @@ def _plan(target: _Target, evalset: EvalSet, *, max_new_tokens: int | None) -> E
             max_new_tokens=max_new_tokens or _room_for_answers(target, evalset),
             batch_size=BATCH_SIZE,
         ),
-        judge=Judge(name=judge.name, version=judge.version),
+        judge=judge_by_name(judge).identity,
         numeric_mode=target.numeric_mode,
         numeric_class=numeric_class.digest if target.numeric_mode == "fast" else None,
         code=code,

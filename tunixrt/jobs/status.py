@@ -9,7 +9,8 @@ import msgspec
 from tunixrt.data.datasets import list_datasets
 from tunixrt.data.projection import Conflict, project
 from tunixrt.log.digests import Digest
-from tunixrt.runs.directories import list_run_ids
+from tunixrt.runs.directories import MANIFEST, list_run_ids
+from tunixrt.runs.promotions import read_promotions
 
 if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What ``tunixrt status`` says.
 
-    ``ambiguous_datasets`` maps a key that two branches built differently to the digests;
+    ``ambiguous_datasets`` maps a key that two branches built differently to the digests,
+    ``ambiguous_promotions`` a name that two branches gave to different runs to the run ids;
+    ``promoted`` maps every other name to its run, ``unfinished_runs`` are without a manifest;
     ``leftovers`` are directories of writes that were interrupted.
     """
 
@@ -33,6 +36,9 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ambiguous_datasets: dict[str, list[Digest]]
     conflicts: list[Conflict]
     leftovers: list[str]
+    promoted: dict[str, str]
+    ambiguous_promotions: dict[str, list[str]]
+    unfinished_runs: list[str]
 
 
 def read_status(layout: Layout, log: EventLog) -> Status:
@@ -43,16 +49,21 @@ def read_status(layout: Layout, log: EventLog) -> Status:
     with project(log) as projection:
         n_traces, n_active = projection.n_traces, projection.n_active
         conflicts = list(projection.conflicts())
+    promotions = read_promotions(log)
+    run_ids = list_run_ids(layout)
     leftovers = sorted(layout.staging.iterdir()) if layout.staging.is_dir() else []
     return Status(
         n_traces=n_traces,
         n_active=n_active,
         n_segments=len(log.segments()),
         n_snapshots=len(list(layout.snapshots.glob("*.json"))),
-        n_runs=len(list_run_ids(layout)),
+        n_runs=len(run_ids),
         dataset_keys=sorted(by_key),
         evalsets=sorted(path.stem for path in layout.evalsets.glob("*.jsonl")),
         ambiguous_datasets={k: sorted(d) for k, d in sorted(by_key.items()) if len(d) > 1},
         conflicts=conflicts,
         leftovers=[layout.relative(path) for path in leftovers],
+        promoted=promotions.names,
+        ambiguous_promotions={name: list(runs) for name, runs in promotions.conflicts.items()},
+        unfinished_runs=[run for run in run_ids if not (layout.runs / run / MANIFEST).is_file()],
     )

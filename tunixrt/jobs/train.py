@@ -157,12 +157,19 @@ def plan_training(
             snapshot=dataset.manifest.snapshot,
             export=export_digest(layout, log, dataset_key, config),
         ),
-        base_name=base,
+        base_name=_lasting_name(layout, base, base_path),
         base=base_path,
         examples=rendered.examples,
         n_redacted=n_redacted,
         numeric_class=numeric_class,
     )
+
+
+def _lasting_name(layout: Layout, base: str | None, path: Path | None) -> str | None:
+    """How the manifest names a base: a run by its whole id, since names and prefixes move on."""
+    if path is not None and path.parent.parent == layout.runs:
+        return path.parent.name
+    return base
 
 
 def template_of(data_format: DataFormat, system: str | None) -> Template:
@@ -171,7 +178,7 @@ def template_of(data_format: DataFormat, system: str | None) -> Template:
 
 
 def model_directory(layout: Layout, model: str) -> Path:
-    """The Hugging Face directory of a run (by prefix) or of a path that holds a config.json."""
+    """The Hugging Face directory of a run (by prefix or name), or a path with a config.json."""
     path = Path(model)
     if (path / "config.json").is_file():
         return path

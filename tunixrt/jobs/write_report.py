@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tunixrt.data.exports import ExportFormat, export_dataset
 from tunixrt.eval.comparison import compare
-from tunixrt.eval.evalsets import load_evalset
+from tunixrt.eval.evalsets import SUFFIX, load_evalset
 from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
+from tunixrt.jobs.contamination import contamination_of
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.digests import Digest, digest_file
 from tunixrt.report import (
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
+    from tunixrt.runs.manifests import Contamination
 
 
 class _LedgerLine(msgspec.Struct, frozen=True):
@@ -44,12 +44,6 @@ class _LedgerLine(msgspec.Struct, frozen=True):
     n_loss_tokens: int
     n_times_trained: int = 0
     reason: str | None = None
-
-
-class _PromptLine(msgspec.Struct, frozen=True):
-    """The prompt of a line of the export ``trace``."""
-
-    prompts: str
 
 
 def write_report(
@@ -73,7 +67,7 @@ def write_report(
         BadInputError: one is no evaluation, or the two answer different questions.
     """
     manifests = [find_evaluation(layout, run) for run in (before, after)]
-    views = [_run_view(layout, log, manifest) for manifest in manifests]
+    views = [run_view(layout, log, manifest) for manifest in manifests]
     report = ReportView(
         before=views[0],
         after=views[1],
@@ -95,13 +89,15 @@ def write_report(
     return written
 
 
-def _run_view(layout: Layout, log: EventLog, manifest: EvaluationManifest) -> RunView:
+def run_view(layout: Layout, log: EventLog, manifest: EvaluationManifest) -> RunView:
+    """What a report says of an evaluation run and its model."""
     identity = manifest.identity
-    training = None
+    training = contamination = None
     if manifest.model.run_id is not None:
         trained = find_run(layout, manifest.model.run_id)
         if isinstance(trained, TrainingManifest):
-            training = _training_view(layout, log, trained, manifest)
+            training = training_view(layout, trained)
+            contamination = _contamination(layout, log, trained, manifest)
     return RunView(
         run_id=manifest.run_id,
         model=_model_in_words(manifest, training),
@@ -113,6 +109,7 @@ def _run_view(layout: Layout, log: EventLog, manifest: EvaluationManifest) -> Ru
         sources=identity.code.sources,
         versions=identity.code.packages,
         training=training,
+        contamination=contamination,
     )
 
 
@@ -124,9 +121,8 @@ def _model_in_words(manifest: EvaluationManifest, training: TrainingView | None)
     return "a model directory"
 
 
-def _training_view(
-    layout: Layout, log: EventLog, manifest: TrainingManifest, evaluation: EvaluationManifest
-) -> TrainingView:
+def training_view(layout: Layout, manifest: TrainingManifest) -> TrainingView:
+    """What a report says of a training run."""
     directory = layout.runs / manifest.run_id
     config = _dotted(manifest.config)
     return TrainingView(
@@ -149,7 +145,6 @@ def _training_view(
         ledger=tuple(
             _ledger_row(line) for line in (directory / LEDGER_NAME).read_bytes().splitlines()
         ),
-        n_prompts_of_evalset=_n_shared_prompts(layout, log, manifest, evaluation),
     )
 
 
@@ -165,21 +160,16 @@ def _ledger_row(line: bytes) -> LedgerRow:
     )
 
 
-def _n_shared_prompts(
-    layout: Layout, log: EventLog, manifest: TrainingManifest, evaluation: EvaluationManifest
-) -> int | None:
-    """How many questions of the eval set the model was trained on; None where that is unknown."""
-    path = layout.evalsets / f"{evaluation.evalset.name}.jsonl"
+def _contamination(
+    layout: Layout, log: EventLog, trained: TrainingManifest, evaluation: EvaluationManifest
+) -> Contamination | None:
+    """As the evaluation recorded it; found out now for one that recorded none, where it can be."""
+    if evaluation.contamination is not None:
+        return evaluation.contamination
+    path = layout.evalsets / f"{evaluation.evalset.name}{SUFFIX}"
     if not path.is_file() or digest_file(path) != evaluation.evalset.digest:
         return None
-    lines = io.BytesIO()
-    key, split = manifest.dataset.key, manifest.dataset.split
-    export_dataset(layout, log, key, ExportFormat.TRACE, lines, split=split)
-    trained = {
-        msgspec.json.decode(line, type=_PromptLine).prompts
-        for line in lines.getvalue().splitlines()
-    }
-    return sum(sample.prompt in trained for sample in load_evalset(path).samples)
+    return contamination_of(layout, log, load_evalset(path), trained)
 
 
 def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:

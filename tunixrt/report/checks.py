@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.comparison import Comparison
     from tunixrt.report.document import Inlines
     from tunixrt.report.view import ReportView, RunView
+    from tunixrt.runs.manifests import Contamination
 
 _SHORT_ID: Final = 12
 _FEW: Final = 10
@@ -115,16 +116,7 @@ def _training(run: RunView) -> Iterator[str]:
         "One training run with one seed: the interval says how the score varies with the "
         "questions, not how it varies with the seed."
     )
-    overlap = training.n_prompts_of_evalset
-    if overlap is None:
-        yield "Whether prompts of the eval set are in the training data was not checked."
-    elif overlap:
-        yield (
-            f"{count(overlap, 'prompt')} of the eval set stand in the training data word for word; "
-            "the score is not one of unseen questions."
-        )
-    else:
-        yield "No prompt of the eval set stands in the training data word for word."
+    yield from _contamination(run.contamination)
     n_left_out = sum(row.outcome != "kept" for row in training.ledger)
     if n_left_out:
         share = decimal(100 * n_left_out / len(training.ledger), 1)
@@ -133,4 +125,35 @@ def _training(run: RunView) -> Iterator[str]:
         yield (
             "Numeric mode fast: the same bits are promised on the same numeric class only; "
             "elsewhere a reproduction is close at best."
+        )
+
+
+def _contamination(found: Contamination | None) -> Iterator[str]:
+    """How much of the eval set the model has seen in training."""
+    if found is None:
+        yield "Whether samples of the eval set are in the training data was not checked."
+        return
+    rule = f"at least {100 * found.threshold:.0f}% of its {found.ngram}-grams of words"
+    if found.n_contaminated:
+        yield (
+            f"{found.n_contaminated:,} of {count(found.n_samples, 'sample')} of the eval set are "
+            f"in the training data: {found.n_exact:,} word for word, {found.n_normalised:,} but "
+            f"for case, spaces and punctuation, {found.n_overlap:,} by overlap ({rule}). The score "
+            "is not one of unseen questions."
+        )
+    else:
+        yield (
+            "No sample of the eval set is in the training data: no prompt word for word or but for "
+            f"case, spaces and punctuation, and none with {rule}; compared with "
+            f"{count(found.n_prompts, 'prompt')}."
+        )
+    if found.n_redacted:
+        yield (
+            f"{count(found.n_redacted, 'training record')} were redacted, and their prompts could "
+            "not be compared with the eval set."
+        )
+    if not found.complete:
+        yield (
+            "Training began with weights from elsewhere, and whether these had seen the eval set "
+            "is not known."
         )

@@ -12,6 +12,7 @@ import msgspec
 
 from tunixrt.eval.comparison import Comparison, EvaluatedRun
 from tunixrt.log.digests import Digest
+from tunixrt.runs.manifests import Contamination
 
 
 class LossPoint(msgspec.Struct, frozen=True):
@@ -58,8 +59,6 @@ class TrainingView(msgspec.Struct, frozen=True):
         config: the resolved configuration as dotted keys and values in text.
         losses: one point a training step, in order.
         ledger: one row a record, in dataset order.
-        n_prompts_of_evalset: how many prompts of the eval set are prompts of the training data too;
-            None if that was not checked.
     """
 
     run_id: str
@@ -73,7 +72,6 @@ class TrainingView(msgspec.Struct, frozen=True):
     config: dict[str, str]
     losses: tuple[LossPoint, ...]
     ledger: tuple[LedgerRow, ...]
-    n_prompts_of_evalset: int | None
 
 
 class RunView(msgspec.Struct, frozen=True):
@@ -90,6 +88,7 @@ class RunView(msgspec.Struct, frozen=True):
         sources: the digest of the sources of ``tunixrt/ml``.
         versions: the numeric packages by name.
         training: the run that trained the model; None for an untrained model or a directory.
+        contamination: what of the eval set is in the training data; None if that was not checked.
     """
 
     run_id: str
@@ -102,6 +101,7 @@ class RunView(msgspec.Struct, frozen=True):
     sources: Digest
     versions: dict[str, str]
     training: TrainingView | None = None
+    contamination: Contamination | None = None
 
 
 class Command(msgspec.Struct, frozen=True):

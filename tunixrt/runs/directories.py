@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest, digest_bytes, digest_file, hex_of
+from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import publish_directory, publish_file, staging_directory
 from tunixrt.log.findings import Finding
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
+from tunixrt.runs.promotions import looks_like_an_id, read_promotions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,14 +30,30 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 ENVIRONMENTS = "environments"
+CHECKPOINTS = "checkpoints"
 
 _RUN_ID = re.compile(r"[0-9a-f]{64}")
-_PREFIX = re.compile(r"[0-9a-f]{6,64}")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 
 class UnknownRunError(BadInputError):
     """No run, or more than one, answers to what was asked for."""
+
+
+class UnfinishedRunError(BadInputError):
+    """A run that was begun and not published whole.
+
+    Attributes:
+        run_id: the run.
+    """
+
+    def __init__(self, run_id: str, evidence: str) -> None:
+        super().__init__(
+            f"The run {run_id[:12]} is not finished ({evidence}). A training that was interrupted "
+            "goes on with the same `tunixrt train` command; a directory that lost its manifest "
+            "comes back with `git checkout`."
+        )
+        self.run_id = run_id
 
 
 def output_digests(directory: Path) -> dict[str, Digest]:
@@ -93,31 +112,43 @@ def list_run_ids(layout: Layout) -> list[str]:
 
 def read_runs(layout: Layout) -> list[Manifest]:
     """The manifests of the runs here, sorted by run id."""
-    return [read_manifest(layout.runs / run_id / MANIFEST) for run_id in list_run_ids(layout)]
+    return [_read_finished(layout, run_id) for run_id in list_run_ids(layout)]
 
 
-def find_run(layout: Layout, prefix: str) -> Manifest:
-    """The run whose id begins with ``prefix`` (at least 6 hex digits).
+def find_run(layout: Layout, run: str) -> Manifest:
+    """The run whose id begins with ``run`` (at least 6 hex digits), or that was promoted to it.
 
     Raises:
-        UnknownRunError: none or several do, or the prefix is too short.
+        UnknownRunError: none or several do.
+        PromotedNameError: no run has the name, or branches gave it to different runs.
+        UnfinishedRunError: the run is there, and its manifest is not.
     """
     known = list_run_ids(layout)
-    if not _PREFIX.fullmatch(prefix):
-        raise UnknownRunError(
-            f"{prefix!r} is not a run id: expected at least 6 hex digits, as `tunixrt run list` "
-            "shows them."
-        )
-    matching = [run_id for run_id in known if run_id.startswith(prefix)]
+    if not looks_like_an_id(run):
+        run_id = read_promotions(EventLog(layout)).run_id(run)
+        if run_id not in known:
+            raise UnknownRunError(
+                f"The name {quoted(run)} was given to the run {run_id}, which is not here. Bring "
+                "its directory back from Git, or promote another run."
+            )
+        return _read_finished(layout, run_id)
+    matching = [run_id for run_id in known if run_id.startswith(run)]
     if len(matching) > 1:
         listed = ", ".join(run_id[:12] for run_id in matching)
-        raise UnknownRunError(
-            f"{prefix} begins the ids of several runs: {listed}. Give more digits."
-        )
+        raise UnknownRunError(f"{run} begins the ids of several runs: {listed}. Give more digits.")
     if not matching:
+        for path in sorted((layout.derived / CHECKPOINTS).glob(f"{run}*")):
+            raise UnfinishedRunError(path.name, "only a checkpoint of it is here")
         listed = ", ".join(run_id[:12] for run_id in known) or "none"
-        raise UnknownRunError(f"There is no run {prefix} here. The runs here: {listed}.")
-    return read_manifest(layout.runs / matching[0] / MANIFEST)
+        raise UnknownRunError(f"There is no run {run} here. The runs here: {listed}.")
+    return _read_finished(layout, matching[0])
+
+
+def _read_finished(layout: Layout, run_id: str) -> Manifest:
+    path = layout.runs / run_id / MANIFEST
+    if not path.is_file():
+        raise UnfinishedRunError(run_id, f"{layout.relative(path)} is missing")
+    return read_manifest(path)
 
 
 def verify_runs(layout: Layout) -> Iterator[Finding]:

@@ -125,10 +125,51 @@ class EvaluationResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     stop_reasons: dict[str, int]
 
 
+class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of the eval set is in the data that the model was trained on.
+
+    Attributes:
+        method: the name of the rules, ``prompts-1``: see ``tunixrt.eval.contamination``.
+        ngram: the length of the grams of the rule ``overlap``, in tokens.
+        threshold: the share of a sample's grams from which on it counts, as a decimal.
+        datasets: what was trained on, ``KEY/SPLIT``, the datasets of base runs among them.
+        complete: whether these are all; False where training began with weights from elsewhere.
+        n_prompts: training prompts that were compared.
+        n_redacted: members whose prompts are gone.
+        n_samples: samples of the eval set.
+        n_exact: samples whose prompt is a training prompt, character by character.
+        n_normalised: further samples whose prompt is one without case, spaces and punctuation.
+        n_overlap: further samples that share at least ``threshold`` of their grams.
+        examples: the ids of contaminated samples, the first 20 in the eval set's order.
+    """
+
+    method: str
+    ngram: int
+    threshold: float
+    datasets: list[str]
+    complete: bool
+    n_prompts: int
+    n_redacted: int
+    n_samples: int
+    n_exact: int
+    n_normalised: int
+    n_overlap: int
+    examples: list[str]
+
+    @property
+    def n_contaminated(self) -> int:
+        """How many samples are in the training data, one way or another."""
+        return self.n_exact + self.n_normalised + self.n_overlap
+
+
 class EvaluationManifest(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
 ):
-    """The manifest of an evaluation run."""
+    """The manifest of an evaluation run.
+
+    ``contamination`` is null where nobody knows the training data: of untrained models, which have
+    none, and of models from elsewhere.
+    """
 
     format: int
     run_id: str
@@ -138,6 +179,7 @@ class EvaluationManifest(
     numeric_class: NumericClass | None
     results: EvaluationResults
     outputs: dict[str, Digest]
+    contamination: Contamination | None = None
 
     @property
     def weights(self) -> Digest:

@@ -1,0 +1,304 @@
+"""`run`, `evalset` and the gates of `eval` and `compare`, over runs that were made for the test."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.files import tree
+from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Outcome
+    from tunixrt import Store
+    from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+
+    Runs = tuple[TrainingManifest, EvaluationManifest, EvaluationManifest]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return made_store(tmp_path)
+
+
+@pytest.fixture
+def runs(store: Store) -> Runs:
+    trained = made_training(store)
+    before = made_evaluation(store, None, n_right=3)
+    return trained, before, made_evaluation(store, trained, n_right=15)
+
+
+def test_a_promoted_run_is_listed_shown_and_compared_by_name(
+    cli: Callable[..., Outcome], runs: Runs
+) -> None:
+    _, before, after = runs
+    done = cli("run", "promote", before.run_id[:10], "--as", "baseline")
+    assert done.out == before.run_id + "\n"
+    assert "is baseline now." in done.err
+    assert "is baseline already" in cli("run", "promote", "baseline", "--as", "baseline").err
+    moved = cli("run", "promote", after.run_id, "--as", "baseline", "--json").document
+    assert moved["before"] == [before.run_id]
+    again = cli("run", "promote", before.run_id, "--as", "baseline")
+    assert f"before, it was {after.run_id[:12]}" in again.err
+    listed = cli("run", "list").out.splitlines()
+    assert listed[0].split() == ["run", "kind", "of", "result", "names"]
+    assert listed[2].startswith(after.run_id[:12])
+    assert listed[3].endswith("baseline")
+    document = cli("run", "list", "--evalset", "sums", "--json").document
+    assert [r["score"] for r in document["runs"]] == [65.0, 15.0]
+    assert list(document["runs"][0])[:2] == ["run_id", "kind"]
+    shown = cli("run", "show", "baseline")
+    assert shown.out.startswith(f"run {before.run_id} (baseline)\n")
+    assert "executed at" in shown.out
+    assert cli("run", "show", "baseline", "--json").document["manifest"]["run_id"] == before.run_id
+    assert "promoted runs: baseline" in cli("status").out
+    assert cli("verify").code == 0
+
+
+def test_a_conflict_of_names_is_reported_with_what_decides_it(
+    cli: Callable[..., Outcome], store: Store, runs: Runs, tmp_path: Path
+) -> None:
+    from tunixrt.runs.promotions import promoted
+
+    _, before, after = runs
+    heads = store.log.segments()
+    for run in (before, after):  # as two branches do: neither sees the other's event
+        others = [s.path for s in store.log.segments() if s not in heads]
+        for path in others:
+            path.rename(tmp_path / path.name)
+        store.log.append([promoted("baseline", run.run_id)])
+        for path in others:
+            (tmp_path / path.name).rename(path)
+    status = cli("status").out
+    assert "conflict: the name baseline was given to different runs" in status
+    assert "`tunixrt run promote RUN --as baseline` decides" in status
+    refused = cli("run", "show", "baseline")
+    assert refused.code == 2
+    assert before.run_id in refused.err
+    assert after.run_id in refused.err
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("{before}", "{after}"), 0),
+        (("{before}", "{after}", "--fail-below", "0"), 0),
+        (("{after}", "{before}"), 0),
+        (("{after}", "{before}", "--fail-below", "0"), 1),
+        (("{after}", "{before}", "--fail-below", "20"), 1),
+        # The change is -50, its interval reaches up to about -26.
+        (("{after}", "{before}", "--fail-below", "50"), 0),
+        # Nothing changed, and nothing that chance could not do.
+        (("{after}", "{after}", "--fail-below", "0"), 0),
+        (("{after}", "{near}", "--fail-below", "0"), 0),
+        (("{after}", "{before}", "--metric", "finished", "--fail-below", "0"), 0),
+        (("{after}", "{before}", "--category", "addition", "--fail-below", "0"), 1),
+    ],
+)
+def test_the_gate_fails_only_on_a_loss_that_is_sure(
+    cli: Callable[..., Outcome], store: Store, runs: Runs, args: tuple[str, ...], code: int
+) -> None:
+    near = made_evaluation(store, made_training(store, seed=9), n_right=14)
+    ids = {"before": runs[1].run_id, "after": runs[2].run_id, "near": near.run_id}
+    outcome = cli("run", "compare", *(arg.format(**ids) for arg in args))
+    assert outcome.code == code, outcome
+    assert ("worse than allowed" in outcome.out) == (code == 1)
+    document = cli("run", "compare", *(arg.format(**ids) for arg in args), "--json").document
+    assert document["failed"] == (code == 1)
+
+
+def test_a_run_compared_with_itself_is_no_difference(
+    cli: Callable[..., Outcome], runs: Runs
+) -> None:
+    document = cli("run", "compare", runs[1].run_id, runs[1].run_id, "--json").document
+    assert (document["delta"], document["p_value"]) == (0.0, 1.0)
+    assert document["verdict"] == "no clear difference"
+    low, high = document["interval"]
+    assert low < 0 < high
+
+
+def test_other_metrics_and_categories_can_be_compared(
+    cli: Callable[..., Outcome], runs: Runs
+) -> None:
+    args = ("run", "compare", runs[1].run_id, runs[2].run_id, "--json")
+    finished = cli(*args, "--metric", "finished").document
+    assert (finished["metric"], finished["a"], finished["b"]) == ("finished", 90.0, 90.0)
+    assert cli(*args, "--metric", "answered").document["a"] == 100.0
+    only = cli(*args, "--category", "subtraction").document
+    assert list(only["categories"]) == ["subtraction"]
+    assert only["n_pairs"] == 10
+
+
+def test_eval_sets_are_listed_shown_and_checked(
+    cli: Callable[..., Outcome], store: Store, runs: Runs
+) -> None:
+    listed = cli("evalset", "list")
+    assert listed.out.splitlines()[2].split()[:4] == ["sums", "20", "2", "2"]
+    (document,) = cli("evalset", "list", "--json").document["evalsets"]
+    assert document["categories"] == {"addition": 10, "subtraction": 10}
+    shown = cli("evalset", "show", "sums", "--category", "addition", "--limit", "3")
+    assert len(shown.out.splitlines()) == 5
+    assert len(cli("evalset", "show", "sums", "--json").document["samples"]) == 20
+    checked = cli("evalset", "check", "sums")
+    assert (checked.code, checked.out.strip()) == (0, document["digest"])
+    assert cli("evalset", "check", "sums", "--json").document["n_samples"] == 20
+    clean = cli("evalset", "check", "sums", "--dataset", "sums-v1")
+    assert clean.code == 0
+    assert clean.out.startswith("0 of 20 samples are in sums-v1: ")
+
+
+def test_samples_that_are_in_a_dataset_are_listed_with_exit_1(
+    cli: Callable[..., Outcome], store: Store
+) -> None:
+    state = next(iter(store.traces().active()))
+    prompt = store.read_trace(state).prompt
+    write_evalset(store, "seen", [prompt, prompt.lower() + "!", "Why " + "so long " * 60 + "?"])
+    found = cli("evalset", "check", "seen", "--dataset", "sums-v1")
+    assert found.code == 1
+    assert "q0      exact        100%" in found.out
+    assert "2 of 3 samples are in sums-v1: 1 exact, 1 normalised, 0 by overlap" in found.out
+    document = cli("evalset", "check", "seen", "--dataset", "sums-v1", "--json").document
+    assert [o["kind"] for o in document["overlaps"]] == ["exact", "normalised"]
+    assert document["overlaps"][0]["trace"] == state.id
+    assert "..." in cli("evalset", "show", "seen").out
+
+
+def test_a_contaminated_evaluation_exits_1_and_publishes_nothing(
+    cli: Callable[..., Outcome], store: Store
+) -> None:
+    trained = made_training(store)
+    train = next(m.trace for m in store.members("sums-v1") if m.split == "train")
+    write_evalset(store, "seen", [store.read_trace(store.find_trace(train)).prompt])
+    before = tree(store.root)
+    outcome = cli("eval", trained.run_id, "--evalset", "seen", "--fail-on-contamination")
+    assert outcome.code == 1
+    assert "sums-v1/train" in outcome.err
+    assert "q0" in outcome.err
+    assert tree(store.root) == before
+
+
+GOOD = {"id": "a", "prompt": "1+1?", "expected_answer": "2"}
+
+BAD_EVALSETS = {
+    "two samples of one id": ([GOOD, GOOD], ["line 2", '"a"', "line 1"]),
+    "an empty expected answer": ([GOOD | {"expected_answer": ""}], ["line 1", "expected_answer"]),
+    "a blank expected answer": ([GOOD | {"expected_answer": "  "}], ["line 1", "expected_answer"]),
+    "an unknown field": ([GOOD | {"expected": "2"}], ["line 1", "expected"]),
+    "no sample": ([], ["empty"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_EVALSETS)
+def test_a_bad_eval_set_gets_a_sentence(
+    name: str, cli: Callable[..., Outcome], store: Store
+) -> None:
+    rows, fragments = BAD_EVALSETS[name]
+    path = store.layout.evalsets / "bad.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    before = tree(store.root)
+    for args in (
+        ("evalset", "check", "bad"),
+        ("evalset", "show", "bad"),
+        ("eval", "untrained:nano", "--evalset", "bad"),
+    ):
+        outcome = cli(*args)
+        assert outcome.code == 2
+        for fragment in ["bad.jsonl", *fragments]:
+            assert fragment in outcome.err
+    assert tree(store.root) == before
+
+
+BAD_COMMANDS = {
+    "a category that no sample has": (
+        ["evalset", "show", "sums", "--category", "additions"],
+        ["additions", "addition, subtraction"],
+    ),
+    "comparing a category that no sample has": (
+        ["run", "compare", "{before}", "{after}", "--category", "x"],
+        ["x", "addition, subtraction"],
+    ),
+    "a metric that does not exist": (
+        ["run", "compare", "{before}", "{after}", "--metric", "bleu"],
+        ["bleu", "avg_score, answered, finished"],
+    ),
+    "a gate below nothing": (
+        ["run", "compare", "{before}", "{after}", "--fail-below", "-1"],
+        ["--fail-below"],
+    ),
+    "comparing a training run": (
+        ["run", "compare", "{trained}", "{after}"],
+        ["only evaluations are compared", "tunixrt eval"],
+    ),
+    "a judge that does not exist": (
+        ["eval", "untrained:nano", "--evalset", "sums", "--judge", "kind"],
+        ["kind", "exact, verbatim"],
+    ),
+    "an eval set that does not exist": (["evalset", "check", "sum"], ["sum", "sums"]),
+    "a split without a dataset": (
+        ["evalset", "check", "sums", "--split", "train"],
+        ["--split goes with --dataset"],
+    ),
+    "a leaderboard of no eval set": (["run", "list", "--evalset", "gsm"], ["gsm", "sums"]),
+    "a name that is no name": (
+        ["run", "promote", "{before}", "--as", "My Baseline"],
+        ["My Baseline", "my-baseline"],
+    ),
+    "an unknown name": (["run", "show", "basline"], ["basline", "6 hex digits"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_COMMANDS)
+def test_a_bad_command_about_runs_gets_a_sentence_and_writes_nothing(
+    name: str, cli: Callable[..., Outcome], store: Store, runs: Runs
+) -> None:
+    args, fragments = BAD_COMMANDS[name]
+    ids = {"trained": runs[0].run_id, "before": runs[1].run_id, "after": runs[2].run_id}
+    before = tree(store.root)
+    outcome = cli(*(arg.format(**ids) for arg in args))
+    assert outcome.code == 2, outcome
+    for fragment in fragments:
+        assert fragment in outcome.err
+    assert tree(store.root) == before
+
+
+def test_runs_over_different_judges_are_compared_only_on_request(
+    cli: Callable[..., Outcome], store: Store, runs: Runs
+) -> None:
+    other = made_evaluation(store, runs[0], n_right=15, judge="verbatim")
+    refused = cli("run", "compare", runs[2].run_id, other.run_id)
+    assert refused.code == 2
+    assert "the judge differs (exact 1 against verbatim 1)" in refused.err
+    assert cli("run", "compare", runs[2].run_id, other.run_id, "--allow-differences").code == 0
+
+
+def test_a_run_that_is_not_finished_gets_a_sentence(
+    cli: Callable[..., Outcome], store: Store, runs: Runs
+) -> None:
+    run_id = runs[0].run_id
+    (store.layout.runs / run_id / "manifest.json").unlink()
+    for args in (("run", "show", run_id), ("eval", run_id, "--evalset", "sums")):
+        outcome = cli(*args)
+        assert outcome.code == 2
+        assert "is not finished" in outcome.err
+    assert f"runs without a manifest: {run_id[:12]}" in cli("status").out
+
+
+def test_a_store_without_eval_sets_says_where_they_go(
+    cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    assert cli("init", "empty").code == 0
+    listed = cli("evalset", "list", "--store", "empty")
+    assert listed.out == "(none)\n"
+    assert "NAME.jsonl" in listed.err
+    for args in (
+        ("evalset", "check", "sums"),
+        ("eval", "untrained:nano", "--evalset", "sums"),
+    ):
+        outcome = cli(*args, "--store", "empty")
+        assert outcome.code == 2
+        assert "There are none yet" in outcome.err

@@ -1,0 +1,176 @@
+"""Names of runs: events that move, merge and are good wherever a run is asked for."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tunixrt import Store
+from tunixrt.data.names import BadNameError
+from tunixrt.data.times import TimeError
+from tunixrt.jobs.leaderboard import NoSuchFilterError
+from tunixrt.log.digests import digest_bytes
+from tunixrt.log.events import Envelope
+from tunixrt.runs.directories import UnfinishedRunError, UnknownRunError
+from tunixrt.runs.promotions import PROMOTED, PromotedNameError, promoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+
+    Runs = tuple[TrainingManifest, EvaluationManifest, EvaluationManifest]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return made_store(tmp_path / "a")
+
+
+@pytest.fixture
+def runs(store: Store) -> Runs:
+    trained = made_training(store)
+    before = made_evaluation(store, None, n_right=3)
+    return trained, before, made_evaluation(store, trained, n_right=15)
+
+
+def test_a_name_is_good_wherever_a_run_is_asked_for(store: Store, runs: Runs) -> None:
+    trained, before, after = runs
+    store.promote_run(trained.run_id[:8], "model")
+    store.promote_run(before.run_id, "baseline", recorded_at="2026-01-31T12:00:00Z")
+    store.promote_run(after.run_id, "candidate")
+    assert store.run("model") == trained
+    assert store.compare_runs("baseline", "candidate").delta == 50.0
+    assert [p.name for p in store.report("baseline", "candidate", store.root / "r")]
+    assert store.promote_run("candidate", "best").run_id == after.run_id
+    assert store.promotions().names_of(after.run_id) == ["best", "candidate"]
+    assert store.status().promoted["model"] == trained.run_id
+    assert store.verify().ok
+
+
+def test_promoting_again_records_nothing_and_promoting_another_moves_the_name(
+    store: Store, runs: Runs
+) -> None:
+    _, before, after = runs
+    first = store.promote_run(before.run_id, "baseline")
+    assert (first.before, first.segment is not None) == ((), True)
+    n = len(store.log.segments())
+    assert store.promote_run(before.run_id, "baseline").segment is None
+    assert len(store.log.segments()) == n
+    moved = store.promote_run(after.run_id, "baseline")
+    assert moved.before == (before.run_id,)
+    assert store.run("baseline") == after
+    assert store.promote_run(before.run_id, "baseline").before == (after.run_id,)
+
+
+def test_two_branches_that_differ_are_reported_until_somebody_decides(
+    store: Store, runs: Runs, tmp_path: Path
+) -> None:
+    _, before, after = runs
+    shutil.copytree(store.root, tmp_path / "b")
+    other = Store.open(tmp_path / "b")
+    store.promote_run(before.run_id, "baseline")
+    store.promote_run(after.run_id, "shared")
+    other.promote_run(after.run_id, "baseline")
+    other.promote_run(after.run_id, "shared")
+    # What `git merge` makes of two branches: the union of their files.
+    shutil.copytree(other.layout.log, store.layout.log, dirs_exist_ok=True)
+    both = sorted([before.run_id, after.run_id])
+    status = store.status()
+    assert status.ambiguous_promotions == {"baseline": both}
+    assert status.promoted == {"shared": after.run_id}
+    with pytest.raises(PromotedNameError, match="different runs on different branches") as caught:
+        store.run("baseline")
+    assert all(run in str(caught.value) for run in both)
+    decided = store.promote_run(after.run_id, "baseline")
+    assert sorted(decided.before) == both
+    assert store.run("baseline") == after
+    assert store.status().ambiguous_promotions == {}
+
+
+@pytest.mark.parametrize("name", ["Base line", "nul", "a..b", ""])
+def test_a_name_follows_the_rules_of_names(store: Store, runs: Runs, name: str) -> None:
+    with pytest.raises(BadNameError, match="name of a run"):
+        store.promote_run(runs[0].run_id, name)
+
+
+def test_a_name_that_could_be_an_id_is_refused(store: Store, runs: Runs) -> None:
+    n = len(store.log.segments())
+    with pytest.raises(PromotedNameError, match="beginning of a run id"):
+        store.promote_run(runs[0].run_id, "decade")
+    with pytest.raises(TimeError):
+        store.promote_run(runs[0].run_id, "fine", recorded_at="yesterday")
+    with pytest.raises(UnknownRunError):
+        store.promote_run("abcdef", "fine")
+    assert len(store.log.segments()) == n
+
+
+def test_an_unknown_name_says_which_ones_there_are(store: Store, runs: Runs) -> None:
+    with pytest.raises(PromotedNameError, match="at least 6 hex digits"):
+        store.run("baselin")
+    store.promote_run(runs[1].run_id, "baseline")
+    with pytest.raises(PromotedNameError, match='Did you mean "baseline"'):
+        store.run("baselin")
+
+
+def test_a_name_whose_run_is_gone_says_so(store: Store, runs: Runs) -> None:
+    store.promote_run(runs[1].run_id, "baseline")
+    shutil.rmtree(store.layout.runs / runs[1].run_id)
+    with pytest.raises(UnknownRunError, match="which is not here"):
+        store.run("baseline")
+
+
+def test_events_that_make_no_sense_are_passed_over(store: Store, runs: Runs) -> None:
+    payloads = [b'{"name":"x"}', b'{"name":"x","run":"short"}']
+    store.log.append([(Envelope(type=PROMOTED, payload=digest_bytes(p)), p) for p in payloads])
+    store.log.append([(Envelope(type=PROMOTED), None)])
+    assert store.promotions().names == {}
+    event, payload = promoted("x", runs[0].run_id)
+    assert payload == b'{"name":"x","run":"%s"}' % runs[0].run_id.encode()
+    assert event.type == "run.promoted"
+
+
+def test_a_run_without_a_manifest_is_not_finished(store: Store, runs: Runs) -> None:
+    run_id = runs[0].run_id
+    (store.layout.runs / run_id / "manifest.json").unlink()
+    with pytest.raises(UnfinishedRunError, match=r"not finished \(runs/.*manifest.json is missing"):
+        store.run(run_id[:8])
+    with pytest.raises(UnfinishedRunError):
+        store.runs()
+    assert store.status().unfinished_runs == [run_id]
+
+
+def test_a_run_that_is_only_a_checkpoint_is_not_finished(store: Store) -> None:
+    (store.layout.derived / "checkpoints" / ("ab" * 32)).mkdir(parents=True)
+    with pytest.raises(UnfinishedRunError, match="only a checkpoint"):
+        store.run("ababab")
+
+
+def test_the_leaderboard_has_the_best_first_and_filters(store: Store, runs: Runs) -> None:
+    trained, before, after = runs
+    store.promote_run(after.run_id, "best")
+    rows = store.leaderboard()
+    assert [r.run_id for r in rows] == [after.run_id, before.run_id, trained.run_id]
+    assert [r.score for r in rows] == [65.0, 15.0, None]
+    assert [r.names for r in rows] == [["best"], [], []]
+    assert rows[0].what == f"{trained.run_id[:12]} (nano on sums-v1) on sums"
+    assert rows[1].what == "untrained on sums"
+    assert [r.run_id for r in store.leaderboard(kind="training")] == [trained.run_id]
+    assert len(store.leaderboard(evalset="sums")) == 2
+    assert [r.run_id for r in store.leaderboard(dataset="sums-v1")] == [
+        after.run_id,
+        trained.run_id,
+    ]
+    with pytest.raises(NoSuchFilterError, match='Did you mean "sums"'):
+        store.leaderboard(evalset="sum")
+    with pytest.raises(NoSuchFilterError, match="sums-v1"):
+        store.leaderboard(dataset="sums-v2")
+    shutil.rmtree(store.layout.runs / trained.run_id)
+    assert store.leaderboard()[0].what == f"{trained.run_id[:12]} on sums"
+    shutil.rmtree(store.layout.runs / before.run_id)
+    shutil.rmtree(store.layout.runs / after.run_id)
+    with pytest.raises(NoSuchFilterError, match="none at all"):
+        store.leaderboard(evalset="sums")

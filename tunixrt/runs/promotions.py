@@ -1,0 +1,147 @@
+"""Names that people give to runs, such as ``baseline``: facts in the log, ``run.promoted``.
+
+Promoting another run under a name moves the name, and the log keeps that it was elsewhere before.
+Where two branches gave one name to different runs, both claims survive, and the name cannot be
+used until a later promotion, which has seen both, decides.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tunixrt.data.names import check_name
+from tunixrt.data.projection import Ancestry
+from tunixrt.data.violations import did_you_mean, quoted
+from tunixrt.errors import BadInputError
+from tunixrt.log.canonical import encode
+from tunixrt.log.digests import digest_bytes
+from tunixrt.log.events import Envelope
+
+if TYPE_CHECKING:
+    from tunixrt.log.digests import Digest
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.events import StoredEvent
+
+PROMOTED: Final = "run.promoted"
+
+_RUN_ID: Final = re.compile(r"[0-9a-f]{64}")
+_LIKE_AN_ID: Final = re.compile(r"[0-9a-f]{6,64}")
+
+
+class Promoted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The payload of ``run.promoted``: a name, and the run that has it from now on."""
+
+    name: str
+    run: str
+
+
+class PromotedNameError(BadInputError):
+    """A name that cannot be given to a run, or that does not lead to one.
+
+    Attributes:
+        name: the name.
+    """
+
+    def __init__(self, sentence: str, name: str) -> None:
+        super().__init__(sentence)
+        self.name = name
+
+
+class Promotions:
+    """Which run each name means, at everything that was recorded so far."""
+
+    def __init__(self, claims: dict[str, tuple[str, ...]]) -> None:
+        self._claims = dict(sorted(claims.items()))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The run id of every name that means one run."""
+        return {name: runs[0] for name, runs in self._claims.items() if len(runs) == 1}
+
+    @property
+    def conflicts(self) -> dict[str, tuple[str, ...]]:
+        """The names that branches gave to different runs, with the run ids, sorted."""
+        return {name: runs for name, runs in self._claims.items() if len(runs) > 1}
+
+    def names_of(self, run_id: str) -> list[str]:
+        """The names that a run has, without those that are in dispute."""
+        return [name for name, run in self.names.items() if run == run_id]
+
+    def run_id(self, name: str) -> str:
+        """The run that a name means.
+
+        Raises:
+            PromotedNameError: none has the name, or branches gave it to different runs.
+        """
+        runs = self._claims.get(name, ())
+        if len(runs) == 1:
+            return runs[0]
+        if runs:
+            raise PromotedNameError(
+                f"The name {quoted(name)} was given to different runs on different branches: "
+                f"{' and '.join(runs)}. `tunixrt run promote RUN --as {name}` decides.",
+                name,
+            )
+        hint = f" {did_you_mean(name, list(self._claims))}" if self._claims else ""
+        raise PromotedNameError(
+            f"{quoted(name)} is neither a name that a run was promoted to nor a run id: expected "
+            f"at least 6 hex digits, as `tunixrt run list` shows them.{hint}",
+            name,
+        )
+
+
+def promoted(name: str, run_id: str, recorded_at: str | None = None) -> tuple[Envelope, bytes]:
+    """The event that gives a run a name.
+
+    Raises:
+        BadNameError: the text cannot be a name.
+        PromotedNameError: it could be mistaken for the beginning of a run id.
+    """
+    check_name(name, "name of a run")
+    if looks_like_an_id(name):
+        raise PromotedNameError(
+            f"The name {quoted(name)} could be the beginning of a run id. Choose another one.", name
+        )
+    payload = encode(Promoted(name=name, run=run_id))
+    envelope = Envelope(type=PROMOTED, payload=digest_bytes(payload), recorded_at=recorded_at)
+    return envelope, payload
+
+
+def looks_like_an_id(text: str) -> bool:
+    """Whether a text is meant as a run id or its beginning, and not as a name."""
+    return _LIKE_AN_ID.fullmatch(text) is not None
+
+
+def read_promotions(log: EventLog) -> Promotions:
+    """The names of all runs: a fold over the log.
+
+    Events of this type that say something else are passed over, as those of unknown types are.
+    """
+    is_ancestor = Ancestry(log.segments())
+    standing: dict[str, list[tuple[str, Digest]]] = {}
+    for event in log.events():
+        content = _content(event)
+        if content is None:
+            continue
+        others = [
+            (run, segment)
+            for run, segment in standing.get(content.name, ())
+            if not is_ancestor(segment, event.segment)
+        ]
+        standing[content.name] = [*others, (content.run, event.segment)]
+    return Promotions(
+        {name: tuple(sorted({run for run, _ in claims})) for name, claims in standing.items()}
+    )
+
+
+def _content(event: StoredEvent) -> Promoted | None:
+    if event.envelope.type != PROMOTED or event.payload is None:
+        return None
+    try:
+        content = msgspec.json.decode(event.payload, type=Promoted)
+    except msgspec.MsgspecError:
+        return None
+    return content if _RUN_ID.fullmatch(content.run) else None
