@@ -23,7 +23,15 @@ the answer is no (verification failed, a run diverged); 2 bad usage or bad input
 
 
 def reference() -> str:
-    context = click.Context(root, info_name="tunixrt", max_content_width=96, terminal_width=96)
+    # click keeps the first help option that it makes of a command: with other names here than in
+    # the command line, the reference would depend on what ran before in this process.
+    context = click.Context(
+        root,
+        info_name="tunixrt",
+        max_content_width=96,
+        terminal_width=96,
+        help_option_names=root.context_settings["help_option_names"],
+    )
     parts = [HEAD]
     for name in COMMANDS:
         command = root.get_command(context, name)

@@ -50,15 +50,16 @@ if TYPE_CHECKING:
     from tunixrt.data.selection import Member
     from tunixrt.eval.comparison import Comparison
     from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.jobs.build_site import SiteBuilt
     from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.evaluate import EvaluationDone
-    from tunixrt.jobs.leaderboard import RunRow
     from tunixrt.jobs.machine import Execution
     from tunixrt.jobs.promote_run import Promotion
     from tunixrt.jobs.status import Status
     from tunixrt.jobs.train import TrainingDone
     from tunixrt.jobs.verify import Verification
     from tunixrt.ml.training import TrainingProgress
+    from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.manifests import Manifest
     from tunixrt.runs.promotions import Promotions
     from tunixrt.runs.verdict import RunVerdict
@@ -354,13 +355,13 @@ class Store:
         self, *, kind: str | None = None, evalset: str | None = None, dataset: str | None = None
     ) -> list[RunRow]:
         """The runs, the best evaluation of each eval set first."""
-        from tunixrt.jobs.leaderboard import leaderboard
+        from tunixrt.runs.leaderboard import leaderboard
 
         return leaderboard(self.layout, self.log, kind=kind, evalset=evalset, dataset=dataset)
 
     def run_row(self, manifest: Manifest) -> RunRow:
         """One run as a row of the leaderboard."""
-        from tunixrt.jobs.leaderboard import run_row
+        from tunixrt.runs.leaderboard import run_row
 
         return run_row(self.layout, self.log, manifest)
 
@@ -389,6 +390,19 @@ class Store:
         from tunixrt.jobs.write_report import write_report
 
         return write_report(self.layout, self.log, before, after, Path(directory))
+
+    def build_site(
+        self,
+        directory: Path | str,
+        *,
+        title: str = "tunixrt store",
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> SiteBuilt:
+        """Build a static site of everything here; see :mod:`tunixrt.jobs.build_site`."""
+        from tunixrt.jobs.build_site import build_site
+
+        path = Path(directory)
+        return build_site(self.layout, self.log, path, title=title, on_progress=on_progress)
 
     # Proof
 

@@ -302,3 +302,19 @@ def test_a_store_without_eval_sets_says_where_they_go(
         outcome = cli(*args, "--store", "empty")
         assert outcome.code == 2
         assert "There are none yet" in outcome.err
+
+
+def test_a_site_is_built_and_built_again(
+    cli: Callable[..., Outcome], store: Store, runs: Runs, tmp_path: Path
+) -> None:
+    built = cli("site", "build", "-o", "public", "--title", "Our sums")
+    assert built.out.strip() == "public/index.html"
+    assert "24 traces" in built.err
+    assert "<h1>Our sums</h1>" in (tmp_path / "public" / "index.html").read_text()
+    document = cli("site", "build", "-o", "public", "--json").document
+    assert (document["n_traces"], document["directory"]) == (24, "public")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("important")
+    refused = cli("site", "build", "-o", "thesis")
+    assert refused.code == 2
+    assert "was not made by `tunixrt site build`" in refused.err

@@ -47,6 +47,8 @@ sys.exit(code)
         ["eval", "--help"],
         ["reproduce", "--help"],
         ["report", "--help"],
+        ["site", "build"],
+        ["evalset", "list"],
     ],
     ids=" ".join,
 )

@@ -11,10 +11,10 @@ from tests.jobs.made_runs import made_evaluation, made_store, made_training
 from tunixrt import Store
 from tunixrt.data.names import BadNameError
 from tunixrt.data.times import TimeError
-from tunixrt.jobs.leaderboard import NoSuchFilterError
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.events import Envelope
 from tunixrt.runs.directories import UnfinishedRunError, UnknownRunError
+from tunixrt.runs.leaderboard import NoSuchFilterError
 from tunixrt.runs.promotions import PROMOTED, PromotedNameError, promoted
 
 if TYPE_CHECKING:

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "eval": ("tunixrt.cli.evaluate:evaluate", "Evaluate a model on an eval set."),
     "run": ("tunixrt.cli.run:run", "Training and evaluation runs: list, show, promote, compare."),
     "report": ("tunixrt.cli.report:report", "Write a report on two evaluation runs."),
+    "site": ("tunixrt.cli.site:site", "A static site of the store: runs, datasets, traces."),
     "reproduce": ("tunixrt.cli.reproduce:reproduce", "Make a run again and compare every digest."),
 }
 

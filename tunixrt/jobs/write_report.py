@@ -66,18 +66,8 @@ def write_report(
     Raises:
         BadInputError: one is no evaluation, or the two answer different questions.
     """
-    manifests = [find_evaluation(layout, run) for run in (before, after)]
-    views = [run_view(layout, log, manifest) for manifest in manifests]
-    report = ReportView(
-        before=views[0],
-        after=views[1],
-        comparison=compare(views[0].evaluation, views[1].evaluation),
-        commands=tuple(
-            command
-            for manifest, view in zip(manifests, views, strict=True)
-            for command in _commands(manifest, view.training)
-        ),
-    )
+    runs = [find_evaluation(layout, run) for run in (before, after)]
+    report = report_view(*((manifest, run_view(layout, log, manifest)) for manifest in runs))
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     for name, data in render_report(report).items():
@@ -87,6 +77,26 @@ def write_report(
         partial.replace(path)
         written.append(path)
     return written
+
+
+def report_view(
+    before: tuple[EvaluationManifest, RunView], after: tuple[EvaluationManifest, RunView]
+) -> ReportView:
+    """The comparison of two evaluations, and how both were made.
+
+    Raises:
+        NotComparableError: the two answer different questions.
+    """
+    return ReportView(
+        before=before[1],
+        after=after[1],
+        comparison=compare(before[1].evaluation, after[1].evaluation),
+        commands=tuple(
+            command
+            for manifest, view in (before, after)
+            for command in commands_of(manifest, view.training)
+        ),
+    )
 
 
 def run_view(layout: Layout, log: EventLog, manifest: EvaluationManifest) -> RunView:
@@ -183,7 +193,7 @@ def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _commands(manifest: EvaluationManifest, training: TrainingView | None) -> list[Command]:
+def commands_of(manifest: EvaluationManifest, training: TrainingView | None) -> list[Command]:
     """How a model was made and evaluated, as commands that do it again."""
     evalset = manifest.evalset.name
     if training is not None:

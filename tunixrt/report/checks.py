@@ -116,7 +116,7 @@ def _training(run: RunView) -> Iterator[str]:
         "One training run with one seed: the interval says how the score varies with the "
         "questions, not how it varies with the seed."
     )
-    yield from _contamination(run.contamination)
+    yield from contamination_sentences(run.contamination)
     n_left_out = sum(row.outcome != "kept" for row in training.ledger)
     if n_left_out:
         share = decimal(100 * n_left_out / len(training.ledger), 1)
@@ -128,7 +128,7 @@ def _training(run: RunView) -> Iterator[str]:
         )
 
 
-def _contamination(found: Contamination | None) -> Iterator[str]:
+def contamination_sentences(found: Contamination | None) -> Iterator[str]:
     """How much of the eval set the model has seen in training."""
     if found is None:
         yield "Whether samples of the eval set are in the training data was not checked."

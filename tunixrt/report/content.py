@@ -55,7 +55,7 @@ def build_document(view: ReportView) -> Document:
         *_results(view),
         *_categories(view),
         *sample_blocks(view),
-        *training_blocks(view.after),
+        *training_blocks(view.after.training),
         *identity_blocks(view),
         *check_blocks(view),
     ]

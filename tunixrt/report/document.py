@@ -31,7 +31,14 @@ class Code(msgspec.Struct, frozen=True):
     text: str
 
 
-Inline = Text | Strong | Code
+class Link(msgspec.Struct, frozen=True):
+    """A way to another page; ``href`` is made by tunixrt and never taken from data."""
+
+    text: str
+    href: str
+
+
+Inline = Text | Strong | Code | Link
 Inlines = tuple[Inline, ...]
 
 

@@ -18,6 +18,7 @@ from tunixrt.report.document import (
     Columns,
     Details,
     Heading,
+    Link,
     Listing,
     Paragraph,
     Strong,
@@ -27,6 +28,8 @@ from tunixrt.report.document import (
 from tunixrt.report.escape import html_lines, html_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tunixrt.report.document import Block, Column, Document, Inline, Inlines
 
 #: The page's own colours beside those of the charts.
@@ -39,7 +42,7 @@ PAGE_DARK: Final = {
     "neutral": "#9da7b3",
 }  # fmt: skip
 
-_RULES: Final = """\
+RULES: Final = """\
 *{box-sizing:border-box}
 html{color-scheme:light dark;-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--background);color:var(--text);
@@ -53,6 +56,7 @@ p{margin:.6rem 0;overflow-wrap:anywhere}
 ul{padding-left:1.25rem}
 li{margin:.35rem 0}
 code,pre{font:.875em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+a{color:var(--link);text-underline-offset:.15em}
 code{background:var(--surface);border-radius:.25rem;padding:.1em .3em;overflow-wrap:anywhere}
 pre{background:var(--surface);border:1px solid var(--grid);border-radius:.5rem;margin:.4rem 0 1rem;
 padding:.75rem 1rem;white-space:pre-wrap;overflow-wrap:anywhere;max-height:22rem;overflow:auto}
@@ -93,21 +97,27 @@ content-visibility:visible;block-size:auto}}
 def render_html(document: Document) -> str:
     """The document as a page of its own."""
     title = html_text(document.title)
-    body = "".join(map(_block, document.blocks))
+    body = render_blocks(document.blocks)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{_style()}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>\n{style()}</style>\n</head>\n"
         f"<body>\n<main>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
     )
 
 
-def _style() -> str:
+def render_blocks(blocks: Iterable[Block]) -> str:
+    """Blocks as elements, for a page that somebody else frames."""
+    return "".join(map(_block, blocks))
+
+
+def style() -> str:
+    """The style sheet of a page: colours for light and dark, and what they are used for."""
     light = _variables(PALETTE_LIGHT | PAGE_LIGHT)
     dark = _variables(PALETTE_DARK | PAGE_DARK)
     return (
         f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
-        f"{_RULES}{CHART_RULES}"
+        f"{RULES}{CHART_RULES}"
     )
 
 
@@ -221,6 +231,8 @@ def _inline(piece: Inline) -> str:
     match piece:
         case Code():
             return f"<code>{html_text(piece.text)}</code>" if piece.text else "(empty)"
+        case Link():
+            return f'<a href="{html_text(piece.href)}">{html_text(piece.text)}</a>'
         case Strong():
             return f"<strong>{html_text(piece.text)}</strong>"
         case _:

@@ -16,6 +16,7 @@ from tunixrt.report.document import (
     Columns,
     Details,
     Heading,
+    Link,
     Listing,
     Paragraph,
     Strong,
@@ -109,6 +110,8 @@ def _inline(piece: Inline) -> str:
     match piece:
         case Code():
             return markdown_code(piece.text)
+        case Link():
+            return f"[{markdown_text(piece.text)}]({piece.href})"
         case Strong():
             return f"**{markdown_text(piece.text)}**"
         case _:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunixrt.report.document import Inlines
-    from tunixrt.report.view import LedgerRow, LossPoint, RunView, TrainingView
+    from tunixrt.report.view import LedgerRow, LossPoint, TrainingView
 
 _N_STEPS_SHOWN: Final = 10
 #: Every record that was not kept whole is listed; of the others, these many.
@@ -30,9 +30,10 @@ _N_KEPT_SHOWN: Final = 20
 _N_HEX_SHOWN: Final = 16
 
 
-def training_blocks(run: RunView) -> list[Block]:
-    """What is known of the training of a run's model."""
-    training = run.training
+def training_blocks(
+    training: TrainingView | None, *, subject: str = "The model after"
+) -> list[Block]:
+    """What is known of a training run; ``subject`` names the model at the start of a sentence."""
     if training is None:
         return [
             Heading(2, (Text("Training"),)),
@@ -40,18 +41,18 @@ def training_blocks(run: RunView) -> list[Block]:
         ]
     return [
         Heading(2, (Text("Training"),)),
-        Paragraph(_summary(training)),
+        Paragraph(_summary(training, subject)),
         *_loss(training.losses),
         _config(training),
         *_ledger(training),
     ]
 
 
-def _summary(training: TrainingView) -> Inlines:
+def _summary(training: TrainingView, subject: str) -> Inlines:
     trained = [row for row in training.ledger if row.n_times_trained]
     n_loss_tokens = sum(row.n_loss_tokens * row.n_times_trained for row in training.ledger)
     return (
-        Text("The model after has "),
+        Text(f"{subject} has "),
         Text(f"{count(training.n_params, 'parameter')} and was trained for "),
         Text(f"{count(len(training.losses), 'step')} on {count(len(trained), 'record')} of "),
         Code(f"{training.dataset_key}"),

@@ -1,0 +1,364 @@
+"""A static site: every page whole, every link good, every string text, the same bytes each time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.cli.files import tree
+from tests.data.making import trace
+from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.report.hostile import HOSTILE
+from tunixrt import Store
+from tunixrt.data.events import labelled, redacted, retracted, superseded
+from tunixrt.jobs.build_site import NotASiteError
+from tunixrt.report.charts import PALETTE_DARK, PALETTE_LIGHT
+from tunixrt.report.html import PAGE_DARK, PAGE_LIGHT
+from tunixrt.report.site_frame import site_css
+from tunixrt.report.site_traces import TraceFiles, n_shard_digits, script_json
+
+TEXTS = [text for text in HOSTILE if text.strip() and "\ud800" not in text]
+#: Elements that have no end tag.
+VOID = {"meta", "link", "input", "br", "hr", "img"}
+SVG_EMPTY = {"line", "circle", "rect", "polyline", "path"}
+
+
+class Page(HTMLParser):
+    """What a page holds, and whether its elements are nested as they should be."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.headings: list[int] = []
+        self._stack: list[str] = []
+        self.problems: list[str] = []
+        self.feed(text)
+        self.close()
+        self.problems += self._stack
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if len({name for name, _ in attrs}) != len(attrs):
+            self.problems.append(f"{tag} has an attribute twice")
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self._stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        if tag not in SVG_EMPTY:
+            self.problems.append(f"{tag} closes itself")
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._stack or self._stack.pop() != tag:
+            self.problems.append(f"stray end of {tag}")
+
+    def values(self, tag: str, name: str) -> list[str]:
+        return [value or "" for t, n, value in self.attributes if (t, n) == (tag, name)]
+
+
+def hostile_store(root: Path) -> Store:
+    """A store in which every text that people or models write is an attempt to break out."""
+    store = made_store(root, n=8, n_samples=12)
+    lines = [
+        {
+            "trace_version": "1.0",
+            "prompt": text,
+            "final_answer": text,
+            "steps": [{"i": 0, "type": text[:60], "content": text}],
+            "meta": {"source": text, text[:40]: [text]},
+        }
+        for text in TEXTS
+    ]
+    path = root / "hostile.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    store.import_traces(path, source_format="tunixrt")
+    path.unlink()
+    store.build_dataset("hostile", "v1", where={"source": TEXTS[0]}, parent="sums-v1")
+    write_evalset(store, "rough", TEXTS)
+    trained = made_training(store)
+    made_training(store, seed=1)
+    before = made_evaluation(store, None, n_right=2)
+    after = made_evaluation(store, trained, n_right=9)
+    made_evaluation(store, trained, n_right=3, evalset="rough", responses=TEXTS)
+    store.promote_run(before.run_id, "baseline")
+    store.promote_run(after.run_id, "best")
+    store.promote_run(trained.run_id, "released")
+    return store
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("site")
+    store = hostile_store(root / "store")
+    store.build_site(root / "site", title="Sums & <steps>")
+    return root / "site"
+
+
+def pages_of(site: Path) -> dict[str, Page]:
+    return {
+        path.relative_to(site).as_posix(): Page(path.read_text(encoding="utf-8"))
+        for path in sorted(site.rglob("*.html"))
+    }
+
+
+def test_every_page_is_whole_and_reaches_nothing_outside(built: Path) -> None:
+    pages = pages_of(built)
+    assert len(pages) == 7 + 5 + 2 + 2 + 1
+    for name, page in pages.items():
+        assert page.problems == [], name
+        assert page.headings[0] == 1, name
+        assert page.headings.count(1) == 1, name
+        steps = zip(page.headings, page.headings[1:], strict=False)
+        assert all(b <= a + 1 for a, b in steps), name
+        ids = [value for _, attribute, value in page.attributes if attribute == "id"]
+        assert len(ids) == len(set(ids)), name
+        assert not {n for _, n, _ in page.attributes if n.startswith("on") or n == "style"}, name
+        assert page.tags["script"] == (name in {"traces.html", "trace.html", "diff.html"}), name
+        assert not {"img", "iframe", "style", "base", "object"} & set(page.tags), name
+        policy = page.values("meta", "content")[0]
+        assert policy.startswith("default-src 'none'; "), name
+    for path in built.rglob("*"):
+        if path.suffix in {".css", ".js"} and path.parent == built:
+            assert not re.search(r"https?://|@import|url\(|eval\(|innerHTML", path.read_text())
+
+
+def test_every_link_leads_to_a_page_of_the_site(built: Path) -> None:
+    n_links = 0
+    for name, page in pages_of(built).items():
+        targets = page.values("a", "href") + page.values("link", "href")
+        for target in targets + page.values("script", "src") + page.values("form", "action"):
+            if target.startswith("#"):
+                assert target[1:] in [v for _, a, v in page.attributes if a == "id"]
+                continue
+            path = (built / name).parent / unquote(target.partition("?")[0])
+            assert path.is_file(), (name, target)
+            n_links += 1
+    assert n_links > 100
+
+
+def test_everything_that_can_be_used_is_reached_and_named(built: Path) -> None:
+    for name, page in pages_of(built).items():
+        html = (built / name).read_text(encoding="utf-8")
+        assert '<html lang="en">' in html
+        assert '<a class="skip" href="#main">' in html
+        assert html.count("aria-current") == 1, name
+        # What scrolls is reached by keyboard and has a name.
+        for region in re.findall(r'<div class="scroll"[^>]*>', html):
+            assert 'tabindex="0"' in region
+            assert 'aria-label="' in region
+        assert len(re.findall(r"<label[^>]*>[^<]+<(?:input|select)", html)) == (
+            page.tags["input"] + page.tags["select"] - html.count('type="hidden"')
+        )
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def mixed(colour: str, background: str, share: float) -> str:
+    pairs = [(int(colour[i : i + 2], 16), int(background[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(a * share + b * (1 - share)):02x}" for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    "palette",
+    [PALETTE_LIGHT | PAGE_LIGHT, PALETTE_DARK | PAGE_DARK],
+    ids=["light", "dark"],
+)
+def test_every_text_has_the_contrast_of_wcag_aa(palette: dict[str, str]) -> None:
+    background, surface, text = palette["background"], palette["surface"], palette["text"]
+    pairs = [
+        (palette[name], ground)
+        for name in ("text", "muted", "link", "good", "bad")
+        for ground in (background, surface)
+    ]
+    pairs.append((background, palette["link"]))  # a button
+    assert "color-mix(in srgb,var(--bad) 13%,var(--background))" in site_css()
+    pairs += [(text, mixed(palette[tone], background, 0.13)) for tone in ("good", "bad")]
+    for colour, ground in pairs:
+        light, dark = sorted((luminance(colour), luminance(ground)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (colour, ground)
+
+
+def rows_of(path: Path) -> list[list[object]]:
+    name, rows = re.fullmatch(
+        r'tunixrt\("([a-z0-9-]+)", (\[.*\])\);\n', path.read_text(encoding="utf-8"), re.DOTALL
+    ).groups()  # type: ignore[union-attr]
+    assert name == path.stem
+    return list(json.loads(rows))
+
+
+def test_data_files_hold_every_trace_once_where_its_id_says(built: Path) -> None:
+    index = [row for path in sorted(built.glob("data/index-*.js")) for row in rows_of(path)]
+    shards = {path.stem: rows_of(path) for path in built.glob("data/traces-*.js")}
+    assert len(shards) == 16
+    names = [str(row[0]) for rows in shards.values() for row in rows]
+    assert sorted(name[:16] for name in names) == sorted(str(row[0]) for row in index)
+    assert len(set(names)) == 8 + len(TEXTS)
+    for shard, rows in shards.items():
+        assert all(str(row[0]).startswith(shard.removeprefix("traces-")) for row in rows)
+    # No text of a trace can end the script that it stands in.
+    assert b"<" not in b"".join(p.read_bytes() for p in built.glob("data/*.js"))
+
+
+def test_json_in_a_script_is_the_same_value_and_plain() -> None:
+    value = ["</script><!--", "\u2028\u2029", "ä", {"a": [1, None]}]
+    text = script_json(value)
+    assert json.loads(text) == value
+    assert not {"<", "\u2028", "\u2029"} & set(text)
+
+
+def test_the_index_is_cut_into_parts_of_a_thousand(tmp_path: Path) -> None:
+    assert (n_shard_digits(1000), n_shard_digits(1001)) == (1, 2)
+    with TraceFiles(tmp_path, 2500) as files:
+        for i in range(2500):
+            files.add(f"sha256:{i % 256:02x}{i:062x}", "active", trace(f"{i}?"))
+    parts = sorted(tmp_path.glob("index-*.js"))
+    assert [len(rows_of(path)) for path in parts] == [1000, 1000, 500]
+    assert len(list(tmp_path.glob("traces-*.js"))) == 256
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tunixrt import Store
+Store.open(Path(sys.argv[1])).build_site(Path(sys.argv[2]), title="Sums & <steps>")
+"""
+
+
+def test_other_processes_at_other_places_write_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    store = tmp_path / "elsewhere"
+    subprocess.run(["cp", "-r", str(built.parent / "store"), str(store)], check=True)
+    environment = os.environ | {
+        "PYTHONHASHSEED": "4711",
+        "TZ": "Pacific/Kiritimati",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(store), str(tmp_path / "site")],
+        env=environment,
+        check=True,
+    )
+    assert tree(tmp_path / "site") == tree(built)
+
+
+def test_the_pages_say_what_there_is(built: Path) -> None:
+    index = (built / "index.html").read_text(encoding="utf-8")
+    assert "<h1>Sums &amp; &lt;steps&gt;</h1>" in index
+    assert ">baseline<" in index
+    runs = (built / "runs.html").read_text(encoding="utf-8")
+    assert "released" in runs
+    assert runs.count('href="compare/') == 1
+    compare = next(built.glob("compare/*.html")).read_text(encoding="utf-8")
+    assert 'class="verdict good"' in compare
+    run = next(p.read_text() for p in built.glob("runs/*.html") if "Make it again" in p.read_text())
+    assert "tunixrt eval" in run
+    rough = (built / "evalsets" / "rough.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in rough
+    dataset = next(built.glob("datasets/hostile-v1-*.html")).read_text(encoding="utf-8")
+    assert "sums-v1" in dataset
+
+
+def test_a_redacted_trace_is_gone_after_building_again(tmp_path: Path) -> None:
+    store = made_store(tmp_path / "store", n=12)
+    states = list(store.traces().traces())
+    for i, state in enumerate(states[:4]):
+        store.log.append(
+            [
+                redacted(state.id),
+                retracted(state.id),
+                superseded(state.id, states[9].id),
+                labelled(state.id, "quality", "good"),
+            ][i : i + 1]
+        )
+    secret = store.read_trace(store.find_trace(states[4].id)).prompt
+    site = tmp_path / "site"
+    built = store.build_site(site, title="Sums")
+    assert built.n_traces == 11
+    assert f'"{secret}"' in "".join(p.read_text() for p in site.glob("data/*.js"))
+    stray = site / "data" / "old.js"
+    stray.write_text("stays from another version")
+    store.log.append([redacted(states[4].id)])
+    assert store.build_site(site, title="Sums").n_traces == 10
+    assert f'"{secret}"' not in "".join(p.read_text() for p in site.glob("data/*.js"))
+    assert not stray.exists()
+    rows = [row for path in site.glob("data/index-*.js") for row in rows_of(path)]
+    assert Counter(row[1] for row in rows) == {"active": 8, "retracted": 1, "superseded": 1}
+    assert "2 redacted ones are not here" in (site / "traces.html").read_text()
+    assert not site.with_name("site.partial").exists()
+
+
+def test_an_empty_store_has_a_site(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    store = Store.init(tmp_path / "store")
+    built = store.build_site(
+        tmp_path / "new" / "site", on_progress=lambda a, b: seen.append((a, b))
+    )
+    assert (built.n_traces, built.n_pages) == (0, 7)
+    text = (tmp_path / "new" / "site" / "index.html").read_text()
+    assert "Nothing has been evaluated yet" in text
+    assert "There are none yet" in text
+    assert seen == []
+
+
+@pytest.mark.parametrize("what", ["a file", "a directory with other things"])
+def test_nothing_else_is_ever_replaced(tmp_path: Path, what: str) -> None:
+    store = made_store(tmp_path / "store")
+    target = tmp_path / "thesis"
+    if what == "a file":
+        target.write_text("important")
+    else:
+        target.mkdir()
+        (target / "thesis.tex").write_text("important")
+    before = tree(tmp_path)
+    with pytest.raises(NotASiteError, match="was not made by"):
+        store.build_site(target)
+    assert tree(tmp_path) == before
+
+
+def test_more_than_eight_evaluations_are_compared_with_the_baseline(tmp_path: Path) -> None:
+    store = made_store(tmp_path / "store", n=8, n_samples=10)
+    runs = [made_evaluation(store, made_training(store, seed=i), n_right=i) for i in range(9)]
+    site = tmp_path / "site"
+    store.build_site(site)
+    assert len(list(site.glob("compare/*.html"))) == 8
+    store.promote_run(runs[4].run_id, "baseline")
+    store.build_site(site)
+    names = [path.name for path in site.glob("compare/*.html")]
+    assert len(names) == 8
+    assert all(name.startswith(runs[4].run_id[:16]) for name in names)
+
+
+def test_what_needs_a_decision_stands_on_the_first_page(tmp_path: Path) -> None:
+    stores = []
+    for name, limit in (("a", 3), ("b", 4)):
+        store = Store.init(tmp_path / name)
+        store.generate_arithmetic(kinds=["addition"], n_digits=2, n=6, seed=0)
+        first = next(iter(store.traces().traces())).id
+        store.log.append([labelled(first, "quality", name)])
+        store.build_dataset("few", "v1", limit=limit)
+        run = made_training(store, seed=limit, key="few-v1")
+        store.promote_run(run.run_id, "released")
+        stores.append(store)
+    one, other = stores
+    subprocess.run(["cp", "-rn", f"{other.root}/.", str(one.root)], check=True)
+    one.build_site(tmp_path / "site")
+    index = (tmp_path / "site" / "index.html").read_text()
+    assert "The dataset few-v1 has different builds" in index
+    assert "The name released was given to different runs" in index
+    assert "branches say different things: a and b." in index or "b and a." in index
