@@ -31,6 +31,7 @@ from tunixrt.data.projection import Projection, TraceState, project
 from tunixrt.data.recipes import make_recipe
 from tunixrt.data.traces import Trace, parse_payload
 from tunixrt.errors import BadInputError
+from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.snapshots import (
@@ -114,7 +115,8 @@ class Store:
 
         Args:
             path: a file with one record a line.
-            source_format: ``tunixrt`` or ``gsm8k``.
+            source_format: ``tunixrt``, ``gsm8k``, or ``predictions`` for what a model wrote in an
+                evaluation.
             source: sets ``meta.source``.
             strip_calculator: cut GSM8K's ``<<48/2=24>>`` annotations.
             on_error: ``abort`` rejects the file for one bad record; ``quarantine`` sets bad
@@ -126,12 +128,15 @@ class Store:
         Raises:
             BadInputError: nothing was recorded; the message says file, line and field.
         """
-        records = read_traces(
-            Path(path),
-            parse_source_format(source_format),
-            source=source,
-            strip_calculator=strip_calculator,
-        )
+        if source_format == PREDICTIONS:
+            records = read_prediction_traces(Path(path), source=source)
+        else:
+            records = read_traces(
+                Path(path),
+                parse_source_format(source_format),
+                source=source,
+                strip_calculator=strip_calculator,
+            )
         if on_progress is not None:
             records = _counted(records, on_progress)
         return import_traces(

@@ -318,3 +318,18 @@ def test_a_site_is_built_and_built_again(
     refused = cli("site", "build", "-o", "thesis")
     assert refused.code == 2
     assert "was not made by `tunixrt site build`" in refused.err
+
+
+def test_predictions_come_back_as_traces_and_training_on_them_is_found_out(
+    cli: Callable[..., Outcome], store: Store, runs: Runs
+) -> None:
+    path = f"runs/{runs[2].run_id}/predictions.jsonl"
+    done = cli("trace", "import", path, "--from", "predictions", "--json").document
+    assert (done["recorded"], done["rejected"]) == (20, 0)
+    again = cli("trace", "import", path, "--from", "predictions", "--json").document
+    assert (again["recorded"], again["duplicates"]) == (0, 20)
+    build = ("dataset", "build", "own", "v1", "--where", "source=evaluation")
+    assert cli(*build, "--where", "correct=true", "--json").document["trace_count"] == 13
+    found = cli("evalset", "check", "sums", "--dataset", "own-v1", "--json")
+    assert found.code == 1
+    assert found.document["contamination"]["n_exact"] == 13

@@ -123,7 +123,7 @@ def made_evaluation(
             ),
             model=ModelInput(
                 weights=weights,
-                run_id=None if trained is None else trained.run_id,
+                run_id=None if trained is None else trained.run_id or None,
                 untrained=untrained,
             ),
             results=summarise(predictions),

@@ -75,6 +75,10 @@ def test_what_a_base_was_trained_on_counts_too(store: Store) -> None:
     found = check(store, "mine", tuned)
     assert found.datasets == ["differences-v1/train", "sums-v1/train"]
     assert (found.n_exact, found.complete) == (2, True)
+    again = made_training(store, seed=3, base=digest_bytes(b"weights 3"))
+    assert check(store, "mine", again).datasets == ["sums-v1/train"]
+    twice = made_training(store, seed=4, base=first.weights)
+    assert check(store, "mine", twice).datasets == ["sums-v1/train"]
     foreign = made_training(store, seed=2, base=digest_bytes(b"from elsewhere"))
     assert check(store, "sums", foreign).complete is False
 

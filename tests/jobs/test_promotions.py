@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
@@ -13,9 +14,15 @@ from tunixrt.data.names import BadNameError
 from tunixrt.data.times import TimeError
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.events import Envelope
-from tunixrt.runs.directories import UnfinishedRunError, UnknownRunError
+from tunixrt.runs.directories import UnfinishedRunError
 from tunixrt.runs.leaderboard import NoSuchFilterError
-from tunixrt.runs.promotions import PROMOTED, PromotedNameError, promoted
+from tunixrt.runs.promotions import (
+    PROMOTED,
+    PromotedNameError,
+    RunNameError,
+    UnknownRunError,
+    promoted,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +106,7 @@ def test_a_name_follows_the_rules_of_names(store: Store, runs: Runs, name: str) 
 
 def test_a_name_that_could_be_an_id_is_refused(store: Store, runs: Runs) -> None:
     n = len(store.log.segments())
-    with pytest.raises(PromotedNameError, match="beginning of a run id"):
+    with pytest.raises(RunNameError, match="beginning of a run id"):
         store.promote_run(runs[0].run_id, "decade")
     with pytest.raises(TimeError):
         store.promote_run(runs[0].run_id, "fine", recorded_at="yesterday")
@@ -174,3 +181,12 @@ def test_the_leaderboard_has_the_best_first_and_filters(store: Store, runs: Runs
     shutil.rmtree(store.layout.runs / after.run_id)
     with pytest.raises(NoSuchFilterError, match="none at all"):
         store.leaderboard(evalset="sums")
+
+
+def test_an_evaluation_of_weights_from_elsewhere_is_named_by_them(store: Store) -> None:
+    trained = made_training(store)
+    foreign = msgspec.structs.replace(trained, run_id="")
+    made_evaluation(store, foreign, n_right=2)
+    (row,) = store.leaderboard(kind="evaluation")
+    assert row.what == f"weights {trained.weights[7:19]} on sums"
+    assert row.dataset_key is None

@@ -23,6 +23,7 @@ from tunixrt.report.document import (
     Details,
     Document,
     Heading,
+    Link,
     Listing,
     Paragraph,
     Strong,
@@ -255,3 +256,10 @@ def test_unknown_blocks_are_bugs() -> None:
     for render in (render_markdown, render_html):
         with pytest.raises(AssertionError):
             render(Document("t", (object(),)))  # type: ignore[arg-type]
+
+
+def test_a_link_has_an_escaped_text_and_the_target_it_was_given() -> None:
+    document = Document("T", (Paragraph((Link("<a> [b] | *c*", "runs/1.html"),)),))
+    assert '<a href="runs/1.html">&lt;a&gt; [b] | *c*</a>' in render_html(document)
+    assert "](runs/1.html)" in render_markdown(document)
+    assert "[b]" not in render_markdown(document)

@@ -12,7 +12,6 @@ from tests.runs.samples import training_manifest
 from tunixrt.log.files import staging_directory
 from tunixrt.log.layout import Layout, init
 from tunixrt.runs.directories import (
-    UnknownRunError,
     find_run,
     list_run_ids,
     note_environment,
@@ -24,6 +23,7 @@ from tunixrt.runs.directories import (
     verify_runs,
 )
 from tunixrt.runs.manifests import ManifestError, TrainingManifest, encode_manifest, read_manifest
+from tunixrt.runs.promotions import UnknownRunError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -47,12 +47,19 @@ def recorded_at_option() -> str | None:
     examples=(
         "tunixrt trace import traces.jsonl --from tunixrt",
         "tunixrt trace import train.jsonl --from gsm8k --strip-calculator",
+        "tunixrt trace import runs/RUN/predictions.jsonl --from predictions",
     ),
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
 )
-@click.option("--from", "source_format", required=True, metavar="FORMAT", help="tunixrt or gsm8k.")
+@click.option(
+    "--from",
+    "source_format",
+    required=True,
+    metavar="FORMAT",
+    help="tunixrt, gsm8k, or predictions (of a run).",
+)
 @click.option("--source", metavar="NAME", help="Set meta.source of every trace.")
 @click.option("--strip-calculator", is_flag=True, help="gsm8k: cut the <<48/2=24>> annotations.")
 @click.option(

@@ -43,8 +43,8 @@ def promote_run(
 
     Raises:
         BadNameError: the name cannot be one.
-        PromotedNameError: it could be mistaken for a run id, or ``run`` is a name in dispute.
-        UnknownRunError: there is no such run.
+        RunNameError: it could be mistaken for a run id.
+        UnknownRunError: there is no such run, or ``run`` is a name in dispute.
     """
     if recorded_at is not None:
         check_utc(recorded_at, "time of the promotion")

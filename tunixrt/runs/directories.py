@@ -19,7 +19,7 @@ from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import publish_directory, publish_file, staging_directory
 from tunixrt.log.findings import Finding
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
-from tunixrt.runs.promotions import looks_like_an_id, read_promotions
+from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,10 +34,6 @@ CHECKPOINTS = "checkpoints"
 
 _RUN_ID = re.compile(r"[0-9a-f]{64}")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
-
-
-class UnknownRunError(BadInputError):
-    """No run, or more than one, answers to what was asked for."""
 
 
 class UnfinishedRunError(BadInputError):

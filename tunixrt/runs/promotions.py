@@ -38,8 +38,12 @@ class Promoted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: str
 
 
-class PromotedNameError(BadInputError):
-    """A name that cannot be given to a run, or that does not lead to one.
+class UnknownRunError(BadInputError):
+    """No run, or more than one, answers to what was asked for."""
+
+
+class PromotedNameError(UnknownRunError):
+    """A name that no run has, or that branches gave to different runs.
 
     Attributes:
         name: the name.
@@ -47,6 +51,20 @@ class PromotedNameError(BadInputError):
 
     def __init__(self, sentence: str, name: str) -> None:
         super().__init__(sentence)
+        self.name = name
+
+
+class RunNameError(BadInputError):
+    """A name that cannot be given to a run.
+
+    Attributes:
+        name: the name.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The name {quoted(name)} could be the beginning of a run id. Choose another one."
+        )
         self.name = name
 
 
@@ -98,13 +116,11 @@ def promoted(name: str, run_id: str, recorded_at: str | None = None) -> tuple[En
 
     Raises:
         BadNameError: the text cannot be a name.
-        PromotedNameError: it could be mistaken for the beginning of a run id.
+        RunNameError: it could be mistaken for the beginning of a run id.
     """
     check_name(name, "name of a run")
     if looks_like_an_id(name):
-        raise PromotedNameError(
-            f"The name {quoted(name)} could be the beginning of a run id. Choose another one.", name
-        )
+        raise RunNameError(name)
     payload = encode(Promoted(name=name, run=run_id))
     envelope = Envelope(type=PROMOTED, payload=digest_bytes(payload), recorded_at=recorded_at)
     return envelope, payload

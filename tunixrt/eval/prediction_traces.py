@@ -1,0 +1,80 @@
+"""Predictions as traces: what a model wrote, ready for the log, for rejection sampling say.
+
+A trace takes the question as its prompt, and the steps and the answer that were read from the
+response. Its metadata says that it comes from an evaluation, and how it was judged, so that
+``--where correct=true`` selects the right ones. A response in which no step or no answer was found
+is no trace: it is dropped and counted. Training on such traces is training on the eval set, and
+``tunixrt eval`` says so.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from tunixrt.data.importers import Dropped, Rejection, imported
+from tunixrt.data.traces import TRACE_VERSION, Trace, TraceStep
+from tunixrt.data.violations import TraceError
+from tunixrt.eval.predictions import encode_predictions, read_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tunixrt.data.importers import Record
+    from tunixrt.eval.predictions import Prediction
+
+PREDICTIONS: Final = "predictions"
+SOURCE: Final = "evaluation"
+_STEP_TYPE: Final = "generated"
+
+
+class PredictionDrop(StrEnum):
+    """Why a prediction is no trace."""
+
+    NO_ANSWER = "no final answer in the response"
+    NO_STEPS = "no reasoning step in the response"
+
+
+def read_prediction_traces(path: Path, *, source: str | None = None) -> Iterator[Record]:
+    """Read a ``predictions.jsonl`` as traces.
+
+    Args:
+        path: the file.
+        source: becomes ``meta.source``; ``evaluation`` where it is None.
+
+    Raises:
+        UnreadableFileError: the file is absent or no text.
+        PredictionsError: a line is not a prediction.
+    """
+    for line, prediction in enumerate(read_predictions(path), start=1):
+        yield _record(str(path), line, prediction, source or SOURCE)
+
+
+def _record(name: str, line: int, prediction: Prediction, source: str) -> Record:
+    if prediction.parsed_answer is None:
+        return Dropped(name, line, PredictionDrop.NO_ANSWER)
+    if not prediction.parsed_steps:
+        return Dropped(name, line, PredictionDrop.NO_STEPS)
+    trace = Trace(
+        trace_version=TRACE_VERSION,
+        prompt=prediction.prompt,
+        steps=tuple(
+            TraceStep(i=i, type=_STEP_TYPE, content=text)
+            for i, text in enumerate(prediction.parsed_steps)
+        ),
+        final_answer=prediction.parsed_answer,
+        meta={
+            "category": prediction.category,
+            "correct": prediction.correct,
+            "difficulty": prediction.difficulty,
+            "example_id": prediction.example_id,
+            "expected_answer": prediction.expected_response,
+            "source": source,
+        },
+    )
+    try:
+        return imported(trace, file=name, line=line)
+    except TraceError as error:
+        raw = encode_predictions([prediction]).removesuffix(b"\n")
+        return Rejection(name, line, str(error), raw, field=error.violation.field)
