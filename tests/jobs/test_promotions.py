@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tunixrt import Store
 from tunixrt.data.names import BadNameError
 from tunixrt.data.times import TimeError
 from tunixrt.log.digests import digest_bytes
@@ -27,6 +27,7 @@ from tunixrt.runs.promotions import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tunixrt import Store
     from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
     Runs = tuple[TrainingManifest, EvaluationManifest, EvaluationManifest]
@@ -73,18 +74,25 @@ def test_promoting_again_records_nothing_and_promoting_another_moves_the_name(
     assert store.promote_run(before.run_id, "baseline").before == (after.run_id,)
 
 
-def test_two_branches_that_differ_are_reported_until_somebody_decides(
-    store: Store, runs: Runs, tmp_path: Path
+def git(store: Store, *arguments: str) -> None:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=store.root, check=True, capture_output=True)
+
+
+def test_two_branches_that_differ_merge_and_are_reported_until_somebody_decides(
+    store: Store, runs: Runs
 ) -> None:
     _, before, after = runs
-    shutil.copytree(store.root, tmp_path / "b")
-    other = Store.open(tmp_path / "b")
-    store.promote_run(before.run_id, "baseline")
-    store.promote_run(after.run_id, "shared")
-    other.promote_run(after.run_id, "baseline")
-    other.promote_run(after.run_id, "shared")
-    # What `git merge` makes of two branches: the union of their files.
-    shutil.copytree(other.layout.log, store.layout.log, dirs_exist_ok=True)
+    git(store, "init", "-q", "-b", "main")
+    git(store, "add", "-A")
+    git(store, "commit", "-qm", "runs")
+    for branch, run in (("one", before), ("two", after)):
+        git(store, "checkout", "-qb", branch, "main")
+        store.promote_run(run.run_id, "baseline")
+        store.promote_run(after.run_id, "shared")
+        git(store, "add", "-A")
+        git(store, "commit", "-qm", branch)
+    git(store, "merge", "-q", "--no-edit", "one")
     both = sorted([before.run_id, after.run_id])
     status = store.status()
     assert status.ambiguous_promotions == {"baseline": both}
@@ -96,6 +104,7 @@ def test_two_branches_that_differ_are_reported_until_somebody_decides(
     assert sorted(decided.before) == both
     assert store.run("baseline") == after
     assert store.status().ambiguous_promotions == {}
+    assert store.verify().ok
 
 
 @pytest.mark.parametrize("name", ["Base line", "nul", "a..b", ""])

@@ -171,6 +171,7 @@ def test_training_goes_on_from_a_base(copy: Store) -> None:
     config = str(copy.root / "tiny.toml")
     tuned = copy.train(config, dataset="sums-v1", base=first.run_id[:8]).manifest
     assert tuned.identity.base == first.weights
+    assert tuned.base == first.run_id
     assert tuned.weights != first.weights
     directory = copy.layout.runs / first.run_id / "model"
     assert copy.train(config, dataset="sums-v1", base=str(directory)).already_done

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 
 from tests.cli.files import tree
@@ -268,6 +269,9 @@ def test_the_pages_say_what_there_is(built: Path) -> None:
     assert 'class="verdict good"' in compare
     run = next(p.read_text() for p in built.glob("runs/*.html") if "Make it again" in p.read_text())
     assert "tunixrt eval" in run
+    trained = next(p.read_text() for p in built.glob("runs/*.html") if "# Train" in p.read_text())
+    # The configuration is that of the preset: nothing has to be set.
+    assert "\ntunixrt train nano --dataset sums-v1\n" in trained
     rough = (built / "evalsets" / "rough.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in rough
     dataset = next(built.glob("datasets/hostile-v1-*.html")).read_text(encoding="utf-8")
@@ -362,3 +366,17 @@ def test_what_needs_a_decision_stands_on_the_first_page(tmp_path: Path) -> None:
     assert "The dataset few-v1 has different builds" in index
     assert "The name released was given to different runs" in index
     assert "branches say different things: a and b." in index or "b and a." in index
+
+
+def test_a_model_from_elsewhere_has_a_page_that_says_what_is_not_known(tmp_path: Path) -> None:
+    store = made_store(tmp_path / "store", n=8, n_samples=250)
+    elsewhere = msgspec.structs.replace(made_training(store), run_id="")
+    run = made_evaluation(store, elsewhere, n_right=3)
+    seen: list[tuple[int, int]] = []
+    store.generate_arithmetic(kinds=["addition"], n_digits=3, n=600, seed=0)
+    store.build_site(tmp_path / "site", on_progress=lambda a, b: seen.append((a, b)))
+    page = (tmp_path / "site" / "runs" / f"{run.run_id}.html").read_text()
+    assert "No training run of this model is here" in page
+    assert "tunixrt eval DIR --evalset sums" in page
+    assert "The first 200 of 250" in page
+    assert seen == [(500, 608)]

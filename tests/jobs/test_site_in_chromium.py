@@ -41,7 +41,7 @@ FLAGS = (
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser")
     store = hostile_store(root / "store")
-    store.generate_arithmetic(kinds=["addition"], n_digits=3, n=1500, seed=1)
+    store.generate_arithmetic(kinds=["addition"], n_digits=3, n=10_000, seed=1)
     store.build_site(root / "site", title="Sums")
     return root / "site"
 
@@ -64,6 +64,13 @@ class Opened:
         """The text within the first element with this id."""
         inner = self.html.split(f'id="{selector}"', 1)[1].partition(">")[2]
         return unescape(re.sub("<[^>]+>", "", inner))
+
+
+def test_ten_thousand_traces_are_few_files_and_small_parts(site: Path) -> None:
+    files = [path for path in site.rglob("*") if path.is_file()]
+    assert len(files) < 320
+    assert sum(path.stat().st_size for path in files) < 6_000_000
+    assert max(path.stat().st_size for path in site.glob("data/*.js")) < 400_000
 
 
 def find_row(site: Path, text: str) -> list[object]:
@@ -91,7 +98,7 @@ def test_a_search_finds_what_its_words_ask_for(site: Path, tmp_path: Path) -> No
     assert nothing.text("count").startswith("0 found.")
     whole = Opened(site, "traces.html", tmp_path / "c")
     assert whole.html.count("<li>") == 50
-    assert f"{8 + len(TEXTS) + 1500:,} traces, in the order of the log." in whole.text("count")
+    assert f"{8 + len(TEXTS) + 10_000:,} traces, in the order of the log." in whole.text("count")
     assert re.search(r'id="more"[^>]*>Show more', whole.html)
     assert "hidden" not in re.findall(r"<button[^>]*more[^>]*>", whole.html)[0]
     last = find_row(site, rows_of(max(site.glob("data/index-*.js")))[-1][2])  # type: ignore[arg-type]

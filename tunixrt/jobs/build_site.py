@@ -218,8 +218,7 @@ class _Builder:
             yield ComparisonView(page, before.run_id, after.run_id, report.comparison)
 
     def _comparison_page(self, page: str, report: ReportView) -> None:
-        title = site_runs.comparison_title(report)
-        body = site_runs.comparison_body(report)
+        title, body = site_runs.comparison_page(report)
         self._page(f"compare/{page}.html", title, body, current="runs.html")
 
     def _runs(

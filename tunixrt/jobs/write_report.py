@@ -12,6 +12,7 @@ from tunixrt.eval.evalsets import SUFFIX, load_evalset
 from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
 from tunixrt.jobs.contamination import contamination_of
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
+from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_file
 from tunixrt.report import (
     Command,
@@ -183,13 +184,17 @@ def _contamination(
 
 
 def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """Nested tables as dotted keys, and values as text."""
+    """Nested tables as dotted keys, and values as the text that `--set` takes.
+
+    Numbers are canonical JSON: 10000.0 came back from a manifest as 10000, and is the same.
+    """
     flat: dict[str, str] = {}
     for key, value in sorted(config.items()):
         if isinstance(value, dict):
             flat |= _dotted(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = "" if value is None else str(value)
+            text = "" if value is None else value
+            flat[prefix + key] = text if isinstance(text, str) else encode(text).decode()
     return flat
 
 

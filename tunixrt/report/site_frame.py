@@ -58,6 +58,7 @@ font-size:.8rem;background:var(--surface);margin-right:.3rem;white-space:nowrap}
 .tag.named{border-color:var(--link);color:var(--link)}
 .tag.bad{border-color:var(--bad);color:var(--bad)}
 .tag.good{border-color:var(--good);color:var(--good)}
+details.prediction{margin:.25rem 0}
 .bar{width:8rem;height:.9rem;display:block}
 .bar .track{stroke:var(--grid);stroke-width:1}
 .bar .range{stroke:var(--after);stroke-width:2.5}

@@ -27,13 +27,8 @@ _MAX_RESPONSE: Final = 2_000
 _MAX_SHOWN: Final = 120
 
 
-def comparison_title(view: ReportView) -> str:
-    """The heading of a comparison."""
-    return build_document(view).title
-
-
-def comparison_body(view: ReportView) -> str:
-    """The report on two evaluations, as a page of the site."""
+def comparison_page(view: ReportView) -> tuple[str, str]:
+    """The report on two evaluations, as the heading and the body of a page of the site."""
     links = Paragraph(
         (
             Text("Before: "),
@@ -42,7 +37,8 @@ def comparison_body(view: ReportView) -> str:
             Link(view.after.run_id[:12], f"../runs/{view.after.run_id}.html"),
         )
     )
-    return render_blocks((links, *build_document(view).blocks))
+    document = build_document(view)
+    return document.title, render_blocks((links, *document.blocks))
 
 
 def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
@@ -180,7 +176,8 @@ def _prediction(prediction: Prediction) -> str:
             f"{prompt}</pre>\n"
         )
     return (
-        f'<details><summary><span class="tag {tag}">{word}</span> {question}</summary>\n'
+        f'<details class="prediction">\n<summary><span class="tag {tag}">{word}</span> {question}'
+        "</summary>\n"
         f"<p>Answer: <code>{html_text(found)}</code>, expected <code>{expected}</code>. "
         f"{html_text(prediction.reason)}</p>\n{whole}"
         f'<p class="label">Response ({html_text(count(prediction.n_tokens, "token"))}, stopped by '
