@@ -108,6 +108,19 @@ def test_generation_ends_at_a_stopping_token_and_leaves_it_out(
     assert run(tmp_path, [[70]]) == [Generation((71,), reason)]
 
 
+def test_progress_is_reported_after_every_batch(model_directory: Path) -> None:
+    reports: list[tuple[int, int]] = []
+    generate(
+        model_directory,
+        PROMPTS,
+        max_new_tokens=12,
+        batch_size=4,
+        numeric_mode="fast",
+        on_progress=lambda done, total: reports.append((done, total)),
+    )
+    assert reports == [(4, 5), (5, 5)]
+
+
 def test_no_prompt_gives_no_generation(model_directory: Path) -> None:
     assert run(model_directory, []) == []
 

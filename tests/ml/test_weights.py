@@ -199,6 +199,11 @@ def test_a_config_json_of_transformers_4_is_read_too(saved: Path) -> None:
     assert load_model(saved).config.architecture == SLIDING
 
 
+def test_a_rotary_base_that_is_given_flat_only_is_read_too(saved: Path) -> None:
+    damage_config(saved, rope_parameters={"full_attention": {"rope_type": "default"}})
+    assert load_model(saved).config.architecture == SLIDING
+
+
 def test_a_config_json_of_transformers_5_without_the_flat_keys_is_read_too(saved: Path) -> None:
     path = saved / "config.json"
     described = json.loads(path.read_text())
