@@ -42,6 +42,7 @@ from tunixrt.log.snapshots import (
     take_snapshot,
 )
 from tunixrt.runs.directories import find_run, read_runs
+from tunixrt.store_facts import FactMethods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,7 +71,7 @@ class TraceGoneError(BadInputError):
     """The payload of a trace is not there: it was redacted, or never recorded here."""
 
 
-class Store:
+class Store(FactMethods):
     """One store on disk."""
 
     def __init__(self, layout: layouts.Layout) -> None:

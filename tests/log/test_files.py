@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,14 +13,12 @@ from tunixrt.errors import ExitCode
 from tunixrt.log import files
 from tunixrt.log.files import (
     ImmutableFileError,
-    LockHeldError,
     UnconfirmedWriteError,
     WriteError,
     publish_directory,
     publish_file,
     replace_file,
     staging_directory,
-    store_lock,
 )
 from tunixrt.log.layout import Layout, init
 
@@ -208,36 +205,3 @@ def test_where_fsync_stops_at_the_drive_the_drive_is_asked_too(
     with staging_directory(layout) as staging:
         publish_file(layout.snapshots / "name.json", b"1", staging)
     assert calls == [fcntl.F_GETFD] * 3
-
-
-def test_only_one_process_holds_the_lock(layout: Layout) -> None:
-    program = (
-        "import sys, pathlib; from tunixrt.log import files, layout\n"
-        "with files.store_lock(layout.Layout(pathlib.Path(sys.argv[1]))):\n"
-        "    print('held', flush=True); sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(layout.root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with (
-            pytest.raises(LockHeldError, match="Another process holds") as caught,
-            store_lock(layout, timeout_s=0.05),
-        ):
-            pass
-        holder.kill()
-    assert caught.value.exit_code == ExitCode.STORE_LOCKED
-    assert caught.value.path == layout.lock
-    with store_lock(layout, timeout_s=5):  # a process that died holds nothing
-        pass
-    with store_lock(layout, timeout_s=0):
-        pass
-
-
-def test_a_lock_that_cannot_be_made_gets_a_sentence(layout: Layout) -> None:
-    layout.derived.write_bytes(b"")
-    with pytest.raises(WriteError, match="could not be written"), store_lock(layout):
-        pass

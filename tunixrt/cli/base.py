@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "verify": ("tunixrt.cli.verify:verify", "Prove every digest of what is stored."),
     "trace": (
         "tunixrt.cli.trace:trace",
-        "Reasoning traces: import, generate, list, show, compare.",
+        "Reasoning traces: import, add, list, show, score, label, redact.",
     ),
     "snapshot": ("tunixrt.cli.snapshot:snapshot", "Named sets of everything recorded so far."),
     "dataset": (

@@ -1,9 +1,7 @@
-"""`tunixrt trace`: import, generate, list, show, compare."""
+"""`tunixrt trace`: import, generate, list, show, compare; the rest is in trace_facts."""
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,9 +9,11 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
+from tunixrt.cli.options import source_date_epoch
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.progress import Progress
+from tunixrt.cli.trace_facts import FACT_COMMANDS
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -30,16 +30,8 @@ def trace() -> None:
     """Reasoning traces: a prompt, numbered steps, a final answer, free metadata."""
 
 
-def recorded_at_option() -> str | None:
-    """SOURCE_DATE_EPOCH as RFC 3339, where it is set; otherwise no time is recorded."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if not epoch:
-        return None
-    if not epoch.isdigit() or int(epoch) > 253402300799:
-        raise click.UsageError(
-            f"SOURCE_DATE_EPOCH should be seconds since 1970 as digits; found {epoch!r}."
-        )
-    return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+for _command in FACT_COMMANDS:
+    trace.add_command(_command)
 
 
 @trace.command(
@@ -96,7 +88,7 @@ def import_(
                 source=source,
                 strip_calculator=strip_calculator,
                 on_error=on_error,
-                recorded_at=recorded_at or recorded_at_option(),
+                recorded_at=recorded_at or source_date_epoch(),
                 on_rejection=rejects.add if on_error == "quarantine" else None,
                 on_progress=lambda n: progress.show(n, None),
             )
@@ -242,7 +234,7 @@ def generate(
         _write_evalset(output, kinds, n_digits, n, seed, as_json=as_json)
         return
     report = store.generate_arithmetic(
-        kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=recorded_at_option()
+        kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=source_date_epoch()
     )
     if as_json:
         emit_json(

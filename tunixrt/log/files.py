@@ -17,9 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from tunixrt.errors import BadInputError, StoreLockedError
+from tunixrt.errors import BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,21 +58,6 @@ class UnconfirmedWriteError(BadInputError):
         self.path = path
 
 
-class LockHeldError(StoreLockedError):
-    """Another process changes the store, and did not finish in time.
-
-    Attributes:
-        path: The lock file.
-    """
-
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__(
-            f"Another process holds {path}, and did not finish within {timeout_s:g} seconds: "
-            "run the command again when it has."
-        )
-        self.path = path
-
-
 class ImmutableFileError(BadInputError):
     """A file that never changes exists already, with other bytes.
 
@@ -101,28 +84,6 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WriteError(Path(error.filename or path), error) from error
-
-
-@contextlib.contextmanager
-def store_lock(layout: Layout, timeout_s: float = 10.0) -> Iterator[None]:
-    """Hold the store's lock. Only what changes a file in place needs it; appending does not.
-
-    Raises:
-        LockHeldError: If another process holds it for longer than the timeout.
-        WriteError: If the lock file cannot be made.
-    """
-    with writing(layout.lock):
-        layout.derived.mkdir(exist_ok=True)
-        lock = FileLock(layout.lock, timeout=timeout_s)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise LockHeldError(layout.lock, timeout_s) from None
-    with lock:
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 @contextlib.contextmanager

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.log.conflicts import mend_conflicts
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.events import NULL, REDACTED, Envelope
-from tunixrt.log.files import replace_file, staging_directory, store_lock, writing
+from tunixrt.log.files import replace_file, staging_directory, writing
+from tunixrt.log.lock import Waiting, store_lock
 from tunixrt.log.segment_reader import read_segment
 
 if TYPE_CHECKING:
@@ -31,10 +33,12 @@ class Redaction(msgspec.Struct, frozen=True):
         segment: The segment with the new ``trace.redacted`` events; None when there were no new
             ones.
         removed: Where payloads were removed: path relative to the root, and line counted from 1.
+        mended: Parts that a merge had left with conflict markers.
     """
 
     segment: Digest | None
     removed: tuple[tuple[str, int], ...]
+    mended: tuple[str, ...] = ()
 
 
 def redact(
@@ -43,6 +47,7 @@ def redact(
     *,
     payload: bytes | None = None,
     recorded_at: str | None = None,
+    waiting: Waiting | None = None,
 ) -> Redaction:
     """Record that traces are redacted, and remove their payloads from every segment that has them.
 
@@ -51,6 +56,7 @@ def redact(
         traces: Which traces. One that is redacted already gets no second event.
         payload: Canonical JSON that goes with each event, such as a reason; it is never redacted.
         recorded_at: RFC 3339 in UTC.
+        waiting: How to wait for the store's lock.
 
     Raises:
         LockHeldError: If another process holds the store's lock.
@@ -59,7 +65,7 @@ def redact(
         DamagedError: If the log is damaged.
     """
     digest = None if payload is None else digest_bytes(payload)
-    with store_lock(log.layout):
+    with store_lock(log.layout, "redaction", waiting):
         redacted = redacted_traces(log)
         new = sorted(set(traces).difference(redacted))
         segment = log.append(
@@ -69,16 +75,23 @@ def redact(
         return Redaction(segment, _remove(log, redacted.union(new)))
 
 
-def sweep(log: EventLog) -> Redaction:
+def sweep(log: EventLog, *, waiting: Waiting | None = None) -> Redaction:
     """Remove again what came back, from a merge or from an interrupted redaction.
+
+    A merge that stopped in a part, because one side has redacted it, is mended first.
+
+    Args:
+        log: The log.
+        waiting: How to wait for the store's lock.
 
     Raises:
         LockHeldError: If another process holds the store's lock.
         WriteError: If the file system refuses.
-        DamagedError: If the log is damaged.
+        DamagedError: If the log is damaged, or the sides of a conflict differ in other ways.
     """
-    with store_lock(log.layout):
-        return Redaction(None, _remove(log, redacted_traces(log)))
+    with store_lock(log.layout, "redaction", waiting):
+        mended = mend_conflicts(log.layout)
+        return Redaction(None, _remove(log, redacted_traces(log)), mended)
 
 
 def redacted_traces(log: EventLog) -> set[Digest]:

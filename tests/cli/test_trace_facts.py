@@ -1,0 +1,180 @@
+"""`tunixrt trace add|score|label|supersede|retract|redact`."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.files import TRACE, tree
+from tests.log.test_lock import held
+from tunixrt.log.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Outcome
+
+
+@pytest.fixture
+def ids(cli: Callable[..., Outcome], tmp_path: Path) -> list[str]:
+    """Three traces in a new store."""
+    assert cli("init").code == 0
+    return [
+        cli(
+            "trace", "add", "--prompt", f"{n}+1?", "--step", "compute", "Add 1", "--answer", f"{n}"
+        ).out.strip()
+        for n in range(3)
+    ]
+
+
+def test_a_trace_is_added_from_options_or_stdin(
+    cli: Callable[..., Outcome], ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = cli("trace", "show", ids[0], "--json").document
+    assert shown["prompt"] == "0+1?"
+    assert shown["steps"] == [{"i": 0, "type": "compute", "content": "Add 1"}]
+    stdin = SimpleNamespace(buffer=io.BytesIO(json.dumps(TRACE).encode()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    added = cli("trace", "add", "-", "--json").document
+    assert (added["recorded"], added["duplicates"]) == (1, 0)
+    again = ("trace", "add", "--prompt", "0+1?", "--step", "compute", "Add 1", "--answer", "0")
+    outcome = cli(*again)
+    assert outcome.out.strip() == ids[0]
+    assert "Nothing was recorded: it is known already." in outcome.err
+    with_meta = cli(*again, "--meta", "source=hand", "--json").document
+    assert with_meta["recorded"] == 1
+
+
+@pytest.mark.parametrize(
+    ("stdin", "sentence"),
+    [
+        (b"[]", "an object"),
+        (b'{"prompt": "x"}', "trace_version"),
+        (b"{", "end"),
+        (b'{"a":1,"a":2}', "a"),
+    ],
+)
+def test_what_is_no_trace_is_refused_with_a_sentence(
+    cli: Callable[..., Outcome],
+    ids: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stdin: bytes,
+    sentence: str,
+) -> None:
+    before = tree(tmp_path)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
+    outcome = cli("trace", "add", "-")
+    assert outcome.code == 2
+    assert sentence in outcome.err
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("trace", "add"),
+        ("trace", "add", "-", "--answer", "1"),
+        ("trace", "add", "--prompt", "x", "--answer", "1"),
+        ("trace", "redact"),
+        ("trace", "redact", "abcdef"),
+        ("trace", "retract", "abcdef"),
+        ("trace", "label", "abcdef", "x"),
+        ("trace", "redact", "--sweep", "--lock-timeout", "-1"),
+    ],
+)
+def test_bad_usage_exits_2(cli: Callable[..., Outcome], ids: list[str], args: list[str]) -> None:
+    assert cli(*args).code == 2
+
+
+def test_facts_are_stated_once_and_shown(cli: Callable[..., Outcome], ids: list[str]) -> None:
+    a, b, c = ids
+    scored = cli("trace", "score", a, b)
+    assert "2 events recorded." in scored.err
+    assert "5.50" in scored.out
+    again = cli("trace", "score", a, b, "--json").document
+    assert again["n_new"] == 0
+    assert again["scores"][1]["score"] == 5.5
+    assert "the log says so already" in cli("trace", "score", a).err
+    labelled = cli("trace", "label", a, "quality=good", "seen=")
+    assert labelled.out.startswith("sha256:")
+    shown = cli("trace", "show", a, "--json").document
+    assert (shown["labels"], shown["scores"]) == ({"quality": "good"}, {"baseline": 5.5})
+    assert cli("trace", "supersede", b, "--by", c, "--json").document["n_new"] == 1
+    assert cli("trace", "retract", c, "--reason", "wrong").code == 0
+    listed = cli("trace", "list", "--all", "--json").document["traces"]
+    assert [t["state"] for t in listed] == ["active", "superseded", "retracted"]
+    assert "the log says so already" in cli("trace", "retract", c, "--reason", "wrong").err
+
+
+def test_a_redaction_says_what_it_did_and_what_remains(
+    cli: Callable[..., Outcome], ids: list[str], tmp_path: Path
+) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "evalsets" / "quotes.jsonl").write_text('{"prompt": "0+1?"}\n')
+    assert cli("dataset", "build", "all", "v1").code == 0
+    outcome = cli("trace", "redact", ids[0], "f" * 64, "--reason", "asked for")
+    assert outcome.code == 0
+    assert "2 traces redacted; 1 not recorded here yet." in outcome.err
+    assert "1 payload removed" in outcome.err
+    assert outcome.out.startswith("store/log/")
+    for remains in (
+        "confirm the guess",
+        "datasets list the id: all-v1",
+        "files quote the prompt: evalsets/quotes.jsonl",
+        "git filter-repo --force --blob-callback",
+        ids[0][7:],
+    ):
+        assert remains in outcome.err
+    again = cli("trace", "redact", ids[0], "--reason", "asked for", "--json").document
+    assert (again["n_new"], again["removed"]) == (0, [])
+    both = cli("trace", "redact", ids[0], ids[1], "--reason", "asked for")
+    assert "1 trace redacted, 1 redacted before." in both.err
+    assert cli("verify", "--rebuild").code == 0
+    assert cli("trace", "show", ids[0]).code == 2
+
+
+def test_a_sweep_removes_what_came_back(
+    cli: Callable[..., Outcome], ids: list[str], tmp_path: Path
+) -> None:
+    parts = {path: path.read_bytes() for path in tmp_path.rglob("0000.jsonl")}
+    assert cli("trace", "redact", ids[0], "--reason", "asked for").code == 0
+    quiet = cli("trace", "redact", "--sweep")
+    assert "0 payloads removed" in quiet.err
+    assert "What remains" not in quiet.err
+    for path, data in parts.items():
+        path.write_bytes(data)
+    assert cli("verify").code == 1
+    swept = cli("trace", "redact", "--sweep")
+    assert "1 payload removed" in swept.err
+    assert "not a Git repository" in swept.err
+    assert cli("verify").code == 0
+    path = next(path for path, data in parts.items() if b"1+1?" in data)
+    data = path.read_bytes()
+    envelope = data.split(b"\n")[0]
+    sides = (b"<<<<<<< a\n", data, b"=======\n", envelope, b"\nnull\n", b">>>>>>> b\n")
+    path.write_bytes(b"".join(sides))
+    assert "mended: store/log/" in cli("trace", "redact", "--sweep").err
+    assert path.read_bytes() == data
+
+
+def test_who_waits_for_the_lock_is_told_whose_it_is_and_exits_4(
+    cli: Callable[..., Outcome], ids: list[str], tmp_path: Path
+) -> None:
+    with held(Layout(tmp_path)) as process:
+        sweep = ("trace", "redact", "--sweep", "--lock-timeout")
+        outcome = cli(*sweep, "0.05")
+        assert outcome.code == 4
+        assert f"held by process {process.pid} on" in outcome.err
+        assert f"Another process, process {process.pid} on" in outcome.err
+        assert "waiting" not in cli(*sweep, "0").err
+        (tmp_path / ".tunixrt" / "store.lock.holder").unlink()
+        assert "held by another process ..." in cli(*sweep, "0.05").err
+    assert cli(*sweep, "0").code == 0

@@ -1,0 +1,254 @@
+"""Promise 9: forgetting works, and says what it cannot reach."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.data.making import trace
+from tests.git_repository import GitStore
+from tunixrt.data.importers import imported
+from tunixrt.data.lookup import TraceLookupError
+from tunixrt.data.times import TimeError
+from tunixrt.jobs.redact import redact_traces
+from tunixrt.log.digests import from_hex
+from tunixrt.log.findings import DamagedError
+from tunixrt.log.snapshots import take_snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tunixrt import Store
+    from tunixrt.log.digests import Digest
+
+SECRET = trace("What is the secret of Ada? Ünsaid", meta={"owner": "Ada"})
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> GitStore:
+    return GitStore(tmp_path / "repository")
+
+
+def record(store: Store, *prompts: str) -> list[Digest]:
+    return [store.add_trace(trace(prompt))[0] for prompt in prompts]
+
+
+def holds(root: Path, text: str = "secret of Ada") -> list[str]:
+    return [
+        path.relative_to(root).as_posix()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and ".git" not in path.parts and text.encode() in path.read_bytes()
+    ]
+
+
+def test_a_redacted_trace_is_nowhere_in_the_working_tree_and_everything_still_verifies(
+    repository: GitStore,
+) -> None:
+    store = repository.store
+    secret, _ = store.add_trace(SECRET)
+    record(store, "A?", "B?")
+    store.build_dataset("all", "v1")
+    snapshot = store.create_snapshot()
+    assert holds(repository.root)
+    repository.commit("three traces")
+    done = store.redact_traces([secret[7:15]], reason="asked for by its author")
+    assert (done.traces, done.n_new, done.n_unknown, len(done.removed)) == ([secret], 1, 0, 1)
+    assert done.segment is not None
+    assert done.remains.datasets == ["all-v1"]
+    assert done.remains.n_commits == 1
+    assert holds(repository.root) == []
+    assert repository.problems() == []
+    assert store.snapshot(snapshot.digest) == snapshot
+    again = store.redact_traces([secret], reason="asked for by its author")
+    assert (again.n_new, again.segment, again.removed) == (0, None, ())
+    assert repository.problems() == []
+
+
+def test_a_redaction_survives_merges_in_both_directions_with_a_branch_that_never_heard_of_it(
+    repository: GitStore,
+) -> None:
+    store = repository.store
+    secret, _ = store.add_trace(SECRET)
+    record(store, "A?")
+    repository.commit("two traces")
+    repository.branch("redacts")
+    store.redact_traces([secret], reason="r")
+    repository.commit("redact one")
+    repository.branch("goes-on", "main")
+    record(store, "B?", "C?")
+    store.label_traces([secret], {"quality": "good"})
+    store.build_dataset("all", "v1")
+    repository.commit("go on")
+    digests = set()
+    for into, other in (("redacts", "goes-on"), ("goes-on", "redacts")):
+        repository.branch("merged", into)
+        repository.merge(other)
+        assert holds(repository.root) == []
+        assert repository.problems() == []
+        with store.traces() as projection:
+            state = projection.get(secret)
+        assert state is not None
+        assert state.redacted
+        assert not state.active
+        digests.add(take_snapshot(store.log).digest)
+    assert len(digests) == 1
+
+
+def test_plain_text_that_comes_back_fails_verification_until_it_is_swept(
+    repository: GitStore,
+) -> None:
+    store = repository.store
+    record(store, "A?")
+    repository.commit("one trace")
+    repository.branch("redacts")
+    # It is redacted here before it was ever recorded here.
+    secret = imported(SECRET).id
+    done = store.redact_traces([secret], reason="r")
+    assert (done.n_new, done.n_unknown, done.removed) == (1, 1, ())
+    repository.commit("redact it")
+    repository.branch("records", "main")
+    store.add_trace(SECRET)
+    repository.commit("record it")
+    repository.merge("redacts")
+    (problem,) = repository.problems()
+    assert "redacted is here in plain text" in problem
+    done = store.sweep()
+    assert len(done.removed) == 1
+    assert holds(repository.root) == []
+    assert repository.problems() == []
+    # Importing it again drops it.
+    _, report = store.add_trace(SECRET)
+    assert (report.recorded, report.dropped) == (0, {"redacted before": 1})
+
+
+def test_a_merge_that_stops_at_a_redaction_is_mended_by_a_sweep(repository: GitStore) -> None:
+    """Two branches import the same file, which neither had in common, and one redacts."""
+    store = repository.store
+    for branch in ("left", "right"):
+        repository.branch(branch)
+        secret, _ = store.add_trace(SECRET)
+        record(store, "A?", "B?")
+        if branch == "right":
+            store.redact_traces([secret], reason="r")
+        tip = repository.commit(branch)
+    repository.merge("left", expect=1)
+    assert repository.problems() != []
+    done = store.sweep()
+    assert len(done.mended) == 1
+    assert holds(repository.root) == []
+    assert repository.problems() == []
+    repository.commit("merged")
+    repository.branch("other-way", "left")
+    repository.git("-c", "merge.conflictStyle=diff3", "merge", "-q", tip, expect=1)
+    assert len(store.sweep().mended) == 1
+    assert repository.problems() == []
+    assert repository.git("diff", "right", "--", "store") == ""
+
+
+def test_a_conflict_that_is_more_than_a_redaction_is_left_alone(repository: GitStore) -> None:
+    store = repository.store
+    record(store, "A?")
+    (ref,) = store.log.segments()
+    path = ref.path / "0000.jsonl"
+    envelope, payload, _ = path.read_bytes().split(b"\n")
+    for ours, theirs in (
+        (envelope + b"\n" + payload, envelope + b"\n{}"),
+        (envelope, envelope + b"\n" + payload),
+    ):
+        conflict = b"<<<<<<< a\n%b\n=======\n%b\n>>>>>>> b\n" % (ours, theirs)
+        path.write_bytes(conflict)
+        with pytest.raises(DamagedError, match="differ in more than a redaction"):
+            store.sweep()
+        assert path.read_bytes() == conflict
+    path.write_bytes(b"<<<<<<< a\n%b\n" % envelope)
+    with pytest.raises(DamagedError, match="git checkout --ours"):
+        store.sweep()
+
+
+def test_files_that_quote_the_prompt_are_named(repository: GitStore) -> None:
+    store = repository.store
+    secret, _ = store.add_trace(SECRET)
+    run = repository.root / "runs" / "x"
+    run.mkdir()
+    (run / "model.safetensors").write_text(SECRET.prompt)
+    far = "x" * (1024 * 1024 - 10)
+    (run / "notes.md").write_text(far + SECRET.prompt, encoding="utf-8")
+    for name, ascii_only in (("escaped", True), ("plain", False)):
+        line = json.dumps({"prompt": SECRET.prompt}, ensure_ascii=ascii_only)
+        (repository.root / "evalsets" / f"{name}.jsonl").write_text(line, encoding="utf-8")
+    (repository.root / "evalsets" / "other.jsonl").write_text("{}")
+    (run / "manifest.json").unlink(missing_ok=True)
+    from tunixrt.jobs.remains import _quoting
+
+    found = [path.name for path in _quoting(store.layout, [SECRET.prompt])]
+    assert found == ["escaped.jsonl", "plain.jsonl", "notes.md"]
+    assert secret
+
+
+def test_the_weights_and_predictions_that_have_seen_a_trace_are_named(copy: Store) -> None:
+    trained = next(run.run_id for run in copy.runs() if hasattr(run, "dataset"))
+    member = next(iter(copy.members("sums-v1"))).trace
+    done = copy.redact_traces([member], reason="r")
+    assert done.remains.datasets == ["sums-v1"]
+    assert done.remains.training_runs == [trained]
+    assert len(done.remains.evaluation_runs) == 1
+    assert done.remains.n_commits is None
+    assert copy.verify(rebuild=True).ok
+
+
+def test_the_command_for_git_history_removes_the_payload_and_nothing_else(
+    repository: GitStore,
+) -> None:
+    """`git filter-repo` calls the text between the quotation marks with each blob."""
+    store = repository.store
+    secret, _ = store.add_trace(SECRET)
+    others = record(store, "A?")
+    parts = {path: path.read_bytes() for path in (repository.root / "store").rglob("*.jsonl")}
+    done = store.redact_traces([secret], reason="r")
+    head, body, tail = done.history_command.split("'")
+    assert (head, tail) == ("git filter-repo --force --blob-callback ", "")
+
+    class Blob:
+        data = b""
+
+    blob = Blob()
+    code = compile("def callback(blob):\n" + textwrap.indent(body, "    "), "callback", "exec")
+    names: dict[str, object] = {}
+    exec(code, names)
+    for path, data in parts.items():
+        blob.data = data
+        names["callback"](blob)  # type: ignore[operator]
+        assert blob.data == path.read_bytes()
+    blob.data = b"\x00binary\n\nnull"
+    names["callback"](blob)  # type: ignore[operator]
+    assert blob.data == b"\x00binary\n\nnull"
+    assert others
+
+
+def test_a_repository_without_commits_has_no_history(tmp_path: Path) -> None:
+    from tunixrt import Store
+    from tunixrt.log.git import git
+
+    git(tmp_path, "init", "-q")
+    store = Store.init(tmp_path)
+    (a,) = record(store, "A?")
+    assert store.redact_traces([a], reason="r").remains.n_commits == 0
+    assert store.redact_traces([a], reason="r").remains.n_commits == 0
+
+
+def test_a_redaction_of_nothing_known_by_a_prefix_or_at_no_time_changes_nothing(
+    repository: GitStore,
+) -> None:
+    store = repository.store
+    record(store, "A?")
+    with pytest.raises(TraceLookupError):
+        store.redact_traces(["abcdef12"], reason="r")
+    with pytest.raises(TimeError):
+        redact_traces(
+            store.layout, store.log, [from_hex("1" * 64)], reason="r", recorded_at="today"
+        )
+    assert repository.git("status", "--porcelain", "store").count("segment") == 0
+    assert len(store.log.segments()) == 1

@@ -1,0 +1,306 @@
+"""`tunixrt trace add|score|label|supersede|retract|redact`: events about single traces."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from tunixrt.cli.base import ExampleCommand, store_options
+from tunixrt.cli.options import lock_timeout_option, recorded_at_option, source_date_epoch, waiting
+from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.pairs import parse_pairs
+
+if TYPE_CHECKING:
+    from tunixrt.data.statements import Stated
+    from tunixrt.jobs.redact import RedactionDone
+    from tunixrt.store import Store
+
+command = functools.partial(click.command, cls=ExampleCommand)
+ids_argument = click.argument("ids", nargs=-1, required=True, metavar="ID...")
+
+
+@command(
+    examples=(
+        'tunixrt trace add --prompt "1+1?" --step compute "1+1 is 2" --answer 2',
+        "tunixrt trace add - < trace.json",
+    )
+)
+@click.argument("source", required=False, type=click.Choice(["-"]), metavar="[-]")
+@click.option("--prompt", metavar="TEXT", help="The question.")
+@click.option("--answer", metavar="TEXT", help="The final answer.")
+@click.option(
+    "--step",
+    "steps",
+    nargs=2,
+    multiple=True,
+    metavar="TYPE TEXT",
+    help="A step, its type first; may be repeated.",
+)
+@click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata; may be repeated.")
+@recorded_at_option
+@store_options
+def add(
+    store: Store,
+    source: str | None,
+    prompt: str | None,
+    answer: str | None,
+    steps: tuple[tuple[str, str], ...],
+    meta: tuple[str, ...],
+    recorded_at: str | None,
+    as_json: bool,
+) -> None:
+    """Record one trace, given by options or, with -, as one JSON object on stdin.
+
+    Prints the id of the trace. A trace that is known already is not recorded again.
+    """
+    given = [prompt, answer, *steps, *meta]
+    if source is not None and any(value is not None for value in given):
+        raise click.UsageError("A trace comes from stdin or from options, not from both.")
+    if source is None and (prompt is None or answer is None or not steps):
+        raise click.UsageError("--prompt, --answer and at least one --step are needed, or -.")
+    value = {
+        "trace_version": "1.0",
+        "prompt": prompt,
+        "final_answer": answer,
+        "steps": [{"i": i, "type": t, "content": text} for i, (t, text) in enumerate(steps)],
+        "meta": parse_pairs(meta, "--meta"),
+    }
+    document = _from_stdin() if source is not None else value
+    trace, report = store.add_trace(document, recorded_at=recorded_at or source_date_epoch())
+    if as_json:
+        emit_json(
+            {
+                "id": trace,
+                "recorded": report.recorded,
+                "duplicates": report.duplicates,
+                "dropped": report.dropped,
+                "segment": report.segment,
+            }
+        )
+        return
+    if not report.recorded:
+        why = next(iter(report.dropped), "it is known already")
+        say(f"Nothing was recorded: {why}.")
+    click.echo(trace)
+
+
+def _from_stdin() -> dict[str, Any]:
+    from tunixrt.data.traces import trace_of
+    from tunixrt.log.canonical import decode
+
+    value = decode(sys.stdin.buffer.read())
+    if not isinstance(value, dict):
+        trace_of(value)  # raises: it says what was expected and what was found
+    return dict(value)  # type: ignore[arg-type]
+
+
+@command(examples=("tunixrt trace score 5d1f0c 9ab34e",))
+@ids_argument
+@recorded_at_option
+@store_options
+def score(store: Store, ids: tuple[str, ...], recorded_at: str | None, as_json: bool) -> None:
+    """Record the baseline score of traces: 0 to 100, from the number and length of their steps.
+
+    A score that is recorded already, and that no other branch disputes, is not recorded again.
+    """
+    stated, scores = store.score_traces(ids, recorded_at=recorded_at or source_date_epoch())
+    if as_json:
+        found = [
+            {"id": trace} | msgspec.to_builtins(score)
+            for trace, score in zip(stated.traces, scores, strict=True)
+        ]
+        emit_json(_document(stated) | {"scores": found})
+        return
+    rows = [
+        (short(trace), f"{s.score:.2f}", s.details.step_count, f"{s.details.avg_step_length:.2f}")
+        for trace, s in zip(stated.traces, scores, strict=True)
+    ]
+    click.echo(table(("trace", "score", "steps", "avg step length"), rows))
+    _say_stated(stated)
+
+
+@command(
+    examples=(
+        "tunixrt trace label 5d1f0c quality=good reviewed=yes",
+        "tunixrt trace label 5d1f0c quality=",
+    )
+)
+@click.argument("trace_id", metavar="ID")
+@click.argument("labels", nargs=-1, required=True, metavar="KEY=VALUE...")
+@recorded_at_option
+@store_options
+def label(
+    store: Store,
+    trace_id: str,
+    labels: tuple[str, ...],
+    recorded_at: str | None,
+    as_json: bool,
+) -> None:
+    """Give a trace labels; a KEY without a value takes one away.
+
+    Where two branches gave one label two values, `status` shows the conflict, and labelling again
+    decides it. Datasets select by labels with `--where label.KEY=VALUE`.
+    """
+    pairs = {name: text or None for name, text in parse_pairs(labels, "label").items()}
+    stated = store.label_traces([trace_id], pairs, recorded_at=recorded_at or source_date_epoch())
+    _finish(stated, as_json=as_json)
+
+
+@command(examples=("tunixrt trace supersede 5d1f0c --by 9ab34e --reason 'a typo in step 2'",))
+@ids_argument
+@click.option("--by", required=True, metavar="ID", help="The trace that takes their place.")
+@click.option("--reason", metavar="TEXT", help="Why.")
+@recorded_at_option
+@store_options
+def supersede(
+    store: Store,
+    ids: tuple[str, ...],
+    by: str,
+    reason: str | None,
+    recorded_at: str | None,
+    as_json: bool,
+) -> None:
+    """Say that another trace takes the place of these: datasets built later leave them out."""
+    stated = store.supersede_traces(
+        ids, by=by, reason=reason, recorded_at=recorded_at or source_date_epoch()
+    )
+    _finish(stated, as_json=as_json)
+
+
+@command(examples=("tunixrt trace retract 5d1f0c --reason 'the answer is wrong'",))
+@ids_argument
+@click.option("--reason", required=True, metavar="TEXT", help="Why.")
+@recorded_at_option
+@store_options
+def retract(
+    store: Store, ids: tuple[str, ...], reason: str, recorded_at: str | None, as_json: bool
+) -> None:
+    """Take traces back: datasets built later leave them out. Their text stays; see `redact`."""
+    stated = store.retract_traces(
+        ids, reason=reason, recorded_at=recorded_at or source_date_epoch()
+    )
+    _finish(stated, as_json=as_json)
+
+
+@command(
+    examples=(
+        "tunixrt trace redact 5d1f0c --reason 'asked for by its author'",
+        "tunixrt trace redact --sweep",
+    )
+)
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option(
+    "--reason", metavar="TEXT", help="Why. It is kept for ever: do not repeat the content in it."
+)
+@click.option(
+    "--sweep",
+    is_flag=True,
+    help="Remove what came back of redacted traces, and mend a merge that stopped at a redaction.",
+)
+@recorded_at_option
+@lock_timeout_option
+@store_options
+def redact(
+    store: Store,
+    ids: tuple[str, ...],
+    reason: str | None,
+    sweep: bool,
+    recorded_at: str | None,
+    lock_timeout: float,
+    as_json: bool,
+) -> None:
+    """Forget the text of traces: it is removed from every segment, and `verify` guards that.
+
+    Every digest, snapshot and proof stays valid. What cannot be reached is listed: Git history,
+    weights, predictions, reports, eval sets. A whole id may be given before its trace is here.
+    """
+    if not ids and not sweep:
+        raise click.UsageError("Name the traces to redact, or give --sweep.")
+    if ids and reason is None:
+        raise click.UsageError("A redaction needs a --reason.")
+    wait = waiting(lock_timeout)
+    done = store.sweep(waiting=wait) if sweep else None
+    if ids:
+        done = store.redact_traces(
+            ids,
+            reason=reason or "",
+            recorded_at=recorded_at or source_date_epoch(),
+            waiting=wait,
+        )
+    assert done is not None
+    if as_json:
+        emit_json(msgspec.to_builtins(done))
+        return
+    _say_redacted(done, swept_only=not ids)
+
+
+def _say_redacted(done: RedactionDone, *, swept_only: bool) -> None:
+    for place in done.mended:
+        say(f"mended: {place} (mark it as resolved with `git add`)")
+    if not swept_only:
+        known = len(done.traces) - done.n_new
+        say(
+            f"{count(done.n_new, 'trace')} redacted"
+            + (f", {known:,} redacted before" if known else "")
+            + (f"; {done.n_unknown:,} not recorded here yet" if done.n_unknown else "")
+            + "."
+        )
+    say(f"{count(len(done.removed), 'payload')} removed from the working tree.")
+    for place, line in done.removed:
+        click.echo(f"{place}:{line}")
+    if done.traces and (done.removed or not swept_only):
+        _say_remains(done)
+
+
+def _say_remains(done: RedactionDone) -> None:
+    remains = done.remains
+    say("\nWhat remains:")
+    say("- Whoever guesses the text can confirm the guess: the id, its digest, stays.")
+    for what, names in (
+        ("datasets list the id", remains.datasets),
+        ("weights were trained on it", [short(run) for run in remains.training_runs]),
+        ("predictions come from those weights", [short(run) for run in remains.evaluation_runs]),
+        ("files quote the prompt", remains.quoting_files),
+    ):
+        if names:
+            say(f"- {what}: {', '.join(names)}")
+    say("- Exports, reports and copies that were made elsewhere are not known here.")
+    if remains.n_commits is None:
+        say("- This is not a Git repository; where the store has been in one, its history stays.")
+        return
+    say(
+        f"- Git history: {count(remains.n_commits, 'commit')} here touch the files that held it. "
+        "After you have committed this redaction, this rewrites every commit in a fresh clone:"
+    )
+    say(f"\n{done.history_command}\n")
+    say(
+        "  Then push with --force, and have every other clone made anew. Commits from before the "
+        "redaction then hold a null that `verify` does not know the reason of when it is run there."
+    )
+
+
+def _document(stated: Stated) -> dict[str, object]:
+    return {"traces": stated.traces, "n_new": stated.n_new, "segment": stated.segment}
+
+
+def _finish(stated: Stated, *, as_json: bool) -> None:
+    if as_json:
+        emit_json(_document(stated))
+    else:
+        _say_stated(stated)
+        if stated.segment is not None:
+            click.echo(stated.segment)
+
+
+def _say_stated(stated: Stated) -> None:
+    if stated.n_new:
+        say(f"{count(stated.n_new, 'event')} recorded.")
+    else:
+        say("Nothing was recorded: the log says so already.")
+
+
+FACT_COMMANDS = (add, score, label, supersede, retract, redact)

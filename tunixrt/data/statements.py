@@ -1,0 +1,183 @@
+"""Stating facts about traces that are recorded: scores, labels, successors, retractions.
+
+Each function is idempotent: what the log says already, and nobody disputes, is not said again. A
+fact that branches dispute is decided by stating it once more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.data import events
+from tunixrt.data.lookup import find_trace
+from tunixrt.data.payloads import read_payload
+from tunixrt.data.projection import project
+from tunixrt.data.scores import Score, baseline_score
+from tunixrt.data.times import check_utc
+from tunixrt.data.traces import parse_payload
+from tunixrt.errors import BadInputError
+from tunixrt.log.digests import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tunixrt.data.events import NewEvent
+    from tunixrt.data.projection import Projection, TraceState
+    from tunixrt.log.eventlog import EventLog
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """What was stated.
+
+    ``traces`` are all that were named, in the order given; ``n_new`` counts the events that were
+    appended for them, and ``segment`` is None where there were none.
+    """
+
+    traces: tuple[Digest, ...]
+    n_new: int
+    segment: Digest | None
+
+
+class StatementError(BadInputError):
+    """A fact that cannot be stated of this trace."""
+
+
+def retract(
+    log: EventLog,
+    prefixes: Sequence[str],
+    *,
+    reason: str | None = None,
+    recorded_at: str | None = None,
+) -> Stated:
+    """Take traces back: no dataset selects them any more. Their text stays.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        BadInputError: ``recorded_at`` is no time.
+    """
+
+    def say(_: Projection, state: TraceState, __: set[str]) -> list[NewEvent]:
+        return [] if state.retracted else [events.retracted(state.id, reason, recorded_at)]
+
+    return _state(log, prefixes, say, recorded_at)
+
+
+def label(
+    log: EventLog,
+    prefixes: Sequence[str],
+    labels: Mapping[str, str | None],
+    *,
+    recorded_at: str | None = None,
+) -> Stated:
+    """Give traces labels, or take them away where the value is None.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        EventContentError: A label or value is empty or too long.
+        BadInputError: ``recorded_at`` is no time.
+    """
+
+    def say(_: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
+        return [
+            events.labelled(state.id, name, value, recorded_at)
+            for name, value in labels.items()
+            if state.labels.get(name) != value or f"label:{name}" in disputed
+        ]
+
+    return _state(log, prefixes, say, recorded_at)
+
+
+def supersede(
+    log: EventLog,
+    prefixes: Sequence[str],
+    by: str,
+    *,
+    reason: str | None = None,
+    recorded_at: str | None = None,
+) -> Stated:
+    """Say that another trace takes the place of these.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        EventContentError: A trace would supersede itself.
+        StatementError: The other trace is superseded by one of these, so that neither would count.
+        BadInputError: ``recorded_at`` is no time.
+    """
+
+    def say(projection: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
+        other = find_trace(projection, by)
+        if state.superseded_by == other.id and "superseded" not in disputed:
+            return []
+        event = events.superseded(state.id, other.id, reason, recorded_at)
+        _refuse_circle(projection, state, other)
+        return [event]
+
+    return _state(log, prefixes, say, recorded_at)
+
+
+def score(
+    log: EventLog, prefixes: Sequence[str], *, recorded_at: str | None = None
+) -> tuple[Stated, list[Score]]:
+    """Record the baseline scores of traces, and return them in the order of the prefixes.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        StatementError: The text of a trace is not here.
+        DamagedError: The text of a trace is damaged.
+        BadInputError: ``recorded_at`` is no time.
+    """
+    scores = []
+
+    def say(_: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
+        payload = read_payload(log, state)
+        if payload is None:
+            what = "was redacted" if state.redacted else "is not recorded here"
+            raise StatementError(f"The trace {state.id} {what}, so it cannot be scored.")
+        found = baseline_score(parse_payload(payload))
+        scores.append(found)
+        known = state.scores.get(found.scorer) == found.score
+        if known and f"score:{found.scorer}" not in disputed:
+            return []
+        return [events.scored(state.id, found, recorded_at)]
+
+    return _state(log, prefixes, say, recorded_at), scores
+
+
+def _state(
+    log: EventLog,
+    prefixes: Sequence[str],
+    say: Callable[[Projection, TraceState, set[str]], list[NewEvent]],
+    recorded_at: str | None,
+) -> Stated:
+    if recorded_at is not None:
+        check_utc(recorded_at, "time of the statement")
+    with project(log) as projection:
+        # Two prefixes may name one trace: it is spoken of once.
+        states = [find_trace(projection, prefix) for prefix in prefixes]
+        disputed: dict[Digest, set[str]] = {}
+        for conflict in projection.conflicts():
+            disputed.setdefault(conflict.trace, set()).add(conflict.fact)
+        named = {state.id: state for state in states}
+        new = [
+            event
+            for state in named.values()
+            for event in say(projection, state, disputed.get(state.id, set()))
+        ]
+    return Stated(tuple(named), len(new), log.append(new))
+
+
+def _refuse_circle(projection: Projection, state: TraceState, other: TraceState) -> None:
+    seen = {other.id}
+    current: TraceState | None = other
+    while current is not None and current.superseded_by is not None:
+        if current.superseded_by == state.id:
+            raise StatementError(
+                f"The trace {other.id} is itself superseded by {state.id}, directly or through "
+                "others: if each took the place of the other, neither would count."
+            )
+        if current.superseded_by in seen:
+            return
+        seen.add(current.superseded_by)
+        current = projection.get(current.superseded_by)

@@ -1,0 +1,139 @@
+"""The redaction job: forget the text of traces, and say where it is still known.
+
+The log does the forgetting (``tunixrt.log.redaction``); what ``verify --rebuild`` derives from the
+log holds ids and no text, save for the index of lookups, which is thrown away here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.data import events
+from tunixrt.data.lookup import find_trace
+from tunixrt.data.payloads import read_payload
+from tunixrt.data.projection import project
+from tunixrt.data.times import check_utc
+from tunixrt.data.traces import parse_payload
+from tunixrt.jobs.remains import Remains, find_remains, history_command
+from tunixrt.log.digests import Digest, from_hex, is_hex
+from tunixrt.log.redaction import Redaction, redact, redacted_traces, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunixrt.data.projection import Projection
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.layout import Layout
+    from tunixrt.log.lock import Waiting
+
+
+class RedactionDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a redaction did, and what it cannot do.
+
+    Attributes:
+        traces: The traces that were named.
+        n_new: How many of them had not been redacted before.
+        n_unknown: How many of them the log does not record; they are redacted when they come.
+        segment: The segment with the new events; None where there were none.
+        removed: Where payloads were removed: path relative to the root, and line.
+        mended: Parts that a merge had left with conflict markers, joined before the sweep.
+        remains: Where the traces are still known.
+        history_command: The command that redacts them in the history of Git.
+    """
+
+    traces: list[Digest]
+    n_new: int
+    n_unknown: int
+    segment: Digest | None
+    removed: tuple[tuple[str, int], ...]
+    mended: tuple[str, ...]
+    remains: Remains
+    history_command: str
+
+
+def redact_traces(
+    layout: Layout,
+    log: EventLog,
+    prefixes: Sequence[str],
+    *,
+    reason: str,
+    recorded_at: str | None = None,
+    waiting: Waiting | None = None,
+) -> RedactionDone:
+    """Redact traces: record it, and remove their payloads from every segment.
+
+    Args:
+        layout: The store.
+        log: Its log.
+        prefixes: Ids or unique prefixes. A whole id may be one that is not here yet.
+        reason: Why. It is kept for ever, so it should tell nothing of the content.
+        recorded_at: RFC 3339 in UTC.
+        waiting: How to wait for the store's lock.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is changed.
+        LockHeldError: Another process holds the store's lock.
+        DamagedError: The log is damaged.
+    """
+    if recorded_at is not None:
+        check_utc(recorded_at, "time of the redaction")
+    with project(log) as projection:
+        traces = list(dict.fromkeys(_resolve(projection, prefix) for prefix in prefixes))
+        states = [projection.get(trace) for trace in traces]
+        prompts = []
+        for state in states:
+            payload = None if state is None else read_payload(log, state)
+            if payload is not None:
+                prompts.append(parse_payload(payload).prompt)
+    _, payload = events.redacted(traces[0], reason)
+    done = redact(log, traces, payload=payload, recorded_at=recorded_at, waiting=waiting)
+    forgotten = [state is not None and state.redacted for state in states]
+    return _report(
+        layout,
+        done,
+        traces,
+        prompts,
+        n_new=forgotten.count(False),
+        n_unknown=sum(state is None or state.location is None for state in states),
+    )
+
+
+def sweep_traces(layout: Layout, log: EventLog, *, waiting: Waiting | None = None) -> RedactionDone:
+    """Remove what came back of traces that were redacted before.
+
+    Raises:
+        LockHeldError: Another process holds the store's lock.
+        DamagedError: The log is damaged in other ways than a merge that stopped at a redaction.
+    """
+    done = sweep(log, waiting=waiting)
+    traces = sorted(redacted_traces(log))
+    return _report(layout, done, traces, [], n_new=0, n_unknown=0)
+
+
+def _resolve(projection: Projection, prefix: str) -> Digest:
+    digits = prefix.lower().removeprefix("sha256:")
+    return from_hex(digits) if is_hex(digits) else find_trace(projection, prefix).id
+
+
+def _report(
+    layout: Layout,
+    done: Redaction,
+    traces: list[Digest],
+    prompts: list[str],
+    *,
+    n_new: int,
+    n_unknown: int,
+) -> RedactionDone:
+    parts = sorted({path for path, _ in done.removed})
+    return RedactionDone(
+        traces=traces,
+        n_new=n_new,
+        n_unknown=n_unknown,
+        segment=done.segment,
+        removed=done.removed,
+        mended=done.mended,
+        remains=find_remains(layout, set(traces), prompts, parts),
+        history_command=history_command(traces),
+    )

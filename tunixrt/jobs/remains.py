@@ -1,0 +1,142 @@
+"""What a redaction in the working tree does not reach, found as far as files can tell.
+
+A trace's text may have gone further than its segment: into Git history, into the weights of models
+that were trained on it, and into eval sets, predictions and reports that quote it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.data.dataset_files import members
+from tunixrt.data.datasets import list_datasets
+from tunixrt.log.digests import Digest, hex_of
+from tunixrt.log.git import GitError, git, is_repository
+from tunixrt.runs.directories import read_runs
+from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from tunixrt.log.layout import Layout
+
+_CHUNK_BYTES = 1024 * 1024
+_WEIGHTS = ".safetensors"
+
+
+class Remains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a redacted trace is still known.
+
+    Attributes:
+        n_commits: How many commits of the repository touch the parts that held the text; None
+            where there is no repository.
+        datasets: Keys of the datasets that list the trace by its id.
+        training_runs: Runs whose weights have seen the trace.
+        evaluation_runs: Runs that evaluated those weights.
+        quoting_files: Files below ``runs/`` and ``evalsets/`` that contain the prompt. They can
+            only be found while the prompt is known: a repeated redaction finds none.
+    """
+
+    n_commits: int | None
+    datasets: list[str]
+    training_runs: list[str]
+    evaluation_runs: list[str]
+    quoting_files: list[str]
+
+
+def find_remains(
+    layout: Layout, traces: Collection[Digest], prompts: Collection[str], parts: Sequence[str]
+) -> Remains:
+    """Look for what remains of traces.
+
+    Args:
+        layout: The store.
+        traces: Their ids.
+        prompts: Their prompts, as far as they are known.
+        parts: The parts of segments that held them: paths relative to the root.
+
+    Raises:
+        TunixrtError: A manifest or a member list cannot be read.
+    """
+    listing = [
+        dataset
+        for dataset in list_datasets(layout)
+        if any(member.trace in traces for member in members(dataset))
+    ]
+    digests = {dataset.digest for dataset in listing}
+    runs = read_runs(layout)
+    trained = [
+        run for run in runs if isinstance(run, TrainingManifest) and run.dataset.digest in digests
+    ]
+    weights = {run.weights for run in trained}
+    return Remains(
+        n_commits=_n_commits(layout.root, parts),
+        datasets=sorted({dataset.key for dataset in listing}),
+        training_runs=[run.run_id for run in trained],
+        evaluation_runs=[
+            run.run_id
+            for run in runs
+            if isinstance(run, EvaluationManifest) and run.weights in weights
+        ],
+        quoting_files=[layout.relative(path) for path in _quoting(layout, prompts)],
+    )
+
+
+def history_command(traces: Sequence[Digest]) -> str:
+    """A `git filter-repo` command that redacts traces in every commit.
+
+    It knows a payload line by its digest, so it does not contain what it removes, and it changes no
+    other line of any file.
+    """
+    gone = ", ".join(f'b"{hex_of(trace)}"' for trace in traces)
+    return (
+        "git filter-repo --force --blob-callback '\n"
+        "import hashlib\n"
+        f"gone = {{{gone}}}\n"
+        'blob.data = b"\\n".join(\n'
+        '    b"null" if hashlib.sha256(line).hexdigest().encode() in gone else line\n'
+        '    for line in blob.data.split(b"\\n")\n'
+        ")'"
+    )
+
+
+def _n_commits(root: Path, parts: Sequence[str]) -> int | None:
+    if not is_repository(root):
+        return None
+    if not parts:
+        return 0
+    try:
+        return int(git(root, "rev-list", "--count", "--all", "--", *parts))
+    except GitError:  # no commit yet
+        return 0
+
+
+def _quoting(layout: Layout, prompts: Collection[str]) -> Iterator[Path]:
+    # As JSON writes a prompt, with and without escapes of what is not ASCII, and as it is.
+    needles = {
+        form.encode()
+        for prompt in prompts
+        for form in (prompt, json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1])
+    }
+    if not needles:
+        return
+    for top in (layout.evalsets, layout.runs):
+        for path in sorted(top.rglob("*")):
+            if path.is_file() and path.suffix != _WEIGHTS and _contains(path, needles):
+                yield path
+
+
+def _contains(path: Path, needles: Collection[bytes]) -> bool:
+    overlap = max(map(len, needles)) - 1
+    tail = b""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            window = tail + chunk
+            if any(needle in window for needle in needles):
+                return True
+            tail = window[-overlap:] if overlap else b""
+    return False

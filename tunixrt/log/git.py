@@ -1,0 +1,179 @@
+"""Asking Git about the repository around a store, through its plumbing and nothing else.
+
+Git is a program that is looked for when it is needed. A store works without it; what compares a
+store with its history does not.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import IO, TYPE_CHECKING, Self
+
+import msgspec
+
+from tunixrt.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class GitError(BadInputError):
+    """Git is not there, or refuses, or does not know what it is asked about."""
+
+
+class GitFile(msgspec.Struct, frozen=True):
+    """A file in a Git tree: its path below the root that was asked about, and its blob."""
+
+    path: str
+    mode: str
+    oid: str
+
+
+def git(root: Path, *arguments: str) -> bytes:
+    """Run a Git command in a directory, and return what it prints.
+
+    Raises:
+        GitError: If Git is not installed, or refuses; the message is Git's own.
+    """
+    done = _start(root, arguments)
+    out, err = done.communicate()
+    if done.returncode:
+        said = err.decode(errors="replace").strip().removeprefix("fatal: ")
+        raise GitError(f"Git cannot do this in {root}: {said.rstrip('.')}.")
+    return out
+
+
+def is_repository(root: Path) -> bool:
+    """Say whether a directory lies in the work tree of a Git repository."""
+    try:
+        return git(root, "rev-parse", "--is-inside-work-tree").strip() == b"true"
+    except GitError:
+        return False
+
+
+def resolve_revision(root: Path, revision: str) -> str:
+    """Return the commit that a revision names, as its hexadecimal id.
+
+    Raises:
+        GitError: If the directory is in no repository, or the revision is not there; for a shallow
+            clone the message says how to get it.
+    """
+    if not is_repository(root):
+        raise GitError(
+            f"{root} is not in the work tree of a Git repository that can be read, so there is no "
+            f"revision {revision!r} to compare with."
+        )
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    try:
+        return git(root, *asked).decode().strip()
+    except GitError:
+        pass
+    if git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
+        raise GitError(
+            f"The revision {revision!r} is not in this clone, which is shallow: fetch the whole "
+            "history. In GitHub Actions, give actions/checkout the option `fetch-depth: 0`; "
+            "elsewhere, run `git fetch --unshallow`."
+        )
+    raise GitError(
+        f"There is no revision {revision!r} in this repository: `git log --oneline --all` shows "
+        "those that there are, and `git fetch` may bring it."
+    )
+
+
+def list_tree(root: Path, commit: str, paths: tuple[str, ...]) -> Iterator[GitFile]:
+    """Yield the files of a commit at or below some paths, one at a time, in the order of Git.
+
+    Args:
+        root: A directory of the work tree; paths are relative to it.
+        commit: The commit.
+        paths: Files or directories. One that the commit does not have is passed over.
+
+    Raises:
+        GitError: If Git refuses.
+    """
+    process = _start(root, ("ls-tree", "-r", "-z", commit, "--", *paths))
+    with process:
+        assert process.stdout is not None
+        for record in _records(process.stdout):
+            facts, _, name = record.partition(b"\t")
+            mode, kind, oid = facts.decode().split()
+            if kind == "blob":
+                yield GitFile(name.decode(errors="surrogateescape"), mode, oid)
+        assert process.stderr is not None
+        said = process.stderr.read().decode(errors="replace").strip()
+    if process.returncode:
+        raise GitError(f"Git cannot list {commit}: {said}.")
+
+
+class BlobReader:
+    """Reads blobs one after the other through one `git cat-file --batch`; use it in a `with`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._process = _start(root, ("cat-file", "--batch"), with_input=True)
+        self._left = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process as process:
+            process.kill()
+
+    def open(self, oid: str) -> int:
+        """Begin to read a blob, to be read to its end; return its size in bytes.
+
+        Raises:
+            GitError: If the blob is not there, as in a partial clone.
+        """
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{oid}\n".encode())
+        process.stdin.flush()
+        answer = process.stdout.readline().split()
+        if len(answer) != 3 or answer[1] != b"blob":
+            raise GitError(f"Git does not have the contents of the blob {oid} in {self._root}.")
+        self._left = int(answer[2])
+        if not self._left:
+            process.stdout.read(1)
+        return self._left
+
+    def read(self, n_bytes: int) -> bytes:
+        """Return up to so many bytes of the blob; none at its end.
+
+        Raises:
+            GitError: If Git stops before the end.
+        """
+        assert self._process.stdout is not None
+        data = self._process.stdout.read(min(n_bytes, self._left))
+        if len(data) < min(n_bytes, self._left):
+            raise GitError("Git stopped in the middle of a blob: `git fsck` says why.")
+        self._left -= len(data)
+        if data and not self._left:
+            self._process.stdout.read(1)  # the line feed after it
+        return data
+
+
+def _start(
+    root: Path, arguments: tuple[str, ...], *, with_input: bool = False
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            ["git", *arguments],
+            cwd=root,
+            stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if with_input else subprocess.PIPE,
+        )
+    except OSError as error:
+        raise GitError(f"Git cannot be run: {error.strerror}. Is it installed?") from None
+
+
+def _records(stream: IO[bytes]) -> Iterator[bytes]:
+    """Split a stream at its NUL bytes."""
+    rest = b""
+    while piece := stream.read(64 * 1024):
+        *records, rest = (rest + piece).split(b"\0")
+        yield from records

@@ -1,0 +1,138 @@
+"""The store's lock. Only what changes a file in place takes it; appending needs none.
+
+The operating system holds the lock itself, so a process that dies holds nothing. A note beside it
+says who holds it, for the person who waits; the note decides nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from tunixrt.errors import StoreLockedError
+from tunixrt.log.files import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tunixrt.log.layout import Layout
+
+DEFAULT_TIMEOUT_S = 10.0
+
+
+class Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who holds the lock, as far as the note says: the process id, the host, and what it does."""
+
+    pid: int
+    host: str
+    work: str
+
+    def __str__(self) -> str:
+        """Return it as a person reads it."""
+        return f"process {self.pid} on {self.host} ({self.work})"
+
+
+class LockHeldError(StoreLockedError):
+    """Another process changes the store, and did not finish in time.
+
+    Attributes:
+        path: The lock file.
+        holder: Who holds it; None where there is no note.
+    """
+
+    def __init__(self, path: Path, holder: Holder | None, timeout_s: float) -> None:
+        who = "Another process" if holder is None else f"Another process, {holder},"
+        super().__init__(
+            f"{who} holds {path}, and did not finish within {timeout_s:g} seconds: run the command "
+            "again when it has, or wait longer with --lock-timeout."
+        )
+        self.path = path
+        self.holder = holder
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """How to wait for the lock.
+
+    Attributes:
+        timeout_s: For how many seconds; 0 does not wait.
+        on_wait: Called once, before waiting, with the holder if it is known.
+    """
+
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    on_wait: Callable[[Holder | None], None] | None = None
+
+
+@contextlib.contextmanager
+def store_lock(layout: Layout, work: str, waiting: Waiting | None = None) -> Iterator[None]:
+    """Hold the store's lock.
+
+    Args:
+        layout: The store.
+        work: What the lock is taken for, in a word or two.
+        waiting: How to wait while another process holds it.
+
+    Raises:
+        LockHeldError: If another process holds it for longer than the timeout.
+        WriteError: If the lock file cannot be made.
+    """
+    waiting = waiting or Waiting()
+    with writing(layout.lock):
+        layout.derived.mkdir(exist_ok=True)
+        lock = FileLock(layout.lock)
+        if not _acquire(lock, 0.0):
+            if waiting.on_wait is not None:
+                waiting.on_wait(read_holder(layout))
+            if not _acquire(lock, waiting.timeout_s):
+                raise LockHeldError(layout.lock, read_holder(layout), waiting.timeout_s)
+    note = _note(layout)
+    try:
+        with writing(note):
+            note.write_bytes(msgspec.json.encode(Holder(os.getpid(), platform.node(), work)))
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def lock_is_held(layout: Layout) -> bool:
+    """Say whether a process holds the lock now. Changes nothing.
+
+    Raises:
+        WriteError: If the lock file cannot be looked at.
+    """
+    if not layout.lock.exists():
+        return False
+    with writing(layout.lock):
+        lock = FileLock(layout.lock)
+        if not _acquire(lock, 0.0):
+            return True
+        lock.release()
+    return False
+
+
+def read_holder(layout: Layout) -> Holder | None:
+    """Return who holds the lock, as the note says; None where there is no note that can be read."""
+    try:
+        return msgspec.json.decode(_note(layout).read_bytes(), type=Holder)
+    except (OSError, msgspec.MsgspecError, ValueError):
+        return None  # released a moment ago, or not yet written
+
+
+def _note(layout: Layout) -> Path:
+    # Not in the lock file: whoever tries to take the lock empties that.
+    return layout.lock.with_name(f"{layout.lock.name}.holder")
+
+
+def _acquire(lock: FileLock, timeout_s: float) -> bool:
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        return False
+    return True
