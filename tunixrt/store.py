@@ -418,11 +418,19 @@ class Store(FactMethods):
 
         return read_status(self.layout, self.log)
 
-    def verify(self, *, rebuild: bool = False) -> Verification:
-        """Prove every digest; with ``rebuild`` derive datasets and exports again."""
+    def verify(self, *, rebuild: bool = False, since: str | None = None) -> Verification:
+        """Prove every digest; with ``rebuild`` derive datasets and exports again.
+
+        Args:
+            rebuild: derive datasets and exports again, and compare.
+            since: a Git revision whose store must still be here, unchanged.
+
+        Raises:
+            GitError: there is no such revision here.
+        """
         from tunixrt.jobs.verify import verify_store
 
-        return verify_store(self.layout, self.log, rebuild=rebuild)
+        return verify_store(self.layout, self.log, rebuild=rebuild, since=since)
 
     def reproduce(
         self,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Outcome
 
+_AUTHOR = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+
 
 @pytest.fixture
 def ids(cli: Callable[..., Outcome], tmp_path: Path) -> list[str]:
@@ -178,3 +180,20 @@ def test_who_waits_for_the_lock_is_told_whose_it_is_and_exits_4(
         (tmp_path / ".tunixrt" / "store.lock.holder").unlink()
         assert "held by another process ..." in cli(*sweep, "0.05").err
     assert cli(*sweep, "0").code == 0
+
+
+def test_verify_since_says_what_it_compared(
+    cli: Callable[..., Outcome], ids: list[str], tmp_path: Path
+) -> None:
+    assert cli("verify", "--since", "HEAD").code == 2
+    for command in (["init", "-q"], ["add", "-A"], [*_AUTHOR, "commit", "-q", "-m", "three"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert cli("trace", "redact", ids[0], "--reason", "asked for").code == 0
+    verified = cli("verify", "--since", "HEAD")
+    assert verified.code == 0
+    assert "Compared with HEAD: 7 files, 1 payload redacted since." in verified.err
+    next(tmp_path.rglob("0000.jsonl")).unlink()
+    failed = cli("verify", "--since", "HEAD", "--json")
+    assert failed.code == 1
+    assert failed.document["since"]["n_files"] == 7
+    assert cli("verify", "--since", "nothing").code == 2

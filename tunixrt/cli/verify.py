@@ -17,18 +17,30 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=ExampleCommand,
-    examples=("tunixrt verify", "tunixrt verify --rebuild", "tunixrt verify --json"),
+    examples=(
+        "tunixrt verify",
+        "tunixrt verify --rebuild",
+        "tunixrt verify --since origin/main",
+        "tunixrt verify --json",
+    ),
 )
 @click.option(
     "--rebuild", is_flag=True, help="Also derive datasets and exports again and compare them."
 )
+@click.option(
+    "--since",
+    metavar="REV",
+    help="Also check that nothing in the store of this Git revision was changed or removed.",
+)
 @store_options
-def verify(store: Store, rebuild: bool, as_json: bool) -> int:
+def verify(store: Store, rebuild: bool, since: str | None, as_json: bool) -> int:
     """Prove every digest of the log, snapshots, datasets, runs and used eval sets.
 
-    Exit code 1 when anything differs by one bit; each finding names the file and line.
+    Exit code 1 when anything differs by one bit; each finding names the file and line. With
+    --since, a store from which something was taken away is found out too: that is the check for a
+    pull request. It needs the history of the repository (in CI, `fetch-depth: 0`).
     """
-    result = store.verify(rebuild=rebuild)
+    result = store.verify(rebuild=rebuild, since=since)
     if as_json:
         emit_json({"ok": result.ok, **_plain(result)})
     else:
@@ -61,6 +73,10 @@ def _print(result: Verification, *, rebuild: bool) -> None:
             "Eval sets that no run has used yet (not checked): "
             f"{', '.join(result.unused_evalsets)}."
         )
+    if result.since is not None:
+        since = result.since
+        redacted = f", {count(since.n_redacted, 'payload')} redacted since" * bool(since.n_redacted)
+        say(f"Compared with {since.revision}: {count(since.n_files, 'file')}{redacted}.")
     verdict = "Every digest is right" if result.ok else count(len(result.findings), "finding")
     click.echo(f"{verdict}: {', '.join(checked)}.")
 

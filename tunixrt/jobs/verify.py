@@ -17,6 +17,7 @@ from tunixrt.data.datasets import list_datasets
 from tunixrt.data.exports import ExportFormat, ExportReport, OmitReason, export_dataset
 from tunixrt.errors import TunixrtError
 from tunixrt.eval.evalsets import SUFFIX, list_evalsets
+from tunixrt.jobs.verify_since import SinceCheck, verify_since
 from tunixrt.log.digests import Digest, digest_file, from_hex
 from tunixrt.log.findings import Finding
 from tunixrt.log.snapshots import verify_snapshots
@@ -63,6 +64,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counts: Counts
     rebuilt: list[Rebuilt]
     unused_evalsets: list[str]
+    since: SinceCheck | None = None
 
     @property
     def ok(self) -> bool:
@@ -70,9 +72,18 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return not self.findings
 
 
-def verify_store(layout: Layout, log: EventLog, *, rebuild: bool = False) -> Verification:
-    """Prove every digest of log, snapshots, datasets, runs and used eval sets."""
+def verify_store(
+    layout: Layout, log: EventLog, *, rebuild: bool = False, since: str | None = None
+) -> Verification:
+    """Prove every digest of log, snapshots, datasets, runs and used eval sets.
+
+    Raises:
+        GitError: ``since`` is given, and names no revision that is here.
+    """
+    # First, since it may raise, and then nobody waits for the rest.
+    compared = None if since is None else verify_since(layout, log, since)
     findings = [
+        *(() if compared is None else compared.findings),
         *log.verify(),
         *verify_snapshots(layout),
         *dataset_verification.verify_datasets(layout),
@@ -97,6 +108,7 @@ def verify_store(layout: Layout, log: EventLog, *, rebuild: bool = False) -> Ver
         ),
         rebuilt=rebuilt,
         unused_evalsets=[name for name in list_evalsets(layout.evalsets) if name not in used],
+        since=compared,
     )
 
 
