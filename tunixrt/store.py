@@ -34,15 +34,9 @@ from tunixrt.errors import BadInputError
 from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
-from tunixrt.log.snapshots import (
-    Snapshot,
-    list_snapshots,
-    load_snapshot,
-    save_snapshot,
-    take_snapshot,
-)
 from tunixrt.runs.directories import find_run, read_runs
 from tunixrt.store_facts import FactMethods
+from tunixrt.store_proofs import ProofMethods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,7 +65,7 @@ class TraceGoneError(BadInputError):
     """The payload of a trace is not there: it was redacted, or never recorded here."""
 
 
-class Store(FactMethods):
+class Store(FactMethods, ProofMethods):
     """One store on disk."""
 
     def __init__(self, layout: layouts.Layout) -> None:
@@ -184,31 +178,6 @@ class Store(FactMethods):
             what = "was redacted" if state.redacted else "is not recorded here"
             raise TraceGoneError(f"The trace {state.id} {what}: its text is not in this store.")
         return parse_payload(payload)
-
-    # Snapshots
-
-    def create_snapshot(self) -> Snapshot:
-        """Take and save a snapshot of the log as it is now."""
-        snapshot = take_snapshot(self.log)
-        save_snapshot(self.layout, snapshot)
-        return snapshot
-
-    def snapshots(self) -> list[Snapshot]:
-        """Every saved snapshot, by digest."""
-        return [load_snapshot(self.layout, digest) for digest in list_snapshots(self.layout)]
-
-    def snapshot(self, prefix: str) -> Snapshot:
-        """The one saved snapshot whose digest begins with ``prefix``."""
-        wanted = prefix.removeprefix("sha256:")
-        found = [s for s in self.snapshots() if s.digest.removeprefix("sha256:").startswith(wanted)]
-        if len(found) == 1 and len(wanted) >= 6:
-            return found[0]
-        if len(wanted) < 6:
-            raise BadInputError(
-                f"{prefix!r} is too short: give at least 6 hex digits of the digest."
-            )
-        what = "No snapshot" if not found else "More than one snapshot"
-        raise BadInputError(f"{what} begins with {prefix}. `tunixrt snapshot list` shows them.")
 
     # Datasets
 

@@ -8,6 +8,7 @@ import click
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.output import count, emit_json, short, table
+from tunixrt.cli.proofs import PROOF_COMMANDS
 
 if TYPE_CHECKING:
     from tunixrt.log.snapshots import Snapshot
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 @click.group(cls=NounGroup)
 def snapshot() -> None:
     """Named sets of everything recorded so far."""
+
+
+for _command in PROOF_COMMANDS:
+    snapshot.add_command(_command)
 
 
 @snapshot.command(examples=("tunixrt snapshot create",))

@@ -94,8 +94,6 @@ def prove(log: EventLog, snapshot: Snapshot, trace: Digest) -> Proof:
     envelopes = (leaf_hash(encode_envelope(e.envelope)) for e in read_segment(directory))
     segments = [leaf_hash(raw_of(digest)) for digest in snapshot.segments]
     index = snapshot.segments.index(event.segment)
-    fields = msgspec.structs.asdict(snapshot)
-    del fields["segments"]
     return Proof(
         format=PROOF_FORMAT,
         trace=trace,
@@ -105,8 +103,15 @@ def prove(log: EventLog, snapshot: Snapshot, trace: Digest) -> Proof:
         segment=read_header(directory / HEADER_NAME),
         segment_index=index,
         segment_path=_hex(inclusion_proof(segments, index)),
-        snapshot=SnapshotHead(**fields),
+        snapshot=head_of(snapshot),
     )
+
+
+def head_of(snapshot: Snapshot) -> SnapshotHead:
+    """Return what a snapshot is named by."""
+    fields = msgspec.structs.asdict(snapshot)
+    del fields["segments"]
+    return SnapshotHead(**fields)
 
 
 def check_proof(proof: Proof, snapshot: Digest, trace: Digest) -> None:
