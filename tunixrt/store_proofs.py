@@ -12,7 +12,11 @@ from tunixrt.log.digests import from_hex, is_hex
 from tunixrt.log.snapshots import list_snapshots, load_snapshot, save_snapshot, take_snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunixrt.data.dataset_diff import DatasetDiff, MemberChange
     from tunixrt.data.member_proofs import MemberProof
+    from tunixrt.jobs.doctor import Check
     from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
@@ -55,6 +59,21 @@ class ProofMethods:
         from tunixrt.log.snapshot_diff import diff_snapshots
 
         return diff_snapshots(self.log, self.snapshot(a), self.snapshot(b))
+
+    def diff_datasets(
+        self, a: str, b: str, on_change: Callable[[MemberChange], None] | None = None
+    ) -> DatasetDiff:
+        """How dataset ``b`` differs from ``a``: in traces and in their splits."""
+        from tunixrt.data.dataset_diff import diff_datasets
+
+        first, second = load_dataset(self.layout, a), load_dataset(self.layout, b)
+        return diff_datasets(first, second, on_change)
+
+    def examine(self) -> list[Check]:
+        """Look at what surrounds the store; changes nothing."""
+        from tunixrt.jobs.doctor import examine
+
+        return examine(self.layout)
 
     def prove_recorded(self, trace: str, snapshot: str | None = None) -> Proof:
         """Prove that a snapshot holds a trace; without one, that a new snapshot does.

@@ -21,7 +21,9 @@ F = TypeVar("F", bound="Callable[..., Any]")
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "init": ("tunixrt.cli.init:init", "Make a store in a directory."),
     "status": ("tunixrt.cli.status:status", "Say what is in the store and what needs attention."),
+    "log": ("tunixrt.cli.log:log", "List the events, the newest last."),
     "verify": ("tunixrt.cli.verify:verify", "Prove every digest of what is stored."),
+    "doctor": ("tunixrt.cli.doctor:doctor", "Look at leftovers, lock, Git and versions."),
     "trace": (
         "tunixrt.cli.trace:trace",
         "Reasoning traces: import, add, list, show, score, label, redact.",

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
+from tunixrt.cli.dataset_diff import diff
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 @click.group(cls=NounGroup)
 def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
+
+
+dataset.add_command(diff)
 
 
 @dataset.command(

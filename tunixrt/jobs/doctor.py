@@ -1,0 +1,158 @@
+"""The doctor: looks at what surrounds a store, and never changes or deletes anything.
+
+``verify`` says whether what is stored is whole. This job says whether it is stored in a place where
+it stays whole: leftovers of writers that died, the lock, Git's attributes, this machine.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.errors import TunixrtError
+from tunixrt.log.git import GitError, git, is_repository
+from tunixrt.log.layout import STORE_FORMAT, check_format
+from tunixrt.log.lock import lock_is_held, read_holder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tunixrt.log.layout import Layout
+
+_PACKAGES = ("tunixrt", "click", "filelock", "msgspec", "pydantic", "jax", "numpy")
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        ok: False where something has to be done about it.
+        found: A sentence: what was found, and what to do.
+    """
+
+    name: str
+    ok: bool
+    found: str
+
+
+def examine(layout: Layout) -> list[Check]:
+    """Look at everything, and say what was found."""
+    return [
+        _store_format(layout),
+        *_git(layout),
+        _lock(layout),
+        *_leftovers(layout),
+        _machine(),
+        _packages(),
+    ]
+
+
+def _store_format(layout: Layout) -> Check:
+    try:
+        check_format(layout)
+    except TunixrtError as error:
+        return Check("store format", ok=False, found=str(error))
+    return Check("store format", ok=True, found=f"The store is of format {STORE_FORMAT}.")
+
+
+def _git(layout: Layout) -> Iterator[Check]:
+    name = "git"
+    if not is_repository(layout.root):
+        yield Check(
+            name,
+            ok=True,
+            found="The store is not in a Git repository, or Git is not installed: there is no "
+            "history to go back to and nothing to merge with.",
+        )
+        return
+    yield Check(name, ok=True, found=git(layout.root, "version").decode().strip() + ".")
+    probe = layout.relative(layout.log / "00" / "0000.jsonl")
+    try:
+        lines = git(layout.root, "check-attr", "text", "merge", "filter", "--", probe).decode()
+        ignored = {
+            place
+            for place in (layout.staging, layout.derived)
+            if _is_ignored(layout.root, layout.relative(place / "x"))
+        }
+    except GitError as error:
+        yield Check("git attributes", ok=False, found=str(error))
+        return
+    values = dict(line.rpartition(": ")[0::2] for line in lines.splitlines())
+    found = {key.rpartition(": ")[2]: value for key, value in values.items()}
+    wanted = {"text": "unset", "merge": "unspecified", "filter": "unspecified"}
+    wrong = [f"{key} is {found[key]}" for key in wanted if found.get(key) != wanted[key]]
+    yield Check(
+        "git attributes",
+        ok=not wrong,
+        found=f"Git may change files of the store or stop their merges: {', '.join(wrong)}. Mend "
+        ".gitattributes; `tunixrt init` adds the line `/store/** -text`."
+        if wrong
+        else "Git leaves every byte of the store as it is.",
+    )
+    yield Check(
+        "git ignore",
+        ok=len(ignored) == 2,
+        found="Git ignores what is not part of the store."
+        if len(ignored) == 2
+        else "Git does not ignore store/.tmp/ and .tunixrt/: run `tunixrt init`, which adds the "
+        "lines to .gitignore.",
+    )
+
+
+def _is_ignored(root: Path, place: str) -> bool:
+    try:
+        git(root, "check-ignore", "--quiet", "--no-index", "--", place)
+    except GitError:
+        return False
+    return True
+
+
+def _lock(layout: Layout) -> Check:
+    try:
+        held = lock_is_held(layout)
+    except TunixrtError as error:
+        return Check("lock", ok=False, found=str(error))
+    if not held:
+        return Check("lock", ok=True, found="No process holds the lock of the store.")
+    whose = read_holder(layout) or "a process that left no note"
+    return Check("lock", ok=True, found=f"The lock of the store is held by {whose}.")
+
+
+def _leftovers(layout: Layout) -> Iterator[Check]:
+    name = "leftovers"
+    entries = sorted(layout.staging.iterdir()) if layout.staging.is_dir() else []
+    if not entries:
+        yield Check(name, ok=True, found="No writer has left anything behind.")
+    for entry in entries:
+        n_files = sum(path.is_file() for path in entry.rglob("*")) if entry.is_dir() else 1
+        yield Check(
+            name,
+            ok=True,
+            found=f"{layout.relative(entry)} ({n_files} files) belongs to a write that is going on "
+            "or that was interrupted. Nothing in it was acknowledged: delete it when no tunixrt "
+            "process runs here.",
+        )
+
+
+def _machine() -> Check:
+    found = (
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} "
+        f"{platform.machine()}, file names in {sys.getfilesystemencoding()}."
+    )
+    return Check("machine", ok=True, found=found)
+
+
+def _packages() -> Check:
+    versions = []
+    for package in _PACKAGES:
+        try:
+            versions.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            versions.append(f"{package} is not installed")
+    return Check("packages", ok=True, found=", ".join(versions) + ".")
