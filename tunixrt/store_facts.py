@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tunixrt.data import statements
 from tunixrt.data.importers import imported
 from tunixrt.data.importing import ImportReport, import_traces
+from tunixrt.data.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
 from tunixrt.data.traces import trace_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,23 @@ class FactMethods:
         """
         record = imported(trace_of(dict(trace)) if isinstance(trace, Mapping) else trace)
         return record.id, import_traces(self.log, [record], recorded_at=recorded_at)
+
+    def stream(
+        self, *, recorded_at: str | None = None, max_events: int = MAX_EVENTS
+    ) -> TraceStream:
+        """A writer of single traces, each on the disk when ``add`` returns.
+
+        ```python
+        with store.stream() as stream:
+            for question in questions:
+                stream.add({"trace_version": "1.0", "prompt": question, ...})
+        ```
+        """
+        return TraceStream(self.log, recorded_at=recorded_at, max_events=max_events)
+
+    def recover_streams(self) -> Recovery:
+        """Put what streams that died had acknowledged into the log, as opening one does."""
+        return recover_streams(self.log)
 
     def score_traces(
         self, ids: Sequence[str], *, recorded_at: str | None = None

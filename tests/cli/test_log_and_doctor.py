@@ -82,3 +82,39 @@ def test_datasets_are_compared(cli: Callable[..., Outcome], trace: str) -> None:
     assert "more; --limit shows more" in limited.err
     assert "the same recipe" in cli("dataset", "diff", "d-v1", "d-v1").err
     assert cli("dataset", "diff", "d-v1", "d-v3").code == 2
+
+
+def test_a_stream_that_died_is_recovered(
+    cli: Callable[..., Outcome], trace: str, tmp_path: Path
+) -> None:
+    from tests.data.making import trace as make
+    from tunixrt import Store
+
+    store = Store.open(tmp_path)
+    stream = store.stream()
+    ids = [stream.add(make(text)).id for text in ("a?", "secret?")]
+    journal = next(tmp_path.rglob("journal.jsonl"))
+    data = journal.read_bytes()
+    assert "stream-" in cli("status").out
+    assert "holds 2 traces of a stream" in cli("doctor").out
+    stream.close()
+    assert store.redact_traces([ids[1]], reason="r").n_new == 1
+    dead = tmp_path / "store" / ".tmp" / "stream-dead"
+    dead.mkdir()
+    (dead / "journal.jsonl").write_bytes(data + b"torn")
+    outcome = cli("trace", "recover")
+    assert "0 traces recovered, 1 known already." in outcome.err
+    assert "1 trace dropped: redacted meanwhile." in outcome.err
+    assert "The unfinished end of a stream is in store/.tmp/" in outcome.err
+    assert "never acknowledged" in cli("doctor").out
+    assert cli("status", "--json").document["torn"] != []
+    assert cli("status", "--json").document["leftovers"] == []
+    dead.mkdir()
+    (dead / "journal.jsonl").write_bytes(data)
+    other = tmp_path / "other"
+    assert cli("init", str(other)).code == 0
+    (other / "store" / ".tmp").mkdir(exist_ok=True)
+    dead.rename(other / "store" / ".tmp" / "stream-dead")
+    assert cli("trace", "recover", "--store", str(other)).out.startswith("sha256:")
+    document = cli("trace", "recover", "--json", "--store", str(other)).document
+    assert document["n_recovered"] == 0

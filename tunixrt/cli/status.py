@@ -59,3 +59,8 @@ def _decisions(found: Status) -> None:
             f"leftovers of interrupted writes: {', '.join(found.leftovers)} (safe to delete when "
             "no tunixrt process is running)"
         )
+    if found.streams:
+        click.echo(
+            "streams that are written, or that `tunixrt trace recover` puts into the log: "
+            f"{', '.join(found.streams)}"
+        )

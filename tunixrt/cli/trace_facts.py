@@ -303,4 +303,25 @@ def _say_stated(stated: Stated) -> None:
         say("Nothing was recorded: the log says so already.")
 
 
-FACT_COMMANDS = (add, score, label, supersede, retract, redact)
+@command(examples=("tunixrt trace recover",))
+@store_options
+def recover(store: Store, as_json: bool) -> None:
+    """Put what programs had recorded with `store.stream()` before they died into the log.
+
+    Opening another stream does the same. An event that was being written, and was never
+    acknowledged, is kept in a file of its own.
+    """
+    found = store.recover_streams()
+    if as_json:
+        emit_json(msgspec.structs.asdict(found))
+        return
+    say(f"{count(found.n_recovered, 'trace')} recovered, {found.n_known:,} known already.")
+    if found.n_redacted:
+        say(f"{count(found.n_redacted, 'trace')} dropped: redacted meanwhile.")
+    for place in found.torn:
+        say(f"The unfinished end of a stream is in {place}.")
+    if found.segment is not None:
+        click.echo(found.segment)
+
+
+FACT_COMMANDS = (add, score, label, supersede, retract, redact, recover)

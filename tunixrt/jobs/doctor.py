@@ -15,6 +15,7 @@ import msgspec
 
 from tunixrt.errors import TunixrtError
 from tunixrt.log.git import GitError, git, is_repository
+from tunixrt.log.journal import TORN_SUFFIX, journals, read_journal
 from tunixrt.log.layout import STORE_FORMAT, check_format
 from tunixrt.log.lock import lock_is_held, read_holder
 
@@ -129,12 +130,31 @@ def _leftovers(layout: Layout) -> Iterator[Check]:
     entries = sorted(layout.staging.iterdir()) if layout.staging.is_dir() else []
     if not entries:
         yield Check(name, ok=True, found="No writer has left anything behind.")
+    streams = journals(layout)
     for entry in entries:
+        place = layout.relative(entry)
+        if entry in streams:
+            n_events = sum(1 for _ in read_journal(entry))
+            yield Check(
+                "streams",
+                ok=True,
+                found=f"{place} holds {n_events} traces of a stream that is being written, or that "
+                "died: then `tunixrt trace recover` puts them into the log. Do not delete it.",
+            )
+            continue
+        if entry.suffix == TORN_SUFFIX:
+            yield Check(
+                "streams",
+                ok=True,
+                found=f"{place} is the unfinished end of a stream that died. It was never "
+                "acknowledged: delete it when nobody wants to look at it.",
+            )
+            continue
         n_files = sum(path.is_file() for path in entry.rglob("*")) if entry.is_dir() else 1
         yield Check(
             name,
             ok=True,
-            found=f"{layout.relative(entry)} ({n_files} files) belongs to a write that is going on "
+            found=f"{place} ({n_files} files) belongs to a write that is going on "
             "or that was interrupted. Nothing in it was acknowledged: delete it when no tunixrt "
             "process runs here.",
         )

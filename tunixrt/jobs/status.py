@@ -9,6 +9,7 @@ import msgspec
 from tunixrt.data.datasets import list_datasets
 from tunixrt.data.projection import Conflict, project
 from tunixrt.log.digests import Digest
+from tunixrt.log.journal import TORN_SUFFIX, journals
 from tunixrt.runs.directories import MANIFEST, list_run_ids
 from tunixrt.runs.promotions import read_promotions
 
@@ -23,7 +24,9 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``ambiguous_datasets`` maps a key that two branches built differently to the digests,
     ``ambiguous_promotions`` a name that two branches gave to different runs to the run ids;
     ``promoted`` maps every other name to its run, ``unfinished_runs`` are without a manifest;
-    ``leftovers`` are directories of writes that were interrupted.
+    ``leftovers`` are directories of writes that were interrupted; ``streams`` are journals of
+    streams that are being written, or that wait for ``tunixrt trace recover``; ``torn`` are the
+    unfinished ends of such journals.
     """
 
     n_traces: int
@@ -36,6 +39,8 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ambiguous_datasets: dict[str, list[Digest]]
     conflicts: list[Conflict]
     leftovers: list[str]
+    streams: list[str]
+    torn: list[str]
     promoted: dict[str, str]
     ambiguous_promotions: dict[str, list[str]]
     unfinished_runs: list[str]
@@ -51,7 +56,9 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         conflicts = list(projection.conflicts())
     promotions = read_promotions(log)
     run_ids = list_run_ids(layout)
-    leftovers = sorted(layout.staging.iterdir()) if layout.staging.is_dir() else []
+    staged = set(layout.staging.iterdir()) if layout.staging.is_dir() else set()
+    streams = set(journals(layout))
+    torn = {path for path in staged if path.suffix == TORN_SUFFIX}
     return Status(
         n_traces=n_traces,
         n_active=n_active,
@@ -62,7 +69,9 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         evalsets=sorted(path.stem for path in layout.evalsets.glob("*.jsonl")),
         ambiguous_datasets={k: sorted(d) for k, d in sorted(by_key.items()) if len(d) > 1},
         conflicts=conflicts,
-        leftovers=[layout.relative(path) for path in leftovers],
+        leftovers=[layout.relative(path) for path in sorted(staged - streams - torn)],
+        streams=[layout.relative(path) for path in sorted(streams)],
+        torn=[layout.relative(path) for path in sorted(torn)],
         promoted=promotions.names,
         ambiguous_promotions={name: list(runs) for name, runs in promotions.conflicts.items()},
         unfinished_runs=[run for run in run_ids if not (layout.runs / run / MANIFEST).is_file()],

@@ -1,0 +1,215 @@
+"""A journal: events of one writer that are on the disk, one by one, and not yet in a segment.
+
+A journal lies in a directory of its own under ``store/.tmp/``, with a lock that lives as long as
+its writer. Each event is two lines, as in a part, and is acknowledged when both are on the disk.
+A writer that dies leaves a journal whose last event may be torn. Whoever recovers it takes the
+whole events, and keeps what is torn in a file of its own: nothing is fused, nothing is deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from tunixrt.log.digests import digest_bytes, hex_of
+from tunixrt.log.events import Envelope, decode_envelope, encode_envelope, envelope_problem
+from tunixrt.log.files import replace_file, sync_directory, sync_file, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunixrt.log.layout import Layout
+
+PREFIX = "stream-"
+TORN_SUFFIX = ".torn"
+_JOURNAL = "journal.jsonl"
+_LOCK = "writer.lock"
+
+
+class Journal:
+    """The journal of a writer that is alive: this process. Close it, or use it in a ``with``."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Begin a journal.
+
+        Raises:
+            WriteError: If the file system refuses.
+        """
+        with writing(layout.staging):
+            layout.staging.mkdir(parents=True, exist_ok=True)
+            begun = Path(tempfile.mkdtemp(dir=layout.staging))
+            self._lock = FileLock(begun / _LOCK)
+            self._lock.acquire()
+            # Only now, held, may others take it for a journal.
+            self.directory = begun.with_name(PREFIX + begun.name)
+            begun.rename(self.directory)
+            self._file = self._path.open("ab", buffering=0)
+            for directory in (self.directory, layout.staging, layout.store):
+                sync_directory(directory)
+        self.n_events = 0
+        self.n_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _path(self) -> Path:
+        return self.directory / _JOURNAL
+
+    def append(self, envelope: Envelope, payload: bytes) -> None:
+        """Put an event on the disk; it is there when this returns.
+
+        Raises:
+            WriteError: If the file system refuses. Then the event is not acknowledged, and the
+                journal ends before it as if it had never been tried.
+        """
+        data = b"%b\n%b\n" % (encode_envelope(envelope), payload)
+        try:
+            with writing(self._path):
+                self._write(data)
+                sync_file(self._path)
+        except BaseException:
+            os.truncate(self._path, self.n_bytes)
+            raise
+        self.n_events += 1
+        self.n_bytes += len(data)
+
+    def events(self) -> Iterator[tuple[Envelope, bytes]]:
+        """Read back what was appended since the last ``clear``."""
+        yield from read_journal(self.directory)
+
+    def clear(self) -> None:
+        """Empty the journal: its events are in the log now.
+
+        Raises:
+            WriteError: If the file system refuses.
+        """
+        with writing(self._path):
+            self._file.truncate(0)
+            sync_file(self._path)
+        self.n_events = self.n_bytes = 0
+
+    def close(self) -> None:
+        """Let go of the journal; an empty one disappears."""
+        self._file.close()
+        if not self.n_events:
+            remove_journal(self.directory)
+        self._lock.release()
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:  # a nearly full disk takes a part of it first
+            left = left[self._file.write(left) or 0 :]
+
+
+class Orphan:
+    """The journal of a writer that is dead, held by this process; use it in a ``with``."""
+
+    def __init__(self, layout: Layout, directory: Path, lock: FileLock) -> None:
+        self.directory = directory
+        self._layout = layout
+        self._lock = lock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def events(self) -> Iterator[tuple[Envelope, bytes]]:
+        """Read its whole events; the torn end is passed over."""
+        yield from read_journal(self.directory)
+
+    def quarantine(self) -> Path | None:
+        """Copy the torn end, if there is one, into a file beside the journal's directory.
+
+        Raises:
+            WriteError: If the file system refuses.
+        """
+        path = self.directory / _JOURNAL
+        if not path.exists():
+            return None
+        with writing(path), path.open("rb") as file:
+            file.seek(_n_whole_bytes(self.directory))
+            torn = file.read()
+        if not torn:
+            return None
+        target = self._layout.staging / f"{hex_of(digest_bytes(torn))[:16]}{TORN_SUFFIX}"
+        replace_file(target, torn, self.directory)
+        return target
+
+    def remove(self) -> None:
+        """Remove the journal: its events are in the log, its torn end is in quarantine."""
+        remove_journal(self.directory)
+
+
+def journals(layout: Layout) -> list[Path]:
+    """Return the directories of all journals, of writers dead or alive."""
+    return sorted(path for path in layout.staging.glob(f"{PREFIX}*") if path.is_dir())
+
+
+def orphans(layout: Layout) -> Iterator[Orphan]:
+    """Yield the journals of dead writers, one at a time, each held while it is looked at.
+
+    Raises:
+        WriteError: If the file system refuses.
+    """
+    for directory in journals(layout):
+        lock = FileLock(directory / _LOCK)
+        with writing(directory):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue  # its writer is alive
+        with Orphan(layout, directory, lock) as orphan:
+            yield orphan
+
+
+def read_journal(directory: Path) -> Iterator[tuple[Envelope, bytes]]:
+    """Read the whole events of a journal. The first that is torn or damaged ends it."""
+    for envelope, payload, _ in _whole(directory):
+        yield envelope, payload
+
+
+def remove_journal(directory: Path) -> None:
+    """Remove a journal and its directory."""
+    for name in (_JOURNAL, _LOCK):
+        (directory / name).unlink(missing_ok=True)
+    # Whoever else looks whether its writer is alive has a lock file in it for a moment; an empty
+    # journal is removed by the next one who finds it.
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+
+
+def _n_whole_bytes(directory: Path) -> int:
+    return max((end for _, _, end in _whole(directory)), default=0)
+
+
+def _whole(directory: Path) -> Iterator[tuple[Envelope, bytes, int]]:
+    path = directory / _JOURNAL
+    if not path.exists():
+        return
+    end = 0
+    with path.open("rb") as file:
+        while True:
+            line, payload = file.readline(), file.readline()
+            end += len(line) + len(payload)
+            if not (line.endswith(b"\n") and payload.endswith(b"\n")):
+                return
+            try:
+                envelope = decode_envelope(line)
+            except (msgspec.MsgspecError, ValueError):
+                return
+            body = payload[:-1]
+            if envelope_problem(envelope) or envelope.payload != digest_bytes(body):
+                return
+            yield envelope, body, end
