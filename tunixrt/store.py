@@ -14,6 +14,7 @@ directory. Training and evaluation import jax when they are called and not befor
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,11 @@ from tunixrt.data.exports import ExportReport, export_dataset, parse_export_form
 from tunixrt.data.generate import generate_arithmetic
 from tunixrt.data.importers import imported, parse_source_format, read_traces
 from tunixrt.data.importing import ImportReport, OnError, import_traces
-from tunixrt.data.lookup import find_trace
 from tunixrt.data.payloads import read_payload
 from tunixrt.data.projection import Projection, TraceState, project
 from tunixrt.data.recipes import make_recipe
+from tunixrt.data.saved_index import find_saved, find_with_meta
+from tunixrt.data.selection import LABEL_PREFIX, value_of
 from tunixrt.data.traces import Trace, parse_payload
 from tunixrt.errors import BadInputError
 from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
@@ -164,8 +166,32 @@ class Store(FactMethods, ProofMethods):
 
     def find_trace(self, prefix: str) -> TraceState:
         """The state of the one trace whose id begins with ``prefix``."""
-        with self.traces() as projection:
-            return find_trace(projection, prefix)
+        return find_saved(self.log, prefix)
+
+    def select_traces(
+        self, where: Mapping[str, str], *, everything: bool = False
+    ) -> Iterator[tuple[TraceState, Trace | None]]:
+        """The traces with these metadata and labels, in the order of the log.
+
+        Args:
+            where: what a trace must have; ``label.NAME`` names a label.
+            everything: also those that were retracted, superseded or redacted.
+
+        Yields:
+            Each trace's state, and its content; None where it is gone.
+        """
+        # Labels are not in the index of metadata: they are looked at with each trace.
+        indexed = {k: v for k, v in where.items() if not k.startswith(LABEL_PREFIX)}
+        found = find_with_meta(self.log, indexed) if indexed else None
+        with contextlib.ExitStack() as stack:
+            if found is None:
+                projection = stack.enter_context(self.traces())
+                found = projection.traces() if everything else projection.active()
+            for state in found:
+                if state.active or everything:
+                    content = self.read_trace(state) if state.kept and not state.redacted else None
+                    if _has(state, content, where):
+                        yield state, content
 
     def read_trace(self, state: TraceState) -> Trace:
         """The content of a trace.
@@ -433,6 +459,12 @@ def _on_error(text: str) -> OnError:
     if text not in list(OnError):
         raise BadInputError(f"There is no on_error {text!r}: expected {' or '.join(OnError)}.")
     return OnError(text)
+
+
+def _has(state: TraceState, content: Trace | None, where: Mapping[str, str]) -> bool:
+    if content is None:
+        return not where
+    return all(value_of(state, content, key) == text for key, text in where.items())
 
 
 def _counted(records: Iterable[Record], on_progress: Callable[[int], None]) -> Iterator[Record]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunixrt.data.datasets import load_dataset
-from tunixrt.data.lookup import find_trace
-from tunixrt.data.projection import project
+from tunixrt.data.saved_index import find_saved
 from tunixrt.errors import BadInputError
 from tunixrt.log.digests import from_hex, is_hex
 from tunixrt.log.snapshots import list_snapshots, load_snapshot, save_snapshot, take_snapshot
@@ -113,5 +112,4 @@ class ProofMethods:
         digits = prefix.lower().removeprefix("sha256:")
         if is_hex(digits):
             return from_hex(digits)
-        with project(self.log) as projection:
-            return find_trace(projection, prefix).id
+        return find_saved(self.log, prefix).id

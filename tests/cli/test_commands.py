@@ -261,3 +261,28 @@ def test_an_export_into_a_directory_that_is_not_there_gets_a_sentence(
     outcome = cli("dataset", "export", "all-v1", "--format", "trace", "-o", "absent/out.jsonl")
     assert outcome.code == 2
     assert "absent" in outcome.err
+
+
+def test_a_large_store_answers_lookups_from_its_index(
+    cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    assert cli("init").code == 0
+    generate = ("trace", "generate", "arithmetic", "--kind")
+    assert cli(*generate, "addition", "-n", "10001").code == 0
+    assert cli(*generate, "subtraction", "-n", "5").code == 0
+    found = cli("trace", "list", "--where", "kind=subtraction", "--json").document["traces"]
+    assert len(found) == 5
+    index = tmp_path / ".tunixrt" / "index.sqlite"
+    assert index.exists()
+    made = index.stat().st_ino
+    last = found[-1]["id"]
+    assert cli("trace", "show", last[7:20], "--json").document == {
+        "schema_version": "1",
+        **found[-1],
+    }
+    assert index.stat().st_ino == made
+    assert cli("trace", "redact", last, "--reason", "asked for").code == 0
+    assert not index.exists()
+    where = ("trace", "list", "--where", "kind=subtraction", "--json")
+    assert len(cli(*where).document["traces"]) == 4
+    assert len(cli(*where, "--all").document["traces"]) == 4

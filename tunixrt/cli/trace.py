@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -291,21 +292,9 @@ def list_traces(
     store: Store, where: tuple[str, ...], limit: int | None, everything: bool, as_json: bool
 ) -> None:
     """List traces in the order of the log."""
-    from tunixrt.data.selection import value_of
-
     filters = parse_pairs(where, "--where")
-    rows: list[tuple[TraceState, Trace | None]] = []
-    with store.traces() as projection:
-        for state in projection.traces() if everything else projection.active():
-            content = store.read_trace(state) if state.kept else None
-            if filters and (
-                content is None
-                or any(value_of(state, content, key) != text for key, text in filters.items())
-            ):
-                continue
-            rows.append((state, content))
-            if limit is not None and len(rows) == limit:
-                break
+    found = store.select_traces(filters, everything=everything)
+    rows = list(itertools.islice(found, limit))
     if as_json:
         emit_json({"traces": [trace_document(state, content) for state, content in rows]})
         return

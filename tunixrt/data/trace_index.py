@@ -11,6 +11,7 @@ from tunixrt.data.spill import spill
 from tunixrt.log.digests import Digest, from_raw, raw_of
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
 
     from tunixrt.log.events import StoredEvent
@@ -172,6 +173,15 @@ class TraceIndex:
             number = self._numbers[segment] = len(self._segments)
             self._segments.append(segment)
         return number
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the tables into another, empty database; segments are numbered by their order."""
+        self._settle()
+        self._database.execute("COMMIT")
+        self._database.backup(target)
+        self._database.execute("BEGIN")
+        target.execute("CREATE TABLE segments (number INTEGER PRIMARY KEY, digest TEXT NOT NULL)")
+        target.executemany("INSERT INTO segments VALUES (?, ?)", enumerate(self._segments))
 
     # --- reading ---------------------------------------------------------------------------------
 

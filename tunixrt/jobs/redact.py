@@ -14,6 +14,7 @@ from tunixrt.data import events
 from tunixrt.data.lookup import find_trace
 from tunixrt.data.payloads import read_payload
 from tunixrt.data.projection import project
+from tunixrt.data.saved_index import forget_index
 from tunixrt.data.times import check_utc
 from tunixrt.data.traces import parse_payload
 from tunixrt.jobs.remains import Remains, find_remains, history_command
@@ -126,6 +127,7 @@ def _report(
     n_new: int,
     n_unknown: int,
 ) -> RedactionDone:
+    forget_index(layout)
     parts = sorted({path for path, _ in done.removed})
     return RedactionDone(
         traces=traces,

@@ -1,0 +1,202 @@
+"""The derived index: fast, and never needed, whatever is done to it."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.data.making import trace
+from tests.log.test_lock import held
+from tunixrt.data import statements
+from tunixrt.data.lookup import TraceLookupError
+from tunixrt.data.projection import project
+from tunixrt.data.saved_index import find_saved, find_with_meta, forget_index, open_index
+from tunixrt.data.trace_index import TraceIndex
+from tunixrt.jobs.redact import redact_traces
+from tunixrt.log.redaction import redact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.data.making import Place
+    from tunixrt.data.projection import TraceState
+    from tunixrt.log.digests import Digest
+
+
+@pytest.fixture
+def ids(place: Place) -> list[Digest]:
+    """Thirty traces in three segments, some of them with things said of them."""
+    found: list[Digest] = []
+    for turn in range(3):
+        found += place.record(
+            *(
+                trace(f"{turn} {n}?", meta={"turn": turn, "parity": "odd" if n % 2 else "even"})
+                for n in range(10)
+            )
+        )
+    statements.label(place.log, found[:2], {"quality": "good"})
+    statements.retract(place.log, found[2:3])
+    statements.supersede(place.log, found[3:4], found[4])
+    statements.score(place.log, found[5:6])
+    return found
+
+
+def index_path(place: Place) -> Path:
+    return place.layout.derived / "index.sqlite"
+
+
+def folded(place: Place, ids: list[Digest]) -> list[TraceState | None]:
+    with project(place.log) as projection:
+        return [projection.get(trace) for trace in ids]
+
+
+def saved(place: Place, ids: list[Digest]) -> list[TraceState | None]:
+    return [find_saved(place.log, trace[7:25], min_events=1) for trace in ids]
+
+
+def test_the_index_says_what_folding_the_log_says(place: Place, ids: list[Digest]) -> None:
+    assert saved(place, ids) == folded(place, ids)
+    made = index_path(place).stat().st_ino
+    assert saved(place, ids) == folded(place, ids)
+    assert index_path(place).stat().st_ino == made
+    with pytest.raises(TraceLookupError, match="no trace whose id begins with"):
+        find_saved(place.log, "0" * 40, min_events=1)
+
+
+def test_a_small_log_gets_no_index(place: Place, ids: list[Digest]) -> None:
+    assert find_saved(place.log, ids[0]).id == ids[0]
+    assert open_index(place.log) is None
+    assert find_with_meta(place.log, {"turn": "1"}) is None
+    assert not index_path(place).exists()
+
+
+def test_traces_are_found_by_their_metadata_in_the_order_of_the_log(
+    place: Place, ids: list[Digest]
+) -> None:
+    def search(**filters: str) -> list[Digest]:
+        found = find_with_meta(place.log, filters, min_events=1)
+        assert found is not None
+        return [state.id for state in found]
+
+    assert search(turn="1") == ids[10:20]
+    assert search(turn="1", parity="odd") == ids[11:20:2]
+    assert search(turn="one") == search(absent="1") == []
+    assert search() == ids
+    long = "x" * 300
+    (last,) = place.record(trace("long?", meta={"text": long, "list": [1, 2.5]}))
+    assert search(text=long) == search(text="x" * 250) == [last]
+    assert search(list="[1,2.5]") == [last]
+
+
+def test_an_index_of_other_segments_is_made_again(place: Place, ids: list[Digest]) -> None:
+    saved(place, ids)
+    statements.label(place.log, ids[7:8], {"quality": "bad"})
+    (new,) = place.record(trace("new?"))
+    assert saved(place, [*ids, new]) == folded(place, [*ids, new])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_damaged_index_never_changes_an_answer(
+    place: Place, ids: list[Digest], seed: int
+) -> None:
+    expected = folded(place, ids)
+    saved(place, ids)
+    data = index_path(place).read_bytes()
+    rng = random.Random(seed)
+    for damaged in (
+        b"",
+        b"not a database",
+        data[: rng.randrange(len(data))],
+        data[:100] + rng.randbytes(len(data) - 100),
+    ):
+        index_path(place).write_bytes(damaged)
+        assert saved(place, ids) == expected
+
+
+def test_an_index_that_points_elsewhere_is_not_believed(place: Place, ids: list[Digest]) -> None:
+    expected = folded(place, ids)
+    for change in (
+        "UPDATE traces SET offset = offset + 1",
+        "UPDATE traces SET part = '0009.jsonl'",
+        "UPDATE traces SET offset = (SELECT min(offset) FROM traces)",
+        "DROP TABLE facts",
+        "DELETE FROM about",
+        "DROP TABLE segments",
+    ):
+        saved(place, ids[:1])
+        database = sqlite3.connect(index_path(place))
+        database.execute(change)
+        database.commit()
+        database.close()
+        assert saved(place, ids) == expected
+
+
+def test_a_part_that_changed_under_the_index_is_read_again(place: Place, ids: list[Digest]) -> None:
+    saved(place, ids)
+    # As a checkout may do it: other bytes in the parts of the same segments.
+    redact(place.log, [ids[0]])
+    place.layout.derived.joinpath("index.sqlite").touch()
+    assert saved(place, ids) == folded(place, ids)
+    saved(place, ids)
+    index = index_path(place).read_bytes()
+    ref = place.log.segments()[1]
+    part = ref.path / "0000.jsonl"
+    lines = part.read_bytes().split(b"\n")
+    lines[1] = b"null"
+    part.write_bytes(b"\n".join(lines))
+    index_path(place).write_bytes(index)
+    assert saved(place, ids[10:13]) == folded(place, ids[10:13])
+
+
+def test_a_redaction_leaves_no_metadata_in_the_index(place: Place) -> None:
+    secret, *_ = place.record(
+        trace("secret?", meta={"owner": "Ada Lovelace"}), trace("b?"), trace("c?")
+    )
+    find_saved(place.log, secret, min_events=1)
+    assert b"Ada Lovelace" in index_path(place).read_bytes()
+    redact_traces(place.layout, place.log, [secret], reason="r")
+    assert not index_path(place).exists()
+    assert find_saved(place.log, secret, min_events=1).redacted
+    assert b"Ada Lovelace" not in index_path(place).read_bytes()
+    forget_index(place.layout)
+    forget_index(place.layout)
+
+
+def test_while_another_process_changes_the_store_the_log_answers(
+    place: Place, ids: list[Digest]
+) -> None:
+    with held(place.layout):
+        assert open_index(place.log, min_events=1) is None
+        assert saved(place, ids) == folded(place, ids)
+        assert not index_path(place).exists()
+    assert open_index(place.log, min_events=1) is not None
+
+
+def test_where_nothing_can_be_written_the_log_answers(place: Place, ids: list[Digest]) -> None:
+    if place.layout.derived.exists():
+        place.layout.derived.rmdir()
+    place.layout.derived.write_bytes(b"")
+    assert saved(place, ids[:3]) == folded(place, ids[:3])
+
+
+def test_a_disk_that_fills_while_the_index_is_made_leaves_nothing(
+    place: Place, ids: list[Digest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.record(*(trace(f"{n}?", meta={"n": n}) for n in range(3000)))
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(TraceIndex, "copy_to", full)
+    assert saved(place, ids[:1]) == folded(place, ids[:1])
+    assert [path for path in place.layout.derived.iterdir() if "index" in path.name] == []
+
+
+def test_payloads_that_are_no_traces_are_passed_over(place: Place, ids: list[Digest]) -> None:
+    from tests.log.samples import recorded
+
+    place.say(recorded({"no": "meta"}), recorded({"meta": 3}))
+    assert saved(place, ids) == folded(place, ids)

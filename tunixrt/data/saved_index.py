@@ -1,0 +1,262 @@
+"""An index of the log that outlives the command: ``.tunixrt/index.sqlite``.
+
+Looking up one trace folds the whole log, which takes seconds for a million. So the table of the
+fold is kept, beside the metadata of traces by key and value. It is derived and never needed: it is
+made again when it is absent, damaged, or of other segments than the log has, it is used for
+lookups alone, and what it points to is held against the trace id. Nothing that gets published is
+made from it. A redaction throws it away, because it holds metadata.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import weakref
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tunixrt.data.lookup import find_trace
+from tunixrt.data.payloads import read_payload
+from tunixrt.data.projection import Ancestry, Projection, TraceState, index_of, project
+from tunixrt.data.spill import SpillDatabase, SpillError, spill
+from tunixrt.data.trace_index import TraceIndex
+from tunixrt.log.digests import Digest, digest_value, from_raw
+from tunixrt.log.events import RECORDED
+from tunixrt.log.files import WriteError, writing
+from tunixrt.log.headers import DamagedError
+from tunixrt.log.lock import LockHeldError, Waiting, store_lock
+from tunixrt.log.shelves import segment_directories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.events import StoredEvent
+    from tunixrt.log.layout import Layout
+
+INDEX_VERSION: Final = "1"
+INDEX_NAME: Final = "index.sqlite"
+
+MIN_EVENTS: Final = 10_000
+"""Below, folding the log is as fast as opening an index."""
+
+_VALUE_CHARACTERS: Final = 200
+_BUFFERED: Final = 2_000
+_CACHE_KIB: Final = 24 * 1024
+
+
+class _OnlyMeta(msgspec.Struct):
+    meta: dict[str, msgspec.Raw]
+
+
+_decode_meta = msgspec.json.Decoder(_OnlyMeta).decode
+
+
+class SavedIndex(TraceIndex):
+    """The tables as they were saved; for reading alone."""
+
+    def __init__(self, path: Path) -> None:
+        """Open an index.
+
+        Raises:
+            sqlite3.Error: It is not there, or is damaged.
+        """
+        self._database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            factory=SpillDatabase,
+        )
+        self.close = weakref.finalize(self, self._database.close)
+        self._segments = [
+            Digest(digest)
+            for (digest,) in self._database.execute("SELECT digest FROM segments ORDER BY number")
+        ]
+        self._numbers = {}
+        self._rows = []
+        self._has_facts = True
+        self._settled = True
+        self._claimed = set()
+        self._n_recorded = 1
+        self._n_spilled = 0
+
+    def about(self) -> str:
+        """What the index was made of: its version, and the segments of the log."""
+        ((text,),) = self._database.execute("SELECT text FROM about")
+        return str(text)
+
+    def with_meta(self, filters: Mapping[str, str]) -> Iterator[Digest]:
+        """The traces with these metadata, in the order of the log, and perhaps a few others.
+
+        A value is compared by its first 200 characters, so each trace has to be looked at.
+        """
+        same = (
+            " AND EXISTS (SELECT 1 FROM meta WHERE key = ? AND value = ? AND meta.place = t.place)"
+        )
+        sql = "SELECT t.id FROM traces AS t WHERE 1" + same * len(filters) + " ORDER BY t.place"  # noqa: S608
+        arguments = [
+            text for key, value in filters.items() for text in (key, value[:_VALUE_CHARACTERS])
+        ]
+        for (raw,) in self._database.execute(sql, arguments):
+            yield from_raw(raw)
+
+
+def open_index(log: EventLog, *, min_events: int = MIN_EVENTS) -> SavedIndex | None:
+    """Open the index of a log, after making it if that is needed and worth it.
+
+    Returns:
+        The index; None where the log is small, another process changes the store, or the index
+        cannot be written. Then fold the log instead.
+
+    Raises:
+        DamagedError: The log is damaged.
+    """
+    expected = _about(log.layout)
+    found = _open(log.layout, expected)
+    if found is None and sum(ref.n_events for ref in log.segments()) >= min_events:
+        # What stands in the way of the index does not stand in the way of the answer.
+        with contextlib.suppress(sqlite3.Error, SpillError, LockHeldError, WriteError):
+            _save(log, expected)
+        found = _open(log.layout, expected)
+    return found
+
+
+def forget_index(layout: Layout) -> None:
+    """Delete the index; the next lookup makes another one.
+
+    Raises:
+        WriteError: If the file system refuses.
+    """
+    with writing(_path(layout)):
+        _path(layout).unlink(missing_ok=True)
+
+
+def find_saved(log: EventLog, prefix: str, *, min_events: int = MIN_EVENTS) -> TraceState:
+    """The trace whose id begins with this prefix, through the index where there is one.
+
+    Raises:
+        TraceLookupError: The prefix is no prefix, or no trace or several traces have it.
+        DamagedError: The log is damaged.
+    """
+    index = open_index(log, min_events=min_events)
+    if index is not None:
+        try:
+            with Projection(index) as projection:
+                state = find_trace(projection, prefix)
+            if _points_right(log, state):
+                return state
+        except (sqlite3.Error, SpillError, DamagedError):
+            pass  # the index is damaged, or a part has changed under it: the log decides
+        forget_index(log.layout)
+    with project(log) as folded:
+        return find_trace(folded, prefix)
+
+
+def find_with_meta(
+    log: EventLog, filters: Mapping[str, str], *, min_events: int = MIN_EVENTS
+) -> Iterator[TraceState] | None:
+    """The traces that may have these metadata, in the order of the log; each is to be looked at.
+
+    Returns:
+        None where there is no index: then all traces have to be looked at.
+    """
+    index = open_index(log, min_events=min_events)
+    return None if index is None else _states(index, filters)
+
+
+def _states(index: SavedIndex, filters: Mapping[str, str]) -> Iterator[TraceState]:
+    with Projection(index) as projection:
+        for trace in index.with_meta(filters):
+            state = projection.get(trace)
+            if state is not None:
+                yield state
+
+
+def _points_right(log: EventLog, state: TraceState) -> bool:
+    if state.location is None or state.redacted or not state.kept:
+        return True
+    return read_payload(log, state) is not None
+
+
+def _path(layout: Layout) -> Path:
+    return layout.derived / INDEX_NAME
+
+
+def _about(layout: Layout) -> str:
+    segments = [digest for digest, _ in segment_directories(layout)]
+    return digest_value({"segments": segments, "version": INDEX_VERSION})
+
+
+def _open(layout: Layout, expected: str) -> SavedIndex | None:
+    try:
+        index = SavedIndex(_path(layout))
+        if index.about() == expected:
+            return index
+        index.close()
+    except (sqlite3.Error, SpillError, ValueError):
+        pass  # absent or damaged: it is made again
+    return None
+
+
+def _save(log: EventLog, about: str) -> None:
+    """Make the index in another file, which takes its place when it is complete."""
+    layout = log.layout
+    partial = layout.derived / f"{INDEX_NAME}.partial"
+    # Under the lock, so that a redaction does not come between reading a text and saving it.
+    with store_lock(layout, "index", Waiting(timeout_s=0)), writing(partial):
+        partial.unlink(missing_ok=True)
+        try:
+            _build(log, partial, about)
+            partial.replace(_path(layout))
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _build(log: EventLog, path: Path, about: str) -> None:
+    meta = spill()
+    meta.execute("CREATE TABLE meta (key TEXT, value TEXT, place INTEGER)")
+    meta.execute("BEGIN")
+    index, _ = index_of(_noting(log.events(), meta), Ancestry(log.segments()))
+    target = sqlite3.connect(path, isolation_level=None)
+    try:
+        index.copy_to(target)
+        target.execute("PRAGMA journal_mode = OFF")
+        target.execute("PRAGMA synchronous = OFF")
+        target.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        target.execute("BEGIN")
+        target.execute(
+            "CREATE TABLE meta (key TEXT, value TEXT, place INTEGER,"
+            " PRIMARY KEY (key, value, place)) WITHOUT ROWID"
+        )
+        rows = meta.execute("SELECT key, value, place FROM meta ORDER BY key, value, place")
+        target.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
+        target.execute("CREATE TABLE about (text TEXT NOT NULL)")
+        target.execute("INSERT INTO about VALUES (?)", (about,))
+        target.execute("COMMIT")
+    finally:
+        target.close()
+        index.close()
+        meta.close()
+
+
+def _noting(stored: Iterable[StoredEvent], meta: SpillDatabase) -> Iterator[StoredEvent]:
+    """Hand events on, and note the metadata of the traces among them."""
+    rows: list[tuple[str, str, int]] = []
+    for place, event in enumerate(stored):
+        if event.envelope.type == RECORDED and event.payload is not None:
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+                for key, raw in _decode_meta(event.payload).meta.items():
+                    rows.append((key, _text(raw)[:_VALUE_CHARACTERS], place))
+        if len(rows) >= _BUFFERED:
+            meta.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
+            rows.clear()
+        yield event
+    meta.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
+
+
+def _text(raw: msgspec.Raw) -> str:
+    """A value as a filter sees it: text as it is, anything else as canonical JSON."""
+    data = bytes(raw)
+    return str(msgspec.json.decode(data)) if data.startswith(b'"') else data.decode()
