@@ -1,1 +1,1 @@
-"""Scripts that run tunixrt and a peer in turn on the same work, and print the ratio."""
+"""Measurements against peers; they run by hand (`make bench`) and fail nothing."""
