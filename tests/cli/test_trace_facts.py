@@ -137,6 +137,13 @@ def test_a_redaction_says_what_it_did_and_what_remains(
         assert remains in outcome.err
     again = cli("trace", "redact", ids[0], "--reason", "asked for", "--json").document
     assert (again["n_new"], again["removed"]) == (0, [])
+    manifest = next(tmp_path.rglob("manifest.json"))
+    original = manifest.read_bytes()
+    manifest.write_bytes(b"{}")
+    unread = cli("trace", "redact", ids[0], "--reason", "asked for")
+    assert unread.code == 0
+    assert "This could not be looked at" in unread.err
+    manifest.write_bytes(original)
     both = cli("trace", "redact", ids[0], ids[1], "--reason", "asked for")
     assert "1 trace redacted, 1 redacted before." in both.err
     assert cli("verify", "--rebuild").code == 0

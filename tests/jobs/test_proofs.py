@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from tests.data.making import trace
@@ -87,6 +88,8 @@ def test_a_snapshot_is_proven_to_contain_the_older_one(store: Store, tmp_path: P
     for names, what in (((new.digest, new.digest), "old"), ((old.digest, old.digest), "new")):
         with pytest.raises(ProofError, match=f"The {what} snapshot in the proof is"):
             check_extension(proof, *names)
+    with pytest.raises(ProofError, match="not a proof of format"):
+        check_extension(msgspec.structs.replace(proof, format="x"), old.digest, new.digest)
     empty = check_proof_file(write(tmp_path, prove_extension(old, old)))
     assert empty.contained == empty.snapshot == old.digest
 

@@ -135,7 +135,7 @@ def test_a_merge_that_stops_at_a_redaction_is_mended_by_a_sweep(repository: GitS
             store.redact_traces([secret], reason="r")
         tip = repository.commit(branch)
     repository.merge("left", expect=1)
-    assert repository.problems() != []
+    assert any("redact --sweep` joins the two sides" in text for text in repository.problems())
     done = store.sweep()
     assert len(done.mended) == 1
     assert holds(repository.root) == []
@@ -252,3 +252,41 @@ def test_a_redaction_of_nothing_known_by_a_prefix_or_at_no_time_changes_nothing(
         )
     assert repository.git("status", "--porcelain", "store").count("segment") == 0
     assert len(store.log.segments()) == 1
+
+
+def test_what_cannot_be_read_does_not_stop_a_redaction(repository: GitStore) -> None:
+    store = repository.store
+    secret, _ = store.add_trace(SECRET)
+    dataset = store.build_dataset("all", "v1").dataset
+    repository.commit("a dataset")
+    (dataset.path / "manifest.json").write_bytes(b"{}")
+    (repository.root / "runs" / ("a" * 64)).mkdir()
+    for pack in (repository.root / ".git" / "objects").glob("??/*"):
+        pack.unlink()
+    done = store.redact_traces([secret], reason="r")
+    assert done.n_new == 1
+    assert len(done.remains.unreadable) == 2
+    assert done.remains.n_commits is None
+    assert holds(repository.root) == []
+
+
+def test_facts_that_branches_state_differently_are_in_status_until_they_are_decided(
+    repository: GitStore,
+) -> None:
+    store = repository.store
+    secret, _ = store.add_trace(SECRET)
+    repository.commit("a trace")
+    for name in ("good", "bad"):
+        repository.branch(name)
+        store.label_traces([secret], {"quality": name})
+        store.build_dataset("d", "v1", limit=1 if name == "good" else None)
+        repository.commit(name)
+    repository.merge("good")
+    status = store.status()
+    (conflict,) = status.conflicts
+    assert (conflict.trace, conflict.fact) == (secret, "label:quality")
+    assert {claim.value for claim in conflict.claims} == {"good", "bad"}
+    assert list(status.ambiguous_datasets) == ["d-v1"]
+    assert store.label_traces([secret], {"quality": "good"}).n_new == 1
+    assert store.status().conflicts == []
+    assert store.find_trace(secret).labels == {"quality": "good"}

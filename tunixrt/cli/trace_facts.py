@@ -268,6 +268,8 @@ def _say_remains(done: RedactionDone) -> None:
     ):
         if names:
             say(f"- {what}: {', '.join(names)}")
+    for problem in remains.unreadable:
+        say(f"- This could not be looked at: {problem}")
     say("- Exports, reports and copies that were made elsewhere are not known here.")
     if remains.n_commits is None:
         say("- This is not a Git repository; where the store has been in one, its history stays.")

@@ -7,22 +7,26 @@ that were trained on it, and into eval sets, predictions and reports that quote 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from tunixrt.data.dataset_files import members
 from tunixrt.data.datasets import list_datasets
+from tunixrt.errors import TunixrtError
 from tunixrt.log.digests import Digest, hex_of
 from tunixrt.log.git import GitError, git, is_repository
 from tunixrt.runs.directories import read_runs
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    from tunixrt.data.dataset_files import Dataset
     from tunixrt.log.layout import Layout
+
+T = TypeVar("T")
 
 _CHUNK_BYTES = 1024 * 1024
 _WEIGHTS = ".safetensors"
@@ -33,12 +37,13 @@ class Remains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         n_commits: How many commits of the repository touch the parts that held the text; None
-            where there is no repository.
+            where there is no repository that can be read.
         datasets: Keys of the datasets that list the trace by its id.
         training_runs: Runs whose weights have seen the trace.
         evaluation_runs: Runs that evaluated those weights.
         quoting_files: Files below ``runs/`` and ``evalsets/`` that contain the prompt. They can
             only be found while the prompt is known: a repeated redaction finds none.
+        unreadable: Sentences about what could not be looked at.
     """
 
     n_commits: int | None
@@ -46,6 +51,7 @@ class Remains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training_runs: list[str]
     evaluation_runs: list[str]
     quoting_files: list[str]
+    unreadable: list[str]
 
 
 def find_remains(
@@ -59,16 +65,12 @@ def find_remains(
         prompts: Their prompts, as far as they are known.
         parts: The parts of segments that held them: paths relative to the root.
 
-    Raises:
-        TunixrtError: A manifest or a member list cannot be read.
+    It never fails: by then the redaction is done, and what cannot be read is said.
     """
-    listing = [
-        dataset
-        for dataset in list_datasets(layout)
-        if any(member.trace in traces for member in members(dataset))
-    ]
+    unreadable: list[str] = []
+    listing = _read(lambda: _listing(layout, traces), unreadable)
     digests = {dataset.digest for dataset in listing}
-    runs = read_runs(layout)
+    runs = _read(lambda: read_runs(layout), unreadable)
     trained = [
         run for run in runs if isinstance(run, TrainingManifest) and run.dataset.digest in digests
     ]
@@ -83,7 +85,24 @@ def find_remains(
             if isinstance(run, EvaluationManifest) and run.weights in weights
         ],
         quoting_files=[layout.relative(path) for path in _quoting(layout, prompts)],
+        unreadable=unreadable,
     )
+
+
+def _read(read: Callable[[], list[T]], unreadable: list[str]) -> list[T]:
+    try:
+        return read()
+    except TunixrtError as error:
+        unreadable.append(str(error))
+        return []
+
+
+def _listing(layout: Layout, traces: Collection[Digest]) -> list[Dataset]:
+    return [
+        dataset
+        for dataset in list_datasets(layout)
+        if any(member.trace in traces for member in members(dataset))
+    ]
 
 
 def history_command(traces: Sequence[Digest]) -> str:
@@ -111,8 +130,8 @@ def _n_commits(root: Path, parts: Sequence[str]) -> int | None:
         return 0
     try:
         return int(git(root, "rev-list", "--count", "--all", "--", *parts))
-    except GitError:  # no commit yet
-        return 0
+    except GitError:  # the repository is damaged: nobody knows
+        return None
 
 
 def _quoting(layout: Layout, prompts: Collection[str]) -> Iterator[Path]:

@@ -33,7 +33,7 @@ _LOCK = "writer.lock"
 
 
 class Journal:
-    """The journal of a writer that is alive: this process. Close it, or use it in a ``with``."""
+    """The journal of a writer that is alive: this process. Close it."""
 
     def __init__(self, layout: Layout) -> None:
         """Begin a journal.
@@ -54,12 +54,6 @@ class Journal:
                 sync_directory(directory)
         self.n_events = 0
         self.n_bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def _path(self) -> Path:

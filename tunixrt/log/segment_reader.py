@@ -26,6 +26,9 @@ MAX_PART_FILE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
 read, so that a damaged file cannot fill the memory."""
 
 
+_CONFLICT = b"<<<<<<<"  # no line of a part begins so
+
+
 def read_segment(directory: Path) -> Iterator[StoredEvent]:
     """Read the events of a sealed segment in their order.
 
@@ -95,13 +98,9 @@ def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
             place,
             f"The part is larger than the largest that there is, {MAX_PART_FILE_BYTES} bytes.",
         )
-    if b"\r" in data:  # canonical JSON has none: in text it is escaped
-        return [], Finding(
-            place,
-            "There is a carriage return. In every line, it means that a tool has converted the "
-            "line ends: `.gitattributes` must say `-text` for this file.",
-            line=data.count(b"\n", 0, data.index(b"\r")) + 1,
-        )
+    foreign = _foreign(place, data)
+    if foreign is not None:
+        return [], foreign
     lines = data.split(b"\n")
     rest = lines.pop()
     if rest:
@@ -115,6 +114,24 @@ def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
             found=f"{len(lines)} lines",
         )
     return lines, None
+
+
+def _foreign(place: str, data: bytes) -> Finding | None:
+    """Return a finding for what another tool has put into a part."""
+    if b"\r" in data:  # canonical JSON has none: in text it is escaped
+        return Finding(
+            place,
+            "There is a carriage return. In every line, it means that a tool has converted the "
+            "line ends: `.gitattributes` must say `-text` for this file.",
+            line=data.count(b"\n", 0, data.index(b"\r")) + 1,
+        )
+    if data.startswith(_CONFLICT) or b"\n" + _CONFLICT in data:
+        return Finding(
+            place,
+            "Git has left a merge conflict here, at a payload that one side has redacted: "
+            "`tunixrt trace redact --sweep` joins the two sides.",
+        )
+    return None
 
 
 def bad_envelope(place: str, line: int, error: Exception) -> Finding:
