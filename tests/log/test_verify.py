@@ -422,8 +422,14 @@ _CASES = {
     "markers of a merge conflict": Case(
         lambda s: s.part.write_bytes(b"<<<<<<< HEAD\n=======\n" + s.part.read_bytes()),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "This is not the envelope of an event",
+        "Git has left a merge conflict here",
         1,
+    ),
+    "markers of a merge conflict further down": Case(
+        lambda s: s.part.write_bytes(s.part.read_bytes() + b"<<<<<<< HEAD\n=======\n"),
+        "store/log/{A:.2}/{A}/0000.jsonl",
+        "Git has left a merge conflict here",
+        7,
     ),
     "a pointer of Git LFS in place of a part": Case(
         lambda s: s.part.write_bytes(b"version https://git-lfs.github.com/spec/v1\nsize 12\n"),

@@ -130,6 +130,7 @@ def _foreign(place: str, data: bytes) -> Finding | None:
             place,
             "Git has left a merge conflict here, at a payload that one side has redacted: "
             "`tunixrt trace redact --sweep` joins the two sides.",
+            line=1 + (b"\n" + data).partition(b"\n" + _CONFLICT)[0].count(b"\n"),
         )
     return None
 
