@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
 from typing import NoReturn
 
 import click
@@ -19,7 +18,7 @@ from tunixrt.errors import ExitCode, TunixrtError
     epilog="Exit codes: 0 done; 1 the answer is no; 2 bad usage or input, nothing written; "
     "3 no store here; 4 the store is locked; 130 interrupted.",
 )
-@click.version_option(metadata.version("tunixrt"), "-V", "--version", prog_name="tunixrt")
+@click.version_option(None, "-V", "--version", package_name="tunixrt", prog_name="tunixrt")
 def root() -> None:
     """Keep reasoning traces, datasets, training and evaluation runs as plain files in Git.
 

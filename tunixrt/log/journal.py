@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from tunixrt.log.digests import digest_bytes, hex_of
 from tunixrt.log.events import Envelope, decode_envelope, encode_envelope, envelope_problem
@@ -23,6 +22,8 @@ from tunixrt.log.files import replace_file, sync_directory, sync_file, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from filelock import FileLock
 
     from tunixrt.log.layout import Layout
 
@@ -44,7 +45,7 @@ class Journal:
         with writing(layout.staging):
             layout.staging.mkdir(parents=True, exist_ok=True)
             begun = Path(tempfile.mkdtemp(dir=layout.staging))
-            self._lock = FileLock(begun / _LOCK)
+            self._lock = _lock(begun)
             self._lock.acquire()
             # Only now, held, may others take it for a journal.
             self.directory = begun.with_name(PREFIX + begun.name)
@@ -158,11 +159,9 @@ def orphans(layout: Layout) -> Iterator[Orphan]:
         WriteError: If the file system refuses.
     """
     for directory in journals(layout):
-        lock = FileLock(directory / _LOCK)
+        lock = _lock(directory)
         with writing(directory):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
+            if not _acquire(lock):
                 continue  # its writer is alive
         with Orphan(layout, directory, lock) as orphan:
             yield orphan
@@ -182,6 +181,23 @@ def remove_journal(directory: Path) -> None:
     # journal is removed by the next one who finds it.
     with contextlib.suppress(OSError):
         directory.rmdir()
+
+
+def _lock(directory: Path) -> FileLock:
+    # Imported where it is used: the facade knows streams, and most commands do not lock.
+    from filelock import FileLock
+
+    return FileLock(directory / _LOCK)
+
+
+def _acquire(lock: FileLock) -> bool:
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
 
 
 def _n_whole_bytes(directory: Path) -> int:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from tunixrt.errors import StoreLockedError
 from tunixrt.log.files import writing
@@ -21,6 +20,8 @@ from tunixrt.log.files import writing
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from filelock import FileLock
 
     from tunixrt.log.layout import Layout
 
@@ -85,7 +86,7 @@ def store_lock(layout: Layout, work: str, waiting: Waiting | None = None) -> Ite
     waiting = waiting or Waiting()
     with writing(layout.lock):
         layout.derived.mkdir(exist_ok=True)
-        lock = FileLock(layout.lock)
+        lock = _lock(layout)
         if not _acquire(lock, 0.0):
             if waiting.on_wait is not None:
                 waiting.on_wait(read_holder(layout))
@@ -110,7 +111,7 @@ def lock_is_held(layout: Layout) -> bool:
     if not layout.lock.exists():
         return False
     with writing(layout.lock):
-        lock = FileLock(layout.lock)
+        lock = _lock(layout)
         if not _acquire(lock, 0.0):
             return True
         lock.release()
@@ -130,7 +131,16 @@ def _note(layout: Layout) -> Path:
     return layout.lock.with_name(f"{layout.lock.name}.holder")
 
 
+def _lock(layout: Layout) -> FileLock:
+    # Imported where it is used: a lookup through the index takes no lock, and starts sooner.
+    from filelock import FileLock
+
+    return FileLock(layout.lock)
+
+
 def _acquire(lock: FileLock, timeout_s: float) -> bool:
+    from filelock import Timeout
+
     try:
         lock.acquire(timeout=timeout_s)
     except Timeout:
