@@ -154,9 +154,7 @@ class Store(FactMethods, ProofMethods):
         recorded_at: str | None = None,
     ) -> ImportReport:
         """Record ``n`` generated arithmetic problems of the training pool, with their steps."""
-        problems = generate_arithmetic(
-            kinds=kinds, n_digits=n_digits, n=n, seed=seed
-        )
+        problems = generate_arithmetic(kinds=kinds, n_digits=n_digits, n=n, seed=seed)
         traces = (imported(problem.trace()) for problem in problems)
         return import_traces(self.log, traces, recorded_at=recorded_at)
 
@@ -448,9 +446,7 @@ class Store(FactMethods, ProofMethods):
 
 def held_out_evalset(*, kinds: Sequence[str], n_digits: int, n: int, seed: int) -> bytes:
     """An eval set of ``n`` held-out arithmetic problems: JSON lines."""
-    problems = generate_arithmetic(
-        kinds=kinds, n_digits=n_digits, n=n, seed=seed, held_out=True
-    )
+    problems = generate_arithmetic(kinds=kinds, n_digits=n_digits, n=n, seed=seed, held_out=True)
     lines = (msgspec.json.encode(problem.sample(), order="sorted") for problem in problems)
     return b"".join(line + b"\n" for line in lines)
 
