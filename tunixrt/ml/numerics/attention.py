@@ -69,6 +69,12 @@ def _batched(left: Array, right: Array, contracted: tuple[int, int]) -> Array:
     return lax.dot_general(left, right, dimensions)
 
 
+def _dot_rows(x: Array, y: Array, bound: Array) -> Array:
+    """Multiply rows of float32 with each other; no product of two entries exceeds the bound."""
+    products = x.astype(jnp.float64) * y.astype(jnp.float64)
+    return sum_last(round_to(products, bound * _scale(bits_for_sum(x.shape[-1]))))
+
+
 def _scores(q: Array, k: Array) -> Array:
     n_bits = bits_for_sum(q.shape[-1])
     left = round_to(q, bound_over(q) * _scale(n_bits // 2))
@@ -99,37 +105,35 @@ def _attend_forward(
     bound = bound_over(v)
     across = jnp.swapaxes(bound, 2, 3)
     seen = max_last(jnp.where(visible, across, np.float64(0)))
-    v_bits = n_bits // 2
-    unit = seen * _scale(n_bits - v_bits) / across
-    mixed = _batched(round_to(weights, unit), round_to(v, bound * _scale(v_bits)), (3, 2))
+    unit = seen * _scale(n_bits - n_bits // 2) / across
+    values = round_to(v, bound * _scale(n_bits // 2))
+    mixed = _batched(round_to(weights, unit), values, (3, 2))
     out = pin(mixed.astype(jnp.float32) * inverse)
-    return out, (q, k, v, weights, inverse, out)
+    return out, (q, k, v, values, weights, inverse, out)
 
 
 def _attend_backward(
-    _max_length: int, saved: tuple[Array, ...], gradient: Array
+    max_length: int, saved: tuple[Array, ...], gradient: Array
 ) -> tuple[Array, Array, Array, None]:
-    q, k, v, weights, inverse, out = saved
+    q, k, v, values, weights, inverse, out = saved
     over_d, over_s, over_m = (bits_for_sum(n) for n in (q.shape[3], k.shape[2], q.shape[2]))
     a = pin(gradient * inverse)
-    a_bound, v_bound = bound_over(a), bound_over(v)
+    a_bound, v_bound = bound_over(a), jnp.max(bound_over(v), axis=2, keepdims=True)
 
-    half = over_m // 2
-    columns = round_to(a, jnp.max(a_bound, axis=2, keepdims=True) * _scale(half))
-    d_v = _batched(round_to(weights, _scale(over_m - half)), columns, (2, 2))
+    a_bits = min(over_d - bits_for_sum(max_length) // 2, over_m // 2)
+    a_unit = a_bound * _scale(a_bits)
+    rows = round_to(a, a_unit)
+    w_unit = jnp.max(a_bound, axis=2, keepdims=True) * _scale(over_m) / a_unit
+    d_v = _batched(round_to(weights, w_unit), rows, (2, 2))
 
-    half = over_d // 2
-    rows, values = round_to(a, a_bound * _scale(half)), round_to(v, v_bound * _scale(half))
     d_weights = _batched(rows, values, (3, 3)).astype(jnp.float32)
-    unit = a_bound * jnp.max(v_bound, axis=2, keepdims=True) * _scale(over_d)
-    products = round_to(a.astype(jnp.float64) * out.astype(jnp.float64), unit)
-    mean = sum_last(products).astype(jnp.float32)
+    mean = _dot_rows(a, out, a_bound * v_bound).astype(jnp.float32)
     d_scores = weights * (d_weights - mean)
 
-    longest = jnp.max(sum_last(values * values), axis=2, keepdims=True)
-    reach = jnp.sqrt(sum_last(rows * rows) * longest)
+    longest = jnp.max(_dot_rows(v, v, v_bound * v_bound), axis=2, keepdims=True)
+    reach = jnp.sqrt(_dot_rows(a, a, a_bound * a_bound) * longest)
     bound = power_above((reach + jnp.abs(mean.astype(jnp.float64))) * _MARGIN)
-    s_bits = min(over_s, over_m) // 2 + 2
+    s_bits = min(over_s, over_m) // 2 + 1
     unit = bound * _scale(s_bits)
     on_grid = round_to(d_scores, unit)
     k_bound = jnp.max(bound_over(k), axis=2, keepdims=True)

@@ -31,25 +31,17 @@ the exponents of float64. A bound of infinity or NaN makes the result NaN.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _EXPONENT: Final = np.int32(0x7F800000)
 _SMALLEST: Final = np.float32(2.0**-100)
 
 _FLOOR: Final = np.float64(2.0**-100)
 _WIDE_EXPONENT: Final = np.int64(0x7FF << 52)
-
-_SHORT_ROW: Final = 32
-_LONG_ROW: Final = 256
-_PARTS_OF_ROW: Final = 4
-_PARTS_OF_LONG_ROW: Final = 8
 
 _ANCHOR: Final = np.float64(1.5 * 2.0**52)
 
@@ -64,18 +56,12 @@ def bound_over(x: Array, axes: tuple[int, ...] = (-1,)) -> Array:
 
     Args:
         x: float32.
-        axes: The axes to look along; they stay, with length 1. The last axis, if among them, is
-            looked along first.
+        axes: The axes to look along; they stay, with length 1.
 
     Returns:
         float64, at least 2**-99; infinite where an entry is not finite.
     """
-    largest = jnp.abs(x)
-    if -1 in axes:
-        largest = max_last(largest)
-    others = tuple(axis for axis in axes if axis != -1)
-    if others:
-        largest = jnp.max(largest, axis=others, keepdims=True)
+    largest = jnp.max(jnp.abs(x), axis=axes, keepdims=True)
     bits = lax.bitcast_convert_type(jnp.maximum(largest, _SMALLEST), jnp.int32) & _EXPONENT
     power = lax.bitcast_convert_type(bits, jnp.float32)
     return power.astype(jnp.float64) * np.float64(2)
@@ -103,31 +89,9 @@ def round_to(x: Array, unit: Array | np.float64) -> Array:
 
 def max_last(x: Array) -> Array:
     """Find the largest entry along the last axis, which stays with length 1."""
-    return _fold_last(lax.max, lambda part: jnp.max(part, axis=-1, keepdims=True), x)
+    return jnp.max(x, axis=-1, keepdims=True)
 
 
 def sum_last(x: Array) -> Array:
     """Add up the last axis, which stays with length 1. The terms must be on a grid."""
-    return _fold_last(lax.add, lambda part: jnp.sum(part, axis=-1, keepdims=True), x)
-
-
-def _fold_last(
-    op: Callable[[Array, Array], Array], reduce: Callable[[Array], Array], x: Array
-) -> Array:
-    """Reduce the last axis with an operation whose order does not matter.
-
-    The compiler, which may not know that, goes through a row number by number. Laying a few parts
-    of the row over each other first lets it use whole vectors.
-    """
-    length = x.shape[-1]
-    if length < _SHORT_ROW:
-        return reduce(x)
-    n_parts = _PARTS_OF_LONG_ROW if length >= _LONG_ROW else _PARTS_OF_ROW
-    width = length // n_parts
-    parts = [x[..., start : start + width] for start in range(0, n_parts * width, width)]
-    while len(parts) > 1:
-        parts = [op(left, right) for left, right in zip(parts[::2], parts[1::2], strict=True)]
-    folded = reduce(parts[0])
-    if n_parts * width == length:
-        return folded
-    return op(folded, reduce(x[..., n_parts * width :]))
+    return jnp.sum(x, axis=-1, keepdims=True)

@@ -1,0 +1,103 @@
+"""A whole decoder in the portable mode: logits do not know how they came about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.ml.models import sliding_config
+from tests.ml.numerics.arrays import bits, largest_error
+from tunixrt.ml.model import Decoder, initial_weights
+from tunixrt.ml.numerics import numerics_for
+
+BATCH, LENGTH = 3, 20
+
+
+class Model:
+    """A small decoder as compiled functions."""
+
+    def __init__(self, mode: str) -> None:
+        config = sliding_config()
+        decoder = Decoder(config, numerics_for(mode), initial_weights(config, 0))
+        graph, state = nnx.split(decoder)
+        self.decoder = decoder
+
+        @jax.jit
+        def run(tokens: Any, positions: Any, segments: Any) -> Any:
+            model = nnx.merge(graph, state)
+            return model.logits(model(tokens, positions, segments))
+
+        @jax.jit
+        def extend(tokens: Any, positions: Any, segments: Any, cache: Any) -> Any:
+            model = nnx.merge(graph, state)
+            hidden, cache = model.extend(tokens, positions, segments, cache)
+            return model.logits(hidden), cache
+
+        self.run, self.extend = run, extend
+
+    def logits(self, tokens: Any, segments: Any = None, positions: Any = None) -> Any:
+        """Logits of rows that begin at position 0, of one segment each, unless said otherwise."""
+        if positions is None:
+            positions = np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)
+        if segments is None:
+            segments = np.ones_like(tokens)
+        arrays = (jnp.asarray(part, jnp.int32) for part in (tokens, positions, segments))
+        return np.asarray(self.run(*arrays))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    from tunixrt.ml import environment
+
+    environment.prepare("portable")
+    return Model("portable")
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Any:
+    return np.random.default_rng(0).integers(0, 261, (BATCH, LENGTH)).astype(np.int32)
+
+
+def test_logits_are_close_to_the_fast_mode(model: Model, tokens: Any) -> None:
+    assert largest_error(model.logits(tokens), Model("fast").logits(tokens)) < 1e-5
+
+
+def test_decoding_token_by_token_gives_the_bits_of_the_prompt_at_once(
+    model: Model, tokens: Any
+) -> None:
+    whole = model.logits(tokens)
+    cache = model.decoder.empty_cache(BATCH, 32)
+    for place in range(LENGTH):
+        column = jnp.asarray(tokens[:, place : place + 1])
+        positions = jnp.full_like(column, place)
+        logits, cache = model.extend(column, positions, jnp.ones_like(column), cache)
+        assert bits(logits[:, 0]) == bits(whole[:, place]), place
+
+
+def test_a_row_does_not_know_its_batch_nor_its_padding(model: Model, tokens: Any) -> None:
+    whole = model.logits(tokens)
+    assert bits(model.logits(tokens[1:2])) == bits(whole[1:2])
+    padded = np.concatenate([tokens, np.zeros((BATCH, 12), np.int32)], 1)
+    segments = np.ones_like(padded)
+    segments[:, LENGTH:] = 0
+    assert bits(model.logits(padded, segments)[:, :LENGTH]) == bits(whole)
+
+
+def test_a_packed_example_does_not_know_its_neighbours(model: Model, tokens: Any) -> None:
+    alone = model.logits(tokens[:, :13])
+    neighbours = np.random.default_rng(1).integers(0, 261, (BATCH, 9)).astype(np.int32)
+    packed = np.concatenate([neighbours, tokens[:, :13]], 1)
+    segments = np.broadcast_to([0] * 9 + [1] * 13, packed.shape)
+    positions = np.broadcast_to([*range(9), *range(13)], packed.shape)
+    assert bits(model.logits(packed, segments, positions)[:, 9:]) == bits(alone)
+
+
+def test_later_tokens_do_not_reach_back(model: Model, tokens: Any) -> None:
+    changed = tokens.copy()
+    changed[:, 11:] = (changed[:, 11:] + 100) % 261
+    assert bits(model.logits(changed)[:, :11]) == bits(model.logits(tokens)[:, :11])
