@@ -33,6 +33,11 @@ def console_blocks(markdown: str) -> list[list[Command]]:
     return [_commands(match[1]) for match in _BLOCK.finditer(markdown)]
 
 
+def python_blocks(markdown: str) -> list[str]:
+    """The programs of a page, in order."""
+    return re.findall(r"^```python\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL)
+
+
 def _commands(block: str) -> list[Command]:
     commands: list[Command] = []
     lines = iter(block.splitlines())

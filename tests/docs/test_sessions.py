@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli_reference import PATH, reference
-from tests.docs.sessions import console_blocks, matches, run_command
+from tests.docs.sessions import console_blocks, matches, python_blocks, run_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -40,6 +41,11 @@ def test_the_sessions_of_a_page_run_as_shown(page: Path, tmp_path: Path) -> None
             )
             moved = command.text.rpartition("cd ")[2].split()[0] if "cd " in command.text else ""
             directory = directory / moved
+    for program in python_blocks(page.read_text(encoding="utf-8")):
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env=environment(), check=False
+        )
+        assert done.returncode == 0, program
 
 
 def test_the_command_line_reference_is_up_to_date() -> None:
