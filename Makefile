@@ -45,7 +45,7 @@ portability: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.store
-	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.seeds
 
 docs: $(READY)
 	$(BIN)/python -m tests.cli_reference

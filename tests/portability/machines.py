@@ -73,7 +73,7 @@ VARIATIONS: Final = (
     Variation("no SLP vectors", _xla("backend_extra_options=xla_cpu_disable_slp_vectorizer")),
     Variation("hardly optimised", _xla("backend_optimization_level=1")),
     Variation("Eigen in one thread", _xla("cpu_multi_thread_eigen=false")),
-    Variation("no YNNPACK", arguments=("--ynn-fusion", "-dot,-individual_dot,-eltwise,-reduce")),
+    Variation("no YNNPACK", arguments=("--ynn-fusion=-dot,-individual_dot,-eltwise,-reduce",)),
     Variation("no new fusion emitters", _xla("cpu_use_fusion_emitters=false")),
     Variation(
         "libm without AVX2 and FMA",
