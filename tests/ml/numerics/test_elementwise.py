@@ -12,7 +12,9 @@ import scipy.special  # type: ignore[import-untyped]
 from jax.test_util import check_grads
 
 from tests.ml.numerics.arrays import bits, gradients, largest_error, normal, wild
-from tunixrt.ml.numerics import elementwise, numerics_for
+from tunixrt.ml.numerics import numerics_for
+from tunixrt.ml.numerics.pins import pin, pin_wide
+from tunixrt.ml.numerics.transcendental import exp, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,11 +47,13 @@ def test_a_pinned_product_is_not_fused_with_an_addition() -> None:
 def test_pinning_changes_nothing_but_one_nan() -> None:
     patterns = np.random.default_rng(0).integers(0, 2**32, N).astype(np.uint32)
     patterns[:6] = [0, 1 << 31, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFFFFFFFF]
-    assert (np.asarray(elementwise.pin(jnp.asarray(patterns.view(np.float32))))).view(
+    assert (np.asarray(pin(jnp.asarray(patterns.view(np.float32))))).view(
         np.uint32
     ).tolist() == patterns.tolist()
+    wide = np.arange(-3, 3, dtype=np.float64)
+    assert (np.asarray(pin_wide(jnp.asarray(wide))) == wide).all()
     last = np.array([0x7FFFFFFF], np.uint32).view(np.float32)
-    assert np.isnan(elementwise.pin(jnp.asarray(last))).all()
+    assert np.isnan(pin(jnp.asarray(last))).all()
 
 
 def test_multiply_add_and_weighted_sum_round_products_once() -> None:
@@ -105,21 +109,39 @@ def test_other_code_in_the_same_program_changes_no_bit(
         assert bits(short) == bits(expected[:length])
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "tanh"])
-def test_polynomials_give_the_same_bits_in_every_program(name: str) -> None:
-    """`exp`, `log` and `tanh` come from XLA: in vectors, one by one, alone or among others."""
-    function = getattr(jnp, name)
-    x = np.abs(wild(1, N)) + np.float32(1e-30) if name == "log" else np.clip(wild(1, N), -80, 80)
-    expected = alone(function, x)
-    exact = getattr(np, name)(x.astype(np.float64))
-    normal_range = np.abs(exact) > 2.0**-120
-    np.testing.assert_allclose(expected[normal_range], exact[normal_range], rtol=4e-7, atol=1e-7)
-    among = jax.jit(lambda x, y: PORTABLE.multiply(function(x), y) + elementwise.pin(function(x)))
+FUNCTIONS = {
+    "exp": (exp, np.exp, np.clip(wild(1, N), -86, 86)),
+    "log": (log, np.log, np.abs(wild(1, N)) + np.float32(1e-30)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_transcendental_functions_have_the_same_bits_in_every_program(name: str) -> None:
+    function, reference, x = FUNCTIONS[name]
+    expected = np.asarray(alone(function, x))
+    exact = reference(x.astype(np.float64))
+    np.testing.assert_allclose(expected, exact, rtol=2.0**-22, atol=2.0**-24)
+    among = jax.jit(lambda x, y: PORTABLE.multiply(function(x), y) + function(x))
     assert bits(among(x, np.ones(N, np.float32))) == bits(expected + expected)
     for length in (1, 5, 33):
         assert bits(alone(function, x[:length])) == bits(expected[:length])
     one_by_one = jax.jit(lambda x: jax.lax.map(function, x))
     assert bits(one_by_one(x[:200])) == bits(expected[:200])
+
+
+def test_exp_is_right_at_its_limits() -> None:
+    x = np.array([-np.inf, -1e30, -87.1, -87, 0, 87, 88, np.inf, np.nan], np.float32)
+    found = np.asarray(alone(exp, x))
+    assert found[:3].tolist() == [0, 0, 0]
+    assert found[4] == 1
+    np.testing.assert_allclose(found[[3, 5]], np.exp([-87.0, 87.0]), rtol=2e-7)
+    assert found[6] == found[7] == found[5]
+    assert np.isnan(found[8])
+
+
+def test_log_of_one_is_zero_and_of_powers_of_two_right() -> None:
+    x = np.array([1, 2, 4, 0.5, 261], np.float32)
+    assert bits(alone(log, x)) == bits(np.log(x.astype(np.float64)).astype(np.float32))
 
 
 def test_activations_are_right() -> None:

@@ -75,6 +75,14 @@ def test_rounding_gives_the_nearest_multiple_of_the_unit(value: float, n_bits: i
     assert rounded == round(exact / unit) * unit  # Python rounds ties to even as well
 
 
+def test_constant_units_are_not_simplified_away() -> None:
+    """XLA would turn (x + c) - c into x."""
+    x = wild(0, 100)
+    rounded = jax.jit(lambda x: round_to(x, np.float64(2.0**-10)))(x)
+    assert (np.asarray(rounded) * 2**10 % 1 == 0).all()
+    assert not (x.astype(np.float64) * 2**10 % 1 == 0).all()
+
+
 def test_subnormal_numbers_round_to_zero() -> None:
     x = jnp.asarray(np.array([1, 0x7FFFFF], np.uint32).view(np.float32))
     assert not round_to(x, bound_over(x) * np.float64(2.0**-24)).any()

@@ -44,8 +44,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from tunixrt.ml.numerics.elementwise import multiply, pin
+from tunixrt.ml.numerics.elementwise import multiply
 from tunixrt.ml.numerics.grids import (
+    SMALLEST_BOUND,
     bits_for_sum,
     bound_over,
     max_last,
@@ -53,7 +54,9 @@ from tunixrt.ml.numerics.grids import (
     round_to,
     sum_last,
 )
+from tunixrt.ml.numerics.pins import pin
 from tunixrt.ml.numerics.shapes import check_attention, heads_first, heads_last, mask_of_group
+from tunixrt.ml.numerics.transcendental import exp
 
 _MARGIN: Final = np.float64(1 + 2.0**-10)
 _HIDDEN: Final = np.float32(-1e30)
@@ -85,7 +88,7 @@ def _scores(q: Array, k: Array) -> Array:
 def _softmax_weights(scores: Array, visible: Array) -> Array:
     masked = jnp.where(visible, scores, _HIDDEN)
     top = max_last(masked)
-    return jnp.where(visible, jnp.exp(masked - top), np.float32(0))
+    return jnp.where(visible, exp(masked - top), np.float32(0))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -104,7 +107,7 @@ def _attend_forward(
 
     bound = bound_over(v)
     across = jnp.swapaxes(bound, 2, 3)
-    seen = max_last(jnp.where(visible, across, np.float64(0)))
+    seen = max_last(jnp.where(visible, across, SMALLEST_BOUND))
     unit = seen * _scale(n_bits - n_bits // 2) / across
     values = round_to(v, bound * _scale(n_bits // 2))
     mixed = _batched(round_to(weights, unit), values, (3, 2))

@@ -1,19 +1,8 @@
 """Elementwise operations whose bits do not depend on what they are compiled with.
 
-XLA lets LLVM contract `a * b + c` to a fused multiply-add, which rounds once instead of twice,
-wherever the product and the addition end up in one kernel. Whether they do depends on shapes and
-on the neighbours in the program; `lax.optimization_barrier` does not prevent it. So portable code
-keeps the two apart by construction:
-
-- `pin` ends a product. It passes through the integers an instruction that changes no number and
-  that the compiler cannot see through.
-- Sums of products of float32 numbers are computed in float64, where the products are exact, so
-  that one rounding and two are the same, and are then rounded to float32.
-
-Everything else that is used (addition, division, square root, comparison) is correctly rounded by
-IEEE 754 and done alone. XLA turns divisions by a constant or by something broadcast into products
-with the inverse, so those are written as such products here. `exp`, `log` and `tanh` are
-polynomials that XLA inlines whole; the tests check that no call to a library is left.
+Every product that meets an addition is pinned (see `pins`) or exact: sums of products of float32
+numbers are computed in float64 and rounded to float32. Everything else that is used, addition,
+division, square root and comparison, is correctly rounded by IEEE 754 and done alone.
 """
 
 from __future__ import annotations
@@ -23,29 +12,19 @@ from typing import Final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from tunixrt.ml.numerics.grids import bits_for_sum, bound_over, round_to
+from tunixrt.ml.numerics.pins import pin
 from tunixrt.ml.numerics.shapes import rotation_terms
+from tunixrt.ml.numerics.transcendental import exp
 
-_LAST_NAN_BUT_ONE: Final = np.int32(0x7FFFFFFE)
-
-_GELU_SCALE: Final = np.float32(0.7978845608028654)
-"""sqrt(2 / pi)"""
+_GELU_SCALE: Final = np.float32(2 * 0.7978845608028654)
+"""2 * sqrt(2 / pi)"""
 _GELU_CUBIC: Final = np.float32(0.044715)
-_GELU_SLOPE: Final = np.float32(0.7978845608028654 * 3 * 0.044715)
+_GELU_SLOPE: Final = np.float32(2 * 0.7978845608028654 * 3 * 0.044715)
 _ONE: Final = np.float32(1)
 _HALF: Final = np.float32(0.5)
-
-
-def pin(x: Array) -> Array:
-    """Keep a float32 product from being fused with what is done to it next.
-
-    Takes the minimum of its bits, as signed integers, and 0x7ffffffe. That changes nothing but
-    the one NaN with bits 0x7fffffff, into another NaN.
-    """
-    bits = lax.bitcast_convert_type(x, jnp.int32)
-    return lax.bitcast_convert_type(jnp.minimum(bits, _LAST_NAN_BUT_ONE), jnp.float32)
 
 
 def sum_to_shape(x: Array, shape: tuple[int, ...]) -> Array:
@@ -158,14 +137,15 @@ def _inverse_sqrt_backward(y: Array, gradient: Array) -> tuple[Array]:
 inverse_sqrt.defvjp(_inverse_sqrt_forward, _inverse_sqrt_backward)
 
 
-def _gelu_tanh(x: Array) -> Array:
-    return pin(jnp.tanh(_GELU_SCALE * (x + pin(_GELU_CUBIC * (x * x * x)))))
+def _gelu_gate(x: Array) -> Array:
+    """(1 + tanh(y)) / 2 is the logistic function of 2 y: 1 / (1 + exp(-2 y))."""
+    return _ONE / (_ONE + exp(pin(-_GELU_SCALE * (x + pin(_GELU_CUBIC * (x * x * x))))))
 
 
 @jax.custom_vjp
 def gelu(x: Array) -> Array:
     """Compute `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3)))`."""
-    return pin(_HALF * x * (_ONE + _gelu_tanh(x)))
+    return pin(x * _gelu_gate(x))
 
 
 def _gelu_forward(x: Array) -> tuple[Array, Array]:
@@ -173,19 +153,22 @@ def _gelu_forward(x: Array) -> tuple[Array, Array]:
 
 
 def _gelu_backward(x: Array, gradient: Array) -> tuple[Array]:
-    t = _gelu_tanh(x)
+    gate = _gelu_gate(x)
     slope_inside = _GELU_SCALE + pin(_GELU_SLOPE * (x * x))
-    curved = pin(_HALF * x * (_ONE - pin(t * t)) * slope_inside)
-    return (pin(gradient * (pin(_HALF * (_ONE + t)) + curved)),)
+    return (pin(gradient * (gate + pin(x * (gate * (_ONE - gate)) * slope_inside))),)
 
 
 gelu.defvjp(_gelu_forward, _gelu_backward)
 
 
+def _silu_gate(x: Array) -> Array:
+    return _ONE / (_ONE + exp(-x))
+
+
 @jax.custom_vjp
 def silu(x: Array) -> Array:
     """Compute `x / (1 + exp(-x))`."""
-    return x / (_ONE + pin(jnp.exp(-x)))
+    return pin(x * _silu_gate(x))
 
 
 def _silu_forward(x: Array) -> tuple[Array, Array]:
@@ -193,7 +176,7 @@ def _silu_forward(x: Array) -> tuple[Array, Array]:
 
 
 def _silu_backward(x: Array, gradient: Array) -> tuple[Array]:
-    gate = _ONE / (_ONE + pin(jnp.exp(-x)))
+    gate = _silu_gate(x)
     return (pin(gradient * (gate * (_ONE + pin(x * (_ONE - gate))))),)
 
 

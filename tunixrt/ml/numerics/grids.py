@@ -16,11 +16,11 @@ without FMA), and any partial sum is at most K * 2**(53 - ceil(log2 K)) * G <= 2
 Condition 2 asks for one unit along the contracted axis, or for two that make up for each other:
 if the rows of x have different units, those of w take the inverse ones.
 
-Rounding to a unit u adds 1.5 * 2**52 * u and subtracts it again. For |x| <= 2**51 * u the sum lies
-between 2**52 * u and 2**53 * u, where neighbouring float64 numbers are u apart: so the addition
-rounds to the nearest multiple of u, ties to even, and the subtraction is exact. Where x is itself
-a product of two float32 numbers, that product is exact in float64, so fusing it with the addition
-changes nothing.
+Rounding to a unit u divides by it, which is exact, rounds to the nearest integer, ties to even,
+with one instruction, and multiplies by it again, exact as well: `round(x / u) * u`. (The well-known
+`(x + c) - c` with c = 1.5 * 2**52 * u would do the same, but XLA simplifies it to x where c is a
+constant.) Where x is itself a product of two float32 numbers, it is exact in float64, so whatever
+the compiler fuses it with changes nothing.
 
 The bound B of a group of numbers is a power of two with |x| <= B. With u = B * 2**-q a number is
 rounded by at most B * 2**-(q + 1), and rounding cannot take it beyond B, a multiple of u. Bounds
@@ -37,13 +37,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+SMALLEST_BOUND: Final = np.float64(2.0**-99)
+"""No bound is below it."""
+
 _EXPONENT: Final = np.int32(0x7F800000)
-_SMALLEST: Final = np.float32(2.0**-100)
-
-_FLOOR: Final = np.float64(2.0**-100)
 _WIDE_EXPONENT: Final = np.int64(0x7FF << 52)
-
-_ANCHOR: Final = np.float64(1.5 * 2.0**52)
 
 
 def bits_for_sum(n_terms: int) -> int:
@@ -59,17 +57,18 @@ def bound_over(x: Array, axes: tuple[int, ...] = (-1,)) -> Array:
         axes: The axes to look along; they stay, with length 1.
 
     Returns:
-        float64, at least 2**-99; infinite where an entry is not finite.
+        float64, at least `SMALLEST_BOUND`; infinite where an entry is not finite.
     """
     largest = jnp.max(jnp.abs(x), axis=axes, keepdims=True)
-    bits = lax.bitcast_convert_type(jnp.maximum(largest, _SMALLEST), jnp.int32) & _EXPONENT
+    raised = jnp.maximum(largest, np.float32(SMALLEST_BOUND / 2))
+    bits = lax.bitcast_convert_type(raised, jnp.int32) & _EXPONENT
     power = lax.bitcast_convert_type(bits, jnp.float32)
     return power.astype(jnp.float64) * np.float64(2)
 
 
 def power_above(x: Array) -> Array:
-    """Find the power of two in (x, 2 x] for float64 x >= 0, at least 2**-99."""
-    bits = lax.bitcast_convert_type(jnp.maximum(x, _FLOOR), jnp.int64) & _WIDE_EXPONENT
+    """Find the power of two in (x, 2 x] for float64 x >= 0, at least `SMALLEST_BOUND`."""
+    bits = lax.bitcast_convert_type(jnp.maximum(x, SMALLEST_BOUND / 2), jnp.int64) & _WIDE_EXPONENT
     return lax.bitcast_convert_type(bits, jnp.float64) * np.float64(2)
 
 
@@ -77,14 +76,14 @@ def round_to(x: Array, unit: Array | np.float64) -> Array:
     """Round to the nearest multiples of a unit, ties to even.
 
     Args:
-        x: float32, or float64 with exact products of two float32 numbers; |x| <= 2**51 * unit.
+        x: float32, or float64 with exact products of two float32 numbers.
         unit: float64 powers of two that broadcast against `x`.
 
     Returns:
         float64.
     """
-    anchor = unit * _ANCHOR
-    return (x.astype(jnp.float64) + anchor) - anchor
+    in_units = x.astype(jnp.float64) * (np.float64(1) / unit)
+    return lax.round(in_units, lax.RoundingMethod.TO_NEAREST_EVEN) * unit
 
 
 def max_last(x: Array) -> Array:

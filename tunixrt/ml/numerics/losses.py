@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from tunixrt.ml.numerics.elementwise import pin
 from tunixrt.ml.numerics.grids import bits_for_sum, bound_over, max_last, round_to, sum_last
+from tunixrt.ml.numerics.pins import pin
+from tunixrt.ml.numerics.transcendental import exp, log
 
 MAX_TOKENS = 1 << 20
 """The most rows that one call of `cross_entropy` may have."""
@@ -22,7 +23,7 @@ MAX_TOKENS = 1 << 20
 def _exponentials(logits: Array) -> tuple[Array, Array, Array]:
     """Return logits less the largest of their row, their exponentials, and the sum of those."""
     shifted = logits - max_last(logits)
-    weights = pin(jnp.exp(shifted))
+    weights = exp(shifted)
     total = sum_last(round_to(weights, np.float64(2.0 ** -bits_for_sum(logits.shape[1]))))
     return shifted, weights, total.astype(jnp.float32)
 
@@ -30,7 +31,7 @@ def _exponentials(logits: Array) -> tuple[Array, Array, Array]:
 def _token_losses(logits: Array, targets: Array) -> Array:
     shifted, _, total = _exponentials(logits)
     chosen = jnp.take_along_axis(shifted, targets[:, None], axis=1, mode="clip")
-    return (pin(jnp.log(total)) - chosen)[:, 0]
+    return (log(total) - chosen)[:, 0]
 
 
 @jax.custom_vjp

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from tunixrt.ml.numerics.elementwise import pin
 from tunixrt.ml.numerics.grids import bits_for_sum, bound_over, round_to, sum_last
+from tunixrt.ml.numerics.pins import pin
 
 
 def _inverse_rms(x: Array, eps: float) -> Array:

@@ -1,8 +1,9 @@
 """The portable mode: the same bits on any x86-64 CPU with AVX2 and FMA.
 
 Whatever its maker, its vector width, its caches and the number of threads. What makes the sums
-independent of their order is in `grids`; what keeps products and additions apart is in
-`elementwise`.
+independent of their order is in `grids`; what keeps products and additions apart is in `pins`. No
+operation here is left to a library or to the compiler's choice, so code for older instruction sets,
+without FMA, has the same bits as well; that is tested, not promised.
 """
 
 from __future__ import annotations
