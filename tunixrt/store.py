@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tunixrt.data.selection import Member
     from tunixrt.eval.comparison import Comparison
     from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.jobs.build_site import SiteBuilt
     from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.evaluate import EvaluationDone
@@ -338,6 +339,27 @@ class Store(FactMethods, ProofMethods):
             category=category,
         )
 
+    def compare_seeds(
+        self,
+        a: Sequence[str],
+        b: Sequence[str],
+        *,
+        allow_differences: bool = False,
+        metric: str = "avg_score",
+        category: str | None = None,
+    ) -> SeedsComparison:
+        """Compare two ways of training, each with several evaluations, seed by seed."""
+        from tunixrt.jobs.compare_runs import compare_seeds
+
+        return compare_seeds(
+            self.layout,
+            a,
+            b,
+            allow_differences=allow_differences,
+            metric=metric,
+            category=category,
+        )
+
     def promote_run(self, run: str, name: str, *, recorded_at: str | None = None) -> Promotion:
         """Give a run a name, which is then good wherever a run is asked for."""
         from tunixrt.jobs.promote_run import promote_run
@@ -389,6 +411,14 @@ class Store(FactMethods, ProofMethods):
         from tunixrt.jobs.write_report import write_report
 
         return write_report(self.layout, self.log, before, after, Path(directory))
+
+    def report_experiment(
+        self, before: Sequence[str], after: Sequence[str], directory: Path | str
+    ) -> list[Path]:
+        """Write the report on two ways of training, each with an evaluation a seed."""
+        from tunixrt.jobs.write_report import write_experiment
+
+        return write_experiment(self.layout, self.log, before, after, Path(directory))
 
     def build_site(
         self,

@@ -333,3 +333,32 @@ def test_predictions_come_back_as_traces_and_training_on_them_is_found_out(
     found = cli("evalset", "check", "sums", "--dataset", "own-v1", "--json")
     assert found.code == 1
     assert found.document["contamination"]["n_exact"] == 13
+
+
+def test_two_ways_of_training_are_compared_and_reported_seed_by_seed(
+    cli: Callable[..., Outcome], store: Store, tmp_path: Path
+) -> None:
+    trained = [made_training(store, seed=seed) for seed in range(4)]
+    ids = [
+        made_evaluation(store, training, n_right=n).run_id[:12]
+        for training, n in zip(trained, (3, 5, 15, 17), strict=True)
+    ]
+    before, after = ",".join(ids[:2]), ",".join(ids[2:])
+    shown = cli("run", "compare", before, after)
+    assert [line.split() for line in shown.out.splitlines()[2:4]] == [
+        ["1", "20", "15.0", "65.0", "+50.0"],
+        ["2", "20", "25.0", "75.0", "+50.0"],
+    ]
+    assert "better: avg_score 20.0 to 70.0, +50.0 points" in shown.out
+    document = cli("run", "compare", before, after, "--json").document
+    assert document["delta"] == 50.0
+    assert [pair["delta"] for pair in document["pairs"]] == [50.0, 50.0]
+    assert cli("run", "compare", after, before, "--fail-below", "5").code == 1
+    unequal = cli("run", "compare", before, ids[2])
+    assert unequal.code == 2
+    assert "2 runs on one side and 1 on the other" in unequal.err
+    written = cli("report", before, after, "-o", str(tmp_path / "out"))
+    assert written.code == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert f"tunixrt report {before} {after}\n" in text
+    assert "| 1 and" not in text

@@ -9,6 +9,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.output import emit_json
+from tunixrt.cli.run import several_runs
 
 if TYPE_CHECKING:
     from tunixrt.store import Store
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=ExampleCommand,
-    examples=("tunixrt report 5d1f0c 9ab34e", "tunixrt report 5d1f0c 9ab34e -o docs/showcase"),
+    examples=(
+        "tunixrt report 5d1f0c 9ab34e",
+        "tunixrt report 5d1f0c 9ab34e -o docs/showcase",
+        "tunixrt report 5d1f0c,77aa02,0c9e41 9ab34e,ee1275,41d0b8",
+    ),
 )
 @click.argument("before", metavar="BEFORE")
 @click.argument("after", metavar="AFTER")
@@ -33,9 +38,15 @@ if TYPE_CHECKING:
 def report(store: Store, before: str, after: str, output: Path, as_json: bool) -> None:
     """Compare two evaluation runs over the same eval set in a report that people read.
 
-    The bytes of the report depend on the two runs alone.
+    BEFORE and AFTER may each be several runs, divided by commas: two ways of training, tried with
+    the same number of seeds each, the first compared with the first. The bytes of the report depend
+    on the runs alone.
     """
-    written = store.report(before, after, output)
+    ways = several_runs(before), several_runs(after)
+    if len(ways[0]) == len(ways[1]) == 1:
+        written = store.report(before, after, output)
+    else:
+        written = store.report_experiment(*ways, output)
     if as_json:
         emit_json({"files": [str(path) for path in written]})
         return

@@ -13,6 +13,7 @@ from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
     from tunixrt.eval.comparison import Comparison
+    from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.store import Store
 
 
@@ -120,6 +121,7 @@ def promote(store: Store, run_id: str, name: str, recorded_at: str | None, as_js
         "tunixrt run compare 5d1f0c 9ab34e",
         "tunixrt run compare baseline 9ab34e --fail-below 2",
         "tunixrt run compare baseline 9ab34e --category addition --metric finished",
+        "tunixrt run compare 5d1f0c,77aa02,0c9e41 9ab34e,ee1275,41d0b8",
     )
 )
 @click.argument("a", metavar="A")
@@ -161,28 +163,54 @@ def compare(
     lies below -DELTA: B is then worse by more than DELTA, and not by chance. A run compared with
     itself, and a change that the questions cannot tell from chance, pass whatever DELTA is; a gate
     of 0 fails on any loss that is sure.
+
+    A and B may each be several runs, divided by commas: two ways of training, tried with the same
+    number of seeds each. The first is compared with the first, and the interval then covers the
+    choice of the questions and that of the seeds.
     """
-    found = store.compare_runs(
-        a, b, allow_differences=allow_differences, metric=metric, category=category
-    )
+    ways = several_runs(a), several_runs(b)
+    found: Comparison | SeedsComparison
+    if len(ways[0]) == len(ways[1]) == 1:
+        found = pair = store.compare_runs(
+            a, b, allow_differences=allow_differences, metric=metric, category=category
+        )
+        details = _categories_table(pair)
+    else:
+        found = several = store.compare_seeds(
+            *ways, allow_differences=allow_differences, metric=metric, category=category
+        )
+        details = _seeds_table(several)
     failed = fail_below is not None and found.interval[1] < -fail_below
     if as_json:
         emit_json(msgspec.structs.asdict(found) | {"failed": failed})
     else:
-        _print(found)
+        click.echo(details)
+        low, high = found.interval
+        click.echo(
+            f"{found.verdict}: {found.metric} {found.a:.1f} to {found.b:.1f}, "
+            f"{found.delta:+.1f} points ({low:+.1f} to {high:+.1f}), p = {found.p_value:.3g}"
+        )
         if failed:
             click.echo(f"worse than allowed: the whole interval lies below -{fail_below:g} points")
     return ExitCode.ANSWER_IS_NO if failed else ExitCode.DONE
 
 
-def _print(found: Comparison) -> None:
+def several_runs(text: str) -> list[str]:
+    """Runs that are divided by commas; no run id and no name holds one."""
+    return [run.strip() for run in text.split(",")]
+
+
+def _categories_table(found: Comparison) -> str:
     rows = [
         (name, c.n_pairs, f"{c.a:.1f}", f"{c.b:.1f}", f"{c.delta:+.1f}", c.n_fixed, c.n_broken)
         for name, c in found.categories.items()
     ]
-    low, high = found.interval
-    click.echo(table(("category", "pairs", "a", "b", "b - a", "fixed", "broken"), rows))
-    click.echo(
-        f"{found.verdict}: {found.metric} {found.a:.1f} to {found.b:.1f}, "
-        f"{found.delta:+.1f} points ({low:+.1f} to {high:+.1f}), p = {found.p_value:.3g}"
-    )
+    return table(("category", "pairs", "a", "b", "b - a", "fixed", "broken"), rows)
+
+
+def _seeds_table(found: SeedsComparison) -> str:
+    rows = [
+        (number, pair.n_pairs, f"{pair.a:.1f}", f"{pair.b:.1f}", f"{pair.delta:+.1f}")
+        for number, pair in enumerate(found.pairs, start=1)
+    ]
+    return table(("runs", "pairs", "a", "b", "b - a"), rows)

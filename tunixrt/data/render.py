@@ -86,6 +86,14 @@ def tunix_sft_text(trace: Trace, system: str | None = None) -> str:
     return "".join([*prompt, response(trace, DataFormat.TUNIX_SFT), Special.END_OF_TURN])
 
 
+def prompt_format(data_format: DataFormat) -> DataFormat:
+    """The format that stands for all whose prompts are the same text, whatever is answered.
+
+    Models that were trained on such formats are asked the same, so their answers compare.
+    """
+    return DataFormat.TUNIX_SFT if data_format is DataFormat.ANSWER_ONLY else data_format
+
+
 def question(prompt: str, data_format: DataFormat, system: str | None = None) -> str:
     """The user's turn. Gemma has no system role: the instruction goes before the prompt."""
     if data_format is DataFormat.TRAINING_EXAMPLE:

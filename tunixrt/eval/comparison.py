@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tunixrt.data.render import DataFormat, prompt_format
 from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evaluation import BOOTSTRAP_SEED, CUT_OFF, average, is_binary
@@ -231,7 +232,7 @@ def compare(
         UnknownCategoryError: no sample has the category.
         UnsupportedLevelError: the confidence is none of these.
     """
-    a, b = (_measured(_only(run, category), metric) for run in (a, b))
+    a, b = (measured(_only(run, category), metric) for run in (a, b))
     differences = tuple(_differences(a, b))
     if differences and not allow_differences:
         listed = ", and ".join(str(difference) for difference in differences)
@@ -252,7 +253,7 @@ def compare(
         confidence=confidence,
         p_value=p_value,
         p_value_method="McNemar mid-p" if pairs.is_binary() else "paired sign flips",
-        verdict=_verdict(interval, p_value, confidence),
+        verdict=verdict_of(interval, p_value, confidence),
         n_pairs=len(pairs.a),
         n_both_correct=sum(x.correct and y.correct for x, y in pairs),
         n_both_wrong=sum(not x.correct and not y.correct for x, y in pairs),
@@ -275,18 +276,22 @@ def _only(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
     return msgspec.structs.replace(run, predictions=kept)
 
 
-def _measured(run: EvaluatedRun, metric: str) -> EvaluatedRun:
-    """The run with predictions that are right, with 100 points, where the metric says so."""
+def measured(run: EvaluatedRun, metric: str) -> EvaluatedRun:
+    """The run with predictions that are right, with 100 points, where the metric says so.
+
+    Raises:
+        UnknownMetricError: the metric is none.
+    """
     if metric not in METRICS:
         raise UnknownMetricError(metric)
     counts = METRICS[metric]
     if counts is None:
         return run
-    measured = tuple(
+    counted = tuple(
         msgspec.structs.replace(p, correct=counts(p), score=100.0 if counts(p) else 0.0)
         for p in run.predictions
     )
-    return msgspec.structs.replace(run, predictions=measured)
+    return msgspec.structs.replace(run, predictions=counted)
 
 
 def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
@@ -302,8 +307,9 @@ def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
 
 
 def _template(template: Template) -> str:
+    """How questions become prompts; what the model was trained to answer is no part of it."""
     system = "" if template.system_instruction is None else f", {template.system_instruction!r}"
-    return f"{template.format} {template.version}{system}"
+    return f"{prompt_format(DataFormat(template.format))} {template.version}{system}"
 
 
 def _pair(a: Sequence[Prediction], b: Sequence[Prediction]) -> _Pairs:
@@ -341,7 +347,8 @@ def _p_value(pairs: _Pairs) -> float:
     return float(f"{p_value:.6g}")  # significant digits: a small p-value is not 0
 
 
-def _verdict(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
+def verdict_of(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
+    """What an interval of the difference and a p-value say together; see the module."""
     low, high = interval
     significant = p_value < 1 - confidence
     if significant and low > 0:

@@ -186,16 +186,25 @@ def bootstrap_mean_interval(
     For scores that are not 0 or 1, and for paired differences of them. The resamples come from
     SHA-256 in counter mode, so the interval is a function of its arguments on every machine.
     """
-    z_value(confidence)
     if not values:
         raise ValueError("there must be at least one value")
     stream = Sha256Stream(f"bootstrap {seed}")
     n = len(values)
-    means = sorted(mean([values[stream.below(n)] for _ in range(n)]) for _ in range(n_resamples))
-    # The order statistics (n_resamples + 1) * alpha/2 from either end, as in the source.
+    means = [mean([values[stream.below(n)] for _ in range(n)]) for _ in range(n_resamples)]
+    return percentile_interval(means, confidence)
+
+
+def percentile_interval(resampled: Sequence[float], confidence: float) -> Interval:
+    """The percentile interval of resampled values: their order statistics at either end.
+
+    Of R values, the k-th from below and from above, with k = (R + 1) * alpha / 2 (Efron and
+    Tibshirani 1993, chapter 13).
+    """
+    z_value(confidence)
     tail = Fraction(str(round((1 - confidence) / 2, 12)))
-    k = max(int((n_resamples + 1) * tail), 1)
-    return Interval(means[k - 1], means[n_resamples - k])
+    k = max(int((len(resampled) + 1) * tail), 1)
+    means = sorted(resampled)
+    return Interval(means[k - 1], means[-k])
 
 
 def sign_flip_p(differences: Sequence[float], *, seed: int, n_resamples: int = 2_000) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
+from tunixrt.eval import seeds
 from tunixrt.eval.comparison import METRIC, Comparison, EvaluatedRun, compare
 from tunixrt.eval.predictions import read_predictions
 from tunixrt.jobs.evaluate import PREDICTIONS_NAME
@@ -12,6 +13,9 @@ from tunixrt.runs.directories import find_run
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.log.layout import Layout
 
 
@@ -40,6 +44,38 @@ def compare_runs(
     return compare(
         evaluated_run(layout, find_evaluation(layout, a)),
         evaluated_run(layout, find_evaluation(layout, b)),
+        allow_differences=allow_differences,
+        metric=metric,
+        category=category,
+    )
+
+
+def compare_seeds(
+    layout: Layout,
+    a: Sequence[str],
+    b: Sequence[str],
+    *,
+    allow_differences: bool = False,
+    metric: str = METRIC,
+    category: str | None = None,
+) -> SeedsComparison:
+    """Compare two ways of training, each with an evaluation a seed; see :mod:`tunixrt.eval.seeds`.
+
+    Args:
+        layout: where the runs are.
+        a: the runs of the way before, in the order of their seeds.
+        b: those of the way after, in the same order.
+        allow_differences: as for two runs.
+        metric: what to compare.
+        category: compare only the samples of one category.
+
+    Raises:
+        BadInputError: one is no evaluation, they are not paired, or something other than the model
+            differs.
+    """
+    return seeds.compare_seeds(
+        [evaluated_run(layout, find_evaluation(layout, run)) for run in a],
+        [evaluated_run(layout, find_evaluation(layout, run)) for run in b],
         allow_differences=allow_differences,
         metric=metric,
         category=category,

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from tunixrt.data.render import DataFormat
 from tunixrt.eval.comparison import compare
 from tunixrt.eval.evalsets import SUFFIX, load_evalset
+from tunixrt.eval.seeds import compare_seeds
 from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
 from tunixrt.jobs.contamination import contamination_of
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
@@ -16,6 +18,7 @@ from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_file
 from tunixrt.report import (
     Command,
+    ExperimentView,
     LedgerRow,
     LossPoint,
     ReportView,
@@ -28,7 +31,7 @@ from tunixrt.runs.directories import find_run
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tunixrt.log.eventlog import EventLog
@@ -67,8 +70,42 @@ def write_report(
     Raises:
         BadInputError: one is no evaluation, or the two answer different questions.
     """
-    runs = [find_evaluation(layout, run) for run in (before, after)]
-    report = report_view(*((manifest, run_view(layout, log, manifest)) for manifest in runs))
+    return _write(report_view(*_found(layout, log, (before, after))), directory)
+
+
+def write_experiment(
+    layout: Layout, log: EventLog, before: Sequence[str], after: Sequence[str], directory: Path
+) -> list[Path]:
+    """Do the same for two ways of training with several seeds each.
+
+    Args:
+        layout: where the runs are.
+        log: where the traces of their datasets are.
+        before: the evaluations to compare with, one a seed.
+        after: the evaluations to compare, in the same order of seeds.
+        directory: where the files go; it is made when it is missing.
+
+    Raises:
+        BadInputError: one is no evaluation, they are not paired, or they answer different
+            questions.
+    """
+    old, new = (list(_found(layout, log, runs)) for runs in (before, after))
+    comparison = compare_seeds(
+        [run.evaluation for _, run in old], [run.evaluation for _, run in new]
+    )
+    pairs = tuple(report_view(*pair) for pair in zip(old, new, strict=True))
+    return _write(ExperimentView(pairs=pairs, comparison=comparison), directory)
+
+
+def _found(
+    layout: Layout, log: EventLog, runs: Sequence[str]
+) -> Iterator[tuple[EvaluationManifest, RunView]]:
+    for run in runs:
+        manifest = find_evaluation(layout, run)
+        yield manifest, run_view(layout, log, manifest)
+
+
+def _write(report: ReportView | ExperimentView, directory: Path) -> list[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     for name, data in render_report(report).items():
@@ -126,7 +163,10 @@ def run_view(layout: Layout, log: EventLog, manifest: EvaluationManifest) -> Run
 
 def _model_in_words(manifest: EvaluationManifest, training: TrainingView | None) -> str:
     if training is not None:
-        return f"{training.config['model.name']} trained on {training.dataset_key}"
+        data_format = training.config["data.format"]
+        # Only what is not the rule is told, such as training on answers without their steps.
+        told = "" if data_format == DataFormat.TUNIX_SFT else f" as {data_format}"
+        return f"{training.config['model.name']} trained on {training.dataset_key}{told}"
     if manifest.model.untrained is not None:
         return f"untrained {_dotted(manifest.model.untrained)['model.name']}"
     return "a model directory"

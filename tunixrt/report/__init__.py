@@ -9,6 +9,7 @@ from __future__ import annotations
 from tunixrt.report.files import render_report
 from tunixrt.report.view import (
     Command,
+    ExperimentView,
     LedgerRow,
     LossPoint,
     ReportView,
@@ -18,6 +19,7 @@ from tunixrt.report.view import (
 
 __all__ = [
     "Command",
+    "ExperimentView",
     "LedgerRow",
     "LossPoint",
     "ReportView",

@@ -21,18 +21,25 @@ if TYPE_CHECKING:
 _SHORT_ID: Final = 12
 _FEW: Final = 10
 
+JUDGE_LIMIT: Final = (
+    "The judge compares final answers by value (numbers exactly, units by name, words in normal "
+    "form). It does not judge the steps, and a right answer in words that it cannot read counts as "
+    "wrong."
+)
+
 
 def check_blocks(view: ReportView) -> list[Block]:
     """Commands, then limits."""
     blocks: list[Block] = [Heading(2, (Text("How to check this"),))]
     if view.commands:
-        blocks.append(_listing("How the runs were made:", view.commands))
-    blocks.append(_listing("From a clone of the repository:", _checks(view)))
+        blocks.append(commands_listing("How the runs were made:", view.commands))
+    blocks.append(commands_listing("From a clone of the repository:", _checks(view)))
     limits: tuple[Inlines, ...] = tuple((Text(sentence),) for sentence in _limits(view))
     return [*blocks, Heading(2, (Text("Limits"),)), Bullets(limits)]
 
 
-def _listing(label: str, commands: tuple[Command, ...]) -> Listing:
+def commands_listing(label: str, commands: tuple[Command, ...]) -> Listing:
+    """Commands to copy, each below what it is for."""
     text = "\n".join(f"# {command.purpose}\n{command.line}" for command in commands)
     return Listing(label, text, language="sh")
 
@@ -70,11 +77,7 @@ def _limits(view: ReportView) -> Iterator[str]:
     for name, run in (("before", view.before), ("after", view.after)):
         yield from _responses(name, run)
     yield from _training(view.after)
-    yield (
-        "The judge compares final answers by value (numbers exactly, units by name, words in "
-        "normal form). It does not judge the steps, and a right answer in words that it cannot "
-        "read counts as wrong."
-    )
+    yield JUDGE_LIMIT
 
 
 def _size(comparison: Comparison) -> Iterator[str]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tunixrt.report.view import ReportView
     from tunixrt.runs.manifests import EvaluationResults
 
-_TONES: Final = {
+TONES: Final = {
     ComparisonVerdict.BETTER: Tone.GOOD,
     ComparisonVerdict.WORSE: Tone.BAD,
     ComparisonVerdict.NO_CLEAR_DIFFERENCE: Tone.NEUTRAL,
@@ -82,7 +82,7 @@ def _verdict(comparison: Comparison, evalset_name: str) -> Verdict:
         ),
     )
     return Verdict(
-        tone=_TONES[comparison.verdict],
+        tone=TONES[comparison.verdict],
         headline=headline,
         sentence=sentence,
         before=decimal(comparison.a, 1),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tunixrt.report.view import ReportView, RunView
 
 
-def identity_blocks(view: ReportView) -> list[Block]:
+def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[Block]:
     """One row a fact, before and after side by side; facts that differ are marked."""
     before, after = _facts(view.before), _facts(view.after)
     rows: list[tuple[Inlines, ...]] = []
@@ -21,7 +21,7 @@ def identity_blocks(view: ReportView) -> list[Block]:
             ((Text(name),), (_value(a),), (_value(b),), (Text("same" if a == b else "differs"),))
         )
     return [
-        Heading(2, (Text("What was run"),)),
+        Heading(2, (Text(heading),)),
         Paragraph(
             (
                 Text(

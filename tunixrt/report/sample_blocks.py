@@ -29,7 +29,7 @@ _MAX_RESPONSE: Final = 2_000
 _MAX_ANSWER: Final = 200
 
 
-def sample_blocks(view: ReportView) -> list[Block]:
+def sample_blocks(view: ReportView, *, heading: str = "Samples") -> list[Block]:
     """The samples that the rule chooses."""
     shown = choose_samples(view.before.evaluation.predictions, view.after.evaluation.predictions)
     intro = Paragraph(
@@ -40,7 +40,7 @@ def sample_blocks(view: ReportView) -> list[Block]:
             Text("."),
         )
     )
-    blocks: list[Block] = [Heading(2, (Text("Samples"),)), intro]
+    blocks: list[Block] = [Heading(2, (Text(heading),)), intro]
     for sample in shown:
         blocks += _blocks(sample)
     return blocks

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from tunixrt.eval.comparison import Comparison, EvaluatedRun
+from tunixrt.eval.seeds import SeedsComparison
 from tunixrt.log.digests import Digest
 from tunixrt.runs.manifests import Contamination
 
@@ -127,3 +128,15 @@ class ReportView(msgspec.Struct, frozen=True):
     comparison: Comparison
     commands: tuple[Command, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+class ExperimentView(msgspec.Struct, frozen=True):
+    """A report on two ways of training with several seeds each.
+
+    Attributes:
+        pairs: run against run, one pair a seed.
+        comparison: of the way after against the way before.
+    """
+
+    pairs: tuple[ReportView, ...]
+    comparison: SeedsComparison

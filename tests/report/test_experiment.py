@@ -1,0 +1,116 @@
+"""The report on two ways of training with several seeds each."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.report.hostile import HOSTILE
+from tests.report.test_escape import Page
+from tests.report.views import N_SAMPLES, contamination, digest, training, view
+from tunixrt.eval.comparison import Difference
+from tunixrt.eval.seeds import compare_seeds
+from tunixrt.report import ExperimentView, ReportView, render_report
+
+
+def pair(seed: int, n_before: int, n_after: int, texts: tuple[str, ...] = ()) -> ReportView:
+    """A pair of trained models whose names tell the seed."""
+    made = view(n_before=n_before, n_after=n_after, texts=texts)
+    trained = training(texts)
+    changed = {
+        side: msgspec.structs.replace(
+            run,
+            run_id=digest(f"{side} {seed}").removeprefix("sha256:"),
+            evaluation=msgspec.structs.replace(run.evaluation, label=f"{side} {seed}"),
+            contamination=contamination(),
+            training=msgspec.structs.replace(
+                trained,
+                run_id=digest(f"trained {side} {seed}").removeprefix("sha256:"),
+                config=trained.config | {"training.seed": str(seed)},
+            ),
+        )
+        for side, run in (("before", made.before), ("after", made.after))
+    }
+    return msgspec.structs.replace(made, **changed)
+
+
+def experiment(*pairs: ReportView) -> ExperimentView:
+    comparison = compare_seeds(
+        [p.before.evaluation for p in pairs], [p.after.evaluation for p in pairs]
+    )
+    return ExperimentView(pairs=pairs, comparison=comparison)
+
+
+@pytest.fixture(scope="module")
+def three() -> ExperimentView:
+    return experiment(pair(0, 5, 19), pair(1, 4, 22), pair(2, 7, 13))
+
+
+def markdown(report: ExperimentView) -> str:
+    return render_report(report)["report.md"].decode()
+
+
+def test_the_report_begins_with_the_answer(three: ExperimentView) -> None:
+    lines = markdown(three).splitlines()
+    assert lines[0] == "# untrained nano → nano trained on sums-v1, 3 seeds each"
+    assert lines[2].startswith("**Better: +52.8 points (95% interval +")
+    assert "over 24 samples and 3 seeds. Interval: pigeonhole bootstrap" in lines[4]
+
+
+def test_every_seed_has_a_row_and_a_place_in_the_chart(three: ExperimentView) -> None:
+    files = render_report(three)
+    assert list(files) == ["loss.svg", "report.html", "report.md", "scores.svg"]
+    text = files["report.md"].decode()
+    for seed, before, after in ((0, "20.8", "79.2"), (1, "16.7", "91.7"), (2, "29.2", "54.2")):
+        assert f"| seed {seed} | {before} | {after} |" in text
+        assert f">seed {seed}</text>" in files["scores.svg"].decode()
+
+
+def test_every_run_is_named_with_its_weights_and_how_to_check_it(three: ExperimentView) -> None:
+    text = markdown(three)
+    for made in three.pairs:
+        for run in (made.before, made.after):
+            assert run.weights in text
+            assert run.training is not None
+            assert f"tunixrt reproduce {run.training.run_id[:12]}\n" in text
+    before = ",".join(made.before.run_id[:12] for made in three.pairs)
+    after = ",".join(made.after.run_id[:12] for made in three.pairs)
+    assert f"tunixrt report {before} {after}\n" in text
+
+
+def test_pairs_without_one_seed_are_called_by_their_runs() -> None:
+    bare = view()
+    text = markdown(experiment(bare))
+    assert f"| {bare.before.run_id[:12]} and {bare.after.run_id[:12]} |" in text
+
+
+def test_limits_tell_of_seeds_contamination_and_differences(three: ExperimentView) -> None:
+    assert "No sample of the eval set is in the training data of 6 of 6 trained models" in markdown(
+        three
+    )
+    first, second, third = three.pairs
+    known = msgspec.structs.replace(first.after, contamination=contamination(n_exact=3))
+    unknown = msgspec.structs.replace(second.after, contamination=None)
+    odd = msgspec.structs.replace(
+        third.comparison, differences=(Difference(what="judge", a="exact 1", b="exact 2"),)
+    )
+    text = markdown(
+        experiment(
+            msgspec.structs.replace(first, after=known),
+            msgspec.structs.replace(second, after=unknown),
+            msgspec.structs.replace(third, comparison=odd),
+        )
+    )
+    assert "3 seeds on each side" in text
+    assert f"{known.run_id[:12]}: 3 of 24 samples of the eval set are in the training data" in text
+    assert "of 4 of 6 trained models" in text
+    assert "Of 1 model it was not checked" in text
+    assert "Runs were compared although the judge differs (exact 1 against exact 2)." in text
+
+
+def test_hostile_text_stays_text() -> None:
+    texts = tuple(t for t in HOSTILE[:N_SAMPLES] if t.strip())
+    page = Page()
+    page.feed(render_report(experiment(pair(0, 5, 19, texts)))["report.html"].decode())
+    assert not {"script", "img", "a", "iframe", "link"} & set(page.tags)
+    assert not {name for name, _ in page.attributes if name.startswith("on")}
