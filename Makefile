@@ -28,6 +28,7 @@ $(READY): requirements.lock pyproject.toml
 reproduce: $(READY)
 	$(BIN)/tunixrt verify --rebuild
 	$(BIN)/tunixrt reproduce --all
+	@BIN=$(abspath $(BIN)) sh tests/reports_again.sh
 
 lint: $(READY)
 	$(BIN)/ruff check .
