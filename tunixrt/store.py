@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.status import Status
     from tunixrt.jobs.train import TrainingDone
     from tunixrt.jobs.verify import Verification
+    from tunixrt.log.lock import Waiting
     from tunixrt.ml.training import TrainingProgress
     from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.manifests import Manifest
@@ -218,13 +219,21 @@ class Store(FactMethods, ProofMethods):
         splits: Mapping[str, str] | None = None,
         built_at: str | None = None,
         parent: str | None = None,
+        waiting: Waiting | None = None,
     ) -> BuildReport:
         """Select traces into the dataset ``name-version`` and take the snapshot it depends on."""
         recipe = make_recipe(
             filters=where, selection_strategy=strategy, limit=limit, seed=seed, splits=splits
         )
         return build_dataset(
-            self.layout, self.log, name, version, recipe, built_at=built_at, parent=parent
+            self.layout,
+            self.log,
+            name,
+            version,
+            recipe,
+            built_at=built_at,
+            parent=parent,
+            waiting=waiting,
         )
 
     def datasets(self) -> list[Dataset]:
@@ -360,11 +369,20 @@ class Store(FactMethods, ProofMethods):
             category=category,
         )
 
-    def promote_run(self, run: str, name: str, *, recorded_at: str | None = None) -> Promotion:
+    def promote_run(
+        self,
+        run: str,
+        name: str,
+        *,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> Promotion:
         """Give a run a name, which is then good wherever a run is asked for."""
         from tunixrt.jobs.promote_run import promote_run
 
-        return promote_run(self.layout, self.log, run, name, recorded_at=recorded_at)
+        return promote_run(
+            self.layout, self.log, run, name, recorded_at=recorded_at, waiting=waiting
+        )
 
     def promotions(self) -> Promotions:
         """The names that runs were given."""

@@ -59,10 +59,14 @@ class FactMethods:
         return recover_streams(self.log)
 
     def score_traces(
-        self, ids: Sequence[str], *, recorded_at: str | None = None
+        self,
+        ids: Sequence[str],
+        *,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
     ) -> tuple[Stated, list[Score]]:
         """Record the baseline scores of traces; what is recorded already is not recorded again."""
-        return statements.score(self.log, ids, recorded_at=recorded_at)
+        return statements.score(self.log, ids, recorded_at=recorded_at, waiting=waiting)
 
     def label_traces(
         self,
@@ -70,9 +74,10 @@ class FactMethods:
         labels: Mapping[str, str | None],
         *,
         recorded_at: str | None = None,
+        waiting: Waiting | None = None,
     ) -> Stated:
         """Give traces labels; a value of None takes one away."""
-        return statements.label(self.log, ids, labels, recorded_at=recorded_at)
+        return statements.label(self.log, ids, labels, recorded_at=recorded_at, waiting=waiting)
 
     def supersede_traces(
         self,
@@ -81,15 +86,25 @@ class FactMethods:
         by: str,
         reason: str | None = None,
         recorded_at: str | None = None,
+        waiting: Waiting | None = None,
     ) -> Stated:
         """Say that the trace ``by`` takes the place of others."""
-        return statements.supersede(self.log, ids, by, reason=reason, recorded_at=recorded_at)
+        return statements.supersede(
+            self.log, ids, by, reason=reason, recorded_at=recorded_at, waiting=waiting
+        )
 
     def retract_traces(
-        self, ids: Sequence[str], *, reason: str | None = None, recorded_at: str | None = None
+        self,
+        ids: Sequence[str],
+        *,
+        reason: str | None = None,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
     ) -> Stated:
         """Take traces back: no dataset that is built later selects them."""
-        return statements.retract(self.log, ids, reason=reason, recorded_at=recorded_at)
+        return statements.retract(
+            self.log, ids, reason=reason, recorded_at=recorded_at, waiting=waiting
+        )
 
     def redact_traces(
         self,

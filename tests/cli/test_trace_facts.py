@@ -13,7 +13,12 @@ import pytest
 
 from tests.cli.files import TRACE, tree
 from tests.log.test_lock import held
+from tunixrt import Store
+from tunixrt.data.events import LABELLED
+from tunixrt.log.digests import Digest, digest_bytes
+from tunixrt.log.events import Envelope
 from tunixrt.log.layout import Layout
+from tunixrt.runs.promotions import promoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,6 +192,70 @@ def test_who_waits_for_the_lock_is_told_whose_it_is_and_exits_4(
         (tmp_path / ".tunixrt" / "store.lock.holder").unlink()
         assert "held by another process ..." in cli(*sweep, "0.05").err
     assert cli(*sweep, "0").code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("trace", "score", "{0}"),
+        ("trace", "label", "{0}", "quality=good"),
+        ("trace", "supersede", "{0}", "--by", "{1}"),
+        ("trace", "retract", "{0}", "--reason", "wrong"),
+        ("trace", "redact", "{0}", "--reason", "asked"),
+        ("dataset", "build", "all", "v1"),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_every_command_that_looks_before_it_writes_waits_for_the_lock_and_gives_up(
+    cli: Callable[..., Outcome], ids: list[str], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    named = [word.format(*(i.removeprefix("sha256:") for i in ids)) for word in command]
+    before = tree(tmp_path / "store")
+    with held(Layout(tmp_path)) as process:
+        outcome = cli(*named, "--lock-timeout", "0.05")
+        assert outcome.code == 4
+        assert outcome.out == ""
+        waits, gives_up = outcome.err.splitlines()
+        for line in (waits, gives_up):
+            assert f"process {process.pid} on" in line
+            assert "(redaction, since " in line
+        assert "waiting up to 0.05 s for the lock of the store" in waits
+        assert "did not finish within 0.05 seconds" in gives_up
+    assert tree(tmp_path / "store") == before
+    assert cli(*named, "--lock-timeout", "0").code == 0
+    assert tree(tmp_path / "store") != before
+
+
+def test_recording_waits_for_nobody(
+    cli: Callable[..., Outcome], ids: list[str], tmp_path: Path
+) -> None:
+    with held(Layout(tmp_path)):
+        added = ("trace", "add", "--prompt", "9+1?", "--step", "compute", "Add", "--answer", "10")
+        assert cli(*added).code == 0
+        assert cli("snapshot", "create").code == 0
+        assert cli("trace", "generate", "arithmetic", "-n", "2").code == 0
+
+
+def test_status_names_events_that_make_no_sense_and_names_of_runs_that_are_gone(
+    cli: Callable[..., Outcome], ids: list[str], tmp_path: Path
+) -> None:
+    store = Store.open(tmp_path)
+    odd = b'{"label":"quality"}'
+    envelope = Envelope(LABELLED, payload=digest_bytes(odd), trace=Digest(ids[0]))
+    segment = store.log.append([(envelope, odd), promoted("baseline", "ab" * 32)])
+    assert segment is not None
+    status = cli("status")
+    assert (
+        f"passed over: segment {segment[7:19]}, 0000.jsonl, line 1: An event of the type "
+        "trace.labelled cannot be read: " in status.out
+    )
+    assert "the name baseline was given to the run abababababab, which is not here" in status.out
+    document = cli("status", "--json").document
+    assert document["missing_promoted"] == {"baseline": "ab" * 32}
+    assert [problem["line"] for problem in document["problems"]] == [1]
+    verified = cli("verify")
+    assert verified.code == 1
+    assert "The name baseline was given to this run" in verified.out + verified.err
 
 
 def test_verify_since_says_what_it_compared(

@@ -10,10 +10,13 @@ import msgspec
 import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.log.test_lock import held
 from tunixrt.data.names import BadNameError
 from tunixrt.data.times import TimeError
+from tunixrt.errors import ExitCode
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.events import Envelope
+from tunixrt.log.lock import LockHeldError, Waiting
 from tunixrt.runs.directories import UnfinishedRunError
 from tunixrt.runs.leaderboard import NoSuchFilterError
 from tunixrt.runs.promotions import (
@@ -137,6 +140,30 @@ def test_a_name_whose_run_is_gone_says_so(store: Store, runs: Runs) -> None:
     shutil.rmtree(store.layout.runs / runs[1].run_id)
     with pytest.raises(UnknownRunError, match="which is not here"):
         store.run("baseline")
+    assert store.status().missing_promoted == {"baseline": runs[1].run_id}
+    (finding,) = store.verify().findings
+    assert finding.path == f"runs/{runs[1].run_id}"
+    assert finding.problem.startswith("The name baseline was given to this run")
+    # Another run under the name is what mends it: the log keeps that it was elsewhere before.
+    store.promote_run(runs[2].run_id, "baseline")
+    assert store.status().missing_promoted == {}
+    assert store.verify().ok
+
+
+def test_a_damaged_log_is_found_before_any_name_is_looked_up(store: Store, runs: Runs) -> None:
+    store.promote_run(runs[1].run_id, "baseline")
+    (*_, last) = store.log.segments()
+    (last.path / "segment.json").write_bytes(b"{}")
+    paths = {finding.path for finding in store.verify().findings}
+    assert f"store/log/{last.path.parent.name}/{last.path.name}/segment.json" in paths
+
+
+def test_who_promotes_waits_for_the_lock(store: Store, runs: Runs) -> None:
+    n = len(store.log.segments())
+    with held(store.layout), pytest.raises(LockHeldError) as caught:
+        store.promote_run(runs[1].run_id, "baseline", waiting=Waiting(timeout_s=0.05))
+    assert caught.value.exit_code == ExitCode.STORE_LOCKED
+    assert len(store.log.segments()) == n
 
 
 def test_events_that_make_no_sense_are_passed_over(store: Store, runs: Runs) -> None:

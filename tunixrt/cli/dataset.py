@@ -11,11 +11,13 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.dataset_diff import diff
+from tunixrt.cli.options import lock_timeout_option
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
     from tunixrt.data.exports import ExportReport
+    from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
 
 
@@ -59,6 +61,7 @@ dataset.add_command(diff)
 )
 @click.option("--built-at", metavar="TIME", help="An RFC 3339 time to record in the manifest.")
 @click.option("--parent", metavar="KEY", help="The dataset that this one follows.")
+@lock_timeout_option
 @store_options
 def build(
     store: Store,
@@ -71,6 +74,7 @@ def build(
     splits: tuple[str, ...],
     built_at: str | None,
     parent: str | None,
+    waiting: Waiting,
     as_json: bool,
 ) -> None:
     """Select traces into the dataset NAME-VERSION, and snapshot the log it was selected from.
@@ -88,6 +92,7 @@ def build(
         splits=parse_pairs(splits, "--split"),
         built_at=built_at,
         parent=parent,
+        waiting=waiting,
     )
     if as_json:
         emit_json(

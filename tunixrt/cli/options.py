@@ -19,15 +19,6 @@ recorded_at_option: Callable[..., Callable[..., object]] = click.option(
     "--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the event."
 )
 
-lock_timeout_option = click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another process that changes the store; then exit with 4.",
-)
-
 
 def source_date_epoch() -> str | None:
     """SOURCE_DATE_EPOCH as RFC 3339, where it is set; otherwise no time is recorded."""
@@ -41,8 +32,7 @@ def source_date_epoch() -> str | None:
     return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def waiting(timeout_s: float) -> Waiting:
-    """Wait for the store's lock for so long, and say on stderr whose it is."""
+def _waiting(_: click.Context, __: click.Parameter, timeout_s: float) -> Waiting:
     from tunixrt.log.lock import Waiting
 
     def on_wait(holder: Holder | None) -> None:
@@ -50,3 +40,17 @@ def waiting(timeout_s: float) -> Waiting:
         say(f"waiting up to {timeout_s:g} s for the lock of the store, held by {whose} ...")
 
     return Waiting(timeout_s, on_wait if timeout_s else None)
+
+
+#: For every command that may find the store's lock taken: it receives ``waiting``, which waits for
+#: so long and says on stderr whose the lock is.
+lock_timeout_option: Callable[..., Callable[..., object]] = click.option(
+    "--lock-timeout",
+    "waiting",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    callback=_waiting,
+    help="How long to wait for another process that changes the store; then exit with 4.",
+)

@@ -8,12 +8,14 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
+from tunixrt.cli.options import lock_timeout_option
 from tunixrt.cli.output import emit_json, say, short, table
 from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
     from tunixrt.eval.comparison import Comparison
     from tunixrt.eval.seeds import SeedsComparison
+    from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
 
 
@@ -88,15 +90,23 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
 @click.argument("run_id", metavar="RUN")
 @click.option("--as", "name", required=True, metavar="NAME", help="The name to give the run.")
 @click.option("--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the name.")
+@lock_timeout_option
 @store_options
-def promote(store: Store, run_id: str, name: str, recorded_at: str | None, as_json: bool) -> None:
+def promote(
+    store: Store,
+    run_id: str,
+    name: str,
+    recorded_at: str | None,
+    waiting: Waiting,
+    as_json: bool,
+) -> None:
     """Give a run a name, such as `baseline`, that is good wherever a RUN is asked for.
 
     The name is an event in the log: promoting another run moves it, and nothing is forgotten. Where
     two branches give one name to different runs, `tunixrt status` says so after the merge, and
     promoting one of them decides.
     """
-    done = store.promote_run(run_id, name, recorded_at=recorded_at)
+    done = store.promote_run(run_id, name, recorded_at=recorded_at, waiting=waiting)
     if as_json:
         emit_json(
             {

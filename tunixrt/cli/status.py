@@ -52,6 +52,14 @@ def _decisions(found: Status) -> None:
     for conflict in found.conflicts:
         claims = " and ".join(str(claim.value) for claim in conflict.claims)
         click.echo(f"conflict: trace {short(conflict.trace)}: {conflict.fact} is {claims}")
+    for name, run in found.missing_promoted.items():
+        click.echo(
+            f"the name {name} was given to the run {short(run)}, which is not here: bring it back "
+            f"from Git, or `tunixrt run promote RUN --as {name}`"
+        )
+    for problem in found.problems:
+        place = f"segment {short(problem.segment)}, {problem.part}, line {problem.line}"
+        click.echo(f"passed over: {place}: {problem.sentence}")
     if found.unfinished_runs:
         click.echo(f"runs without a manifest: {', '.join(map(short, found.unfinished_runs))}")
     if found.leftovers:

@@ -10,13 +10,14 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.options import lock_timeout_option, recorded_at_option, source_date_epoch, waiting
+from tunixrt.cli.options import lock_timeout_option, recorded_at_option, source_date_epoch
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
     from tunixrt.data.statements import Stated
     from tunixrt.jobs.redact import RedactionDone
+    from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
 
 command = functools.partial(click.command, cls=ExampleCommand)
@@ -101,13 +102,22 @@ def _from_stdin() -> dict[str, Any]:
 @command(examples=("tunixrt trace score 5d1f0c 9ab34e",))
 @ids_argument
 @recorded_at_option
+@lock_timeout_option
 @store_options
-def score(store: Store, ids: tuple[str, ...], recorded_at: str | None, as_json: bool) -> None:
+def score(
+    store: Store,
+    ids: tuple[str, ...],
+    recorded_at: str | None,
+    waiting: Waiting,
+    as_json: bool,
+) -> None:
     """Record the baseline score of traces: 0 to 100, from the number and length of their steps.
 
     A score that is recorded already, and that no other branch disputes, is not recorded again.
     """
-    stated, scores = store.score_traces(ids, recorded_at=recorded_at or source_date_epoch())
+    stated, scores = store.score_traces(
+        ids, recorded_at=recorded_at or source_date_epoch(), waiting=waiting
+    )
     if as_json:
         found = [
             {"id": trace} | msgspec.to_builtins(score)
@@ -132,12 +142,14 @@ def score(store: Store, ids: tuple[str, ...], recorded_at: str | None, as_json: 
 @click.argument("trace_id", metavar="ID")
 @click.argument("labels", nargs=-1, required=True, metavar="KEY=VALUE...")
 @recorded_at_option
+@lock_timeout_option
 @store_options
 def label(
     store: Store,
     trace_id: str,
     labels: tuple[str, ...],
     recorded_at: str | None,
+    waiting: Waiting,
     as_json: bool,
 ) -> None:
     """Give a trace labels; a KEY without a value takes one away.
@@ -146,7 +158,9 @@ def label(
     decides it. Datasets select by labels with `--where label.KEY=VALUE`.
     """
     pairs = {name: text or None for name, text in parse_pairs(labels, "label").items()}
-    stated = store.label_traces([trace_id], pairs, recorded_at=recorded_at or source_date_epoch())
+    stated = store.label_traces(
+        [trace_id], pairs, recorded_at=recorded_at or source_date_epoch(), waiting=waiting
+    )
     _finish(stated, as_json=as_json)
 
 
@@ -155,6 +169,7 @@ def label(
 @click.option("--by", required=True, metavar="ID", help="The trace that takes their place.")
 @click.option("--reason", metavar="TEXT", help="Why.")
 @recorded_at_option
+@lock_timeout_option
 @store_options
 def supersede(
     store: Store,
@@ -162,11 +177,16 @@ def supersede(
     by: str,
     reason: str | None,
     recorded_at: str | None,
+    waiting: Waiting,
     as_json: bool,
 ) -> None:
     """Say that another trace takes the place of these: datasets built later leave them out."""
     stated = store.supersede_traces(
-        ids, by=by, reason=reason, recorded_at=recorded_at or source_date_epoch()
+        ids,
+        by=by,
+        reason=reason,
+        recorded_at=recorded_at or source_date_epoch(),
+        waiting=waiting,
     )
     _finish(stated, as_json=as_json)
 
@@ -175,13 +195,19 @@ def supersede(
 @ids_argument
 @click.option("--reason", required=True, metavar="TEXT", help="Why.")
 @recorded_at_option
+@lock_timeout_option
 @store_options
 def retract(
-    store: Store, ids: tuple[str, ...], reason: str, recorded_at: str | None, as_json: bool
+    store: Store,
+    ids: tuple[str, ...],
+    reason: str,
+    recorded_at: str | None,
+    waiting: Waiting,
+    as_json: bool,
 ) -> None:
     """Take traces back: datasets built later leave them out. Their text stays; see `redact`."""
     stated = store.retract_traces(
-        ids, reason=reason, recorded_at=recorded_at or source_date_epoch()
+        ids, reason=reason, recorded_at=recorded_at or source_date_epoch(), waiting=waiting
     )
     _finish(stated, as_json=as_json)
 
@@ -210,7 +236,7 @@ def redact(
     reason: str | None,
     sweep: bool,
     recorded_at: str | None,
-    lock_timeout: float,
+    waiting: Waiting,
     as_json: bool,
 ) -> None:
     """Forget the text of traces: it is removed from every segment, and `verify` guards that.
@@ -222,14 +248,13 @@ def redact(
         raise click.UsageError("Name the traces to redact, or give --sweep.")
     if ids and reason is None:
         raise click.UsageError("A redaction needs a --reason.")
-    wait = waiting(lock_timeout)
-    done = store.sweep(waiting=wait) if sweep else None
+    done = store.sweep(waiting=waiting) if sweep else None
     if ids:
         done = store.redact_traces(
             ids,
             reason=reason or "",
             recorded_at=recorded_at or source_date_epoch(),
-            waiting=wait,
+            waiting=waiting,
         )
     assert done is not None
     if as_json:

@@ -34,6 +34,7 @@ from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.files import publish_directory, staging_directory
 from tunixrt.log.headers import DamagedError
+from tunixrt.log.lock import store_lock
 from tunixrt.log.snapshots import save_snapshot, take_snapshot
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tunixrt.data.recipes import Recipe
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
+    from tunixrt.log.lock import Waiting
 
 __all__ = [
     "AmbiguousDatasetError",
@@ -120,6 +122,7 @@ def build_dataset(
     *,
     built_at: str | None = None,
     parent: str | None = None,
+    waiting: Waiting | None = None,
 ) -> BuildReport:
     """Select the traces of a recipe from the log as it is now, and publish them as a dataset.
 
@@ -133,18 +136,20 @@ def build_dataset(
         recipe: What to select.
         built_at: The time to state in the manifest, RFC 3339 in UTC; None states none.
         parent: The key of the dataset that this one follows.
+        waiting: How to wait for the store's lock, which is held only to publish: nothing else may
+            take the key between looking and publishing.
 
     Raises:
         BadNameError: Name or version cannot be used.
         RecipeError: Nothing matches.
         DatasetExistsError: The key is taken by a dataset with another digest; nothing is written.
         DatasetNotFoundError: There is no parent of this key.
+        LockHeldError: Another process holds the store's lock; nothing is written.
     """
     key = key_of(name, version)
     if built_at is not None:
         check_utc(built_at, "time of the build")
     ancestor = load_dataset(layout, parent) if parent is not None else None
-    existing = datasets_of_key(layout, key)
     snapshot = take_snapshot(log)
     with project(log, snapshot.segments) as projection:
         selection = select(log, projection, recipe, snapshot.segments)
@@ -171,15 +176,30 @@ def build_dataset(
             parent_digest=ancestor.digest if ancestor else None,
             built_at=built_at,
         )
-        taken = sorted({dataset.digest for dataset in existing})
-        if taken:
-            if taken != [manifest.digest]:
-                raise DatasetExistsError(key, manifest.digest, taken)
-            return _report(existing[0], created=False)
-        save_snapshot(layout, snapshot)
-        return _report(_publish(layout, manifest, selection), created=True)
+        standing = _standing(layout, manifest)
+        if standing is not None:
+            return _report(standing, created=False)
+        with store_lock(layout, "dataset build", waiting):
+            standing = _standing(layout, manifest)
+            if standing is not None:
+                return _report(standing, created=False)
+            save_snapshot(layout, snapshot)
+            return _report(_publish(layout, manifest, selection), created=True)
     finally:
         selection.close()
+
+
+def _standing(layout: Layout, manifest: DatasetManifest) -> Dataset | None:
+    """The dataset that is there under the key of a manifest, if it is the same one.
+
+    Raises:
+        DatasetExistsError: Another one is.
+    """
+    existing = datasets_of_key(layout, manifest.dataset_key)
+    taken = sorted({dataset.digest for dataset in existing})
+    if taken and taken != [manifest.digest]:
+        raise DatasetExistsError(manifest.dataset_key, manifest.digest, taken)
+    return existing[0] if existing else None
 
 
 def load_dataset(layout: Layout, key: str) -> Dataset:

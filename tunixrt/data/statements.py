@@ -1,7 +1,8 @@
 """Stating facts about traces that are recorded: scores, labels, successors, retractions.
 
 Each function is idempotent: what the log says already, and nobody disputes, is not said again. A
-fact that branches dispute is decided by stating it once more.
+fact that branches dispute is decided by stating it once more. Each holds the store's lock while it
+looks and appends, so that two processes at once state one after the other, and not like branches.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tunixrt.data.times import check_utc
 from tunixrt.data.traces import parse_payload
 from tunixrt.errors import BadInputError
 from tunixrt.log.digests import Digest
+from tunixrt.log.lock import store_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tunixrt.data.events import NewEvent
     from tunixrt.data.projection import Projection, TraceState
     from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.lock import Waiting
 
 
 class Stated(msgspec.Struct, frozen=True):
@@ -50,18 +53,20 @@ def retract(
     *,
     reason: str | None = None,
     recorded_at: str | None = None,
+    waiting: Waiting | None = None,
 ) -> Stated:
     """Take traces back: no dataset selects them any more. Their text stays.
 
     Raises:
         TraceLookupError: A prefix names no trace or several; nothing is stated.
         BadInputError: ``recorded_at`` is no time.
+        LockHeldError: Another process holds the store's lock.
     """
 
     def say(_: Projection, state: TraceState, __: set[str]) -> list[NewEvent]:
         return [] if state.retracted else [events.retracted(state.id, reason, recorded_at)]
 
-    return _state(log, prefixes, say, recorded_at)
+    return _state(log, prefixes, say, recorded_at, work="trace retract", waiting=waiting)
 
 
 def label(
@@ -70,6 +75,7 @@ def label(
     labels: Mapping[str, str | None],
     *,
     recorded_at: str | None = None,
+    waiting: Waiting | None = None,
 ) -> Stated:
     """Give traces labels, or take them away where the value is None.
 
@@ -77,6 +83,7 @@ def label(
         TraceLookupError: A prefix names no trace or several; nothing is stated.
         EventContentError: A label or value is empty or too long.
         BadInputError: ``recorded_at`` is no time.
+        LockHeldError: Another process holds the store's lock.
     """
 
     def say(_: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
@@ -86,7 +93,7 @@ def label(
             if state.labels.get(name) != value or f"label:{name}" in disputed
         ]
 
-    return _state(log, prefixes, say, recorded_at)
+    return _state(log, prefixes, say, recorded_at, work="trace label", waiting=waiting)
 
 
 def supersede(
@@ -96,6 +103,7 @@ def supersede(
     *,
     reason: str | None = None,
     recorded_at: str | None = None,
+    waiting: Waiting | None = None,
 ) -> Stated:
     """Say that another trace takes the place of these.
 
@@ -104,6 +112,7 @@ def supersede(
         EventContentError: A trace would supersede itself.
         StatementError: The other trace is superseded by one of these, so that neither would count.
         BadInputError: ``recorded_at`` is no time.
+        LockHeldError: Another process holds the store's lock.
     """
 
     def say(projection: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
@@ -114,11 +123,15 @@ def supersede(
         _refuse_circle(projection, state, other)
         return [event]
 
-    return _state(log, prefixes, say, recorded_at)
+    return _state(log, prefixes, say, recorded_at, work="trace supersede", waiting=waiting)
 
 
 def score(
-    log: EventLog, prefixes: Sequence[str], *, recorded_at: str | None = None
+    log: EventLog,
+    prefixes: Sequence[str],
+    *,
+    recorded_at: str | None = None,
+    waiting: Waiting | None = None,
 ) -> tuple[Stated, list[Score]]:
     """Record the baseline scores of traces, and return them in the order of the prefixes.
 
@@ -127,6 +140,7 @@ def score(
         StatementError: The text of a trace is not here.
         DamagedError: The text of a trace is damaged.
         BadInputError: ``recorded_at`` is no time.
+        LockHeldError: Another process holds the store's lock.
     """
     scores = []
 
@@ -142,7 +156,7 @@ def score(
             return []
         return [events.scored(state.id, found, recorded_at)]
 
-    return _state(log, prefixes, say, recorded_at), scores
+    return _state(log, prefixes, say, recorded_at, work="trace score", waiting=waiting), scores
 
 
 def _state(
@@ -150,10 +164,13 @@ def _state(
     prefixes: Sequence[str],
     say: Callable[[Projection, TraceState, set[str]], list[NewEvent]],
     recorded_at: str | None,
+    *,
+    work: str,
+    waiting: Waiting | None,
 ) -> Stated:
     if recorded_at is not None:
         check_utc(recorded_at, "time of the statement")
-    with project(log) as projection:
+    with store_lock(log.layout, work, waiting), project(log) as projection:
         # Two prefixes may name one trace: it is spoken of once.
         states = [find_trace(projection, prefix) for prefix in prefixes]
         disputed: dict[Digest, set[str]] = {}
@@ -165,7 +182,7 @@ def _state(
             for state in named.values()
             for event in say(projection, state, disputed.get(state.id, set()))
         ]
-    return Stated(tuple(named), len(new), log.append(new))
+        return Stated(tuple(named), len(new), log.append(new))
 
 
 def _refuse_circle(projection: Projection, state: TraceState, other: TraceState) -> None:

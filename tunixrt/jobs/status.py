@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.data.datasets import list_datasets
-from tunixrt.data.projection import Conflict, project
+from tunixrt.data.projection import Conflict, EventProblem, project
 from tunixrt.log.digests import Digest
 from tunixrt.log.journal import TORN_SUFFIX, journals
 from tunixrt.runs.directories import MANIFEST, list_run_ids
@@ -23,10 +23,11 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``ambiguous_datasets`` maps a key that two branches built differently to the digests,
     ``ambiguous_promotions`` a name that two branches gave to different runs to the run ids;
-    ``promoted`` maps every other name to its run, ``unfinished_runs`` are without a manifest;
-    ``leftovers`` are directories of writes that were interrupted; ``streams`` are journals of
-    streams that are being written, or that wait for ``tunixrt trace recover``; ``torn`` are the
-    unfinished ends of such journals.
+    ``promoted`` maps every other name to its run, ``missing_promoted`` those of its names whose
+    run is not here; ``unfinished_runs`` are without a manifest; ``problems`` are events that this
+    version cannot make sense of, and passes over; ``leftovers`` are directories of writes that were
+    interrupted; ``streams`` are journals of streams that are being written, or that wait for
+    ``tunixrt trace recover``; ``torn`` are the unfinished ends of such journals.
     """
 
     n_traces: int
@@ -44,6 +45,8 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     promoted: dict[str, str]
     ambiguous_promotions: dict[str, list[str]]
     unfinished_runs: list[str]
+    missing_promoted: dict[str, str]
+    problems: list[EventProblem]
 
 
 def read_status(layout: Layout, log: EventLog) -> Status:
@@ -54,6 +57,7 @@ def read_status(layout: Layout, log: EventLog) -> Status:
     with project(log) as projection:
         n_traces, n_active = projection.n_traces, projection.n_active
         conflicts = list(projection.conflicts())
+        problems = list(projection.problems)
     promotions = read_promotions(log)
     run_ids = list_run_ids(layout)
     staged = set(layout.staging.iterdir()) if layout.staging.is_dir() else set()
@@ -75,4 +79,6 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         promoted=promotions.names,
         ambiguous_promotions={name: list(runs) for name, runs in promotions.conflicts.items()},
         unfinished_runs=[run for run in run_ids if not (layout.runs / run / MANIFEST).is_file()],
+        missing_promoted={n: run for n, run in promotions.names.items() if run not in run_ids},
+        problems=problems,
     )

@@ -23,6 +23,7 @@ from tunixrt.log.findings import Finding
 from tunixrt.log.snapshots import verify_snapshots
 from tunixrt.runs.directories import list_run_ids, read_runs, verify_runs
 from tunixrt.runs.manifests import EvaluationManifest, Manifest, ManifestError, TrainingManifest
+from tunixrt.runs.promotions import read_promotions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +92,7 @@ def verify_store(
     findings += verify_runs(layout)
     manifests = _readable_runs(layout)
     findings += _verify_references(layout, manifests)
+    findings += _verify_promoted(layout, log)
     findings += _verify_evalsets(layout, manifests)
     used = {m.evalset.name for m in manifests if isinstance(m, EvaluationManifest)}
     rebuilt: list[Rebuilt] = []
@@ -148,6 +150,23 @@ def _verify_references(layout: Layout, manifests: list[Manifest]) -> Iterator[Fi
                     expected=manifest.weights,
                     found=found or "no such run",
                 )
+
+
+def _verify_promoted(layout: Layout, log: EventLog) -> Iterator[Finding]:
+    """A name means a run that is here; one that was given away since is no matter any more."""
+    try:
+        names = read_promotions(log).names
+    except TunixrtError:
+        return  # a damaged log: the findings say so
+    here = set(list_run_ids(layout))
+    for name, run in names.items():
+        if run not in here:
+            yield Finding(
+                path=f"runs/{run}",
+                problem=f"The name {name} was given to this run, and the run is not here.",
+                expected="the directory of the run, or another run under the name",
+                found="no such directory",
+            )
 
 
 def _verify_evalsets(layout: Layout, manifests: list[Manifest]) -> Iterator[Finding]:

@@ -1,4 +1,8 @@
-"""The store's lock. Only what changes a file in place takes it; appending needs none.
+"""The store's lock: for what changes a file in place, and for what looks before it writes.
+
+A redaction takes it, and whatever is decided by what the log says already: a label, a name, a
+dataset under a key that nothing else may take. Recording needs none: a segment appears by one
+rename, and two at once are what two branches are.
 
 The operating system holds the lock itself, so a process that dies holds nothing. A note beside it
 says who holds it, for the person who waits; the note decides nothing.
@@ -10,6 +14,7 @@ import contextlib
 import os
 import platform
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,16 +33,28 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT_S = 10.0
 
 
-class Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who holds the lock, as far as the note says: the process id, the host, and what it does."""
+class Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who holds the lock, as far as the note says.
+
+    Attributes:
+        pid: The process.
+        host: The machine it runs on.
+        work: The command that it carries out.
+        since: When the note was written, in seconds since 1970; the time of the file, so that
+            nobody has to read a clock.
+    """
 
     pid: int
     host: str
     work: str
+    since: float | None = None
 
     def __str__(self) -> str:
         """Return it as a person reads it."""
-        return f"process {self.pid} on {self.host} ({self.work})"
+        since = ""
+        if self.since is not None:
+            since = f", since {datetime.fromtimestamp(self.since, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"process {self.pid} on {self.host} ({self.work}{since})"
 
 
 class LockHeldError(StoreLockedError):
@@ -76,7 +93,7 @@ def store_lock(layout: Layout, work: str, waiting: Waiting | None = None) -> Ite
 
     Args:
         layout: The store.
-        work: What the lock is taken for, in a word or two.
+        work: What the lock is taken for: the command, as people type it.
         waiting: How to wait while another process holds it.
 
     Raises:
@@ -120,8 +137,10 @@ def lock_is_held(layout: Layout) -> bool:
 
 def read_holder(layout: Layout) -> Holder | None:
     """Return who holds the lock, as the note says; None where there is no note that can be read."""
+    note = _note(layout)
     try:
-        return msgspec.json.decode(_note(layout).read_bytes(), type=Holder)
+        holder = msgspec.json.decode(note.read_bytes(), type=Holder)
+        return msgspec.structs.replace(holder, since=note.stat().st_mtime)
     except (OSError, msgspec.MsgspecError, ValueError):
         return None  # released a moment ago, or not yet written
 

@@ -65,7 +65,7 @@ def redact(
         DamagedError: If the log is damaged.
     """
     digest = None if payload is None else digest_bytes(payload)
-    with store_lock(log.layout, "redaction", waiting):
+    with store_lock(log.layout, "trace redact", waiting):
         redacted = redacted_traces(log)
         new = sorted(set(traces).difference(redacted))
         segment = log.append(
@@ -89,7 +89,7 @@ def sweep(log: EventLog, *, waiting: Waiting | None = None) -> Redaction:
         WriteError: If the file system refuses.
         DamagedError: If the log is damaged, or the sides of a conflict differ in other ways.
     """
-    with store_lock(log.layout, "redaction", waiting):
+    with store_lock(log.layout, "trace redact --sweep", waiting):
         mended = mend_conflicts(log.layout)
         return Redaction(None, _remove(log, redacted_traces(log)), mended)
 
