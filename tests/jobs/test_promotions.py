@@ -184,6 +184,8 @@ def test_a_run_without_a_manifest_is_not_finished(store: Store, runs: Runs) -> N
     with pytest.raises(UnfinishedRunError):
         store.runs()
     assert store.status().unfinished_runs == [run_id]
+    problems = {finding.path: finding.problem for finding in store.verify().findings}
+    assert problems[f"runs/{run_id}/manifest.json"].startswith("The manifest ")
 
 
 def test_a_run_that_is_only_a_checkpoint_is_not_finished(store: Store) -> None:

@@ -32,7 +32,7 @@ from tunixrt.data.violations import did_you_mean, quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes
-from tunixrt.log.files import publish_directory, staging_directory
+from tunixrt.log.files import publish_directory, staging_directory, writing
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.lock import store_lock
 from tunixrt.log.snapshots import save_snapshot, take_snapshot
@@ -261,8 +261,9 @@ def _publish(layout: Layout, manifest: DatasetManifest, listed: Iterable[Member]
     path = layout.datasets / manifest.dataset_name / manifest.dataset_version
     path /= digest_bytes(data).removeprefix("sha256:")
     with staging_directory(layout) as staged:
-        (staged / MANIFEST_NAME).write_bytes(data)
-        write_members(staged, listed)
+        with writing(staged):
+            (staged / MANIFEST_NAME).write_bytes(data)
+            write_members(staged, listed)
         publish_directory(staged, path)
     return Dataset(manifest, path)
 

@@ -21,7 +21,7 @@ from tunixrt.jobs.verify_since import SinceCheck, verify_since
 from tunixrt.log.digests import Digest, digest_file, from_hex
 from tunixrt.log.findings import Finding
 from tunixrt.log.snapshots import verify_snapshots
-from tunixrt.runs.directories import list_run_ids, read_runs, verify_runs
+from tunixrt.runs.directories import UnfinishedRunError, list_run_ids, read_runs, verify_runs
 from tunixrt.runs.manifests import EvaluationManifest, Manifest, ManifestError, TrainingManifest
 from tunixrt.runs.promotions import read_promotions
 
@@ -124,8 +124,8 @@ def _segments(log: EventLog) -> list[object]:
 def _readable_runs(layout: Layout) -> list[Manifest]:
     try:
         return read_runs(layout)
-    except ManifestError:
-        return []  # verify_runs has named the manifest that cannot be read
+    except (ManifestError, UnfinishedRunError):
+        return []  # verify_runs has named the manifest that is missing or cannot be read
 
 
 def _verify_references(layout: Layout, manifests: list[Manifest]) -> Iterator[Finding]:

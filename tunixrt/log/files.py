@@ -33,14 +33,17 @@ class WriteError(BadInputError):
 
     Attributes:
         path: The file or directory that could not be written.
+        reason: What the operating system said.
     """
 
     def __init__(self, path: Path, error: OSError) -> None:
+        reason = error.strerror or str(error)
         super().__init__(
-            f"{path} could not be written: {error.strerror or error}. "
+            f"{path} could not be written: {reason}. "
             "Nothing was recorded; free space or permissions, and run the command again."
         )
         self.path = path
+        self.reason = reason
 
 
 class UnconfirmedWriteError(BadInputError):

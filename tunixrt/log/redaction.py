@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.errors import BadInputError
 from tunixrt.log.conflicts import mend_conflicts
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.events import NULL, REDACTED, Envelope
-from tunixrt.log.files import replace_file, staging_directory, writing
+from tunixrt.log.files import WriteError, replace_file, staging_directory, writing
 from tunixrt.log.lock import Waiting, store_lock
 from tunixrt.log.segment_reader import read_segment
 
@@ -41,6 +42,22 @@ class Redaction(msgspec.Struct, frozen=True):
     mended: tuple[str, ...] = ()
 
 
+class UnfinishedRedactionError(BadInputError):
+    """A redaction is in the log, and the file system refused to remove all of the text.
+
+    Attributes:
+        path: The part that could not be written.
+    """
+
+    def __init__(self, error: WriteError) -> None:
+        super().__init__(
+            f"The redaction is recorded and not finished: {error.path} could not be written: "
+            f"{error.reason}. Free space or permissions, and run `tunixrt trace redact --sweep`; "
+            "until then `tunixrt verify` names the text that is still here."
+        )
+        self.path = error.path
+
+
 def redact(
     log: EventLog,
     traces: Collection[Digest],
@@ -61,7 +78,8 @@ def redact(
     Raises:
         LockHeldError: If another process holds the store's lock.
         EventError: If the payload or the time does not fit the format; nothing is changed.
-        WriteError: If the file system refuses.
+        WriteError: If the file system refuses; nothing is changed.
+        UnfinishedRedactionError: If it refuses after the events have been recorded.
         DamagedError: If the log is damaged.
     """
     digest = None if payload is None else digest_bytes(payload)
@@ -86,7 +104,8 @@ def sweep(log: EventLog, *, waiting: Waiting | None = None) -> Redaction:
 
     Raises:
         LockHeldError: If another process holds the store's lock.
-        WriteError: If the file system refuses.
+        UnfinishedRedactionError: If the file system refuses to remove the text.
+        WriteError: If it refuses before that.
         DamagedError: If the log is damaged, or the sides of a conflict differ in other ways.
     """
     with store_lock(log.layout, "trace redact --sweep", waiting):
@@ -108,6 +127,13 @@ def redacted_traces(log: EventLog) -> set[Digest]:
 
 
 def _remove(log: EventLog, redacted: Collection[Digest]) -> tuple[tuple[str, int], ...]:
+    try:
+        return _remove_all(log, redacted)
+    except WriteError as error:
+        raise UnfinishedRedactionError(error) from error
+
+
+def _remove_all(log: EventLog, redacted: Collection[Digest]) -> tuple[tuple[str, int], ...]:
     removed: list[tuple[str, int]] = []
     for ref in log.segments() if redacted else ():
         lines: dict[str, list[int]] = {}

@@ -16,7 +16,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest, digest_bytes, digest_file, hex_of
 from tunixrt.log.eventlog import EventLog
-from tunixrt.log.files import publish_directory, publish_file, staging_directory
+from tunixrt.log.files import publish_directory, publish_file, staging_directory, writing
 from tunixrt.log.findings import Finding
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
@@ -82,8 +82,12 @@ def publish_run(
     """Seal a staged run and publish it under its id; note the environment it was made in.
 
     A run that is there already stays as it is and only gains the environment.
+
+    Raises:
+        WriteError: the file system refuses; no run is published.
     """
-    seal_run(staged, manifest)
+    with writing(staged):
+        seal_run(staged, manifest)
     destination = layout.runs / manifest.run_id
     publish_directory(staged, destination)
     note_environment(layout, manifest.run_id, environment)
