@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help reproduce test lint bench portability docs committed clean
+.PHONY: help reproduce test lint bench portability promises docs committed clean
 
 help:
 	@echo "make reproduce    verify what is committed, rebuild the datasets, retrain, re-evaluate, compare"
 	@echo "make test         linters, types, layers, tests, coverage"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make portability  train under many machine identities; one digest for all"
+	@echo "make promises     500 kills, power cuts, full disks, a thousand merge orders (some minutes)"
 	@echo "make bench        the benchmarks"
 	@echo "make docs         write docs/cli.md from the help texts"
 	@echo "make committed    make the committed store, eval sets and runs again from nothing"
@@ -43,6 +44,12 @@ test: lint
 
 portability: $(READY)
 	$(BIN)/python -m tests.portability
+
+promises: $(READY)
+	$(BIN)/python -m tests.kills --n 500
+	$(BIN)/python -m tests.power_cuts
+	$(BIN)/python -m tests.refusals short
+	$(BIN)/python -m tests.merges --n 1000
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.store

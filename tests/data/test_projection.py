@@ -30,6 +30,7 @@ from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.events import Envelope
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.redaction import redact
+from tunixrt.log.snapshots import take_snapshot
 
 if TYPE_CHECKING:
     import random
@@ -50,6 +51,7 @@ def state(place: Place, trace_id: Digest) -> TraceState:
 def merged(place: Place, *others: Place) -> None:
     """What `git merge` does: the segments of all branches are there."""
     for other in others:
+        other.layout.log.mkdir(exist_ok=True)
         shutil.copytree(other.layout.log, place.layout.log, dirs_exist_ok=True)
 
 
@@ -273,8 +275,8 @@ def dump(projection: Projection) -> object:
     return [*projection.traces()], [*projection.conflicts()]
 
 
-def history(root: Path, moves: list[tuple[int, int, int]]) -> Place:
-    """A log with branches and merges: each move appends to one of the heads that there were."""
+def branches_of(root: Path, moves: list[tuple[int, int, int]]) -> list[Place]:
+    """Branches of a log: each move appends to one of those that there were, and is a new one."""
     branches = [Place.at(root / "0")]
     ids = [imported(trace(str(n))).id for n in range(3)]
     for number, (onto, subject, what) in enumerate(moves, start=1):
@@ -291,8 +293,14 @@ def history(root: Path, moves: list[tuple[int, int, int]]) -> Place:
             case _:
                 new.say(redacted(ids[subject]))
         branches.append(new)
-    merged(branches[0], *branches[1:])
-    return branches[0]
+    return branches
+
+
+def history(root: Path, moves: list[tuple[int, int, int]]) -> Place:
+    """A log in which all of these branches have been merged."""
+    first, *others = branches_of(root, moves)
+    merged(first, *others)
+    return first
 
 
 @settings(max_examples=20)
@@ -317,6 +325,41 @@ def test_the_fold_does_not_depend_on_the_order_in_which_segments_are_listed(
         for found in one.traces():
             assert found.redacted == ((found.id, "trace.redacted") in said)
             assert found.retracted == ((found.id, events.RETRACTED) in said)
+
+
+@settings(max_examples=15)
+@given(
+    moves=st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 5)), min_size=2, max_size=5
+    ),
+    three=st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)),
+)
+def test_merging_is_commutative_associative_and_idempotent(
+    tmp_path_factory: pytest.TempPathFactory,
+    moves: list[tuple[int, int, int]],
+    three: tuple[int, int, int],
+) -> None:
+    root = tmp_path_factory.mktemp("m")
+    branches = branches_of(root / "branches", moves)
+    a, b, c = (branches[n % len(branches)] for n in three)
+
+    def merge(name: str, *sides: Place) -> Place:
+        new = branch(sides[0], root / name)
+        merged(new, *sides[1:])
+        return new
+
+    def is_one(*places: Place) -> bool:
+        dumps = []
+        for place in places:
+            with project(place.log) as projection:
+                dumps.append((dump(projection), take_snapshot(place.log)))
+        return all(found == dumps[0] for found in dumps)
+
+    ab, bc = merge("ab", a, b), merge("bc", b, c)
+    assert is_one(ab, merge("ba", b, a))
+    assert is_one(merge("(ab)c", ab, c), merge("a(bc)", a, bc), merge("cba", c, b, a))
+    assert is_one(ab, merge("aba", ab, a), merge("abab", ab, ab))
+    assert is_one(a, merge("aa", a, a))
 
 
 @settings(max_examples=20)

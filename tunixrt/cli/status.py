@@ -52,6 +52,12 @@ def _decisions(found: Status) -> None:
     for conflict in found.conflicts:
         claims = " and ".join(str(claim.value) for claim in conflict.claims)
         click.echo(f"conflict: trace {short(conflict.trace)}: {conflict.fact} is {claims}")
+    for circle in found.circles:
+        traces = " and ".join(map(short, circle))
+        click.echo(
+            f"conflict: the traces {traces} take each other's place, so that none counts; "
+            "`tunixrt trace supersede ID --by ANOTHER` decides"
+        )
     for name, run in found.missing_promoted.items():
         click.echo(
             f"the name {name} was given to the run {short(run)}, which is not here: bring it back "

@@ -163,6 +163,26 @@ class Projection:
             claims = tuple(Claim(_value(fact), fact.segment) for fact in facts)
             yield Conflict(trace, name, claims)
 
+    def circles(self) -> list[list[Digest]]:
+        """Traces that take each other's place, so that none of them counts.
+
+        Nobody can state that, but two branches can that do not know of each other.
+        """
+        by = {trace: Digest(_value(fact)) for trace, fact in self._index.facts_named(SUPERSEDED)}
+        found: list[list[Digest]] = []
+        done: set[Digest] = set()
+        for start in by:
+            path: dict[Digest, None] = {}
+            trace = start
+            while trace in by and trace not in done and trace not in path:
+                path[trace] = None
+                trace = by[trace]
+            if trace in path:
+                steps = list(path)
+                found.append(sorted(steps[steps.index(trace) :]))
+            done |= path.keys()
+        return found
+
     def _state(self, trace: Digest, recording: Recording | None) -> TraceState:
         known = {fact.name: _value(fact) for fact in self._index.facts(trace)}
         return TraceState(

@@ -223,6 +223,14 @@ class TraceIndex:
         )
         return [Fact(n, place, self._segments[segment], v) for n, place, segment, v in rows]
 
+    def facts_named(self, name: str) -> Iterator[tuple[Digest, Fact]]:
+        """The facts of one name with their traces, by trace and place."""
+        rows = self._database.execute(
+            "SELECT id, place, segment, value FROM facts WHERE name = ? ORDER BY id, place", (name,)
+        )
+        for raw, place, segment, value in rows:
+            yield from_raw(raw), Fact(name, place, self._segments[segment], value)
+
     def disputed(self) -> Iterator[tuple[Digest, str]]:
         """The traces and names of facts of which there is more than one value."""
         rows = self._database.execute(

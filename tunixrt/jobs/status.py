@@ -24,10 +24,11 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``ambiguous_datasets`` maps a key that two branches built differently to the digests,
     ``ambiguous_promotions`` a name that two branches gave to different runs to the run ids;
     ``promoted`` maps every other name to its run, ``missing_promoted`` those of its names whose
-    run is not here; ``unfinished_runs`` are without a manifest; ``problems`` are events that this
-    version cannot make sense of, and passes over; ``leftovers`` are directories of writes that were
-    interrupted; ``streams`` are journals of streams that are being written, or that wait for
-    ``tunixrt trace recover``; ``torn`` are the unfinished ends of such journals.
+    run is not here; ``unfinished_runs`` are without a manifest; ``circles`` are traces that take
+    each other's place, as two branches may say, so that none of them counts; ``problems`` are
+    events that this version cannot make sense of, and passes over; ``leftovers`` are directories of
+    writes that were interrupted; ``streams`` are journals of streams that are being written, or
+    that wait for ``tunixrt trace recover``; ``torn`` are the unfinished ends of such journals.
     """
 
     n_traces: int
@@ -47,6 +48,7 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unfinished_runs: list[str]
     missing_promoted: dict[str, str]
     problems: list[EventProblem]
+    circles: list[list[Digest]]
 
 
 def read_status(layout: Layout, log: EventLog) -> Status:
@@ -58,6 +60,7 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         n_traces, n_active = projection.n_traces, projection.n_active
         conflicts = list(projection.conflicts())
         problems = list(projection.problems)
+        circles = projection.circles()
     promotions = read_promotions(log)
     run_ids = list_run_ids(layout)
     staged = set(layout.staging.iterdir()) if layout.staging.is_dir() else set()
@@ -81,4 +84,5 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         unfinished_runs=[run for run in run_ids if not (layout.runs / run / MANIFEST).is_file()],
         missing_promoted={n: run for n, run in promotions.names.items() if run not in run_ids},
         problems=problems,
+        circles=circles,
     )
