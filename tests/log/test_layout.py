@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,19 @@ from tunixrt.log.layout import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there it is F_FULLFSYNC and not fsync")
+def test_the_names_of_the_directories_that_a_store_needs_are_on_the_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.fstat(descriptor).st_ino))
+    root = tmp_path / "new" / "home"
+    init(root)
+    for directory in (tmp_path, tmp_path / "new", root, root / "store"):
+        assert directory.stat().st_ino in synced
+    assert tmp_path.parent.stat().st_ino not in synced
 
 
 def test_the_description_of_a_store_has_no_id_and_no_time() -> None:

@@ -141,6 +141,8 @@ def init(root: Path) -> Layout:
         WriteError: If the file system refuses.
     """
     layout = Layout(root)
+    absolute = root.absolute()
+    made = [path for path in (absolute, *absolute.parents) if not path.exists()]
     with staging_directory(layout) as staging:
         publish_file(layout.store_json, STORE_JSON, staging)
         with writing(root):
@@ -148,7 +150,9 @@ def init(root: Path) -> Layout:
             layout.evalsets.mkdir(exist_ok=True)
             _add_lines(root / ".gitattributes", _ATTRIBUTES, staging)
             _add_lines(root / ".gitignore", _IGNORED, staging)
-            sync_directory(root)
+            # What is recorded here later must not vanish together with the name of the directory.
+            for directory in (root, *(path.parent for path in made)):
+                sync_directory(directory)
     return layout
 
 
