@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from tunixrt import Store
 
 
+class ConflictError(Exception):
+    """Two branches do not merge by themselves."""
+
+
 @dataclass
 class Outcome:
     """What came of merging branches in many orders."""
@@ -48,11 +52,13 @@ class Outcome:
 class Merger:
     """A repository with branches, and what Git makes of them."""
 
-    def __init__(self, directory: Path, n_branches: int, rng: random.Random) -> None:
+    def __init__(self, directory: Path, n_branches: int, rng: random.Random, growing: bool) -> None:
         self.repository = GitStore(directory)
         self._rng = rng
         self._known: dict[tuple[str, str], str] = {}
         self.n_merges = 0
+        self._commits = directory.with_name("commits")
+        self._commits.mkdir()
         store = self.repository.store
         made_store(directory, n=40)
         self._runs = [made_training(store, seed=seed).run_id for seed in range(3)]
@@ -62,6 +68,9 @@ class Merger:
         for number in range(n_branches):
             self.repository.branch(f"branch-{number}", base)
             self._diverge(store, number)
+            if growing:
+                with (directory / "traces.jsonl").open("a") as file:
+                    file.write(f"{value(str(number))}\n")
             self.branches.append(self.repository.commit(f"branch {number}"))
             for path, data in content(directory).items():
                 if not path.startswith(".git/"):
@@ -93,42 +102,70 @@ class Merger:
         elif number % 4 == 1:
             store.build_dataset("all", f"v{number}")
 
-    def merged(self, order: Sequence[str]) -> str:
-        """The commit that comes of merging in an order; now and then two of them first."""
-        waiting = list(order)
-        while len(waiting) > 1:
-            # Onto the first, as a main branch does it, or two that have nothing to do with it.
-            at = 0 if self._rng.random() < 0.7 else self._rng.randrange(len(waiting) - 1)
-            left, right = waiting[at], waiting.pop(at + 1)
-            waiting[at] = self._merge(left, right)
-        return waiting[0]
+    def merged(self, orders: Sequence[Sequence[str]]) -> list[str]:
+        """The commits that come of merging in each order; now and then two of them first.
 
-    def _merge(self, left: str, right: str) -> str:
-        """Merge two commits.
+        All orders go on by one merge at a time, so that Git is started once for all of these.
 
         Raises:
-            CalledProcessError: There is a conflict.
+            ConflictError: Git has stopped.
         """
-        if (left, right) not in self._known:
-            self.n_merges += 1
-            tree = self._git("merge-tree", "--write-tree", "--messages", left, right).split()[0]
-            parents = ("-p", left, "-p", right)
-            self._known[left, right] = self._git("commit-tree", tree, *parents, "-m", "merge")
-        return self._known[left, right]
+        waiting = [list(order) for order in orders]
+        while True:
+            steps = []
+            for commits in waiting:
+                if len(commits) > 1:
+                    # Onto the first, as a main branch does it, or two that it has not met yet.
+                    is_first = self._rng.random() < 0.7
+                    steps.append(
+                        (commits, 0 if is_first else self._rng.randrange(len(commits) - 1))
+                    )
+            if not steps:
+                return [commit for (commit,) in waiting]
+            pairs = dict.fromkeys((commits[at], commits[at + 1]) for commits, at in steps)
+            self._merge([pair for pair in pairs if pair not in self._known])
+            for commits, at in steps:
+                commits[at : at + 2] = [self._known[commits[at], commits[at + 1]]]
 
-    def _git(self, *arguments: str) -> str:
+    def _merge(self, pairs: list[tuple[str, str]]) -> None:
+        """Merge the two commits of each pair."""
+        if not pairs:
+            return
+        self.n_merges += len(pairs)
+        lines = "".join(f"{left} {right}\n" for left, right in pairs)
+        told = self._git("merge-tree", "--write-tree", "--no-messages", "--stdin", stdin=lines)
+        # For each pair: 1 when it is clean, the tree, and nothing else.
+        fields = told.split("\0")
+        paths = []
+        for number, (left, right) in enumerate(pairs):
+            is_clean, tree, end = fields[3 * number : 3 * number + 3]
+            if (is_clean, end) != ("1", ""):
+                raise ConflictError(
+                    f"Git stopped at {left} and {right}: {fields[3 * number :][:9]}"
+                )
+            path = self._commits / str(number)
+            path.write_text(
+                f"tree {tree}\nparent {left}\nparent {right}\n"
+                "author A <a@example.org> 0 +0000\ncommitter A <a@example.org> 0 +0000\n\nmerge\n"
+            )
+            paths.append(f"{path}\n")
+        made = self._git("hash-object", "-w", "-t", "commit", "--stdin-paths", stdin="".join(paths))
+        self._known |= dict(zip(pairs, made.split(), strict=True))
+
+    def _git(self, *arguments: str, stdin: str = "") -> str:
         done = subprocess.run(
             ["git", *arguments],
             cwd=self.repository.repository,
             env=ENVIRONMENT,
+            input=stdin,
             check=True,
             capture_output=True,
             text=True,
         )
-        return done.stdout.strip()
+        return done.stdout
 
-    def tree_of(self, commit: str) -> str:
-        return self._git("rev-parse", f"{commit}^{{tree}}")
+    def trees_of(self, commits: Sequence[str]) -> list[str]:
+        return self._git("rev-parse", *(f"{commit}^{{tree}}" for commit in commits)).split()
 
     def check(self, commit: str) -> tuple[list[str], str]:
         """What is wrong with a merged store, and its snapshot."""
@@ -155,17 +192,15 @@ def _is_redacted(data: bytes, versions: set[bytes]) -> bool:
     )
 
 
-def merge_all(n_branches: int, n_orders: int, seed: int) -> Outcome:
+def merge_all(n_branches: int, n_orders: int, seed: int, growing: bool = False) -> Outcome:
     """Merge branches in random orders, and check each different tree that comes of it."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
-        merger = Merger(Path(name) / "repository", n_branches, rng)
+        merger = Merger(Path(name) / "repository", n_branches, rng, growing)
         outcome = Outcome(n_orders, 0)
-        for _ in range(n_orders):
-            order = list(merger.branches)
-            rng.shuffle(order)
-            commit = merger.merged(order)
-            tree = merger.tree_of(commit)
+        orders = [rng.sample(merger.branches, n_branches) for _ in range(n_orders)]
+        commits = merger.merged(orders)
+        for commit, tree in zip(commits, merger.trees_of(commits), strict=True):
             if tree not in outcome.trees:
                 problems, snapshot = merger.check(commit)
                 outcome.problems += problems
@@ -179,6 +214,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=1000, help="how many orders (default: 1000)")
     parser.add_argument("--branches", type=int, action="append", help="how many (2, 8 and 32)")
+    parser.add_argument(
+        "--growing-file", action="store_true", help="also append to one file, and see Git stop"
+    )
     parser.add_argument("--seed", type=int, default=0, help="decides branches and orders")
     options = parser.parse_args()
     failed = False
@@ -186,9 +224,9 @@ def main() -> int:
         # Two branches have two orders, and eight tries meet both.
         n_orders = min(options.n, 8) if n_branches == 2 else options.n
         try:
-            outcome = merge_all(n_branches, n_orders, options.seed)
-        except subprocess.CalledProcessError as error:
-            print(f"{n_branches} branches: Git stopped: {error.stdout}{error.stderr}")
+            outcome = merge_all(n_branches, n_orders, options.seed, options.growing_file)
+        except ConflictError as error:
+            print(f"{n_branches} branches: {error}")
             failed = True
             continue
         failed |= bool(outcome.problems) or len(outcome.trees) != 1

@@ -31,6 +31,12 @@ def test_forty_orders_of_eight_branches_give_one_tree() -> None:
     assert "1 tree, 1 snapshot, 0 problems" in done.stdout
 
 
+def test_one_growing_file_would_not_merge() -> None:
+    done = run_module("tests.merges", "--n", "2", "--branches", "3", "--growing-file")
+    assert done.returncode == 1
+    assert "Git stopped at" in done.stdout
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> GitStore:
     return GitStore(tmp_path / "repository")

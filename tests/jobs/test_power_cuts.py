@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
 from tests.power_cuts import FILES_ONLY, NO_FSYNC, RENAME_FIRST
 from tests.programs import run_module
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
 
 _FEW = ("trace add", "snapshot create", "run publication", "stream")
 
