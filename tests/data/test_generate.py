@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,10 +43,10 @@ def pairs(problems: Iterable[Problem]) -> set[tuple[Kind, int, int]]:
         (Problem(Kind.ADDITION, 357, 648, 3), "357+648",
          ["7+8+0=15", "5+4+1=10", "3+6+1=10"], "1005"),
         (Problem(Kind.SUBTRACTION, 503, 167, 3), "503-167",
-         ["3-7-0=6-10", "0-6-1=3-10", "5-1-1=3-00"], "336"),
-        (Problem(Kind.SUBTRACTION, 44, 44, 2), "44-44", ["4-4-0=0-00", "4-4-0=0-00"], "0"),
+         ["3-7-0=-10+6", "0-6-1=-10+3", "5-1-1=-00+3"], "336"),
+        (Problem(Kind.SUBTRACTION, 44, 44, 2), "44-44", ["4-4-0=-00+0", "4-4-0=-00+0"], "0"),
         (Problem(Kind.MULTIPLICATION, 406, 7, 3), "406*7",
-         ["6*7+0=42", "0*7+4=04", "4*7+0=28"], "2842"),
+         ["6*7+0=42+0=42", "0*7+4=00+4=04", "4*7+0=28+0=28"], "2842"),
     ],
 )  # fmt: skip
 def test_a_problem_is_written_out_column_by_column(
@@ -88,7 +90,7 @@ def test_the_notation_is_an_argument() -> None:
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_a_rendered_three_digit_problem_fits_into_110_tokens_of_bytes(kind: Kind) -> None:
+def test_a_rendered_three_digit_problem_fits_into_97_tokens_of_bytes(kind: Kind) -> None:
     for problem in generate_arithmetic(kinds=[kind], n_digits=3, n=500, seed=1):
         payload = payload_of(problem.trace())
         example = render_example(
@@ -98,13 +100,39 @@ def test_a_rendered_three_digit_problem_fits_into_110_tokens_of_bytes(kind: Kind
             1 if isinstance(piece, Special) else len(piece.encode())
             for piece in (*example.prompt, *example.completion)
         )
-        assert n_tokens <= 90, payload
+        assert n_tokens <= 97, payload
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_every_column_of_a_kind_has_one_length(kind: Kind) -> None:
     problems = generate_arithmetic(kinds=[kind], n_digits=4, n=300, seed=2)
     assert len({len(step) for p in problems for step in p.steps()}) == 1
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_both_sides_of_every_equals_sign_of_a_column_are_equal(kind: Kind) -> None:
+    for problem in generate_arithmetic(kinds=[kind], n_digits=3, n=300, seed=3):
+        for step in problem.steps():
+            assert len({value_of(side) for side in step.split("=")}) == 1, step
+
+
+def value_of(side: str) -> int:
+    """The value of sums, differences and products of numbers that may begin with a zero."""
+    total = 0
+    for sign, *factors in re.findall(r"([+-]?)(\d+)(?:\*(\d+))?", side):
+        term = math.prod(int(factor) for factor in factors if factor)
+        total += -term if sign == "-" else term
+    return total
+
+
+# The committed traces are additions: other texts would be other traces.
+ADDITIONS_OF_SEED_0 = "a5e1a79058ef099b3935a76130ea600ee8a42105845558316469d005e2553156"
+
+
+def test_the_committed_additions_keep_their_texts() -> None:
+    problems = generate_arithmetic(kinds=[Kind.ADDITION], n_digits=3, n=6_000, seed=0)
+    texts = b"".join(payload_of(problem.trace()) + b"\n" for problem in problems)
+    assert hashlib.sha256(texts).hexdigest() == ADDITIONS_OF_SEED_0
 
 
 @settings(max_examples=200)

@@ -67,21 +67,22 @@ class Column(msgspec.Struct, frozen=True):
 class Notation(msgspec.Struct, frozen=True, kw_only=True):
     """How problems and columns are written: format strings, kept in one place to be tuned.
 
-    A prompt may use ``left`` and ``right``; a column the fields of :class:`Column`; ``closing``, a
-    last step that is left out where it is None, may use ``answer`` and ``padded`` (the answer with
-    its leading zero).
+    A prompt may use ``left`` and ``right``; a column the fields of :class:`Column` and ``product``
+    (``top`` times ``bottom``); ``closing``, a last step that is left out where it is None, may use
+    ``answer`` and ``padded`` (the answer with its leading zero).
 
     The default writes true statements of one length, so that every digit to copy lies at a fixed
-    distance: the sum ``7+8+0=15`` shows the carry and then the digit; the difference
-    ``3-8-0=5-10`` the digit and then what was borrowed, ten or nothing.
+    distance, and each decides one thing at a time. The sum ``7+8+0=15`` shows the carry and then
+    the digit; the difference ``3-8-0=-10+5`` what was borrowed, ten or nothing, and then the digit;
+    the product ``4*7+6=28+6=34`` what the times table says, and then a sum.
     """
 
     addition_prompt: str = "{left}+{right}"
     addition_column: str = "{top}+{bottom}+{carried}={carry}{digit}"
     subtraction_prompt: str = "{left}-{right}"
-    subtraction_column: str = "{top}-{bottom}-{carried}={digit}-{carry}0"
+    subtraction_column: str = "{top}-{bottom}-{carried}=-{carry}0+{digit}"
     multiplication_prompt: str = "{left}*{right}"
-    multiplication_column: str = "{top}*{bottom}+{carried}={carry}{digit}"
+    multiplication_column: str = "{top}*{bottom}+{carried}={product:02d}+{carried}={carry}{digit}"
     closing: str | None = None
 
 
@@ -91,8 +92,10 @@ DEFAULT_NOTATION: Final = Notation()
 #: The same columns, each followed by the result so far: longer, and the answer is only copied.
 RUNNING_NOTATION: Final = Notation(
     addition_column="{top}+{bottom}+{carried}={carry}{digit} {written}",
-    subtraction_column="{top}-{bottom}-{carried}={digit}-{carry}0 {written}",
-    multiplication_column="{top}*{bottom}+{carried}={carry}{digit} {written}",
+    subtraction_column="{top}-{bottom}-{carried}=-{carry}0+{digit} {written}",
+    multiplication_column=(
+        "{top}*{bottom}+{carried}={product:02d}+{carried}={carry}{digit} {written}"
+    ),
 )
 
 
@@ -179,7 +182,10 @@ class Problem(msgspec.Struct, frozen=True):
     def steps(self, notation: Notation = DEFAULT_NOTATION) -> list[str]:
         """The worked columns as text, from the right to the left."""
         template: str = getattr(notation, f"{self.kind}_column")
-        steps = [template.format(**msgspec.structs.asdict(c)) for c in self.columns()]
+        steps = [
+            template.format(product=c.top * c.bottom, **msgspec.structs.asdict(c))
+            for c in self.columns()
+        ]
         if notation.closing is not None:
             padded = f"{self.answer:0{self.n_digits + 1}d}"
             steps.append(notation.closing.format(answer=self.answer, padded=padded))
