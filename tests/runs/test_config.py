@@ -171,12 +171,15 @@ def test_the_identity_leaves_out_the_reporting_interval_only() -> None:
             '[model]\nname = "nono"\n',
             (
                 "run.toml:2: model.name is 'nono', which is no preset. Did you mean nano? Name the "
-                "preset to start from: nano, micro, small."
+                "preset to start from: nano, nano-arithmetic, micro, small."
             ),
         ),
         (
             "[training]\nseed = 1\n",
-            "run.toml: model.name is missing. Name the preset to start from: nano, micro, small.",
+            (
+                "run.toml: model.name is missing. Name the preset to start from: nano, "
+                "nano-arithmetic, micro, small."
+            ),
         ),
         ("model = 3\n", "run.toml: model.name is missing. Name the preset to start from: nano"),
         ("[model\n", "run.toml is not TOML: Expected ']'"),
@@ -222,7 +225,7 @@ def test_an_unknown_preset_is_an_error_with_the_nearest(file: Path) -> None:
         load_config("nanoo")
     assert str(caught.value) == (
         "'nanoo' is neither a preset nor the name of a TOML file. Did you mean nano? "
-        "The presets are nano, micro, small."
+        "The presets are nano, nano-arithmetic, micro, small."
     )
 
 
