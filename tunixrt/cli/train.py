@@ -47,7 +47,8 @@ def train(
     """Train a model on the dataset KEY and publish the run under runs/.
 
     CONFIG.toml starts from the preset that its model.name gives; a PRESET alone (nano, micro,
-    small) is a configuration, too. A run that exists already is found and not made again.
+    small, nano-arithmetic) is a configuration, too. A run that exists already is found and not made
+    again.
     """
     with Progress("training", "step") as progress:
         done = store.train(
