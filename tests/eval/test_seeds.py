@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from tests.eval.test_comparison import prediction, run
 from tunixrt.data.prng import Sha256Stream
