@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.data.making import Place, trace, value, write_lines
-from tunixrt.data import trace_index
+from tunixrt.data import id_set, trace_index
 from tunixrt.data.events import redacted, retracted
 from tunixrt.data.importers import Rejection, SourceFormat, imported, read_traces
 from tunixrt.data.importing import OnError, RejectedError, import_traces
@@ -173,8 +173,7 @@ def test_a_reader_that_fails_midway_leaves_no_trace(place: Place, tmp_path: Path
 def test_known_ids_that_spilled_to_disk_are_still_known(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trace_index, "_CLAIMED_IN_MEMORY", 3)
-    monkeypatch.setattr(trace_index, "_BUFFERED", 2)
+    monkeypatch.setattr(id_set, "IDS_IN_MEMORY", 3)
     prompts = [f"Problem {i}" for i in range(20)]
     records = [imported(trace(prompt)) for prompt in prompts]
     first = import_traces(place.log, [*records[:10], *records[:10]])
@@ -185,22 +184,32 @@ def test_known_ids_that_spilled_to_disk_are_still_known(
         assert projection.n_traces == 20
 
 
-@pytest.mark.parametrize("n_pages", [7, 10])  # full under the rows, full under their index
+def _small(n_pages: int) -> SpillDatabase:
+    database = spill()
+    database.execute(f"PRAGMA max_page_count = {n_pages}")
+    return database
+
+
 def test_a_full_disk_under_the_table_of_known_ids_is_said_in_a_sentence(
-    place: Place, monkeypatch: pytest.MonkeyPatch, n_pages: int
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.record(*(trace(f"Problem {n}") for n in range(300)))
-
-    def small() -> SpillDatabase:
-        database = spill()
-        database.execute(f"PRAGMA max_page_count = {n_pages}")
-        return database
-
-    monkeypatch.setattr(trace_index, "spill", small)
+    monkeypatch.setattr(id_set, "IDS_IN_MEMORY", 100)
+    monkeypatch.setattr(id_set, "spill", lambda: _small(2))
     before = place.files()
     with pytest.raises(SpillError, match=r"could not be kept on disk: database or disk is full\."):
         place.record(trace("one more"))
     assert place.files() == before
+
+
+@pytest.mark.parametrize("n_pages", [7, 10])  # full under the rows, full under their index
+def test_a_full_disk_under_a_projection_is_said_in_a_sentence(
+    place: Place, monkeypatch: pytest.MonkeyPatch, n_pages: int
+) -> None:
+    place.record(*(trace(f"Problem {n}") for n in range(300)))
+    monkeypatch.setattr(trace_index, "spill", lambda: _small(n_pages))
+    with pytest.raises(SpillError, match=r"could not be kept on disk: database or disk is full\."):
+        project(place.log).n_traces  # noqa: B018
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

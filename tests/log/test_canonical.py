@@ -16,6 +16,7 @@ from tunixrt.log.canonical import (
     MAX_INTEGER,
     CanonicalError,
     JsonValue,
+    are_canonical,
     decode,
     decode_canonical,
     encode,
@@ -145,6 +146,18 @@ def test_only_canonical_bytes_are_canonical(
 ) -> None:
     data = json.dumps(value, ensure_ascii=ensure_ascii, indent=indent).encode()
     assert is_canonical(data) == (data == rfc8785.dumps(value))
+
+
+@given(st.lists(_VALUES.map(encode) | _TEXTS.map(lambda t: t.replace("\n", "").encode())))
+@example([b"1", b"", b"2"])
+@example([b"[1", b"2]"])
+@example([b"1 2"])
+@example([b"1.0"])
+@example([b"10000000000000000", b"12345678901234567"])
+@example([b"[" * 129 + b"]" * 129])
+@example(['{"\U00010000":1,"\ue000":2}'.encode()])
+def test_many_texts_are_canonical_exactly_if_each_of_them_is(texts: list[bytes]) -> None:
+    assert are_canonical(texts) == all(map(is_canonical, texts))
 
 
 def test_the_example_of_rfc_8785_section_3_2_2() -> None:

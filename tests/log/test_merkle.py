@@ -67,6 +67,20 @@ def test_a_tree_of_many_leaves_is_the_recursion_of_the_rfc(n: int) -> None:
     assert tree.root() == _reference(leaves)
 
 
+@given(st.lists(st.integers(0, 3000), max_size=5))
+def test_leaves_that_are_added_in_batches_make_the_same_tree(sizes: list[int]) -> None:
+    leaves = _numbered(sum(sizes))
+    one_by_one, in_batches = MerkleTree(), MerkleTree()
+    for leaf in leaves:
+        one_by_one.append(leaf)
+    start = 0
+    for size in sizes:
+        in_batches.extend_hashes([leaf_hash(leaf) for leaf in leaves[start : start + size]])
+        start += size
+    assert in_batches.n_leaves == one_by_one.n_leaves
+    assert in_batches.root() == one_by_one.root()
+
+
 def test_the_root_may_be_asked_for_while_the_tree_grows() -> None:
     tree = MerkleTree()
     for n in range(1100):

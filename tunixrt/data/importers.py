@@ -15,6 +15,7 @@ import msgspec
 
 from tunixrt.data.gsm8k import read_gsm8k
 from tunixrt.data.lines import UnreadableFileError, read_lines
+from tunixrt.data.quick_reading import quick_trace
 from tunixrt.data.traces import Trace, payload_of, trace_id, trace_of
 from tunixrt.data.violations import TraceError, did_you_mean, quoted
 from tunixrt.errors import BadInputError
@@ -39,7 +40,7 @@ class DropReason(StrEnum):
     BLANK_STEP = "blank line in an answer"
 
 
-class ImportedTrace(msgspec.Struct, frozen=True):
+class ImportedTrace(msgspec.Struct, frozen=True, gc=False):
     """A trace that was read: its canonical payload, its id, and where it stood."""
 
     payload: bytes
@@ -140,14 +141,20 @@ def read_traces(
             than 64 MiB.
     """
     reader = _reader(source_format, source, strip_calculator=strip_calculator)
+    quick = source_format is SourceFormat.TUNIXRT and source is None
     name = str(path)
     n_records = 0
     for line, raw in read_lines(path):
-        if not raw.strip(b" \t\r"):
+        found = quick_trace(raw) if quick else None
+        if found is not None:
+            trace, payload = found
+            n_records += 1
+            yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line)
+        elif not raw.strip(b" \t\r"):
             yield Dropped(name, line, DropReason.BLANK_LINE)
-            continue
-        n_records += 1
-        yield from _record(name, line, raw, reader)
+        else:
+            n_records += 1
+            yield from _record(name, line, raw, reader)
     if not n_records:
         raise UnreadableFileError(
             path, f"The file {name} holds no records: it is empty or has only blank lines."

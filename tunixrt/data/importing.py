@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.events import recorded
 from tunixrt.data.importers import Dropped, ImportedTrace, Record, Rejection
-from tunixrt.data.projection import index_of
+from tunixrt.data.known_traces import KnownTraces
 from tunixrt.data.times import check_utc
-from tunixrt.data.trace_index import REDACTED, RETRACTED
 from tunixrt.errors import BadInputError
 from tunixrt.log.digests import Digest
+from tunixrt.log.events import RECORDED, Envelope, encode_envelope, recording_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tunixrt.data.events import NewEvent
-    from tunixrt.data.trace_index import TraceIndex
     from tunixrt.log.eventlog import EventLog
 
 
@@ -42,7 +39,7 @@ class ImportDrop(StrEnum):
     REDACTED = "redacted before"
 
 
-_WITHDRAWN: Final = {REDACTED: ImportDrop.REDACTED, RETRACTED: ImportDrop.RETRACTED}
+_BATCH_BYTES: Final = 1024 * 1024
 
 
 class RejectedError(BadInputError):
@@ -81,15 +78,43 @@ class ImportReport(msgspec.Struct, frozen=True):
 
 
 class _Account:
-    """The running account of one import."""
+    """The running account of one import.
 
-    def __init__(self) -> None:
+    ``hand_on`` takes the rejections; without it, one of them stops the import.
+    """
+
+    def __init__(self, hand_on: Callable[[Rejection], None] | None) -> None:
         self.n_recorded = 0
         self.n_duplicates = 0
         self.n_steps = 0
         self.n_rejected = 0
         self.first_rejection: Rejection | None = None
         self.drops: list[Dropped] = []
+        self._hand_on = hand_on
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing will be recorded any more: only counting is left."""
+        return self.n_rejected > 0 and self._hand_on is None
+
+    def note(self, record: Rejection | Dropped) -> None:
+        """Note what is no trace."""
+        if isinstance(record, Dropped):
+            self.drops.append(record)
+            return
+        self.n_rejected += 1
+        self.first_rejection = self.first_rejection or record
+        if self._hand_on is not None:
+            self._hand_on(record)
+
+    def check(self) -> None:
+        """Refuse what was rejected, where it must be.
+
+        Raises:
+            RejectedError: A record was no trace.
+        """
+        if self._hand_on is None and self.first_rejection is not None:
+            raise RejectedError(self.first_rejection, self.n_rejected)
 
     def report(self, segment: Digest | None, rejections: list[Rejection]) -> ImportReport:
         counted = Counter(str(drop.reason) for drop in self.drops)
@@ -130,56 +155,54 @@ def import_traces(
     """
     if recorded_at is not None:
         check_utc(recorded_at, "time of the recording")
-    account = _Account()
     collected: list[Rejection] = []
     hand_on = collected.append if on_rejection is None else on_rejection
-    sound = _sound(records, account, None if on_error is OnError.ABORT else hand_on)
-    known, _ = index_of(log.events())
-    try:
-        segment = log.append(_fresh(sound, known, account, recorded_at))
-    finally:
-        known.close()
+    account = _Account(None if on_error is OnError.ABORT else hand_on)
+    with KnownTraces(log.events()) as known:
+        segment = log.append_lines(_batches(records, known, account, recorded_at))
     return account.report(segment, collected)
 
 
-def _sound(
-    records: Iterable[Record],
-    account: _Account,
-    hand_on: Callable[[Rejection], None] | None,
-) -> Iterator[ImportedTrace]:
-    """The traces among the records; raises at the end if others were no traces and must be."""
+def _batches(
+    records: Iterable[Record], known: KnownTraces, account: _Account, recorded_at: str | None
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """The events of the traces that are new to the log, about a mebibyte of lines at a time.
+
+    Raises:
+        RejectedError: At the end, if a record was no trace and must be.
+    """
+    events: list[tuple[bytes, bytes]] = []
+    n_bytes = 0
     for record in records:
-        match record:
-            case ImportedTrace():
-                # After the first rejection nothing will be recorded: only counting is left.
-                if account.first_rejection is None or hand_on is not None:
-                    yield record
-            case Dropped():
-                account.drops.append(record)
-            case Rejection():
-                account.n_rejected += 1
-                account.first_rejection = account.first_rejection or record
-                if hand_on is not None:
-                    hand_on(record)
-    if hand_on is None and account.first_rejection is not None:
-        raise RejectedError(account.first_rejection, account.n_rejected)
-
-
-def _fresh(
-    traces: Iterable[ImportedTrace],
-    known: TraceIndex,
-    account: _Account,
-    recorded_at: str | None,
-) -> Iterator[NewEvent]:
-    """The events of the traces that are new to the log."""
-    for trace in traces:
-        withdrawn = {fact.name for fact in known.facts(trace.id)} & _WITHDRAWN.keys()
-        if withdrawn:
-            reason = _WITHDRAWN[min(withdrawn)]  # redacted comes before retracted
-            account.drops.append(Dropped(trace.file, trace.line, reason))
-        elif not known.claim(trace.id):
-            account.n_duplicates += 1
+        if not isinstance(record, ImportedTrace):
+            account.note(record)
+        elif account.is_lost or not _is_new(record, known, account):
+            continue
         else:
-            account.n_recorded += 1
-            account.n_steps += trace.n_steps
-            yield recorded(trace.id, trace.payload, recorded_at)
+            line = (
+                recording_line(record.id)
+                if recorded_at is None
+                else encode_envelope(Envelope(RECORDED, record.id, recorded_at=recorded_at))
+            )
+            events.append((line, record.payload))
+            n_bytes += len(record.payload)
+            if n_bytes >= _BATCH_BYTES:
+                yield events
+                events, n_bytes = [], 0
+    account.check()
+    yield events
+
+
+def _is_new(trace: ImportedTrace, known: KnownTraces, account: _Account) -> bool:
+    """Whether a trace is to be recorded; either way it is accounted for."""
+    if trace.id in known.redacted:
+        account.drops.append(Dropped(trace.file, trace.line, ImportDrop.REDACTED))
+    elif trace.id in known.retracted:
+        account.drops.append(Dropped(trace.file, trace.line, ImportDrop.RETRACTED))
+    elif not known.claim(trace.id):
+        account.n_duplicates += 1
+    else:
+        account.n_recorded += 1
+        account.n_steps += trace.n_steps
+        return True
+    return False

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 #: A longer line is refused before it is read whole: no trace needs it, and memory stays bounded.
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 
+_CHUNK_BYTES: Final = 1024 * 1024
+
 
 class UnreadableFileError(BadInputError):
     """A file that cannot be read as records at all."""
@@ -31,19 +33,29 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             that its first bytes give away, or has a line longer than 64 MiB.
     """
     with _open(path) as file:
-        number = 0
-        while raw := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            if number == 1:
-                _check_beginning(path, raw)
-            if len(raw) > MAX_LINE_BYTES:
-                raise UnreadableFileError(
-                    path,
-                    f"{path}, line {number}: The line is longer than {MAX_LINE_BYTES:,} bytes "
-                    "(64 MiB). The file should hold one JSON object a line.",
-                    number,
-                )
-            yield number, raw.removesuffix(b"\n")
+        number, rest = 0, b""
+        while data := file.read(_CHUNK_BYTES):
+            if not number and not rest:
+                _check_beginning(path, data)
+            *lines, rest = (rest + data).split(b"\n")
+            for raw in lines:
+                number += 1
+                if len(raw) >= MAX_LINE_BYTES:  # the line feed counts
+                    raise _too_long(path, number)
+                yield number, raw
+            if len(rest) > MAX_LINE_BYTES:
+                raise _too_long(path, number + 1)
+        if rest:
+            yield number + 1, rest
+
+
+def _too_long(path: Path, number: int) -> UnreadableFileError:
+    return UnreadableFileError(
+        path,
+        f"{path}, line {number}: The line is longer than {MAX_LINE_BYTES:,} bytes "
+        "(64 MiB). The file should hold one JSON object a line.",
+        number,
+    )
 
 
 def _open(path: Path) -> BinaryIO:

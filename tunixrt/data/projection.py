@@ -21,13 +21,12 @@ from tunixrt.data.trace_index import (
     Location,
     Recording,
     TraceIndex,
+    recorded_trace,
 )
 from tunixrt.log.canonical import decode_canonical, encode
-from tunixrt.log.digests import Digest, hex_of, is_digest
+from tunixrt.log.digests import Digest, is_digest
 from tunixrt.log.events import RECORDED
 from tunixrt.log.events import REDACTED as TRACE_REDACTED
-from tunixrt.log.findings import Finding
-from tunixrt.log.headers import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -230,7 +229,7 @@ def index_of(
     problems: list[EventProblem] = []
     for place, event in enumerate(stored):
         if event.envelope.type == RECORDED:
-            index.record(place, _recorded(event), event)
+            index.record(place, recorded_trace(event), event)
         elif event.envelope.type in _READERS:
             _apply(index, place, event, is_ancestor, problems)
     return index, problems
@@ -266,16 +265,6 @@ def _apply(
         if is_ancestor is None or is_ancestor(fact.segment, event.segment)
     ]
     index.put(trace, Fact(name, place, event.segment, encode(value)), replaced)
-
-
-def _recorded(event: StoredEvent) -> Digest:
-    trace = event.envelope.payload
-    if trace is not None and is_digest(trace):
-        return trace
-    name = hex_of(event.segment)
-    path = f"store/log/{name[:2]}/{name}/{event.part}"
-    problem = "A trace.recorded event does not name the trace that it records."
-    raise DamagedError(Finding(path, problem, line=event.line, found=str(trace)))
 
 
 def _problem(event: StoredEvent, sentence: str) -> EventProblem:

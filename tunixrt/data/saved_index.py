@@ -78,9 +78,6 @@ class SavedIndex(TraceIndex):
         self._rows = []
         self._has_facts = True
         self._settled = True
-        self._claimed = set()
-        self._n_recorded = 1
-        self._n_spilled = 0
 
     def about(self) -> str:
         """What the index was made of: its version, and the segments of the log."""

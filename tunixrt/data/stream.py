@@ -14,10 +14,8 @@ import msgspec
 from tunixrt.data.events import recorded
 from tunixrt.data.importers import imported
 from tunixrt.data.importing import ImportDrop
-from tunixrt.data.projection import index_of
+from tunixrt.data.known_traces import KnownTraces
 from tunixrt.data.times import check_utc
-from tunixrt.data.trace_index import REDACTED as REDACTED_FACT
-from tunixrt.data.trace_index import RETRACTED as RETRACTED_FACT
 from tunixrt.data.traces import trace_of
 from tunixrt.errors import BadInputError
 from tunixrt.log.digests import Digest
@@ -103,8 +101,7 @@ class TraceStream:
         self._closed = False
         self.recovered = recover_streams(log)
         self._seen = {ref.digest for ref in log.segments()}
-        self._index, _ = index_of(log.events())
-        self._redacted: set[Digest] = set()
+        self._known = KnownTraces(log.events())
         self._refused: set[Digest] = set()
         self._journal = Journal(log.layout)
 
@@ -156,7 +153,9 @@ class TraceStream:
             return None
         self._look_for_redactions()
         segment = self._log.append(
-            event for event in self._journal.events() if event[0].payload not in self._redacted
+            event
+            for event in self._journal.events()
+            if event[0].payload not in self._known.redacted
         )
         self._journal.clear()
         self._seen.update(() if segment is None else (segment,))
@@ -172,16 +171,15 @@ class TraceStream:
             self.seal()
             self._closed = True
             self._journal.close()
-            self._index.close()
+            self._known.close()
 
     def _reason_against(self, trace: Digest) -> str | None:
         """Why a trace is not recorded; without a reason, it counts as known from now on."""
-        facts = {fact.name for fact in self._index.facts(trace)}
-        if REDACTED_FACT in facts or trace in self._redacted:
+        if trace in self._known.redacted:
             return ImportDrop.REDACTED
-        if RETRACTED_FACT in facts:
+        if trace in self._known.retracted:
             return ImportDrop.RETRACTED
-        if not self._index.claim(trace) and trace not in self._refused:
+        if not self._known.claim(trace) and trace not in self._refused:
             return KNOWN
         return None
 
@@ -191,7 +189,7 @@ class TraceStream:
         self._seen |= new
         for event in self._log.events(new) if new else ():
             if event.envelope.type == REDACTED and event.envelope.trace is not None:
-                self._redacted.add(event.envelope.trace)
+                self._known.redacted.add(event.envelope.trace)
 
 
 def recover_streams(log: EventLog) -> Recovery:
@@ -225,16 +223,13 @@ def _fresh(
     log: EventLog, events: Iterator[tuple[Envelope, bytes]], counts: dict[str, int]
 ) -> Iterator[tuple[Envelope, bytes]]:
     """The events that the log does not have: a writer may have died just after sealing."""
-    index, _ = index_of(log.events())
-    try:
+    with KnownTraces(log.events()) as known:
         for envelope, payload in events:
             trace = envelope.payload or Digest("")
-            if REDACTED_FACT in {fact.name for fact in index.facts(trace)}:
+            if trace in known.redacted:
                 counts["redacted"] += 1
-            elif not index.claim(trace):
+            elif not known.claim(trace):
                 counts["known"] += 1
             else:
                 counts["recovered"] += 1
                 yield envelope, payload
-    finally:
-        index.close()

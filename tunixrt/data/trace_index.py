@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tunixrt.data.spill import spill
-from tunixrt.log.digests import Digest, from_raw, raw_of
+from tunixrt.log.digests import Digest, from_raw, hex_of, is_digest, raw_of
+from tunixrt.log.findings import DamagedError, Finding
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tunixrt.log.events import StoredEvent
 
 _BUFFERED: Final = 2_000
-_CLAIMED_IN_MEMORY: Final = 100_000
 
 #: The facts that end a trace's active life, whatever else is said of it.
 SUPERSEDED: Final = "superseded"
@@ -34,7 +34,6 @@ CREATE TABLE facts (
     id BLOB NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, segment INTEGER NOT NULL,
     value BLOB NOT NULL, PRIMARY KEY (id, name, place)
 ) WITHOUT ROWID;
-CREATE TABLE claims (id BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 # The index is made once all recordings are there, by a sort that runs on disk: inserting ten
 # million random keys into an index one by one reads and writes a page for each of them.
@@ -81,6 +80,21 @@ class Fact(msgspec.Struct, frozen=True):
     value: bytes
 
 
+def recorded_trace(event: StoredEvent) -> Digest:
+    """The trace that a ``trace.recorded`` event records.
+
+    Raises:
+        DamagedError: It names none: to pass over it would lose a trace in silence.
+    """
+    trace = event.envelope.payload
+    if trace is not None and is_digest(trace):
+        return trace
+    name = hex_of(event.segment)
+    path = f"store/log/{name[:2]}/{name}/{event.part}"
+    problem = "A trace.recorded event does not name the trace that it records."
+    raise DamagedError(Finding(path, problem, line=event.line, found=str(trace)))
+
+
 class TraceIndex:
     """Recordings by place and by id, and the facts about each trace."""
 
@@ -95,9 +109,6 @@ class TraceIndex:
         self._rows: list[tuple[object, ...]] = []
         self._has_facts = False
         self._settled = False
-        self._claimed: set[bytes] = set()
-        self._n_recorded = 0
-        self._n_spilled = 0
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -118,29 +129,6 @@ class TraceIndex:
         if len(self._rows) >= _BUFFERED:
             self._flush()
 
-    def claim(self, trace: Digest) -> bool:
-        """Note the id of a trace that is about to be recorded; False where it is known already."""
-        raw = raw_of(trace)
-        if raw in self._claimed or self._is_known(raw):
-            return False
-        self._claimed.add(raw)
-        if len(self._claimed) >= _CLAIMED_IN_MEMORY:
-            rows = ((claimed,) for claimed in sorted(self._claimed))
-            self._database.executemany("INSERT INTO claims VALUES (?)", rows)
-            self._n_spilled += len(self._claimed)
-            self._claimed.clear()
-        return True
-
-    def _is_known(self, raw: bytes) -> bool:
-        self._settle()
-        if not self._n_recorded and not self._n_spilled:
-            return False
-        found = self._database.execute(
-            "SELECT 1 FROM traces WHERE id = ?1 UNION ALL SELECT 1 FROM claims WHERE id = ?1",
-            (raw,),
-        )
-        return found.fetchone() is not None
-
     def put(self, trace: Digest, fact: Fact, replaced: Sequence[Fact] = ()) -> None:
         """Note a fact, and forget those that it replaces."""
         self._has_facts = True
@@ -156,7 +144,6 @@ class TraceIndex:
 
     def _flush(self) -> None:
         self._database.executemany("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._rows)
-        self._n_recorded += len(self._rows)
         self._rows.clear()
 
     def _settle(self) -> None:

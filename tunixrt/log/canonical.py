@@ -18,25 +18,41 @@ Text is not Unicode-normalised: two spellings of one letter are two values.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from tunixrt.log import exact_json
 from tunixrt.log.exact_json import MAX_DEPTH, MAX_INTEGER, CanonicalError, JsonValue
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = [
     "MAX_DEPTH",
     "MAX_INTEGER",
     "CanonicalError",
     "JsonValue",
+    "are_canonical",
     "decode",
     "decode_canonical",
     "encode",
     "is_canonical",
 ]
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encoder = msgspec.json.Encoder(order="sorted")
+_encode = _encoder.encode
 _decode = msgspec.json.Decoder().decode
+
+
+def _refuse(digits: str) -> NoReturn:
+    raise ValueError(digits)
+
+
+# Of the values that it reads, no number is a float.
+_without_floats = msgspec.json.Decoder(float_hook=_refuse)
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_SIXTEEN_DIGITS = b"0" * 16
 
 _BELOW_EE = bytes(range(0xEE))
 _STRUCTURE = b"{}[]:,"
@@ -78,7 +94,7 @@ def decode(data: bytes) -> JsonValue:
             after the end. The sentence names the position or the key.
     """
     try:
-        value: JsonValue = _decode(data)
+        value, is_plain = _decode_any(data)
         again = _encode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return exact_json.parse(data)
@@ -87,10 +103,18 @@ def decode(data: bytes) -> JsonValue:
     if (
         data.count(b'"') == again.count(b'"')
         and b"\\u0022" not in data
-        and _is_exact(again, _LARGE_INTEGER)
+        and ((is_plain and _is_plain(again)) or _is_exact(again, _LARGE_INTEGER))
     ):
         return value
     return exact_json.parse(data)
+
+
+def _decode_any(data: bytes) -> tuple[JsonValue, bool]:
+    """Decode with msgspec, and say whether there was no float."""
+    try:
+        return _without_floats.decode(data), True
+    except msgspec.ValidationError:
+        return _decode(data), False
 
 
 def decode_canonical(data: bytes) -> JsonValue:
@@ -100,8 +124,10 @@ def decode_canonical(data: bytes) -> JsonValue:
         CanonicalError: If the bytes are not exactly what ``encode`` writes for their value.
     """
     try:
-        value: JsonValue = _decode(data)
-        if _encode(value) == data and _is_exact(data, _OTHER_NUMBER):
+        value, is_plain = _decode_any(data)
+        if _encode(value) == data and (
+            (is_plain and _is_plain(data)) or _is_exact(data, _OTHER_NUMBER)
+        ):
             return value
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass  # the exact reader says what is wrong
@@ -120,18 +146,54 @@ def is_canonical(data: bytes) -> bool:
     return True
 
 
+def are_canonical(texts: Sequence[bytes]) -> bool:
+    """Say whether each of some texts, none with a line feed in it, is canonical JSON (RFC 8785).
+
+    The fewer there are, the sooner one that is not plain makes it look at each by itself: sixteen
+    at a time took half the time of one at a time, on traces of 700 bytes.
+    """
+    lines = b"\n".join(texts) + b"\n"
+    try:
+        # Whatever was taken for a value, each line is what msgspec writes for one.
+        if _encoder.encode_lines(_without_floats.decode_lines(lines)) == lines and _is_plain(lines):
+            return True
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    return all(map(is_canonical, texts))
+
+
+def _is_plain(data: bytes) -> bool:
+    """Say whether msgspec's bytes without a float are sure to be RFC 8785's.
+
+    Cheaper than ``_is_exact``, because it does not tell text from structure.
+    """
+    return (
+        data.count(b"[") + data.count(b"{") <= MAX_DEPTH
+        and _SIXTEEN_DIGITS not in data.translate(_DIGITS_ALIKE)
+        and _sorts_alike(data)
+    )
+
+
+def _sorts_alike(data: bytes) -> bool:
+    """Say whether keys in these bytes have one order, as UTF-8 and as UTF-16.
+
+    They differ only where a character beyond U+FFFF (lead bytes F0 to F4) meets one of U+E000 to
+    U+FFFF (lead bytes EE, EF).
+    """
+    if data.isascii():
+        return True
+    high = data.translate(None, _BELOW_EE)
+    beyond = high.translate(None, b"\xee\xef")
+    return not beyond or len(beyond) == len(high)
+
+
 def _is_exact(data: bytes, inexact: re.Pattern[bytes]) -> bool:
     """Say whether msgspec's bytes are sure to be RFC 8785's.
 
     Written for speed: this runs once for every record of an import.
     """
-    if not data.isascii():
-        high = data.translate(None, _BELOW_EE)
-        # Sorting by UTF-8 bytes differs from sorting by UTF-16 code units only where a character
-        # beyond U+FFFF (lead bytes F0 to F4) meets one of U+E000 to U+FFFF (lead bytes EE, EF).
-        beyond = high.translate(None, b"\xee\xef")
-        if beyond and len(beyond) != len(high):
-            return False
+    if not _sorts_alike(data):
+        return False
     # In a JSON text a backslash begins an escape of two bytes. Without escaped backslashes and
     # escaped quotation marks, every second piece between quotation marks is outside of strings.
     if b"\\" in data:

@@ -7,6 +7,7 @@ layers above.
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from datetime import datetime
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
-from tunixrt.log.digests import Digest, is_digest
+from tunixrt.log.digests import Digest, from_raw, is_digest
 
 RECORDED = "trace.recorded"
 REDACTED = "trace.redacted"
@@ -79,6 +80,27 @@ decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 # An envelope holds text under ASCII keys and nothing else, so msgspec's bytes are RFC 8785's.
 encode_envelope = msgspec.json.Encoder(order="sorted").encode
+
+
+_RECORDING_BEGINS = b'{"payload":"'
+_RECORDING_ENDS = b'","type":"trace.recorded"}'
+_DIGEST_BEGINS = b"sha256:"
+_N_BEFORE_HEX = len(_RECORDING_BEGINS) + len(_DIGEST_BEGINS)
+_N_BEFORE_END = _N_BEFORE_HEX + 64
+
+
+def recording_line(trace: Digest) -> bytes:
+    """Return the envelope of a recording without a time: nearly every line of a log is one."""
+    return b"%b%b%b" % (_RECORDING_BEGINS, trace.encode(), _RECORDING_ENDS)
+
+
+def recorded_by(line: bytes) -> Digest | None:
+    """Return the trace of such a line; None for any other line, also for one with a bad digest."""
+    try:
+        trace = from_raw(unhexlify(line[_N_BEFORE_HEX:_N_BEFORE_END]))
+    except ValueError:
+        return None
+    return trace if recording_line(trace) == line else None
 
 
 def envelope_problem(envelope: Envelope) -> str | None:

@@ -46,11 +46,22 @@ class MerkleTree:
 
     def append_hash(self, leaf: bytes) -> None:
         """Add a leaf, given its leaf hash (32 bytes)."""
+        self._pending.append(leaf)
+        if len(self._pending) >= _CHUNK:
+            self._settle()
+
+    def extend_hashes(self, leaves: Sequence[bytes]) -> None:
+        """Add many leaves, given their leaf hashes (32 bytes each)."""
+        self._pending += leaves
+        if len(self._pending) >= _CHUNK:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Turn the complete chunks among the pending leaf hashes into peaks."""
         pending = self._pending
-        pending.append(leaf)
-        if len(pending) == _CHUNK:
-            self._peaks.append(_subtree_root(pending))
-            self._pending = []
+        n_settled = len(pending) - len(pending) % _CHUNK
+        for start in range(0, n_settled, _CHUNK):
+            self._peaks.append(_subtree_root(pending[start : start + _CHUNK]))
             self._n_chunks += 1
             # As many equal subtrees meet as the count has trailing zero bits.
             n_chunks = self._n_chunks
@@ -58,6 +69,7 @@ class MerkleTree:
                 right = self._peaks.pop()
                 self._peaks[-1] = node_hash(self._peaks[-1], right)
                 n_chunks //= 2
+        del pending[:n_settled]
 
     def root(self) -> bytes:
         """Return the root, 32 bytes. More leaves may be added afterwards."""

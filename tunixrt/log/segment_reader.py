@@ -10,9 +10,12 @@ from tunixrt.log.digests import Digest, from_hex
 from tunixrt.log.events import (
     MAX_PAYLOAD_BYTES,
     NULL,
+    RECORDED,
+    Envelope,
     StoredEvent,
     decode_envelope,
     envelope_problem,
+    recorded_by,
 )
 from tunixrt.log.findings import Finding
 from tunixrt.log.headers import HEADER_NAME, DamagedError, PartHeader, place_of, read_header
@@ -60,13 +63,11 @@ def _read_part(
     offset = 0
     for index in range(0, 2 * part.n_events, 2):
         line, body = lines[index], lines[index + 1]
-        try:
-            envelope = decode_envelope(line)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise DamagedError(bad_envelope(place_of(path, directory), index + 1, error)) from None
-        problem = envelope_problem(envelope)
-        if problem is not None:
-            raise DamagedError(Finding(place_of(path, directory), problem, line=index + 1))
+        trace = recorded_by(line)
+        if trace is not None:
+            envelope = Envelope(RECORDED, trace)
+        else:
+            envelope = _envelope(line, path, index + 1)
         offset += len(line) + 1
         yield StoredEvent(
             envelope,
@@ -79,6 +80,17 @@ def _read_part(
             len(body),
         )
         offset += len(body) + 1
+
+
+def _envelope(line: bytes, path: Path, number: int) -> Envelope:
+    try:
+        envelope = decode_envelope(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DamagedError(bad_envelope(place_of(path, path.parent), number, error)) from None
+    problem = envelope_problem(envelope)
+    if problem is not None:
+        raise DamagedError(Finding(place_of(path, path.parent), problem, line=number))
+    return envelope
 
 
 def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
