@@ -33,10 +33,8 @@ from tunixrt.data.saved_index import find_saved, find_with_meta
 from tunixrt.data.selection import LABEL_PREFIX, value_of
 from tunixrt.data.traces import Trace, parse_payload
 from tunixrt.errors import BadInputError
-from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
-from tunixrt.runs.directories import find_run, read_runs
 from tunixrt.store_facts import FactMethods
 from tunixrt.store_proofs import ProofMethods
 
@@ -127,6 +125,8 @@ class Store(FactMethods, ProofMethods):
         Raises:
             BadInputError: nothing was recorded; the message says file, line and field.
         """
+        from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
+
         if source_format == PREDICTIONS:
             records = read_prediction_traces(Path(path), source=source)
         else:
@@ -272,10 +272,14 @@ class Store(FactMethods, ProofMethods):
 
     def runs(self) -> list[Manifest]:
         """The manifest of every run, by run id."""
+        from tunixrt.runs.directories import read_runs
+
         return read_runs(self.layout)
 
     def run(self, prefix: str) -> Manifest:
         """The one run whose id begins with ``prefix``, or that was promoted to it."""
+        from tunixrt.runs.directories import find_run
+
         return find_run(self.layout, prefix)
 
     def train(

@@ -5,26 +5,33 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.data.making import trace
+from tests.data.making import Place, trace
 from tests.log.test_lock import held
-from tunixrt.data import statements
+from tunixrt.data import saved_index, statements
 from tunixrt.data.lookup import TraceLookupError
 from tunixrt.data.projection import project
 from tunixrt.data.saved_index import find_saved, find_with_meta, forget_index, open_index
 from tunixrt.data.trace_index import TraceIndex
 from tunixrt.jobs.redact import redact_traces
+from tunixrt.log import layout as layouts
+from tunixrt.log.eventlog import EventLog
 from tunixrt.log.redaction import redact
+from tunixrt.log.segment_reader import read_segment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.data.making import Place
     from tunixrt.data.projection import TraceState
     from tunixrt.log.digests import Digest
+    from tunixrt.log.events import StoredEvent
+    from tunixrt.log.headers import SegmentHeader
 
 
 @pytest.fixture
@@ -99,6 +106,102 @@ def test_an_index_of_other_segments_is_made_again(place: Place, ids: list[Digest
     assert saved(place, [*ids, new]) == folded(place, [*ids, new])
 
 
+def test_only_what_the_log_has_gained_is_read(
+    place: Place, ids: list[Digest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(place, ids[:1])
+    before = index_path(place).stat().st_ino
+    read: list[str] = []
+
+    def noting(path: Path, header: SegmentHeader) -> Iterator[StoredEvent]:
+        read.append(path.name)
+        return read_segment(path, header)
+
+    monkeypatch.setattr(saved_index, "read_segment", noting)
+    new: list[Digest] = []
+    for turn in range(3):
+        new += place.record(
+            trace(f"new {turn}?", meta={"turn": turn, "more": "yes"}), trace("0 1?")
+        )
+        statements.label(place.log, [ids[0], new[-1]], {"quality": f"q{turn}"})
+        statements.retract(place.log, ids[10 + turn : 11 + turn])
+        known = [*ids, *new]
+        assert saved(place, known) == folded(place, known)
+        assert len(read) == len(set(read)) == 3 * (turn + 1)
+    assert index_path(place).stat().st_ino == before  # it was never made again
+    index = find_with_meta(place.log, {"more": "yes"}, min_events=1)
+    assert index is not None
+    assert [state.id for state in index] == [new[0], new[2], new[4]]
+
+
+def test_segments_that_a_merge_puts_in_the_middle_make_another_index(
+    place: Place, ids: list[Digest], tmp_path: Path
+) -> None:
+    branch = Place.at(tmp_path / "branch")
+    others = branch.record(trace("on a branch?"))
+    saved(place, ids[:1])
+    for ref in branch.log.segments():
+        shutil.copytree(ref.path, place.layout.segment(ref.digest))
+    assert saved(place, [*ids, *others]) == folded(place, [*ids, *others])
+
+
+def test_a_segment_that_disappears_makes_another_index(place: Place, ids: list[Digest]) -> None:
+    saved(place, ids[:1])
+    last = place.log.segments()[-1]
+    shutil.rmtree(last.path)
+    assert saved(place, ids) == folded(place, ids)
+
+
+def test_an_index_of_another_version_is_made_again(place: Place, ids: list[Digest]) -> None:
+    saved(place, ids[:1])
+    database = sqlite3.connect(index_path(place))
+    database.execute("UPDATE about SET version = '1', text = 'other'")
+    database.execute("DELETE FROM traces")
+    database.commit()
+    database.close()
+    assert saved(place, ids) == folded(place, ids)
+
+
+def test_a_redaction_that_a_merge_brings_removes_its_metadata_from_the_index(
+    place: Place, tmp_path: Path
+) -> None:
+    (secret,) = place.record(trace("secret?", meta={"name": "Ada Lovelace"}))
+    saved(place, [secret])
+    assert b"Ada Lovelace" in index_path(place).read_bytes()
+    clone = tmp_path / "clone"
+    shutil.copytree(place.layout.root, clone)
+    there = EventLog(layouts.Layout(clone))
+    redact(there, [secret])
+    shutil.copytree(there.layout.store, place.layout.store, dirs_exist_ok=True)
+    assert saved(place, [secret]) == folded(place, [secret])
+    assert b"Ada Lovelace" not in index_path(place).read_bytes()
+
+
+def test_a_process_that_dies_while_it_extends_the_index_changes_no_answer(
+    place: Place, ids: list[Digest]
+) -> None:
+    saved(place, ids[:1])
+    (new,) = place.record(trace("new?"))
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from tunixrt.data import saved_index\n"
+        "from tunixrt.log import layout\n"
+        "from tunixrt.log.eventlog import EventLog\n"
+        "class Dying(saved_index._GrowingIndex):\n"
+        "    def _copy_names(self, *arguments):\n"
+        "        self._database.execute('PRAGMA cache_size = 1')\n"
+        "        self._database.execute('PRAGMA cache_spill = 1')\n"
+        "        self._database.execute('UPDATE traces SET offset = offset + 1')\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "saved_index._GrowingIndex = Dying\n"
+        "saved_index.open_index(EventLog(layout.Layout(Path(sys.argv[1]))), min_events=1)\n"
+    )
+    died = subprocess.run([sys.executable, "-c", program, str(place.layout.root)], check=False)
+    assert died.returncode == -9
+    assert saved(place, [*ids, new]) == folded(place, [*ids, new])
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_damaged_index_never_changes_an_answer(
     place: Place, ids: list[Digest], seed: int
@@ -126,6 +229,8 @@ def test_an_index_that_points_elsewhere_is_not_believed(place: Place, ids: list[
         "DROP TABLE facts",
         "DELETE FROM about",
         "DROP TABLE segments",
+        "DROP TABLE parts",
+        "DELETE FROM parts",
     ):
         saved(place, ids[:1])
         database = sqlite3.connect(index_path(place))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -10,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.log.samples import recorded, trace, trace_id, traces, tree
 from tunixrt.errors import ExitCode
-from tunixrt.log.digests import from_hex, hex_of
+from tunixrt.log.digests import Digest, digest_bytes, from_hex, hex_of
 from tunixrt.log.eventlog import EventLog
-from tunixrt.log.events import Envelope, EventError
+from tunixrt.log.events import Envelope, EventError, recorded_by, recording_line
 from tunixrt.log.files import WriteError
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.layout import StoreFormatError, init
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.log.samples import Event
-    from tunixrt.log.digests import Digest
 
 
 def _ids(log: EventLog) -> list[Digest | None]:
@@ -122,6 +122,47 @@ class _LateLog(EventLog):
 
     def heads(self) -> tuple[list[Digest], int]:
         return [], 0
+
+
+def test_lines_in_batches_make_the_bytes_that_events_one_by_one_make(tmp_path: Path) -> None:
+    events = [trace(n, n_characters=1_500_000 if n % 3 else 10) for n in range(12)]
+    lines = [
+        (recording_line(envelope.payload or Digest("")), payload or b"")
+        for envelope, payload in events
+    ]
+    trees = []
+    for name, size in (("one", 1), ("five", 5), ("all", 12), ("events", 0)):
+        (tmp_path / name).mkdir()
+        log = EventLog(init(tmp_path / name))
+        if size:
+            log.append_lines(lines[start : start + size] for start in range(0, 12, size))
+        else:
+            log.append(events)
+        assert list(log.verify()) == []
+        trees.append(tree(tmp_path / name / "store"))
+    assert trees[0] == trees[1] == trees[2] == trees[3]
+    assert len(trees[0]) > 3  # several parts
+
+
+def test_batches_without_lines_write_nothing(log: EventLog) -> None:
+    before = tree(log.layout.root)
+    assert log.append_lines([[], []]) is None
+    assert tree(log.layout.root) == before
+
+
+@given(
+    st.binary(max_size=120) | st.binary(max_size=32).map(lambda b: recording_line(digest_bytes(b)))
+)
+@example(b'{"payload":"sha256:' + b"A" * 64 + b'","type":"trace.recorded"}')
+@example(b'{"payload":"sha256:' + b"a" * 63 + b'","type":"trace.recorded"}')
+@example(b'{"payload":"sha256:' + b"a" * 64 + b'","type":"trace.retracted"}')
+@example(b'{"payload":"sha256:' + b"a" * 64 + b'","type":"trace.recorded"} ')
+def test_a_line_is_taken_for_a_recording_exactly_if_it_is_one(line: bytes) -> None:
+    found = recorded_by(line)
+    expected = re.fullmatch(
+        rb'\{"payload":"(sha256:[0-9a-f]{64})","type":"trace\.recorded"\}', line
+    )
+    assert found == (None if expected is None else expected[1].decode())
 
 
 def test_a_segment_that_is_there_already_is_verified_and_counted_as_published(

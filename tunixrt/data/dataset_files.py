@@ -10,7 +10,6 @@ import msgspec
 from tunixrt.data.recipes import Recipe, SelectionStrategy
 from tunixrt.data.selection import DatasetStats, Member
 from tunixrt.data.violations import quoted
-from tunixrt.log.canonical import encode
 from tunixrt.log.digests import (
     Digest,
     digest_bytes,
@@ -93,6 +92,8 @@ class Dataset(msgspec.Struct, frozen=True):
         return self.manifest.digest
 
 
+# A member holds a digest and a word, so msgspec's bytes are RFC 8785's.
+member_line = msgspec.json.Encoder(order="sorted").encode
 _decode_member = msgspec.json.Decoder(Member).decode
 _decode_manifest = msgspec.json.Decoder(DatasetManifest).decode
 
@@ -113,7 +114,7 @@ def members_root(listed: Iterable[Member]) -> Digest:
     """The Merkle root over the member lines, in their order."""
     tree = MerkleTree()
     for member in listed:
-        tree.append(encode(member))
+        tree.append(member_line(member))
     return from_raw(tree.root())
 
 
@@ -191,7 +192,7 @@ def write_members(directory: Path, listed: Iterable[Member]) -> None:
         (directory / f"members-{n_files:04d}.jsonl").write_bytes(b"".join(lines))
 
     for member in listed:
-        line = encode(member) + b"\n"
+        line = member_line(member) + b"\n"
         if size + len(line) > MAX_PART_BYTES:
             write()
             lines, size, n_files = [], 0, n_files + 1

@@ -15,6 +15,7 @@ from tunixrt.data.dataset_files import (
     dataset_digest,
     directories,
     member_files,
+    member_line,
     member_lines,
     members,
     parse_member,
@@ -193,7 +194,7 @@ def _read_member(line: bytes) -> tuple[Member | None, str | None]:
         member = parse_member(line)
     except ValueError as error:
         return None, f"This is not the line of a member: {error}."
-    if encode(member) != line:
+    if member_line(member) != line:
         return member, "The line is not in canonical form (RFC 8785)."
     return member, None
 
@@ -224,7 +225,7 @@ def _differences(
 ) -> Iterator[Finding]:
     lines = member_lines(dataset.path)
     place, number = dataset.path / MANIFEST_NAME, 0
-    for expected, stored in zip_longest(map(encode, selection), lines):
+    for expected, stored in zip_longest(map(member_line, selection), lines):
         found = None
         if stored is not None:
             place, number, found = stored

@@ -35,7 +35,7 @@ from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.files import publish_directory, staging_directory, writing
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.lock import store_lock
-from tunixrt.log.snapshots import save_snapshot, take_snapshot
+from tunixrt.log.snapshots import name_snapshot, save_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,9 +150,11 @@ def build_dataset(
     if built_at is not None:
         check_utc(built_at, "time of the build")
     ancestor = load_dataset(layout, parent) if parent is not None else None
-    snapshot = take_snapshot(log)
-    with project(log, snapshot.segments) as projection:
-        selection = select(log, projection, recipe, snapshot.segments)
+    refs = log.segments()
+    segments = [ref.digest for ref in refs]
+    with project(log, segments) as projection:
+        snapshot = name_snapshot(refs, projection.n_traces)
+        selection = select(log, projection, recipe, segments)
     try:
         root = members_root(selection)
         manifest = DatasetManifest(

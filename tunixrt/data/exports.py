@@ -27,17 +27,18 @@ from tunixrt.data.render import (
     response,
     tunix_sft_text,
 )
-from tunixrt.data.traces import in_order, parse_payload
+from tunixrt.data.traces import encode_around, in_order, parse_payload
 from tunixrt.data.violations import did_you_mean, quoted
 from tunixrt.errors import BadInputError
-from tunixrt.log.canonical import encode
 from tunixrt.log.snapshots import load_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tunixrt.data.dataset_files import Dataset
     from tunixrt.data.projection import TraceState
     from tunixrt.data.traces import Trace
+    from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
 
@@ -140,7 +141,7 @@ def export_dataset(
     omitted: Counter[str] = Counter()
     sha256, n_rows, n_with_template_text = hashlib.sha256(), 0, 0
     for state, trace in _traces(layout, log, key, split, omitted):
-        line = encode(_record(export_format, state, trace, system)) + b"\n"
+        line = encode_around(trace.meta, _record(export_format, state, trace, system)) + b"\n"
         out.write(line)
         sha256.update(line)
         n_rows += 1
@@ -154,7 +155,8 @@ def export_dataset(
     )
 
 
-_SPECIALS = tuple(special.value.encode() for special in Special)
+_SPECIALS = tuple(special.value for special in Special)
+_SPECIAL_BYTES = tuple(special.encode() for special in _SPECIALS)
 
 
 class RenderedExamples(msgspec.Struct, frozen=True):
@@ -196,17 +198,21 @@ def _traces(
     snapshot = load_snapshot(layout, dataset.manifest.snapshot)
     payloads = MemberPayloads(log, snapshot.segments)
     try:
-        for member in members(dataset):
-            if wanted is not None and member.split is not wanted:
-                omitted[OmitReason.OTHER_SPLIT] += 1
-                continue
-            state, payload = payloads.read(member.trace)
+        for state, payload in payloads.read(_in_split(dataset, wanted, omitted)):
             if payload is None:
                 omitted[OmitReason.REDACTED] += 1
             else:
                 yield state, parse_payload(payload)
     finally:
         payloads.close()
+
+
+def _in_split(dataset: Dataset, wanted: Split | None, omitted: Counter[str]) -> Iterator[Digest]:
+    for member in members(dataset):
+        if wanted is not None and member.split is not wanted:
+            omitted[OmitReason.OTHER_SPLIT] += 1
+        else:
+            yield member.trace
 
 
 def _record(
@@ -251,7 +257,10 @@ def _metadata(own: Mapping[str, str], meta: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _has_template_text(line: bytes, trace: Trace) -> bool:
-    if not any(special in line for special in _SPECIALS):
+    for special in _SPECIAL_BYTES:
+        if special in line:
+            break
+    else:
         return False
     texts = (trace.prompt, trace.final_answer, *(step.content for step in trace.steps))
-    return any(special in text for text in texts for special in Special)
+    return any(special in text for text in texts for special in _SPECIALS)

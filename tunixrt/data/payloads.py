@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Final
+import itertools
+import os
+from typing import TYPE_CHECKING, Final
 
 from tunixrt.data.projection import project
 from tunixrt.log.digests import digest_bytes
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog
 
 
-_OPEN_PARTS: Final = 64
+_OPEN_PARTS: Final = 256
 
 
 def read_payload(log: EventLog, state: TraceState) -> bytes | None:
@@ -89,25 +91,37 @@ class MemberPayloads:
         self._projection.close()
         self._parts.close()
 
-    def read(self, trace: Digest) -> tuple[TraceState, bytes | None]:
-        """What the snapshot says of a member, and its payload; None where it was redacted.
+    def read(self, traces: Iterable[Digest]) -> Iterator[tuple[TraceState, bytes | None]]:
+        """What the snapshot says of members, and their payloads; None where one was redacted.
+
+        Args:
+            traces: The members, in ascending order of their ids.
 
         Raises:
             DamagedError: The payload is not the one that its id is a digest of, or the snapshot
                 does not record the trace at all.
         """
-        state = self._projection.get(trace)
-        if state is None or state.location is None:
-            path = self._log.layout.relative(self._log.layout.log)
-            problem = "A member of the dataset is not recorded by the segments of its snapshot."
-            raise DamagedError(Finding(path, problem, expected=trace, found="no event"))
-        if trace in self._forgotten or state.redacted or not state.kept:
-            return state, None
-        payload = self._parts.read(state.location)
-        if digest_bytes(payload) == trace:
-            return state, payload
-        # Redacted meanwhile, or damaged: this finds out which.
-        return state, read_payload(self._log, state)
+        asked, traces = itertools.tee(traces)
+        states = self._projection.states_by_id(traces)
+        for trace, state in zip(asked, states, strict=True):
+            if state is None or state.location is None:
+                raise self._missing(trace)
+            if state.redacted or not state.kept or trace in self._forgotten:
+                yield state, None
+                continue
+            payload = self._parts.read(state.location)
+            if digest_bytes(payload) == trace:
+                yield state, payload
+            else:  # redacted meanwhile, or damaged: this finds out which
+                yield state, read_payload(self._log, state)
+
+    def _missing(self, trace: Digest) -> DamagedError:
+        path = self._log.layout.relative(self._log.layout.log)
+        problem = (
+            "A member of the dataset is not recorded by the segments of its snapshot, or the "
+            "members are not in ascending order."
+        )
+        return DamagedError(Finding(path, problem, expected=trace, found="no event"))
 
 
 class _OpenParts:
@@ -115,11 +129,11 @@ class _OpenParts:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._files: dict[tuple[Digest, str], BinaryIO] = {}
+        self._files: dict[tuple[Digest, str], int] = {}
 
     def close(self) -> None:
         for file in self._files.values():
-            file.close()
+            os.close(file)
         self._files.clear()
 
     def read(self, at: Location) -> bytes:
@@ -127,12 +141,10 @@ class _OpenParts:
         file = self._files.get((at.segment, at.part))
         if file is None:
             if len(self._files) >= _OPEN_PARTS:
-                self._files.pop(next(iter(self._files))).close()
-            # Unbuffered: a buffer would read a whole block around each payload.
-            file = (self._log.layout.segment(at.segment) / at.part).open("rb", buffering=0)
+                os.close(self._files.pop(next(iter(self._files))))
+            file = os.open(self._log.layout.segment(at.segment) / at.part, os.O_RDONLY)
             self._files[at.segment, at.part] = file
-        file.seek(at.offset)
-        return file.read(at.length)
+        return os.pread(file, at.length, at.offset)
 
 
 def _damaged(

@@ -18,7 +18,7 @@ import msgspec
 
 from tunixrt.data.violations import did_you_mean, quoted
 from tunixrt.errors import BadInputError
-from tunixrt.log.canonical import MAX_INTEGER, encode
+from tunixrt.log.canonical import MAX_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,8 +154,12 @@ def split_key(seed: int, prompt: str) -> int:
     return int.from_bytes(_key("split", seed, prompt), "big")
 
 
+# Two texts and a whole number below 2^53: msgspec's bytes are RFC 8785's.
+_encode = msgspec.json.Encoder().encode
+
+
 def _key(use: str, seed: int, subject: str) -> bytes:
-    return hashlib.sha256(encode([use, seed, subject])).digest()[:8]
+    return hashlib.sha256(_encode([use, seed, subject])).digest()[:8]
 
 
 class Splitter:

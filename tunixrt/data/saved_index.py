@@ -18,25 +18,27 @@ import msgspec
 
 from tunixrt.data.lookup import find_trace
 from tunixrt.data.payloads import read_payload
-from tunixrt.data.projection import Ancestry, Projection, TraceState, index_of, project
+from tunixrt.data.projection import Ancestry, Projection, TraceState, fold_into, project
 from tunixrt.data.spill import SpillDatabase, SpillError, spill
 from tunixrt.data.trace_index import TraceIndex
 from tunixrt.log.digests import Digest, digest_value, from_raw
-from tunixrt.log.events import RECORDED
+from tunixrt.log.eventlog import read_ref
+from tunixrt.log.events import RECORDED, REDACTED
 from tunixrt.log.files import WriteError, writing
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.lock import LockHeldError, Waiting, store_lock
-from tunixrt.log.shelves import segment_directories
+from tunixrt.log.segment_reader import read_segment
+from tunixrt.log.shelves import segment_digests, segment_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.eventlog import EventLog, SegmentRef
     from tunixrt.log.events import StoredEvent
     from tunixrt.log.layout import Layout
 
-INDEX_VERSION: Final = "1"
+INDEX_VERSION: Final = "2"
 INDEX_NAME: Final = "index.sqlite"
 
 MIN_EVENTS: Final = 10_000
@@ -47,6 +49,13 @@ _BUFFERED: Final = 2_000
 _CACHE_KIB: Final = 24 * 1024
 
 
+_IN_THE_WAY: Final = (sqlite3.Error, SpillError, LockHeldError, WriteError)
+
+
+class _RedactedError(Exception):
+    """Among the news is a redaction."""
+
+
 class _OnlyMeta(msgspec.Struct):
     meta: dict[str, msgspec.Raw]
 
@@ -55,26 +64,27 @@ _decode_meta = msgspec.json.Decoder(_OnlyMeta).decode
 
 
 class SavedIndex(TraceIndex):
-    """The tables as they were saved; for reading alone."""
+    """The tables as they were saved, for reading; :class:`_GrowingIndex` adds to them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: str = "ro") -> None:
         """Open an index.
 
         Raises:
             sqlite3.Error: It is not there, or is damaged.
         """
         self._database = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
+            f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
             isolation_level=None,
             factory=SpillDatabase,
         )
         self.close = weakref.finalize(self, self._database.close)
-        self._segments = [
-            Digest(digest)
-            for (digest,) in self._database.execute("SELECT digest FROM segments ORDER BY number")
-        ]
+        rows = self._database.execute("SELECT digest FROM segments ORDER BY number")
+        self._segments = [Digest(digest) for (digest,) in rows]
+        rows = self._database.execute("SELECT segment, name FROM parts ORDER BY number")
+        self._parts = [(Digest(segment), str(name)) for segment, name in rows]
         self._numbers = {}
+        self._part_numbers = {}
         self._rows = []
         self._has_facts = True
         self._settled = True
@@ -100,8 +110,66 @@ class SavedIndex(TraceIndex):
             yield from_raw(raw)
 
 
+class _GrowingIndex(SavedIndex):
+    """The saved tables, open for what the log has gained; close it without ``finish`` to undo."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rw")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.execute("BEGIN IMMEDIATE")
+        self._numbers = {digest: number for number, digest in enumerate(self._segments)}
+        self._part_numbers = {part: number for number, part in enumerate(self._parts)}
+        self._n_segments, self._n_parts = len(self._segments), len(self._parts)
+        # ValueError where another version made it.
+        ((self.n_events, self._lamport),) = self._database.execute(
+            "SELECT n_events, lamport FROM about WHERE version = ?", (INDEX_VERSION,)
+        )
+
+    def news(self, layout: Layout) -> list[SegmentRef] | None:
+        """The segments that the log has gained, in its order.
+
+        Returns:
+            None where the log is not what it was with some segments after its end.
+        """
+        listed = dict(segment_directories(layout))
+        if not listed.keys() >= self._numbers.keys():
+            return None
+        new = [
+            read_ref(digest, path) for digest, path in listed.items() if digest not in self._numbers
+        ]
+        new.sort(key=lambda ref: (ref.lamport, ref.digest))
+        last = (self._lamport, self._segments[-1]) if self._segments else (-1, Digest(""))
+        follows = not new or (new[0].lamport, new[0].digest) > last
+        complete = all(parent in listed for ref in new for parent in ref.parents)
+        return new if follows and complete else None
+
+    def add(
+        self, new: Sequence[SegmentRef], is_ancestor: Callable[[Digest, Digest], bool], about: str
+    ) -> None:
+        """Add what the segments hold, and say that the index is made of them, too."""
+        for ref in new:
+            self.number(ref.digest)
+        events = (event for ref in new for event in read_segment(ref.path, ref.header))
+        fold_into(self, _noting(events, self._database, self.n_events), is_ancestor, self.n_events)
+        self._flush()
+        self._copy_names(self._database, self._n_segments, self._n_parts)
+        n_events = self.n_events + sum(ref.n_events for ref in new)
+        row = (about, n_events, new[-1].lamport if new else self._lamport)
+        self._database.execute("UPDATE about SET text = ?, n_events = ?, lamport = ?", row)
+        self._database.execute("COMMIT")
+
+    def _flush(self) -> None:
+        # Of several recordings of one trace the first stays.
+        self._database.executemany(
+            "INSERT INTO traces SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
+            " WHERE NOT EXISTS (SELECT 1 FROM traces WHERE id = ?2)",
+            self._rows,
+        )
+        self._rows.clear()
+
+
 def open_index(log: EventLog, *, min_events: int = MIN_EVENTS) -> SavedIndex | None:
-    """Open the index of a log, after making it if that is needed and worth it.
+    """Open the index of a log, after making or extending it if that is needed and worth it.
 
     Returns:
         The index; None where the log is small, another process changes the store, or the index
@@ -112,9 +180,13 @@ def open_index(log: EventLog, *, min_events: int = MIN_EVENTS) -> SavedIndex | N
     """
     expected = _about(log.layout)
     found = _open(log.layout, expected)
+    # What stands in the way of the index does not stand in the way of the answer.
+    if found is None and _path(log.layout).exists():
+        with contextlib.suppress(*_IN_THE_WAY, ValueError, TypeError, LookupError):
+            _extend(log, expected)
+        found = _open(log.layout, expected)
     if found is None and sum(ref.n_events for ref in log.segments()) >= min_events:
-        # What stands in the way of the index does not stand in the way of the answer.
-        with contextlib.suppress(sqlite3.Error, SpillError, LockHeldError, WriteError):
+        with contextlib.suppress(*_IN_THE_WAY):
             _save(log, expected)
         found = _open(log.layout, expected)
     return found
@@ -126,8 +198,11 @@ def forget_index(layout: Layout) -> None:
     Raises:
         WriteError: If the file system refuses.
     """
-    with writing(_path(layout)):
-        _path(layout).unlink(missing_ok=True)
+    path = _path(layout)
+    with writing(path):
+        path.unlink(missing_ok=True)
+        # What an interrupted writer left must not be played back into another index.
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
 
 
 def find_saved(log: EventLog, prefix: str, *, min_events: int = MIN_EVENTS) -> TraceState:
@@ -144,7 +219,7 @@ def find_saved(log: EventLog, prefix: str, *, min_events: int = MIN_EVENTS) -> T
                 state = find_trace(projection, prefix)
             if _points_right(log, state):
                 return state
-        except (sqlite3.Error, SpillError, DamagedError):
+        except (sqlite3.Error, SpillError, DamagedError, TypeError, LookupError):
             pass  # the index is damaged, or a part has changed under it: the log decides
         forget_index(log.layout)
     with project(log) as folded:
@@ -182,8 +257,7 @@ def _path(layout: Layout) -> Path:
 
 
 def _about(layout: Layout) -> str:
-    segments = [digest for digest, _ in segment_directories(layout)]
-    return digest_value({"segments": segments, "version": INDEX_VERSION})
+    return digest_value({"segments": segment_digests(layout), "version": INDEX_VERSION})
 
 
 def _open(layout: Layout, expected: str) -> SavedIndex | None:
@@ -206,22 +280,56 @@ def _save(log: EventLog, about: str) -> None:
         partial.unlink(missing_ok=True)
         try:
             _build(log, partial, about)
+            forget_index(layout)
             partial.replace(_path(layout))
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _extend(log: EventLog, about: str) -> None:
+    """Add what the log has gained to the index; it stays as it is where that cannot be done."""
+    with store_lock(log.layout, "index", Waiting(timeout_s=0)):
+        index = _GrowingIndex(_path(log.layout))
+        try:
+            new = index.news(log.layout)
+            if new is not None:
+                index.add(new, _LazyAncestry(log), about)
+        except _RedactedError:
+            pass  # an index that holds metadata of what must be forgotten is made again
+        finally:
+            index.close()
+
+
+class _LazyAncestry:
+    """Ancestry, for which all headers are read, for the few who ask."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._ancestry: Ancestry | None = None
+
+    def __call__(self, ancestor: Digest, segment: Digest) -> bool:
+        if self._ancestry is None:
+            self._ancestry = Ancestry(self._log.segments())
+        return self._ancestry(ancestor, segment)
 
 
 def _build(log: EventLog, path: Path, about: str) -> None:
     meta = spill()
     meta.execute("CREATE TABLE meta (key TEXT, value TEXT, place INTEGER)")
     meta.execute("BEGIN")
-    index, _ = index_of(_noting(log.events(), meta), Ancestry(log.segments()))
+    refs = log.segments()
+    index = TraceIndex()
+    for ref in refs:
+        index.number(ref.digest)
+    segments = [ref.digest for ref in refs]
+    fold_into(index, _noting(log.events(segments), meta), Ancestry(refs))
     target = sqlite3.connect(path, isolation_level=None)
     try:
-        index.copy_to(target)
+        # Until it is complete, nobody knows it; there is nothing to roll back to.
         target.execute("PRAGMA journal_mode = OFF")
         target.execute("PRAGMA synchronous = OFF")
         target.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        index.copy_to(target)
         target.execute("BEGIN")
         target.execute(
             "CREATE TABLE meta (key TEXT, value TEXT, place INTEGER,"
@@ -229,8 +337,13 @@ def _build(log: EventLog, path: Path, about: str) -> None:
         )
         rows = meta.execute("SELECT key, value, place FROM meta ORDER BY key, value, place")
         target.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
-        target.execute("CREATE TABLE about (text TEXT NOT NULL)")
-        target.execute("INSERT INTO about VALUES (?)", (about,))
+        target.execute(
+            "CREATE TABLE about"
+            " (text TEXT NOT NULL, version TEXT NOT NULL, n_events INTEGER, lamport INTEGER)"
+        )
+        n_events, lamport = sum(ref.n_events for ref in refs), refs[-1].lamport if refs else -1
+        row = (about, INDEX_VERSION, n_events, lamport)
+        target.execute("INSERT INTO about VALUES (?, ?, ?, ?)", row)
         target.execute("COMMIT")
     finally:
         target.close()
@@ -238,14 +351,18 @@ def _build(log: EventLog, path: Path, about: str) -> None:
         meta.close()
 
 
-def _noting(stored: Iterable[StoredEvent], meta: SpillDatabase) -> Iterator[StoredEvent]:
+def _noting(
+    stored: Iterable[StoredEvent], meta: SpillDatabase, first_place: int = 0
+) -> Iterator[StoredEvent]:
     """Hand events on, and note the metadata of the traces among them."""
     rows: list[tuple[str, str, int]] = []
-    for place, event in enumerate(stored):
+    for place, event in enumerate(stored, start=first_place):
         if event.envelope.type == RECORDED and event.payload is not None:
             with contextlib.suppress(msgspec.MsgspecError, ValueError):
                 for key, raw in _decode_meta(event.payload).meta.items():
                     rows.append((key, _text(raw)[:_VALUE_CHARACTERS], place))
+        elif event.envelope.type == REDACTED and first_place:
+            raise _RedactedError
         if len(rows) >= _BUFFERED:
             meta.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
             rows.clear()

@@ -68,27 +68,27 @@ class Selection:
         )
         self._database.execute("BEGIN")
         self._recipe = recipe
+        self._is_random = recipe.selection_strategy is SelectionStrategy.RANDOM
         self._splitter = Splitter(recipe)
         self._rows: list[tuple[object, ...]] = []
 
     def add(self, place: int, trace_id: Digest, trace: Trace) -> None:
         """Add a candidate that has the metadata that the recipe asks for."""
-        raw = raw_of(trace_id)
-        random = self._recipe.selection_strategy is SelectionStrategy.RANDOM
-        key = sample_key(self._recipe.seed or 0, trace_id) if random else b""
         n_chars = len(trace.prompt) + len(trace.final_answer)
-        n_chars += sum(len(step.content) for step in trace.steps)
+        for step in trace.steps:
+            n_chars += len(step.content)
         split = self._splitter.split_of(trace.prompt)
-        self._add((place, raw, key, split.value, len(trace.steps), n_chars))
+        self._add(place, trace_id, split, len(trace.steps), n_chars)
 
     def add_listed(self, place: int, member: Member) -> None:
         """Add a candidate that cannot be read any more, as a dataset lists it."""
-        random = self._recipe.selection_strategy is SelectionStrategy.RANDOM
-        key = sample_key(self._recipe.seed or 0, member.trace) if random else b""
-        self._add((place, raw_of(member.trace), key, member.split.value, None, None))
+        self._add(place, member.trace, member.split, None, None)
 
-    def _add(self, row: tuple[object, ...]) -> None:
-        self._rows.append(row)
+    def _add(
+        self, place: int, trace: Digest, split: Split, n_steps: int | None, n_chars: int | None
+    ) -> None:
+        key = sample_key(self._recipe.seed or 0, trace) if self._is_random else b""
+        self._rows.append((place, raw_of(trace), key, str(split), n_steps, n_chars))
         if len(self._rows) >= _BUFFERED:
             self._flush()
 

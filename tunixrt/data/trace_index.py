@@ -26,9 +26,8 @@ REDACTED: Final = "redacted"
 
 _TABLES: Final = """
 CREATE TABLE traces (
-    place INTEGER PRIMARY KEY, id BLOB NOT NULL, segment INTEGER NOT NULL,
-    part TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
-    kept INTEGER NOT NULL, recorded_at TEXT
+    place INTEGER PRIMARY KEY, id BLOB NOT NULL, part INTEGER NOT NULL,
+    offset INTEGER NOT NULL, length INTEGER NOT NULL, kept INTEGER NOT NULL, recorded_at TEXT
 );
 CREATE TABLE facts (
     id BLOB NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, segment INTEGER NOT NULL,
@@ -37,22 +36,28 @@ CREATE TABLE facts (
 """
 # The index is made once all recordings are there, by a sort that runs on disk: inserting ten
 # million random keys into an index one by one reads and writes a page for each of them.
-_SETTLE: Final = (
-    "CREATE INDEX by_id ON traces (id, place)",
-    """
+_INDEX: Final = "CREATE INDEX by_id ON traces (id, place)"
+_HAS_REPEATED: Final = (
+    "SELECT EXISTS (SELECT 1 FROM traces INDEXED BY by_id GROUP BY id HAVING count(*) > 1)"
+)
+_DROP_REPEATED: Final = """
     DELETE FROM traces WHERE place IN (SELECT place FROM (
         SELECT place, row_number() OVER (PARTITION BY id ORDER BY place) AS nth FROM traces
     ) WHERE nth > 1)
-    """,
-)
+"""
+# In a table that outlives its process.
+_NAMES: Final = """
+CREATE TABLE segments (number INTEGER PRIMARY KEY, digest TEXT NOT NULL);
+CREATE TABLE parts (number INTEGER PRIMARY KEY, segment TEXT NOT NULL, name TEXT NOT NULL);
+"""
 _ACTIVE: Final = (
     "FROM traces WHERE kept AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.id = traces.id"
     " AND facts.name IN ('redacted', 'retracted', 'superseded'))"
 )
-_COLUMNS: Final = "place, id, segment, part, offset, length, kept, recorded_at"
+_COLUMNS: Final = "place, id, part, offset, length, kept, recorded_at"
 
 
-class Location(msgspec.Struct, frozen=True):
+class Location(msgspec.Struct, frozen=True, gc=False):
     """Where a payload line stands: a part of a segment, the offset and length in bytes."""
 
     segment: Digest
@@ -61,7 +66,7 @@ class Location(msgspec.Struct, frozen=True):
     length: int
 
 
-class Recording(msgspec.Struct, frozen=True):
+class Recording(msgspec.Struct, frozen=True, gc=False):
     """The first recording of a trace. ``kept`` is whether its payload is still there."""
 
     place: int
@@ -106,6 +111,8 @@ class TraceIndex:
         self._database.execute("BEGIN")
         self._segments: list[Digest] = []
         self._numbers: dict[Digest, int] = {}
+        self._parts: list[tuple[Digest, str]] = []
+        self._part_numbers: dict[tuple[Digest, str], int] = {}
         self._rows: list[tuple[object, ...]] = []
         self._has_facts = False
         self._settled = False
@@ -118,8 +125,7 @@ class TraceIndex:
             (
                 place,
                 raw_of(trace),
-                self._number(event.segment),
-                event.part,
+                self._part_number(event.segment, event.part),
                 event.offset,
                 event.length,
                 event.payload is not None,
@@ -139,22 +145,31 @@ class TraceIndex:
         )
         self._database.execute(
             "INSERT INTO facts VALUES (?, ?, ?, ?, ?)",
-            (raw, fact.name, fact.place, self._number(fact.segment), fact.value),
+            (raw, fact.name, fact.place, self.number(fact.segment), fact.value),
         )
 
     def _flush(self) -> None:
-        self._database.executemany("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._rows)
+        self._database.executemany("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
         self._rows.clear()
 
     def _settle(self) -> None:
         """End the writing of recordings: nothing is recorded after the first reading."""
         if not self._settled:
             self._flush()
-            for statement in _SETTLE:
-                self._database.execute(statement)
+            self._database.execute(_INDEX)
+            if self._database.execute(_HAS_REPEATED).fetchone()[0]:
+                self._database.execute(_DROP_REPEATED)
             self._settled = True
 
-    def _number(self, segment: Digest) -> int:
+    def _part_number(self, segment: Digest, part: str) -> int:
+        number = self._part_numbers.get((segment, part))
+        if number is None:
+            number = self._part_numbers[segment, part] = len(self._parts)
+            self._parts.append((segment, part))
+        return number
+
+    def number(self, segment: Digest) -> int:
+        """The number of a segment; one that has none yet gets the next."""
         number = self._numbers.get(segment)
         if number is None:
             number = self._numbers[segment] = len(self._segments)
@@ -162,13 +177,25 @@ class TraceIndex:
         return number
 
     def copy_to(self, target: sqlite3.Connection) -> None:
-        """Copy the tables into another, empty database; segments are numbered by their order."""
+        """Copy the tables into another, empty database."""
         self._settle()
         self._database.execute("COMMIT")
         self._database.backup(target)
         self._database.execute("BEGIN")
-        target.execute("CREATE TABLE segments (number INTEGER PRIMARY KEY, digest TEXT NOT NULL)")
-        target.executemany("INSERT INTO segments VALUES (?, ?)", enumerate(self._segments))
+        target.executescript(_NAMES)
+        target.execute("BEGIN")
+        self._copy_names(target)
+        target.execute("COMMIT")
+
+    def _copy_names(
+        self, target: sqlite3.Connection, n_segments: int = 0, n_parts: int = 0
+    ) -> None:
+        """Write down what the numbers mean, from these numbers on."""
+        segments = enumerate(self._segments[n_segments:], start=n_segments)
+        target.executemany("INSERT INTO segments VALUES (?, ?)", segments)
+        parts = enumerate(self._parts[n_parts:], start=n_parts)
+        rows = ((number, segment, name) for number, (segment, name) in parts)
+        target.executemany("INSERT INTO parts VALUES (?, ?, ?)", rows)
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -183,6 +210,11 @@ class TraceIndex:
         self._settle()
         found = _ACTIVE if active else "FROM traces"
         yield from self._recordings(f"{found} ORDER BY place")
+
+    def recordings_by_id(self) -> Iterator[Recording]:
+        """The recordings in the order of their ids."""
+        self._settle()
+        yield from self._recordings("FROM traces INDEXED BY by_id ORDER BY id")
 
     def recording(self, trace: Digest) -> Recording | None:
         """The first recording of a trace, if there is one."""
@@ -229,6 +261,7 @@ class TraceIndex:
     def _recordings(self, found: str, arguments: Sequence[object] = ()) -> Iterator[Recording]:
         # The SQL is put together from the constants of this module alone.
         rows = self._database.execute(f"SELECT {_COLUMNS} {found}", arguments)
-        for place, raw, segment, part, offset, length, kept, recorded_at in rows:
-            location = Location(self._segments[segment], part, offset, length)
+        for place, raw, part, offset, length, kept, recorded_at in rows:
+            segment, name = self._parts[part]
+            location = Location(segment, name, offset, length)
             yield Recording(place, from_raw(raw), location, bool(kept), recorded_at)

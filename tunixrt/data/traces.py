@@ -46,6 +46,7 @@ class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _DECODER = msgspec.json.Decoder(Trace)
 _encode = msgspec.json.Encoder(order="sorted").encode
+_TEXT = frozenset({str})
 
 
 def trace_of(value: object) -> Trace:
@@ -109,17 +110,32 @@ def canonical_trace(trace: Trace) -> bytes:
     Raises:
         CanonicalError: It holds something that canonical JSON cannot say.
     """
-    # Numbers of free form and keys that other people chose stand in `meta` alone. Where it holds
-    # nothing but text, msgspec is sure to write RFC 8785; among ASCII keys there is one order.
-    if all(type(value) is str for value in trace.meta.values()):
-        try:
-            payload = _encode(trace)
-        except ValueError:
-            pass  # the exact writer has the sentence
-        else:
-            if len(trace.meta) < 2 or payload.isascii():
-                return payload
-    return encode(trace)
+    return encode_around(trace.meta, trace)
+
+
+def encode_around(meta: dict[str, Any], value: object) -> bytes:
+    """The canonical JSON of a value in which only ``meta`` holds what people may choose freely.
+
+    Args:
+        meta: Where numbers of any kind may stand, and keys of any script.
+        value: What holds it; its other numbers are small integers, its other keys ASCII.
+
+    Raises:
+        CanonicalError: It holds something that canonical JSON cannot say.
+    """
+    # Where there is nothing but text, msgspec is sure to write RFC 8785; among ASCII keys there is
+    # one order.
+    if not _has_only_text(meta):
+        return encode(value)
+    try:
+        data = _encode(value)
+    except ValueError:
+        return encode(value)  # the exact writer has the sentence
+    return data if len(meta) < 2 or data.isascii() else encode(value)
+
+
+def _has_only_text(meta: dict[str, Any]) -> bool:
+    return _TEXT.issuperset(map(type, meta.values()))
 
 
 def in_order(steps: tuple[TraceStep, ...]) -> tuple[TraceStep, ...]:
@@ -140,7 +156,7 @@ def parse_payload(payload: bytes) -> Trace:
     """
     try:
         trace = _DECODER.decode(payload)
-        if _has_wide_integer(trace.meta):
+        if not _has_only_text(trace.meta) and _has_wide_integer(trace.meta):
             return msgspec.convert(decode_canonical(payload), Trace)
     except (msgspec.MsgspecError, UnicodeDecodeError, CanonicalError) as error:
         raise TraceError(

@@ -179,14 +179,12 @@ def _read(log: EventLog, check: ContaminationCheck, dataset: Dataset, split: str
     n_redacted = 0
     payloads = MemberPayloads(log, load_snapshot(log.layout, dataset.manifest.snapshot).segments)
     try:
-        for member in members(dataset):
-            if split is not None and member.split != split:
-                continue
-            _, payload = payloads.read(member.trace)
+        wanted = (m.trace for m in members(dataset) if split is None or m.split == split)
+        for state, payload in payloads.read(wanted):
             if payload is None:
                 n_redacted += 1
             else:
-                check.add(member.trace, parse_payload(payload).prompt)
+                check.add(state.id, parse_payload(payload).prompt)
     finally:
         payloads.close()
     return n_redacted

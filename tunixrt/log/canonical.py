@@ -51,7 +51,8 @@ def _refuse(digits: str) -> NoReturn:
 
 # Of the values that it reads, no number is a float.
 _without_floats = msgspec.json.Decoder(float_hook=_refuse)
-_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+# One look at the bytes for two questions: is a number long, and is the nesting deep?
+_ALIKE = bytes.maketrans(b"123456789[", b"000000000{")
 _SIXTEEN_DIGITS = b"0" * 16
 
 _BELOW_EE = bytes(range(0xEE))
@@ -167,11 +168,8 @@ def _is_plain(data: bytes) -> bool:
 
     Cheaper than ``_is_exact``, because it does not tell text from structure.
     """
-    return (
-        data.count(b"[") + data.count(b"{") <= MAX_DEPTH
-        and _SIXTEEN_DIGITS not in data.translate(_DIGITS_ALIKE)
-        and _sorts_alike(data)
-    )
+    alike = data.translate(_ALIKE)
+    return alike.count(b"{") <= MAX_DEPTH and _SIXTEEN_DIGITS not in alike and _sorts_alike(data)
 
 
 def _sorts_alike(data: bytes) -> bool:
@@ -180,7 +178,7 @@ def _sorts_alike(data: bytes) -> bool:
     They differ only where a character beyond U+FFFF (lead bytes F0 to F4) meets one of U+E000 to
     U+FFFF (lead bytes EE, EF).
     """
-    if data.isascii():
+    if b"\xee" not in data and b"\xef" not in data:
         return True
     high = data.translate(None, _BELOW_EE)
     beyond = high.translate(None, b"\xee\xef")

@@ -93,6 +93,11 @@ def from_hex(text: str) -> Digest:
     return parse_digest(_PREFIX + text)
 
 
+def of_hex(text: str) -> Digest:
+    """Return the digest with these 64 hexadecimal digits, where they are known to be such."""
+    return Digest(_PREFIX + text)
+
+
 def raw_of(digest: Digest) -> bytes:
     """Return the 32 bytes of a digest."""
     return bytes.fromhex(digest[len(_PREFIX) :])

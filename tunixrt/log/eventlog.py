@@ -18,6 +18,7 @@ from tunixrt.log.findings import Finding
 from tunixrt.log.headers import (
     HEADER_NAME,
     DamagedError,
+    SegmentHeader,
     read_header,
 )
 from tunixrt.log.layout import Layout, check_format
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 
+_REMEMBERED = 20_000
+"""So many headers are kept when they have been read: they never change."""
+
+
 class SegmentRef(msgspec.Struct, frozen=True):
     """A sealed segment, and where it is.
 
@@ -40,6 +45,7 @@ class SegmentRef(msgspec.Struct, frozen=True):
         n_events: How many events it holds.
         parents: The segments that it was appended to, sorted.
         path: Its directory.
+        header: The header that says so.
     """
 
     digest: Digest
@@ -47,6 +53,17 @@ class SegmentRef(msgspec.Struct, frozen=True):
     n_events: int
     parents: tuple[Digest, ...]
     path: Path
+    header: SegmentHeader
+
+
+def read_ref(digest: Digest, path: Path) -> SegmentRef:
+    """Read the header of a segment.
+
+    Raises:
+        DamagedError: If it is damaged.
+    """
+    header = read_header(path / HEADER_NAME)
+    return SegmentRef(digest, header.lamport, header.n_events, header.parents, path, header)
 
 
 class EventLog:
@@ -54,6 +71,7 @@ class EventLog:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+        self._refs: dict[Digest, SegmentRef] = {}
 
     def segments(self) -> list[SegmentRef]:
         """Return the sealed segments in the order of the log: by lamport, then by digest.
@@ -65,10 +83,7 @@ class EventLog:
         unread = segment_directories(self.layout)
         while unread:
             for digest, path in unread:
-                header = read_header(path / HEADER_NAME)
-                refs[digest] = SegmentRef(
-                    digest, header.lamport, header.n_events, header.parents, path
-                )
+                refs[digest] = self._ref(digest, path)
             # Another process may append while the directories are listed, so that a segment was
             # seen and its parent, in a directory that had been listed before, was not.
             unread = []
@@ -79,6 +94,14 @@ class EventLog:
                         raise DamagedError(missing_parent(self.layout, ref.digest, parent))
                     unread.append((parent, path))
         return sorted(refs.values(), key=lambda ref: (ref.lamport, ref.digest))
+
+    def _ref(self, digest: Digest, path: Path) -> SegmentRef:
+        ref = self._refs.get(digest)
+        if ref is None:
+            ref = read_ref(digest, path)
+            if len(self._refs) < _REMEMBERED:
+                self._refs[digest] = ref
+        return ref
 
     def heads(self) -> tuple[list[Digest], int]:
         """Return the segments that no other names as its parent, sorted, and the next lamport.
@@ -108,7 +131,7 @@ class EventLog:
                 place = self.layout.relative(self.layout.segment(digest))
                 raise DamagedError(Finding(place, "The segment is missing."))
         for ref in refs:
-            yield from read_segment(ref.path)
+            yield from read_segment(ref.path, ref.header)
 
     def read_payload(self, segment: Digest, part: str, offset: int, length: int) -> bytes | None:
         """Read one payload again, at the place where ``events`` found it.

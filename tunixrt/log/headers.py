@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.log.canonical import encode
-from tunixrt.log.digests import Digest, digest_bytes, from_hex, is_digest, is_hex
+from tunixrt.log.digests import Digest, digest_bytes, is_digest
 from tunixrt.log.findings import DamagedError, Finding, place
 from tunixrt.log.layout import CANONICALISATION
 
@@ -118,31 +118,32 @@ def inspect_header(path: Path) -> tuple[SegmentHeader | None, list[Finding]]:
 
 
 def _read(path: Path) -> tuple[bytes, list[Finding]]:
-    where = place_of(path, path.parent)
     try:
         data = path.read_bytes()
     except OSError as error:
-        return b"", [Finding(where, f"The header cannot be read: {error.strerror}.")]
-    findings = []
+        problem = f"The header cannot be read: {error.strerror}."
+        return b"", [Finding(place_of(path, path.parent), problem)]
+    problems: list[tuple[str, str | None, str | None]] = []
     digest, name = digest_bytes(data), path.parent.name
-    if not is_hex(name) or from_hex(name) != digest:
-        findings.append(
-            Finding(
-                where,
-                "The name of the segment is not the digest of its header.",
-                expected=f"sha256:{name}",
-                found=digest,
-            )
-        )
+    if digest != f"sha256:{name}":
+        problem = "The name of the segment is not the digest of its header."
+        problems.append((problem, f"sha256:{name}", digest))
     try:
         header = _decode_header(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        findings.append(Finding(where, f"This is not the header of a segment: {error}."))
-        return data, findings
-    if encode(header) != data:
-        findings.append(Finding(where, "The header is not in canonical form (RFC 8785)."))
-    findings.extend(Finding(where, problem) for problem in _problems(header))
-    return data, findings
+        problems.append((f"This is not the header of a segment: {error}.", None, None))
+    else:
+        if encode(header) != data:
+            problem = "The header is not in canonical form (RFC 8785)."
+            problems.append((problem, None, None))
+        problems.extend((problem, None, None) for problem in _problems(header))
+    if not problems:
+        return data, []
+    where = place_of(path, path.parent)
+    return data, [
+        Finding(where, problem, expected=expected, found=found)
+        for problem, expected, found in problems
+    ]
 
 
 def _problems(header: SegmentHeader) -> Iterator[str]:
@@ -160,7 +161,7 @@ def _problems(header: SegmentHeader) -> Iterator[str]:
         yield "The parents are not sorted, or one is named twice."
     if header.lamport < 0 or (header.lamport == 0) != (not header.parents):
         yield f"The lamport is {header.lamport} with {len(header.parents)} parents."
-    if [part.name for part in header.parts] != [part_name(i) for i in range(len(header.parts))]:
+    if any(part.name != part_name(index) for index, part in enumerate(header.parts)):
         yield "The parts are not named 0000.jsonl and onwards."
     if any(part.n_events < 1 for part in header.parts) or not header.parts:
         yield "A segment has at least one part, and a part at least one event."

@@ -18,7 +18,14 @@ from tunixrt.log.events import (
     recorded_by,
 )
 from tunixrt.log.findings import Finding
-from tunixrt.log.headers import HEADER_NAME, DamagedError, PartHeader, place_of, read_header
+from tunixrt.log.headers import (
+    HEADER_NAME,
+    DamagedError,
+    PartHeader,
+    SegmentHeader,
+    place_of,
+    read_header,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +39,7 @@ read, so that a damaged file cannot fill the memory."""
 _CONFLICT = b"<<<<<<<"  # no line of a part begins so
 
 
-def read_segment(directory: Path) -> Iterator[StoredEvent]:
+def read_segment(directory: Path, header: SegmentHeader | None = None) -> Iterator[StoredEvent]:
     """Read the events of a sealed segment in their order.
 
     The header is held against the name; of the parts, the shape is checked and no digest
@@ -40,11 +47,13 @@ def read_segment(directory: Path) -> Iterator[StoredEvent]:
 
     Args:
         directory: ``store/log/<2 hex>/<64 hex>``.
+        header: Its header, where that has been read; it never changes.
 
     Raises:
         DamagedError: If the header or the shape of a part is damaged.
     """
-    header = read_header(directory / HEADER_NAME)
+    if header is None:
+        header = read_header(directory / HEADER_NAME)
     segment = from_hex(directory.name)
     position = 0
     for part in header.parts:
@@ -99,28 +108,29 @@ def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
     Returns:
         The lines, as far as there are any, and what is wrong with their number, if anything.
     """
-    place = place_of(path, path.parent)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_PART_FILE_BYTES + 1)
     except OSError as error:
-        return [], Finding(place, f"The part cannot be read: {error.strerror}.")
+        problem = f"The part cannot be read: {error.strerror}."
+        return [], Finding(place_of(path, path.parent), problem)
     if len(data) > MAX_PART_FILE_BYTES:
         return [], Finding(
-            place,
+            place_of(path, path.parent),
             f"The part is larger than the largest that there is, {MAX_PART_FILE_BYTES} bytes.",
         )
-    foreign = _foreign(place, data)
+    foreign = _foreign(path, data)
     if foreign is not None:
         return [], foreign
     lines = data.split(b"\n")
     rest = lines.pop()
     if rest:
         lines.append(rest)
-        return lines, Finding(place, "The last line does not end in a line feed.", line=len(lines))
+        problem = "The last line does not end in a line feed."
+        return lines, Finding(place_of(path, path.parent), problem, line=len(lines))
     if len(lines) != 2 * n_events:
         return lines, Finding(
-            place,
+            place_of(path, path.parent),
             "The part has another number of lines than its header says.",
             expected=f"{2 * n_events} lines",
             found=f"{len(lines)} lines",
@@ -128,18 +138,18 @@ def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
     return lines, None
 
 
-def _foreign(place: str, data: bytes) -> Finding | None:
+def _foreign(path: Path, data: bytes) -> Finding | None:
     """Return a finding for what another tool has put into a part."""
     if b"\r" in data:  # canonical JSON has none: in text it is escaped
         return Finding(
-            place,
+            place_of(path, path.parent),
             "There is a carriage return. In every line, it means that a tool has converted the "
             "line ends: `.gitattributes` must say `-text` for this file.",
             line=data.count(b"\n", 0, data.index(b"\r")) + 1,
         )
     if data.startswith(_CONFLICT) or b"\n" + _CONFLICT in data:
         return Finding(
-            place,
+            place_of(path, path.parent),
             "Git has left a merge conflict here, at a payload that one side has redacted: "
             "`tunixrt trace redact --sweep` joins the two sides.",
             line=1 + (b"\n" + data).partition(b"\n" + _CONFLICT)[0].count(b"\n"),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunixrt.log.digests import Digest, from_hex, is_hex
+from tunixrt.log.digests import Digest, is_hex, of_hex
 from tunixrt.log.findings import Finding, entries
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tunixrt.log.layout import Layout
 
@@ -21,14 +21,24 @@ def segment_directories(layout: Layout) -> list[tuple[Digest, Path]]:
     Raises:
         DamagedError: If a directory cannot be listed.
     """
-    found = []
+    return [(of_hex(entry.name), Path(entry.path)) for entry in _segments(layout)]
+
+
+def segment_digests(layout: Layout) -> list[Digest]:
+    """Return the names of the segments, sorted.
+
+    Raises:
+        DamagedError: If a directory cannot be listed.
+    """
+    return [of_hex(entry.name) for entry in _segments(layout)]
+
+
+def _segments(layout: Layout) -> Iterator[os.DirEntry[str]]:
     for shelf in entries(layout.log, layout.root):
         if _is_shelf(shelf):
             for entry in entries(layout.log / shelf.name, layout.root):
                 if _is_segment(entry, shelf):
-                    digest = from_hex(entry.name)
-                    found.append((digest, layout.segment(digest)))
-    return found
+                    yield entry
 
 
 def verify_names(layout: Layout) -> Iterator[Finding]:

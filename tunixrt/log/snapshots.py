@@ -28,7 +28,7 @@ from tunixrt.log.findings import DamagedError, Finding, entries
 from tunixrt.log.merkle import root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from tunixrt.log.eventlog import SegmentRef
@@ -91,13 +91,25 @@ def take_snapshot(log: EventLog) -> Snapshot:
         DamagedError: If the log is damaged.
     """
     refs = log.segments()
+    segments = [ref.digest for ref in refs]
+    return name_snapshot(refs, Census(log.events(segments)).n_traces(segments))
+
+
+def name_snapshot(refs: Iterable[SegmentRef], n_traces: int) -> Snapshot:
+    """Name a set of segments that is closed under parents.
+
+    Args:
+        refs: The segments.
+        n_traces: How many distinct traces they have recorded, as somebody has counted who had to
+            read them anyway.
+    """
+    refs = list(refs)
     segments = sorted(ref.digest for ref in refs)
-    census = Census(log.events(segments))
     return Snapshot(
         format=SNAPSHOT_FORMAT,
         n_events=sum(ref.n_events for ref in refs),
         n_segments=len(segments),
-        n_traces=census.n_traces(segments),
+        n_traces=n_traces,
         root=_root(segments),
         segments=tuple(segments),
     )
