@@ -53,6 +53,7 @@ promises: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.store
+	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.seeds
 
 docs: $(READY)

@@ -1,8 +1,8 @@
 """The store against what one would use instead, on the same traces, one after the other.
 
 Run as `python -m benchmarks.store [--traces 200000] [--commits 200]`. The traces are made from the
-GSM8K training file with a counter in the prompt; TUNIXRT_GSM8K names it where it is elsewhere, and
-TUNIXRT_DATASETS_PYTHON a Python that has Hugging Face datasets.
+GSM8K training file with a counter in the prompt; TUNIXRT_GSM8K names it where it is elsewhere,
+TUNIXRT_DATASETS_PYTHON a Python that has Hugging Face datasets, and TUNIXRT_DVC the program dvc.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ PEERS = [sys.executable, "-m", "benchmarks.peers"]
 TRACES_A_COMMIT = 50
 
 
-def traces(source: Path, n: int) -> Iterator[Trace]:
-    """So many traces: the problems of GSM8K over and over, each with a number of its own."""
+def traces(source: Path, n: int, first: int = 0) -> Iterator[Trace]:
+    """Traces up to so many: the problems of GSM8K over and over, each with a number of its own."""
     rows = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
-    for number in range(n):
+    for number in range(first, n):
         row = rows[number % len(rows)]
         *steps, last = [line for line in row["answer"].splitlines() if line.strip()]
         yield Trace(
@@ -89,8 +89,12 @@ def against_peers(source: Path, n: int, work: Path) -> None:
         target = work / name
         _show(measure(title, [*PEERS, name, str(lines), str(target)], ROOT), ours)
         target.unlink()
+    dvc = os.environ.get("TUNIXRT_DVC")
+    if dvc:
+        subprocess.run([dvc, "init", "--no-scm", "-q"], cwd=work, check=True)
+        _show(measure("dvc add of the JSONL", [dvc, "add", "-q", lines.name], work), ours)
     subprocess.run(["git", "init", "-q", "."], cwd=work, check=True)
-    _show(measure("git add of the JSONL", ["git", "add", lines.name], work), ours)
+    _show(measure("git add of the JSONL", ["git", "add", "-f", lines.name], work), ours)
 
     print(f"\n{'checking':<44} {'wall':>10} {'CPU':>10} {'memory':>11}  wall / sha256sum")
     every = "find store/store -type f -print0 | xargs -0 sha256sum"
