@@ -13,7 +13,7 @@ import pytest
 
 from tests.data.making import Place, trace
 from tests.log.test_lock import held
-from tunixrt.data import saved_index, statements
+from tunixrt.data import index_tables, statements
 from tunixrt.data.lookup import TraceLookupError
 from tunixrt.data.projection import project
 from tunixrt.data.saved_index import find_saved, find_with_meta, forget_index, open_index
@@ -117,7 +117,7 @@ def test_only_what_the_log_has_gained_is_read(
         read.append(path.name)
         return read_segment(path, header)
 
-    monkeypatch.setattr(saved_index, "read_segment", noting)
+    monkeypatch.setattr(index_tables, "read_segment", noting)
     new: list[Digest] = []
     for turn in range(3):
         new += place.record(
@@ -188,13 +188,13 @@ def test_a_process_that_dies_while_it_extends_the_index_changes_no_answer(
         "from tunixrt.data import saved_index\n"
         "from tunixrt.log import layout\n"
         "from tunixrt.log.eventlog import EventLog\n"
-        "class Dying(saved_index._GrowingIndex):\n"
+        "class Dying(saved_index.GrowingIndex):\n"
         "    def _copy_names(self, *arguments):\n"
         "        self._database.execute('PRAGMA cache_size = 1')\n"
         "        self._database.execute('PRAGMA cache_spill = 1')\n"
         "        self._database.execute('UPDATE traces SET offset = offset + 1')\n"
         "        os.kill(os.getpid(), 9)\n"
-        "saved_index._GrowingIndex = Dying\n"
+        "saved_index.GrowingIndex = Dying\n"
         "saved_index.open_index(EventLog(layout.Layout(Path(sys.argv[1]))), min_events=1)\n"
     )
     died = subprocess.run([sys.executable, "-c", program, str(place.layout.root)], check=False)

@@ -15,7 +15,7 @@ from tunixrt.data.spill import spill
 if TYPE_CHECKING:
     from tunixrt.data.spill import SpillDatabase
 
-IDS_IN_MEMORY: Final = 300_000
+IDS_IN_MEMORY: Final = 600_000
 
 _PREFIX_BITS: Final = 28
 
