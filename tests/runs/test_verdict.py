@@ -137,3 +137,21 @@ def test_a_file_that_is_missing_or_more_is_named(tmp_path: Path) -> None:
 def test_a_shorter_metrics_file_says_where_it_ends(tmp_path: Path) -> None:
     verdict = judge(tmp_path, LOSSES[:4])
     assert verdict.first_difference == "metrics.jsonl, line 5: one of the two ends here"
+
+
+def test_weights_that_differ_after_steps_that_do_not_are_those_of_the_last_step(
+    tmp_path: Path,
+) -> None:
+    for name in ("old", "new"):
+        write_run(tmp_path / name, LOSSES)
+        (tmp_path / name / "model").mkdir()
+        (tmp_path / name / "model/model.safetensors").write_text(name)
+    manifest = training_manifest(outputs=output_digests(tmp_path / "old"))
+    verdict = judge_rebuilt(
+        manifest, tmp_path / "old", tmp_path / "new", rebuilt_score=None, reasons=[]
+    )
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference == (
+        "model/model.safetensors: the weights after step 10, the last; loss and gradient norm of "
+        "every step are the same"
+    )

@@ -117,8 +117,11 @@ def judge_rebuilt(
     )
 
 
+METRICS = "metrics.jsonl"
+WEIGHTS = "model/model.safetensors"
+
 #: The files in which a difference can be named by record, in the order of cause and effect.
-_BY_LINE = (("ledger.jsonl", "record"), ("metrics.jsonl", "step"), ("predictions.jsonl", "sample"))
+_BY_LINE = (("ledger.jsonl", "record"), (METRICS, "step"), ("predictions.jsonl", "sample"))
 
 
 def _first_difference(files: list[Comparison], recorded: Path, rebuilt: Path) -> str:
@@ -126,6 +129,12 @@ def _first_difference(files: list[Comparison], recorded: Path, rebuilt: Path) ->
     for name, noun in _BY_LINE:
         if name in differing and (recorded / name).is_file() and (rebuilt / name).is_file():
             return f"{name}, {_first_line(recorded / name, rebuilt / name, noun)}"
+    if WEIGHTS in differing and (recorded / METRICS).is_file():
+        n_steps = len((recorded / METRICS).read_bytes().splitlines())
+        return (
+            f"{WEIGHTS}: the weights after step {n_steps}, the last; loss and gradient norm of "
+            "every step are the same"
+        )
     return f"{differing[0]} as a whole"
 
 
