@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.jobs.build_site import SiteBuilt
     from tunixrt.jobs.contamination import CheckedEvalset
+    from tunixrt.jobs.dry_run import DryRun
     from tunixrt.jobs.evaluate import EvaluationDone
     from tunixrt.jobs.machine import Execution
     from tunixrt.jobs.promote_run import Promotion
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.train import TrainingDone
     from tunixrt.jobs.verify import Verification
     from tunixrt.log.lock import Waiting
-    from tunixrt.ml.training import TrainingProgress
+    from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.manifests import Manifest
     from tunixrt.runs.promotions import Promotions
@@ -289,11 +290,18 @@ class Store(FactMethods, ProofMethods):
         dataset: str,
         base: str | None = None,
         overrides: Sequence[str] = (),
+        resume: bool = False,
         stopwatch: Callable[[], Execution] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        on_notice: Callable[[str], None] | None = None,
         on_progress: Callable[[TrainingProgress], None] | None = None,
     ) -> TrainingDone:
-        """Train, and publish the run; find it if it is there already."""
-        from tunixrt.jobs.train import train_run
+        """Train, and publish the run; find it if it is there already.
+
+        ``resume`` goes on from the newest checkpoint of the run, if there is one. When
+        ``should_stop`` returns True, a checkpoint is made and `TrainingInterruptedError` raised.
+        """
+        from tunixrt.jobs.train import TrainingControl, train_run
         from tunixrt.runs.config import load_config
 
         return train_run(
@@ -302,8 +310,24 @@ class Store(FactMethods, ProofMethods):
             load_config(config, overrides),
             dataset_key=dataset,
             base=base,
-            stopwatch=stopwatch,
-            on_progress=on_progress,
+            resume=resume,
+            control=TrainingControl(stopwatch, should_stop, on_notice, on_progress),
+        )
+
+    def rehearse_training(
+        self,
+        config: str,
+        *,
+        dataset: str,
+        base: str | None = None,
+        overrides: Sequence[str] = (),
+    ) -> DryRun:
+        """What `train` would do with the same arguments: nothing is trained or written."""
+        from tunixrt.jobs.dry_run import rehearse_training
+        from tunixrt.runs.config import load_config
+
+        return rehearse_training(
+            self.layout, self.log, load_config(config, overrides), dataset_key=dataset, base=base
         )
 
     def evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,3 +94,27 @@ def test_what_cannot_be_looked_at_is_said(
     assert "absent-package is not installed" in checks(repository.store)["packages"].found
     (repository.repository / ".git" / "index").write_bytes(b"damaged")
     assert not checks(repository.store)["git attributes"].ok
+
+
+def test_the_numeric_class_of_this_machine_is_shown(
+    repository: GitStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "")
+    found = checks(repository.store)["numeric class"]
+    assert found.ok
+    assert re.match(r"[0-9a-f]{12}: ", found.found)
+    assert "threads, caches " in found.found
+    assert "portable mode" in found.found
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    refused = checks(repository.store)["numeric class"]
+    assert not refused.ok
+    assert "xla_cpu_enable_fast_math" in refused.found
+
+
+def test_a_run_that_is_not_finished_is_shown(repository: GitStore) -> None:
+    layout = repository.store.layout
+    directory = layout.derived / "checkpoints" / ("ab" * 32)
+    (directory / "step-00000040").mkdir(parents=True)
+    found = checks(repository.store)["checkpoints"].found
+    assert f".tunixrt/checkpoints/{'ab' * 32} holds a checkpoint after step 40" in found
+    assert "--resume" in found

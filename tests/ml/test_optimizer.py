@@ -10,7 +10,7 @@ import pytest
 
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.optimizer import StepScalars, adamw, clip_by_global_norm
-from tunixrt.ml.tables import adam_corrections
+from tunixrt.ml.tables import adam_corrections, momentum_weights
 
 pytestmark = pytest.mark.usefixtures("fast_mode")
 
@@ -67,3 +67,10 @@ def test_gradients_of_zero_stay_zero() -> None:
     clipped, norm = clip_by_global_norm(numerics_for("fast"), {"a": jnp.zeros(2, jnp.float32)}, 1.0)
     assert norm == 0
     assert clipped["a"].tolist() == [0, 0]
+
+
+def test_the_weights_of_muon_are_the_corrected_ones_of_nesterov() -> None:
+    of_momentum, of_gradient = momentum_weights(0.95, 4)
+    for t in range(1, 5):
+        assert of_momentum[t - 1] == pytest.approx(0.95 / (1 - 0.95 ** (t + 1)), rel=1e-7)
+        assert of_gradient[t - 1] == pytest.approx(0.05 / (1 - 0.95**t), rel=1e-7)

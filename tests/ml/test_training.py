@@ -16,6 +16,7 @@ from flax import nnx
 from tests.ml.models import copying_examples, decoder, example, prompts_of, tiny_config
 from tunixrt.ml.batches import OverlongExamplesError, batches_of_steps, encode_examples
 from tunixrt.ml.generate import StopReason, generate
+from tunixrt.ml.metrics import NonFiniteError, TrainingProgress
 from tunixrt.ml.model import Decoder, initial_weights
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.optimizer import StepScalars
@@ -23,9 +24,7 @@ from tunixrt.ml.steps import StepInputs, compile_steps
 from tunixrt.ml.tokenizer import ByteTokenizer
 from tunixrt.ml.training import (
     BaseMismatchError,
-    NonFiniteError,
     TrainingOutcome,
-    TrainingProgress,
     initial_model,
     model_config_of,
     train,
@@ -144,6 +143,25 @@ def test_the_reporting_interval_changes_no_byte(tmp_path: Path) -> None:
     assert (tmp_path / "often" / "metrics.jsonl").read_bytes() == (
         tmp_path / "never" / "metrics.jsonl"
     ).read_bytes()
+
+
+def test_how_many_steps_one_call_runs_changes_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = train(tiny_config("training.save_steps=0"), EXAMPLES, tmp_path / "many")
+    monkeypatch.setattr("tunixrt.ml.course._WORK_AT_ONCE", 1.0)
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(len(asked))
+        return False
+
+    one = train(
+        tiny_config("training.save_steps=0"), EXAMPLES, tmp_path / "one", should_stop=should_stop
+    )
+    assert len(asked) == 12
+    assert one == many
+    assert metrics_of(tmp_path / "one") == metrics_of(tmp_path / "many")
 
 
 def test_accumulated_gradients_are_those_of_the_big_batch(tmp_path: Path) -> None:

@@ -55,15 +55,16 @@ def main() -> None:
         environment.REQUIRED_XLA_FLAGS = flags  # type: ignore[misc]
     environment.prepare(arguments.mode)
 
-    from tunixrt.ml import training
+    from tunixrt.ml import course, training
+    from tunixrt.ml.metrics import METRICS_FILE
     from tunixrt.runs.config import load_config
 
     if arguments.steps_at_once is not None:
-        training._STEPS_AT_ONCE = arguments.steps_at_once
+        course._STEPS_AT_ONCE = arguments.steps_at_once
     config = load_config("nano", [*SIZES, f"training.numeric_mode={arguments.mode}"])
     with tempfile.TemporaryDirectory() as directory:
         outcome = training.train(config, addition_examples(), Path(directory))
-        metrics = (Path(directory) / training.METRICS_FILE).read_bytes()
+        metrics = (Path(directory) / METRICS_FILE).read_bytes()
     print(
         json.dumps(
             {

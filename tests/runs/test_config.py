@@ -91,13 +91,26 @@ def test_the_resolved_configuration_holds_every_key_and_reads_back() -> None:
             value = value[part]
 
 
-def test_the_identity_leaves_out_the_reporting_interval_only() -> None:
-    often, rarely = (load_config("nano", [f"training.logging_steps={steps}"]) for steps in (1, 500))
+def test_the_identity_leaves_out_the_intervals_of_reports_and_checkpoints_only() -> None:
+    often, rarely = (
+        load_config("nano", [f"training.logging_steps={steps}", f"training.save_steps={steps}"])
+        for steps in (1, 500)
+    )
     assert often.resolved() != rarely.resolved()
     assert often.identity() == rarely.identity()
     missing = often.resolved()["training"].keys() - often.identity()["training"].keys()
-    assert missing == {"logging_steps"}
+    assert missing == {"logging_steps", "save_steps"}
     assert RunConfig.from_resolved(often.identity()).identity() == often.identity()
+
+
+def test_the_validation_split_matters_only_where_it_is_looked_at() -> None:
+    def identity(split: str, every: int) -> dict[str, object]:
+        overrides = [f"data.validation_split={split}", f"training.eval_steps={every}"]
+        return load_config("nano", overrides).identity()
+
+    assert identity("validation", 0) == identity("test", 0)
+    assert identity("validation", 5) != identity("test", 5)
+    assert identity("test", 5) != identity("test", 6)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunixrt.runs.numeric_class import NumericClass, detect_numeric_class
+import msgspec
+import pytest
+
+from tunixrt.runs.numeric_class import (
+    NumericClass,
+    beyond_the_promise,
+    detect_numeric_class,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,3 +76,19 @@ def test_a_system_without_cpuinfo_still_has_a_class(tmp_path: Path) -> None:
     assert found.isa == []
     assert found.caches == {}
     assert found.cpu_model == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("machine", "isa", "sentence"),
+    [
+        ("x86_64", ["avx2", "fma"], None),
+        ("x86_64", ["avx"], "this CPU has no AVX2 and no FMA"),
+        ("x86_64", ["avx2"], "this CPU has no FMA"),
+        ("aarch64", [], "this machine is aarch64, not x86-64"),
+    ],
+)
+def test_it_says_where_portable_mode_promises_nothing(
+    machine: str, isa: list[str], sentence: str | None, tmp_path: Path
+) -> None:
+    here = msgspec.structs.replace(detect(tmp_path), machine=machine, isa=isa)
+    assert beyond_the_promise(here) == sentence

@@ -41,8 +41,15 @@ class Progress:
         if self._shown:
             click.echo("\r\x1b[K", nl=False, err=True)
 
-    def show(self, done: int, total: int | None, detail: str = "") -> None:
-        """Say how far it has come; ``total`` is None where nobody knows."""
+    def show(self, done: int, total: int | None, detail: str = "", *, n_before: int = 0) -> None:
+        """Say how far it has come.
+
+        Args:
+            done: how much is done.
+            total: how much there is; None where nobody knows.
+            detail: what else to show.
+            n_before: how much was done before this began, and took none of its time.
+        """
         now = time.monotonic()
         if not self._on or now - self._last < _EVERY_S:
             return
@@ -50,6 +57,6 @@ class Progress:
         self._shown = True
         text = f"{self.verb}: {self.noun} {done:,}"
         if total:
-            left = (now - self._start) / max(done, 1) * (total - done)
+            left = (now - self._start) / max(done - n_before, 1) * (total - done)
             text += f" of {total:,} ({100 * done // total}%), {left:.0f} s left"
         click.echo(f"\r\x1b[K{text}{', ' + detail if detail else ''}", nl=False, err=True)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
+from tunixrt.cli.dry_run import show_dry_run
+from tunixrt.cli.interrupts import Interrupts
 from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.progress import Progress
+from tunixrt.errors import ExitCode
+from tunixrt.runs.checkpoints import TrainingInterruptedError
 
 if TYPE_CHECKING:
+    from tunixrt.jobs.train import TrainingDone
+    from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.manifests import TrainingManifest
     from tunixrt.store import Store
 
@@ -21,6 +30,8 @@ if TYPE_CHECKING:
     examples=(
         "tunixrt train nano --dataset arithmetic-v1",
         "tunixrt train config.toml --dataset gsm-v1 --set training.num_steps=50",
+        "tunixrt train nano --dataset arithmetic-v1 --resume",
+        "tunixrt train nano --dataset arithmetic-v1 --dry-run",
     ),
 )
 @click.argument("config", metavar="CONFIG.toml|PRESET")
@@ -35,6 +46,14 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="Set one key of the configuration; may be repeated.",
 )
+@click.option(
+    "--resume", is_flag=True, help="Go on from the newest checkpoint of this run, if there is one."
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be trained, on how many tokens and where to; train and write nothing.",
+)
 @store_options
 def train(
     store: Store,
@@ -42,27 +61,76 @@ def train(
     dataset: str,
     base: str | None,
     overrides: tuple[str, ...],
+    resume: bool,
+    dry_run: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Train a model on the dataset KEY and publish the run under runs/.
 
     CONFIG.toml starts from the preset that its model.name gives; a PRESET alone (nano, micro,
     small, nano-arithmetic) is a configuration, too. A run that exists already is found and not made
     again.
+
+    Every training.save_steps steps a checkpoint is made, and another one when Ctrl-C (or SIGTERM)
+    stops training; the same command with --resume goes on from the newest, to the same bits.
     """
-    with Progress("training", "step") as progress:
-        done = store.train(
-            config,
-            dataset=dataset,
-            base=base,
-            overrides=overrides,
-            stopwatch=stopwatch(),
-            on_progress=lambda p: progress.show(p.step, p.num_steps, f"loss {p.loss:.4f}"),
-        )
-    manifest = done.manifest
+    if dry_run:
+        dry = store.rehearse_training(config, dataset=dataset, base=base, overrides=overrides)
+        show_dry_run(dry, as_json=as_json)
+        return ExitCode.DONE
+    with Interrupts() as interrupts, Progress("training", "step") as progress:
+        meter = _Meter(progress)
+        try:
+            done = store.train(
+                config,
+                dataset=dataset,
+                base=base,
+                overrides=overrides,
+                resume=resume,
+                stopwatch=stopwatch(),
+                should_stop=interrupts.asked,
+                on_notice=say,
+                on_progress=meter.show,
+            )
+        except TrainingInterruptedError as error:
+            _say_how_to_go_on(error)
+            return ExitCode.INTERRUPTED
     if as_json:
-        emit_json(_document(manifest) | {"already_done": done.already_done})
+        emit_json(_document(done.manifest) | {"already_done": done.already_done})
+    else:
+        _print(done)
+    return ExitCode.DONE
+
+
+class _Meter:
+    """Shows loss and speed while training goes on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._start = time.monotonic()
+
+    def show(self, now: TrainingProgress) -> None:
+        """One report; the speed is that of this process, compilation and all."""
+        speed = now.n_loss_tokens / max(time.monotonic() - self._start, 1e-3)
+        details = [f"loss {now.loss:.4f}", f"{speed:,.0f} learned tokens/s"]
+        if now.validation_loss is not None:
+            details.insert(1, f"validation {now.validation_loss:.4f}")
+        self._progress.show(
+            now.step, now.num_steps, ", ".join(details), n_before=now.step - now.n_steps_here
+        )
+
+
+def _say_how_to_go_on(error: TrainingInterruptedError) -> None:
+    say(str(error))
+    if error.checkpoint is None:
+        say("No step was finished, so there is nothing to go on from.")
         return
+    arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    say(f"Go on with: {shlex.join(['tunixrt', *arguments, '--resume'])}")
+
+
+def _print(done: TrainingDone) -> None:
+    manifest = done.manifest
     if done.already_done:
         say("This run exists already: the same inputs give the same bits.")
     results, ledger = manifest.results, manifest.ledger

@@ -6,6 +6,7 @@ it stays whole: leftovers of writers that died, the lock, Git's attributes, this
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib import metadata
@@ -18,6 +19,10 @@ from tunixrt.log.git import GitError, git, is_repository
 from tunixrt.log.journal import TORN_SUFFIX, journals, read_journal
 from tunixrt.log.layout import STORE_FORMAT, check_format
 from tunixrt.log.lock import lock_is_held, read_holder
+from tunixrt.ml.environment import missing_xla_flags
+from tunixrt.runs.checkpoints import checkpoints_of, unfinished_runs
+from tunixrt.runs.identity import current_code
+from tunixrt.runs.numeric_class import beyond_the_promise, detect_numeric_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +55,8 @@ def examine(layout: Layout) -> list[Check]:
         _lock(layout),
         *_leftovers(layout),
         _machine(),
+        _numeric_class(),
+        *_unfinished_runs(layout),
         _packages(),
     ]
 
@@ -166,6 +173,47 @@ def _machine() -> Check:
         f"{platform.machine()}, file names in {sys.getfilesystemencoding()}."
     )
     return Check("machine", ok=True, found=found)
+
+
+def _numeric_class() -> Check:
+    """What decides float32 bits here; see `tunixrt.runs.numeric_class`."""
+    name, found = "numeric class", os.environ.get("XLA_FLAGS", "")
+    try:
+        flags = [*found.split(), *missing_xla_flags(found)]
+        packages = current_code().packages
+    except metadata.PackageNotFoundError as error:
+        return Check(
+            name, ok=True, found=f"{error.name} is not installed: nothing is trained here."
+        )
+    except TunixrtError as error:
+        return Check(name, ok=False, found=str(error))
+    own = detect_numeric_class(packages=packages, xla_flags=flags)
+    unproven = beyond_the_promise(own)
+    promise = (
+        "portable mode has the bits of every x86-64 CPU with AVX2 and FMA"
+        if unproven is None
+        else f"portable mode promises nothing, since {unproven}"
+    )
+    caches = ", ".join(f"{kind} {size}" for kind, size in own.caches.items()) or "unknown"
+    return Check(
+        name,
+        ok=True,
+        found=f"{own.digest.removeprefix('sha256:')[:12]}: {own.cpu_vendor} family "
+        f"{own.cpu_family} model {own.cpu_model}, {own.n_threads} threads, caches "
+        f"{caches}, {own.libc}; fast mode repeats its bits where all of this is the same, "
+        f"{promise}.",
+    )
+
+
+def _unfinished_runs(layout: Layout) -> Iterator[Check]:
+    for run_id, steps in unfinished_runs(layout):
+        yield Check(
+            "checkpoints",
+            ok=True,
+            found=f"{layout.relative(checkpoints_of(layout, run_id))} holds a checkpoint after "
+            f"step {steps[-1]:,} of a run that is not finished: its `tunixrt train` command goes "
+            "on with --resume. Delete it if nobody wants that.",
+        )
 
 
 def _packages() -> Check:

@@ -233,7 +233,8 @@ def _open_trained(
 def _open_untrained(layout: Layout, config: RunConfig) -> Iterator[_Target]:
     """The weights that training with ``config`` starts from, in a directory for the time being."""
     prepare_machine(config.training.numeric_mode, current_code())
-    from tunixrt.ml.training import MODEL_DIRECTORY, initial_model
+    from tunixrt.ml.training import initial_model
+    from tunixrt.ml.weights import MODEL_DIRECTORY
 
     with staging_directory(layout) as staged:
         initial_model(config, staged)

@@ -23,10 +23,13 @@ class Execution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def prepare_machine(mode: str, code: Code) -> NumericClass:
-    """Set XLA up for a numeric mode (which imports jax) and return the machine's numeric class."""
-    from tunixrt.ml.environment import prepare
+    """Set the flags of XLA for a numeric mode and return the machine's numeric class.
 
-    prepare(mode)
+    Imports no jax: whoever computes calls `tunixrt.ml.environment.prepare`.
+    """
+    from tunixrt.ml.environment import set_flags
+
+    set_flags(mode)
     # XLA's CPU client starts this many threads; the two variables override the CPUs it may use.
     threads = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC")
     return detect_numeric_class(

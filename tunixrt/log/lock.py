@@ -100,16 +100,32 @@ def store_lock(layout: Layout, work: str, waiting: Waiting | None = None) -> Ite
         LockHeldError: If another process holds it for longer than the timeout.
         WriteError: If the lock file cannot be made.
     """
-    waiting = waiting or Waiting()
-    with writing(layout.lock):
-        layout.derived.mkdir(exist_ok=True)
-        lock = _lock(layout)
+    with hold(layout.lock, work, waiting or Waiting()):
+        yield
+
+
+@contextlib.contextmanager
+def hold(path: Path, work: str, waiting: Waiting) -> Iterator[None]:
+    """Hold the lock of one file, with a note beside it that says who does.
+
+    Args:
+        path: The lock file; its directory is made.
+        work: What the lock is taken for, in a word or two.
+        waiting: How to wait while another process holds it.
+
+    Raises:
+        LockHeldError: If another process holds it for longer than the timeout.
+        WriteError: If the lock file cannot be made.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
         if not _acquire(lock, 0.0):
             if waiting.on_wait is not None:
-                waiting.on_wait(read_holder(layout))
+                waiting.on_wait(_read_note(path))
             if not _acquire(lock, waiting.timeout_s):
-                raise LockHeldError(layout.lock, read_holder(layout), waiting.timeout_s)
-    note = _note(layout)
+                raise LockHeldError(path, _read_note(path), waiting.timeout_s)
+    note = _note(path)
     try:
         with writing(note):
             note.write_bytes(msgspec.json.encode(Holder(os.getpid(), platform.node(), work)))
@@ -128,7 +144,7 @@ def lock_is_held(layout: Layout) -> bool:
     if not layout.lock.exists():
         return False
     with writing(layout.lock):
-        lock = _lock(layout)
+        lock = _lock(layout.lock)
         if not _acquire(lock, 0.0):
             return True
         lock.release()
@@ -137,7 +153,11 @@ def lock_is_held(layout: Layout) -> bool:
 
 def read_holder(layout: Layout) -> Holder | None:
     """Return who holds the lock, as the note says; None where there is no note that can be read."""
-    note = _note(layout)
+    return _read_note(layout.lock)
+
+
+def _read_note(path: Path) -> Holder | None:
+    note = _note(path)
     try:
         holder = msgspec.json.decode(note.read_bytes(), type=Holder)
         return msgspec.structs.replace(holder, since=note.stat().st_mtime)
@@ -145,16 +165,16 @@ def read_holder(layout: Layout) -> Holder | None:
         return None  # released a moment ago, or not yet written
 
 
-def _note(layout: Layout) -> Path:
+def _note(path: Path) -> Path:
     # Not in the lock file: whoever tries to take the lock empties that.
-    return layout.lock.with_name(f"{layout.lock.name}.holder")
+    return path.with_name(f"{path.name}.holder")
 
 
-def _lock(layout: Layout) -> FileLock:
+def _lock(path: Path) -> FileLock:
     # Imported where it is used: a lookup through the index takes no lock, and starts sooner.
     from filelock import FileLock
 
-    return FileLock(layout.lock)
+    return FileLock(path)
 
 
 def _acquire(lock: FileLock, timeout_s: float) -> bool:

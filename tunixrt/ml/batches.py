@@ -89,11 +89,6 @@ class EncodedExamples:
     ledger: tuple[LedgerEntry, ...]
     kept: NDArray[np.int64]
 
-    @property
-    def n_loss_tokens(self) -> NDArray[np.int32]:
-        """[n] int32: how many tokens of each example are learned."""
-        return self.lengths - self.loss_starts
-
 
 class Rows(NamedTuple):
     """What a forward pass and its loss read: [B, T] each, here with leading axes [K, A].
@@ -186,14 +181,16 @@ def _padded(rows: Sequence[Sequence[int]], max_length: int) -> NDArray[np.int32]
 
 
 @lru_cache(maxsize=4)
-def epoch_order(shuffle_seed: int, epoch: int, n_examples: int) -> NDArray[np.int64]:
+def epoch_order(shuffle_seed: int, epoch: int, n_examples: int, *purpose: int) -> NDArray[np.int64]:
     """The order of one epoch: a permutation of 0 to n_examples - 1.
 
-    One 64-bit word of PCG64, seeded with (shuffle_seed, epoch), is drawn for each example, and the
-    examples are sorted by theirs (equal ones by their place). NumPy promises the words of PCG64
-    and of its SeedSequence for good, but not what ``Generator.permutation`` makes of them.
+    One 64-bit word of PCG64, seeded with (shuffle_seed, epoch, *purpose), is drawn for each
+    example, and the examples are sorted by theirs (equal ones by their place). NumPy promises the
+    words of PCG64 and of its SeedSequence for good, but not what ``Generator.permutation`` makes
+    of them.
     """
-    words = np.random.PCG64(np.random.SeedSequence([shuffle_seed, epoch])).random_raw(n_examples)
+    seed = np.random.SeedSequence([shuffle_seed, epoch, *purpose])
+    words = np.random.PCG64(seed).random_raw(n_examples)
     order = np.argsort(words, kind="stable")
     order.flags.writeable = False  # it is shared by whoever asks for the same epoch
     return order
@@ -207,14 +204,27 @@ def examples_of_step(
     Epochs follow one another without a gap: the last rows of one and the first of the next may
     meet in a step, so every example is seen equally often, up to one time.
     """
+    return np.concatenate(
+        [
+            epoch_order(shuffle_seed, epoch, n_examples)[part]
+            for epoch, part in parts_of_step(step, n_examples, n_rows)
+        ]
+    )
+
+
+def parts_of_step(step: int, n_per_epoch: int, n_rows: int) -> list[tuple[int, slice]]:
+    """The epochs that a step of ``n_rows`` rows touches, and which rows of each."""
     first = step * n_rows
-    last = first + n_rows - 1
-    orders = [
-        epoch_order(shuffle_seed, epoch, n_examples)
-        for epoch in range(first // n_examples, last // n_examples + 1)
+    last = first + n_rows
+    return [
+        (
+            epoch,
+            slice(
+                max(first - epoch * n_per_epoch, 0), min(last - epoch * n_per_epoch, n_per_epoch)
+            ),
+        )
+        for epoch in range(first // n_per_epoch, (last - 1) // n_per_epoch + 1)
     ]
-    start = first % n_examples
-    return np.concatenate(orders)[start : start + n_rows]
 
 
 def batches_of_steps(
@@ -225,27 +235,38 @@ def batches_of_steps(
     batch_size: int,
     accumulation: int,
 ) -> Batches:
-    """The inputs of several steps in a row."""
+    """The inputs of several steps in a row, an example in every row."""
     n_rows = batch_size * accumulation
     chosen = np.stack(
         [examples_of_step(shuffle_seed, step, len(examples.tokens), n_rows) for step in steps]
     )
-    shape = (len(steps), accumulation, batch_size)
-    tokens = examples.tokens[chosen].reshape(*shape, -1)
-    lengths = examples.lengths[chosen].reshape(*shape, 1)
-    loss_starts = examples.loss_starts[chosen].reshape(*shape, 1)
+    return batches_of(rows_of_examples(examples, chosen), accumulation)
+
+
+def rows_of_examples(examples: EncodedExamples, chosen: NDArray[np.int64]) -> Rows:
+    """The rows of chosen examples [...], one each: every array is [..., T]."""
+    tokens = examples.tokens[chosen]
+    lengths = examples.lengths[chosen][..., None]
+    loss_starts = examples.loss_starts[chosen][..., None]
     row_length = tokens.shape[-1] - 1
-    positions = np.broadcast_to(np.arange(row_length, dtype=np.int32), (*shape, row_length))
+    positions = np.broadcast_to(np.arange(row_length, dtype=np.int32), (*chosen.shape, row_length))
     # The target at position p is token p + 1 of the example.
     learned = (positions + 1 >= loss_starts) & (positions + 1 < lengths)
-    rows = Rows(
+    return Rows(
         tokens=tokens[..., :-1],
         targets=tokens[..., 1:],
         positions=positions,
         segments=np.where(positions < lengths, EXAMPLE_SEGMENT, PADDING_SEGMENT).astype(np.int32),
         loss_weights=learned.astype(np.float32),
     )
-    return Batches(rows, learned.sum(axis=(1, 2, 3)).astype(np.float32))
+
+
+def batches_of(rows: Rows, accumulation: int) -> Batches:
+    """Arrange rows [K, A * B, T] as batches of K steps of A passes, and count what is learned."""
+    n_steps, n_rows, row_length = rows.tokens.shape
+    shape = (n_steps, accumulation, n_rows // accumulation, row_length)
+    n_learned = rows.loss_weights.sum(axis=(1, 2), dtype=np.float64).astype(np.float32)
+    return Batches(Rows(*(leaf.reshape(shape) for leaf in rows)), n_learned)
 
 
 def times_trained(

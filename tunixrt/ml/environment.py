@@ -72,9 +72,29 @@ class JaxImportedTooEarlyError(BadInputError):
 def prepare(mode: str) -> None:
     """Make this process ready to compute in a numeric mode.
 
-    Adds the required flags to `XLA_FLAGS` (keeping whatever else stands there), then imports jax
-    and sets `jax_enable_x64` as the mode needs it. In portable mode only the CPU is used. May be
-    called again, also with the other mode.
+    Sets the flags (see `set_flags`), then imports jax and sets `jax_enable_x64` as the mode needs
+    it. May be called again, also with the other mode.
+
+    Args:
+        mode: `fast` or `portable`.
+
+    Raises:
+        UnknownNumericModeError: There is no such mode.
+        ConflictingXlaFlagError: `XLA_FLAGS` already gives a required flag another value.
+        JaxImportedTooEarlyError: jax was imported before the flags stood in `XLA_FLAGS`.
+    """
+    set_flags(mode)
+
+    import jax
+
+    jax.config.update("jax_enable_x64", mode == PORTABLE)  # type: ignore[no-untyped-call]
+
+
+def set_flags(mode: str) -> None:
+    """Put into the environment of the process what XLA will read, without importing jax.
+
+    Adds the required flags to `XLA_FLAGS` and keeps whatever else stands there. In portable mode
+    only the CPU is used.
 
     Args:
         mode: `fast` or `portable`.
@@ -92,10 +112,6 @@ def prepare(mode: str) -> None:
     _add_flags(os.environ, missing)
     if mode == PORTABLE and "jax" not in sys.modules:
         os.environ["JAX_PLATFORMS"] = "cpu"
-
-    import jax
-
-    jax.config.update("jax_enable_x64", mode == PORTABLE)  # type: ignore[no-untyped-call]
 
 
 def missing_xla_flags(xla_flags: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""AdamW whose schedule and bias corrections come from the host.
+"""The optimisers; AdamW, whose schedule and bias corrections come from the host.
 
 optax computes ``b1 ** t`` and cosine schedules on the device, where their last bits depend on the
 CPU (and on 64-bit types being enabled). Here they are inputs of a step, float32 from
@@ -14,10 +14,14 @@ import jax
 import jax.numpy as jnp
 import optax  # type: ignore[import-untyped]  # optax has no types
 
+from tunixrt.ml.muon import muon
+from tunixrt.ml.tables import adam_corrections, learning_rates, momentum_weights
+
 if TYPE_CHECKING:
     from jax import Array
 
     from tunixrt.ml.numerics import Numerics
+    from tunixrt.runs.config import TrainingSection
 
 
 class AdamState(NamedTuple):
@@ -36,6 +40,44 @@ class StepScalars(NamedTuple):
     learning_rate: Any
     first_correction: Any  # 1 / (1 - b1 ** t)
     second_correction: Any  # 1 / (1 - b2 ** t)
+    momentum: Any = None  # of muon alone: momentum / (1 - momentum ** (t + 1))
+    gradient: Any = None  # of muon alone: (1 - momentum) / (1 - momentum ** t)
+
+
+def scalar_tables(training: TrainingSection) -> StepScalars:
+    """The scalars of every step of a run, float32 [num_steps] each."""
+    n_steps = training.num_steps
+    rates = learning_rates(
+        training.lr_scheduler,
+        learning_rate=training.learning_rate,
+        num_steps=n_steps,
+        warmup_steps=training.warmup_steps,
+    )
+    corrections = adam_corrections(training.adam_b1, training.adam_b2, n_steps)
+    if training.optimizer == "adamw":
+        return StepScalars(rates, *corrections)
+    return StepScalars(rates, *corrections, *momentum_weights(training.muon_momentum, n_steps))
+
+
+def optimizer_of(
+    numerics: Numerics, training: TrainingSection
+) -> optax.GradientTransformationExtraArgs:
+    """The optimiser that a configuration asks for; its ``update`` takes ``scalars``."""
+    adam = adamw(
+        numerics,
+        b1=training.adam_b1,
+        b2=training.adam_b2,
+        eps=training.adam_eps,
+        weight_decay=training.weight_decay,
+    )
+    if training.optimizer == "adamw":
+        return adam
+    return muon(
+        numerics,
+        momentum=training.muon_momentum,
+        weight_decay=training.weight_decay,
+        rest=adam,
+    )
 
 
 def adamw(

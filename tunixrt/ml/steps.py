@@ -14,7 +14,7 @@ import optax  # type: ignore[import-untyped]  # optax has no types
 from flax import nnx
 from jax import lax
 
-from tunixrt.ml.optimizer import AdamState, StepScalars, adamw, clip_by_global_norm
+from tunixrt.ml.optimizer import StepScalars, clip_by_global_norm, optimizer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ class TrainState(NamedTuple):
     """All that one step hands to the next."""
 
     params: Any  # the nnx.Param part of a Decoder's state
-    opt_state: AdamState
+    opt_state: Any  # what the optimiser's ``init`` makes
 
 
 class StepInputs(NamedTuple):
@@ -70,24 +70,11 @@ def compile_steps(
         returns have a leading axis K too, zero from n on.
     """
     graph, params, constants = cast("tuple[Any, Any, Any]", nnx.split(model, nnx.Param, ...))
-    optimizer = adamw(
-        numerics,
-        b1=training.adam_b1,
-        b2=training.adam_b2,
-        eps=training.adam_eps,
-        weight_decay=training.weight_decay,
-    )
+    optimizer = optimizer_of(numerics, training)
+    total_loss = _total_loss(graph, constants, numerics, first_learned)
 
     def loss_of(params: Any, rows: Any, n_loss_tokens: Array) -> Array:
-        decoder = nnx.merge(graph, params, constants)
-        hidden = decoder(rows.tokens, rows.positions, rows.segments)
-        logits = decoder.logits(hidden[:, first_learned:])
-        total = numerics.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]),
-            rows.targets[:, first_learned:].reshape(-1),
-            rows.loss_weights[:, first_learned:].reshape(-1),
-        )
-        return total / n_loss_tokens
+        return total_loss(params, rows) / n_loss_tokens
 
     def gradients_of(params: Any, inputs: StepInputs) -> tuple[Array, Any]:
         """The loss and its gradients over all rows, one pass after the other, summed in order."""
@@ -135,3 +122,39 @@ def compile_steps(
         )
 
     return TrainState(params, optimizer.init(params)), run
+
+
+def compile_loss(
+    model: Decoder, numerics: Numerics, *, first_learned: int
+) -> Callable[[Any, Rows], Array]:
+    """Prepare the loss of rows without an update.
+
+    Args:
+        model: a decoder of the sizes that are trained; its own weights are not used.
+        numerics: the arithmetic.
+        first_learned: see `compile_steps`.
+
+    Returns:
+        A function of params and rows [B, T]: the loss summed over the learned tokens, a scalar.
+    """
+    graph, _, constants = cast("tuple[Any, Any, Any]", nnx.split(model, nnx.Param, ...))
+    return cast(
+        "Callable[[Any, Rows], Array]",
+        jax.jit(_total_loss(graph, constants, numerics, first_learned)),
+    )
+
+
+def _total_loss(
+    graph: Any, constants: Any, numerics: Numerics, first_learned: int
+) -> Callable[[Any, Any], Array]:
+    def total_loss(params: Any, rows: Any) -> Array:
+        decoder = nnx.merge(graph, params, constants)
+        hidden = decoder(rows.tokens, rows.positions, rows.segments)
+        logits = decoder.logits(hidden[:, first_learned:])
+        return numerics.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]),
+            rows.targets[:, first_learned:].reshape(-1),
+            rows.loss_weights[:, first_learned:].reshape(-1),
+        )
+
+    return total_loss

@@ -114,6 +114,31 @@ def adam_corrections(
     return _bias_corrections(b1, num_steps), _bias_corrections(b2, num_steps)
 
 
+def momentum_weights(
+    momentum: float, num_steps: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute the weights of momentum and gradient in muon's Nesterov step.
+
+    Entry i belongs to update t = i + 1: `m / (1 - m ** (t + 1))` for the momentum, which includes
+    the gradient already, and `(1 - m) / (1 - m ** t)` for the gradient.
+
+    Args:
+        momentum: Decay m of the momentum, 0 <= m < 1.
+        num_steps: Number of updates.
+
+    Returns:
+        The two weights, float32 [num_steps] each.
+    """
+    factor = _fixed(_decimal(momentum))
+    of_momentum, of_gradient = [], []
+    power = factor
+    for _ in range(num_steps):
+        of_gradient.append((_ONE - factor) * _ONE // (_ONE - power))
+        power = power * factor >> _FRACTION_BITS
+        of_momentum.append(factor * _ONE // (_ONE - power))
+    return _round_all(of_momentum), _round_all(of_gradient)
+
+
 def normal_matrix(seed: int, name: str, shape: Sequence[int], std: float) -> NDArray[np.float32]:
     """Draw approximately normal numbers that are the same on every machine.
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tunixrt.log.digests import Digest
 
+MODEL_DIRECTORY = "model"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"

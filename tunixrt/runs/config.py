@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Interval = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -65,11 +66,17 @@ class TrainingSection(_Section):
 
     num_steps: Count = Field(description="Updates of the weights.")
     learning_rate: Positive = Field(description="The highest learning rate, after the warm-up.")
-    batch_size: Count = Field(description="Examples in one forward pass.")
+    batch_size: Count = Field(
+        description="Rows in one forward pass; a row is an example, or several with data.packing."
+    )
     gradient_accumulation_steps: Count = Field(
         default=1, description="Forward passes whose gradients make one update."
     )
-    optimizer: Literal["adamw"] = "adamw"
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw",
+        description="muon updates the hidden matrices, and adamw what is left.",
+    )
+    muon_momentum: Share = 0.95
     adam_b1: Share = 0.9
     adam_b2: Share = 0.98
     adam_eps: Positive = 1e-8
@@ -84,6 +91,14 @@ class TrainingSection(_Section):
         default=1.0, description="The global norm that gradients are clipped to; 0 clips nothing."
     )
     logging_steps: Count = Field(default=20, description="Steps between two reports of progress.")
+    save_steps: Interval = Field(
+        default=100,
+        description="Steps between two checkpoints; 0 makes one only when training is interrupted.",
+    )
+    eval_steps: Interval = Field(
+        default=0,
+        description="Steps between two losses over data.validation_split; 0 computes none.",
+    )
     seed: Seed = Field(default=0, description="Decides the initial weights.")
     numeric_mode: Literal["portable", "fast"] = Field(
         default="portable",
@@ -111,6 +126,13 @@ class DataSection(_Section):
         default="error",
         description="What happens to an example of more than model.max_length tokens.",
     )
+    packing: bool = Field(
+        default=False,
+        description="Several short examples share a row, and none sees another.",
+    )
+    validation_split: Literal["train", "validation", "test"] = Field(
+        default="validation", description="What training.eval_steps computes the loss over."
+    )
 
 
 class RunConfig(_Section):
@@ -128,9 +150,14 @@ class RunConfig(_Section):
         return self.model_dump(mode="json")
 
     def identity(self) -> dict[str, Any]:
-        """The part of ``resolved`` that can change a bit of the run: no reporting intervals."""
+        """The part of ``resolved`` that can change a bit of the run.
+
+        No intervals of reports and checkpoints, and no validation split where none is looked at.
+        """
         resolved = self.resolved()
-        del resolved["training"]["logging_steps"]
+        del resolved["training"]["logging_steps"], resolved["training"]["save_steps"]
+        if not self.training.eval_steps:
+            del resolved["data"]["validation_split"]
         return resolved
 
     @classmethod

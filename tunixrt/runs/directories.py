@@ -18,6 +18,7 @@ from tunixrt.log.digests import Digest, digest_bytes, digest_file, hex_of
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import publish_directory, publish_file, staging_directory, writing
 from tunixrt.log.findings import Finding
+from tunixrt.runs.checkpoints import CHECKPOINTS
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 ENVIRONMENTS = "environments"
-CHECKPOINTS = "checkpoints"
 
 _RUN_ID = re.compile(r"[0-9a-f]{64}")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -46,8 +46,8 @@ class UnfinishedRunError(BadInputError):
     def __init__(self, run_id: str, evidence: str) -> None:
         super().__init__(
             f"The run {run_id[:12]} is not finished ({evidence}). A training that was interrupted "
-            "goes on with the same `tunixrt train` command; a directory that lost its manifest "
-            "comes back with `git checkout`."
+            "goes on with the same `tunixrt train` command and --resume; a directory that lost its "
+            "manifest comes back with `git checkout`."
         )
         self.run_id = run_id
 

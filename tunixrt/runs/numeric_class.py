@@ -59,6 +59,18 @@ class NumericClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
 
 
+def beyond_the_promise(numeric_class: NumericClass) -> str | None:
+    """Why portable mode does not promise its bits on a machine; None where it does.
+
+    The promise is for x86-64 CPUs with AVX2 and FMA. Nothing in portable mode needs either, so
+    training goes on elsewhere, and tests without FMA had the same bits; nobody has tried them all.
+    """
+    if numeric_class.machine not in ("x86_64", "AMD64"):
+        return f"this machine is {numeric_class.machine}, not x86-64"
+    lacking = [name.upper() for name in ("avx2", "fma") if name not in numeric_class.isa]
+    return f"this CPU has no {' and no '.join(lacking)}" if lacking else None
+
+
 def detect_numeric_class(
     *,
     packages: Mapping[str, str],

@@ -1,0 +1,345 @@
+"""Training that is stopped, killed or damaged on its way ends in the bits of one that was not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.jobs.conftest import make_store
+from tunixrt import Store
+from tunixrt.errors import ExitCode
+from tunixrt.jobs.train import TrainingControl, train_run
+from tunixrt.log.digests import digest_file
+from tunixrt.ml.metrics import NonFiniteError
+from tunixrt.runs.checkpoints import (
+    RunInTrainingError,
+    TrainingInterruptedError,
+    checkpoint_at,
+    newest_whole,
+    training_lock,
+    unfinished_runs,
+)
+from tunixrt.runs.config import load_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tunixrt.runs.config import RunConfig
+
+TINY = (
+    "model.architecture.hidden_size=16",
+    "model.architecture.intermediate_size=32",
+    "model.architecture.num_hidden_layers=1",
+    "model.architecture.head_dim=8",
+    "training.batch_size=4",
+    "training.warmup_steps=2",
+    "training.num_steps=120",
+    "training.save_steps=10",
+    "training.weight_decay=0.1",
+)
+
+
+def command(root: Path, mode: str, *more: str) -> list[str]:
+    settings = [f"--set={setting}" for setting in (*TINY, f"training.numeric_mode={mode}")]
+    program = [sys.executable, "-m", "tunixrt.cli.main", "train", "nano", "--dataset", "sums-v1"]
+    return [*program, *settings, "--store", str(root), *more]
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def finish(arguments: list[str]) -> tuple[int, str, str]:
+    process = start(arguments)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def stop_after(step: int, root: Path, process: subprocess.Popen[str], number: int) -> str:
+    """Send a signal when there is a checkpoint of this step or a later one; return stderr."""
+    layout = Store.open(root).layout
+    while not any(steps[-1] >= step for _, steps in unfinished_runs(layout)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, err = process.communicate()
+    return err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["fast", "portable"])
+def test_interrupted_killed_and_damaged_training_ends_in_the_same_bits(
+    mode: str, tmp_path: Path
+) -> None:
+    whole, broken = make_store(tmp_path / "whole"), make_store(tmp_path / "broken")
+    code, run_id, err = finish(command(whole.root, mode))
+    assert code == 0, err
+    run_id = run_id.strip()
+
+    process = start(command(broken.root, mode))
+    err = stop_after(20, broken.root, process, signal.SIGINT)
+    assert process.returncode == ExitCode.INTERRUPTED, err
+    stopped = re.search(r"interrupted after step (\d+) of 120", err)
+    assert stopped is not None
+    ((found, steps),) = unfinished_runs(broken.layout)
+    assert found == run_id
+    assert steps[-1] == int(stopped[1]) >= 20
+
+    # The command that is shown is the one that goes on.
+    shown = re.search(r"Go on with: tunixrt (.*)", err)
+    assert shown is not None
+    go_on = [sys.executable, "-m", "tunixrt.cli.main", *shlex.split(shown[1])]
+    process = start(go_on)
+    err = stop_after(steps[-1] + 10, broken.root, process, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert f"Training goes on after step {steps[-1]}." in err
+
+    # What a disk may do to the newest: the one before it is used.
+    ((_, steps),) = unfinished_runs(broken.layout)
+    assert len(steps) >= 2
+    directory = broken.layout.derived / "checkpoints" / run_id
+    weights = checkpoint_at(directory, steps[-1]) / "model/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    code, out, err = finish(go_on)
+    assert code == 0, err
+    assert f"The checkpoint of step {steps[-1]} is damaged and not used" in err
+    assert f"Training goes on after step {steps[-2]}." in err
+
+    assert out.strip() == run_id
+    assert broken.run(run_id) == whole.run(run_id)
+    for name in ("model/model.safetensors", "metrics.jsonl", "ledger.jsonl", "manifest.json"):
+        assert digest_file(broken.layout.runs / run_id / name) == digest_file(
+            whole.layout.runs / run_id / name
+        )
+    assert broken.verify().ok
+    # Checkpoints of a run that is published are gone.
+    assert unfinished_runs(broken.layout) == []
+    assert not directory.exists()
+
+
+class Stop:
+    """Wants training to stop at the n-th question."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __call__(self) -> bool:
+        self.n -= 1
+        return self.n < 0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return make_store(tmp_path / "store")
+
+
+def config(*overrides: str) -> RunConfig:
+    fast = ("training.numeric_mode=fast", "training.num_steps=24", "training.save_steps=0")
+    return load_config("nano", [*TINY, *fast, *overrides])
+
+
+def train(
+    store: Store,
+    *overrides: str,
+    resume: bool = False,
+    should_stop: Callable[[], bool] | None = None,
+) -> tuple[str, list[str]]:
+    notices: list[str] = []
+    done = train_run(
+        store.layout,
+        store.log,
+        config(*overrides),
+        dataset_key="sums-v1",
+        resume=resume,
+        control=TrainingControl(should_stop=should_stop, on_notice=notices.append),
+    )
+    return done.manifest.run_id, notices
+
+
+def interrupted(store: Store, n_calls: int, *overrides: str) -> TrainingInterruptedError:
+    with pytest.raises(TrainingInterruptedError) as caught:
+        train(store, *overrides, should_stop=Stop(n_calls))
+    return caught.value
+
+
+def test_a_checkpoint_that_is_not_asked_for_is_mentioned(store: Store) -> None:
+    error = interrupted(store, 1)
+    assert error.checkpoint is not None
+    assert (error.step, error.num_steps) == (10, 24)
+    _, notices = train(store)
+    (notice,) = notices
+    assert notice == (
+        "A checkpoint of this run after step 10 is here. This training starts with the first step "
+        "all the same; --resume goes on from the checkpoint."
+    )
+
+
+def test_resuming_without_a_checkpoint_starts_and_says_so(store: Store) -> None:
+    _, notices = train(store, resume=True)
+    assert notices == [
+        "There is no checkpoint of this run that could be used: training starts at step 1."
+    ]
+
+
+def test_stopping_before_the_first_step_keeps_nothing(store: Store) -> None:
+    error = interrupted(store, 0)
+    assert (error.step, error.checkpoint) == (0, None)
+    assert unfinished_runs(store.layout) == []
+
+
+def test_stopping_right_after_a_checkpoint_makes_no_other(store: Store) -> None:
+    error = interrupted(store, 2, "training.save_steps=4")
+    assert error.step == 8
+    ((run_id, steps),) = unfinished_runs(store.layout)
+    assert steps == [4, 8]
+    before = checkpoint_at(store.layout.derived / "checkpoints" / run_id, 8).stat().st_ino
+    with pytest.raises(TrainingInterruptedError) as caught:
+        train(store, "training.save_steps=4", resume=True, should_stop=Stop(0))
+    assert caught.value.step == 8
+    assert error.checkpoint is not None
+    assert error.checkpoint.stat().st_ino == before
+
+
+def test_the_saving_interval_is_no_part_of_a_run(store: Store, tmp_path: Path) -> None:
+    other = make_store(tmp_path / "other")
+    one, _ = train(store, "training.save_steps=7")
+    two, _ = train(other, "training.save_steps=0")
+    assert one == two
+    assert store.run(one).outputs == other.run(two).outputs
+
+
+def test_only_the_newest_checkpoints_are_kept(store: Store) -> None:
+    error = interrupted(store, 5, "training.save_steps=3")
+    assert error.step == 15
+    ((_, steps),) = unfinished_runs(store.layout)
+    assert steps == [12, 15]
+
+
+def damage_description(path: Path) -> None:
+    (path / "checkpoint.json").write_bytes(b"{")
+
+
+def damage_by_absence(path: Path) -> None:
+    (path / "opt_state.safetensors").unlink()
+
+
+def damage_by_addition(path: Path) -> None:
+    (path / "more").write_bytes(b"")
+
+
+def damage_by_another(path: Path) -> None:
+    earlier = checkpoint_at(path.parent, 10)
+    (path / "checkpoint.json").write_bytes((earlier / "checkpoint.json").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (damage_description, r"checkpoint.json cannot be read"),
+        (damage_by_absence, r"files are missing or were added"),
+        (damage_by_addition, r"files are missing or were added"),
+        (damage_by_another, r"checkpoint.json speaks of another one"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
+    store: Store, damage: Callable[[Path], None], sentence: str
+) -> None:
+    interrupted(store, 2, "training.save_steps=10")
+    ((run_id, steps),) = unfinished_runs(store.layout)
+    assert steps == [10, 20]
+    directory = store.layout.derived / "checkpoints" / run_id
+    damage(checkpoint_at(directory, 20))
+    said: list[str] = []
+    assert newest_whole(directory, run_id, said.append) == (10, checkpoint_at(directory, 10))
+    assert len(said) == 1
+    assert re.search(f"The checkpoint of step 20 is damaged and not used: {sentence}", said[0])
+    resumed, notices = train(store, "training.save_steps=10", resume=True)
+    assert resumed == run_id
+    assert notices[1] == "Training goes on after step 10."
+
+
+def test_a_checkpoint_that_a_killed_process_was_writing_is_overwritten(store: Store) -> None:
+    interrupted(store, 1)
+    ((run_id, _),) = unfinished_runs(store.layout)
+    staged = store.layout.derived / "checkpoints" / run_id / ".writing"
+    staged.mkdir()
+    (staged / "metrics.jsonl").write_bytes(b"half")
+    assert interrupted(store, 1).step == 10
+    assert not staged.exists()
+
+
+def test_two_processes_do_not_train_one_run(store: Store) -> None:
+    interrupted(store, 1)
+    ((run_id, _),) = unfinished_runs(store.layout)
+    with training_lock(store.layout, run_id), pytest.raises(RunInTrainingError) as caught:
+        train(store)
+    assert caught.value.exit_code == ExitCode.STORE_LOCKED
+    assert f"is training the run {run_id[:12]} already" in str(caught.value)
+    assert f"Process {os.getpid()} on " in str(caught.value)
+    train(store)
+
+
+def test_a_checkpoint_is_a_model_that_can_be_a_base(store: Store) -> None:
+    error = interrupted(store, 1)
+    assert error.checkpoint is not None
+    done = train_run(
+        store.layout,
+        store.log,
+        config("training.num_steps=3"),
+        dataset_key="sums-v1",
+        base=str(error.checkpoint / "model"),
+    )
+    assert done.manifest.identity.base == digest_file(error.checkpoint / "model/model.safetensors")
+
+
+def test_a_cpu_that_portable_mode_does_not_promise_for_is_mentioned(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    notices: list[str] = []
+    with pytest.raises(TrainingInterruptedError):
+        train_run(
+            store.layout,
+            store.log,
+            load_config("nano", [*TINY, "training.numeric_mode=portable"]),
+            dataset_key="sums-v1",
+            control=TrainingControl(should_stop=Stop(0), on_notice=notices.append),
+        )
+    (notice,) = notices
+    assert notice == (
+        "Portable mode promises its bits on x86-64 CPUs with AVX2 and FMA, and this machine is "
+        "riscv64, not x86-64: let another machine `tunixrt reproduce` the run before you rely on "
+        "its digest."
+    )
+
+
+def test_numbers_that_overflow_keep_the_last_good_checkpoint(store: Store) -> None:
+    overrides = ("training.learning_rate=3e38", "training.save_steps=1")
+    with pytest.raises(NonFiniteError) as caught:
+        train(store, *overrides)
+    error = caught.value
+    ((_, steps),) = unfinished_runs(store.layout)
+    assert error.checkpoint is not None
+    assert error.step > steps[-1] >= 1
+    assert error.checkpoint.name == f"step-{steps[-1]:08}"
+    assert f"The last good checkpoint is kept: --base {error.checkpoint}/model" in str(error)
+    assert error.traces
+    weights = load_file(error.checkpoint / "model/model.safetensors")
+    assert all(np.isfinite(tensor).all() for tensor in weights.values())

@@ -1,0 +1,50 @@
+"""Ctrl-C during long work: finish what is being computed, keep it, and stop."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any, Self
+
+from tunixrt.cli.output import say
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+#: SIGTERM is what batch systems send before they kill.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Turns the first SIGINT or SIGTERM into a wish that the work asks for; the second ends it."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Listen; in a thread that hears no signals, nothing changes."""
+        try:
+            self._before = {one: signal.signal(one, self._hear) for one in _SIGNALS}
+        except ValueError:  # not the main thread
+            self._before = {}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the signals as they were."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def asked(self) -> bool:
+        """Whether somebody wants the work to stop."""
+        return self._asked
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        say("Stopping after the steps that are being computed; once more stops without them.")

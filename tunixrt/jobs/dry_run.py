@@ -1,0 +1,130 @@
+"""A training run looked at beforehand: what it would read, learn, need and write. Trains nothing.
+
+Imports numpy and not jax, so the answer comes quickly. Everything but the memory is exact: the same
+code says which examples fit and how often each is seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.jobs.train import count_ledger, plan_training
+from tunixrt.runs.checkpoints import checkpoints_of, newest_whole
+from tunixrt.runs.directories import MANIFEST
+from tunixrt.runs.manifests import LedgerCounts
+from tunixrt.runs.memory import MemoryEstimate, estimate_memory
+
+if TYPE_CHECKING:
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.layout import Layout
+    from tunixrt.ml.feed import Feed
+    from tunixrt.runs.config import RunConfig
+
+
+class TokenCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the forward passes of the whole run read.
+
+    Attributes:
+        n_rows_per_epoch: rows that hold every example once.
+        row_length: places in a row.
+        n_epochs: how often every example is seen, on average.
+        n_tokens: places in all rows of all steps; the three below add up to it.
+        n_learned: those whose next token is learned.
+        n_read: those that belong to prompts.
+        n_padding: those that hold nothing.
+    """
+
+    n_rows_per_epoch: int
+    row_length: int
+    n_epochs: float
+    n_tokens: int
+    n_learned: int
+    n_read: int
+    n_padding: int
+
+
+class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a training would be.
+
+    Attributes:
+        run_id: the id that the run would have, or has.
+        exists: whether the run is there already.
+        checkpoint_step: the step that --resume would go on after; None without a checkpoint.
+        run_directory: where it would be published, relative to the store's root.
+        checkpoint_directory: where checkpoints go meanwhile.
+        config: every key with its value.
+        dataset_key: what it would be trained on.
+        numeric_mode: portable or fast.
+        ledger: how many records are kept, dropped, truncated; tokens are of one epoch.
+        n_validation: examples of the validation split; 0 when no loss over it was asked for.
+        tokens: of the whole run.
+        memory: an estimate.
+    """
+
+    run_id: str
+    exists: bool
+    checkpoint_step: int | None
+    run_directory: str
+    checkpoint_directory: str
+    config: dict[str, object]
+    dataset_key: str
+    numeric_mode: str
+    ledger: LedgerCounts
+    n_validation: int
+    tokens: TokenCounts
+    memory: MemoryEstimate
+
+
+def rehearse_training(
+    layout: Layout, log: EventLog, config: RunConfig, *, dataset_key: str, base: str | None = None
+) -> DryRun:
+    """Say what `train_run` would do with the same arguments; nothing is written.
+
+    Raises:
+        BadInputError: what `train_run` would refuse before its first step.
+    """
+    from tunixrt.ml.feed import Feed, encode
+    from tunixrt.ml.tokenizer import ByteTokenizer
+
+    plan = plan_training(layout, log, config, dataset_key=dataset_key, base=base)
+    feed = Feed(config, encode(config, plan.examples))
+    if plan.validation:
+        encode(config, plan.validation)
+    run_id = plan.identity.run_id
+    checkpoints = checkpoints_of(layout, run_id)
+    newest = newest_whole(checkpoints, run_id)
+    directory = layout.runs / run_id
+    return DryRun(
+        run_id=run_id,
+        exists=(directory / MANIFEST).is_file(),
+        checkpoint_step=None if newest is None else newest[0],
+        run_directory=layout.relative(directory),
+        checkpoint_directory=layout.relative(checkpoints),
+        config=config.resolved(),
+        dataset_key=dataset_key,
+        numeric_mode=plan.identity.numeric_mode,
+        ledger=count_ledger(feed.examples.ledger, plan.n_redacted),
+        n_validation=len(plan.validation),
+        tokens=_tokens(config, feed),
+        memory=estimate_memory(config, ByteTokenizer.vocab_size, feed.row_length),
+    )
+
+
+def _tokens(config: RunConfig, feed: Feed) -> TokenCounts:
+    n_rows = config.training.num_steps * feed.n_rows
+    n_places = n_rows * feed.row_length
+    ledger = feed.ledger()
+    n_learned = sum(entry.n_loss_tokens * entry.n_times_trained for entry in ledger)
+    # The last token of an example is learned, and takes no place.
+    n_filled = sum((entry.n_tokens - 1) * entry.n_times_trained for entry in ledger)
+    return TokenCounts(
+        n_rows_per_epoch=feed.n_rows_per_epoch,
+        row_length=feed.row_length,
+        n_epochs=n_rows / feed.n_rows_per_epoch,
+        n_tokens=n_places,
+        n_learned=n_learned,
+        n_read=n_filled - n_learned,
+        n_padding=n_places - n_filled,
+    )

@@ -1,0 +1,145 @@
+"""What training says of its steps: the lines of ``metrics.jsonl``, and the error that ends it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.errors import AnswerIsNoError
+from tunixrt.log import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from tunixrt.runs.config import TrainingSection
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class StepMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One line of metrics.jsonl. Steps count from 1.
+
+    Loss, gradient norm and tokens are of the step's own examples, before its update;
+    ``validation_loss`` is of the validation split, after it, at the steps where it was asked for.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    n_loss_tokens: int
+    validation_loss: float | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether training may go on from here."""
+        return all(map(math.isfinite, (self.loss, self.grad_norm, self.validation_loss or 0.0)))
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """A report in the middle of training.
+
+    Attributes:
+        step: the last step that was made.
+        num_steps: how many there will be.
+        loss: of that step.
+        learning_rate: of that step.
+        n_loss_tokens: tokens that were learned so far, in this process.
+        n_steps_here: steps that were made in this process; fewer than ``step`` after a resume.
+        validation_loss: the newest one, where one was computed.
+    """
+
+    step: int
+    num_steps: int
+    loss: float
+    learning_rate: float
+    n_loss_tokens: int
+    n_steps_here: int
+    validation_loss: float | None = None
+
+
+class NonFiniteError(AnswerIsNoError):
+    """Training was stopped by a number that is not finite.
+
+    Attributes:
+        step: which step, from 1.
+        loss: its loss.
+        grad_norm: its gradient norm.
+        traces: the traces that it was trained on.
+        checkpoint: the last checkpoint; None where there is none.
+    """
+
+    def __init__(
+        self, metric: StepMetric, traces: Sequence[str], checkpoint: Path | None = None
+    ) -> None:
+        shown = ", ".join(traces[:8]) + (f" and {len(traces) - 8} more" if len(traces) > 8 else "")
+        overflow = ", and its update left weights that are not" if metric.is_finite else ""
+        kept = (
+            ""
+            if checkpoint is None
+            else f" The last good checkpoint is kept: --base {checkpoint / 'model'} starts another "
+            "run from it."
+        )
+        super().__init__(
+            f"Training stopped at step {metric.step}: its loss is {metric.loss} and its gradient "
+            f"norm is {metric.grad_norm}, and both must be finite{overflow}. The step was trained "
+            f"on the traces {shown}. Lower training.learning_rate, raise training.warmup_steps, or "
+            f"look at those traces.{kept}"
+        )
+        self.step = metric.step
+        self.loss = metric.loss
+        self.grad_norm = metric.grad_norm
+        self.traces = tuple(traces)
+        self.checkpoint = checkpoint
+
+
+class ProgressReports:
+    """Tells somebody how far training is, every ``training.logging_steps`` steps and at the end."""
+
+    def __init__(
+        self,
+        training: TrainingSection,
+        n_before: int,
+        on_progress: Callable[[TrainingProgress], None] | None,
+    ) -> None:
+        self._training = training
+        self._n_before = n_before
+        self._on_progress = on_progress
+        self._n_loss_tokens = 0
+        self._validation_loss: float | None = None
+
+    def tell(self, metrics: Iterable[StepMetric]) -> None:
+        """Count the metrics of the next steps, and report where a report is due."""
+        num_steps = self._training.num_steps
+        for metric in metrics:
+            self._n_loss_tokens += metric.n_loss_tokens
+            if metric.validation_loss is not None:
+                self._validation_loss = metric.validation_loss
+            is_due = metric.step % self._training.logging_steps == 0 or metric.step == num_steps
+            if is_due and self._on_progress is not None:
+                self._on_progress(
+                    TrainingProgress(
+                        step=metric.step,
+                        num_steps=num_steps,
+                        loss=metric.loss,
+                        learning_rate=metric.learning_rate,
+                        n_loss_tokens=self._n_loss_tokens,
+                        n_steps_here=metric.step - self._n_before,
+                        validation_loss=self._validation_loss,
+                    )
+                )
+
+
+def encode_metrics(metrics: Iterable[StepMetric]) -> bytes:
+    """The lines of some steps: canonical JSON each, ended by a line feed."""
+    return b"".join(canonical.encode(metric) + b"\n" for metric in metrics)
+
+
+def decode_metrics(data: bytes) -> list[StepMetric]:
+    """Read what `encode_metrics` wrote."""
+    return [msgspec.json.decode(line, type=StepMetric) for line in data.splitlines()]

@@ -1,0 +1,214 @@
+"""Checkpoints of trainings that are not finished: ``.tunixrt/checkpoints/<run id>/``.
+
+Each is a directory ``step-00000120`` that appears whole, by one rename after an fsync, with
+``checkpoint.json`` in it: the digest of every other file. So one that was cut short or damaged is
+known as such, and the one before it is used. A run id is the digest of everything that decides the
+run's bits, so whoever wrote a checkpoint of it, its bytes are the bytes of that step.
+
+This module knows directories and digests; what the files hold is for `tunixrt.ml.checkpoints`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.errors import ExitCode, StoreLockedError, TunixrtError
+from tunixrt.log import canonical
+from tunixrt.log.digests import Digest, digest_file
+from tunixrt.log.files import publish_directory, writing
+from tunixrt.log.lock import LockHeldError, Waiting, hold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tunixrt.log.layout import Layout
+
+CHECKPOINTS = "checkpoints"
+CHECKPOINT_FORMAT = 1
+
+N_KEPT = 2
+"""A checkpoint more than is needed, for the case that the newest is damaged."""
+
+_DESCRIPTION = "checkpoint.json"
+_LOCK = "lock"
+_STAGED = ".writing"
+_NAME = re.compile(r"step-(\d{8,})")
+
+
+class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``checkpoint.json``: whose checkpoint it is, of which step, and the digest of each file."""
+
+    format: int
+    run_id: str
+    step: int
+    files: dict[str, Digest]
+
+
+class RunInTrainingError(StoreLockedError):
+    """Another process trains the very same run.
+
+    Attributes:
+        run_id: the run.
+    """
+
+    def __init__(self, run_id: str, error: LockHeldError) -> None:
+        who = "Another process" if error.holder is None else f"Process {error.holder.pid}"
+        where = "" if error.holder is None else f" on {error.holder.host}"
+        super().__init__(
+            f"{who}{where} is training the run {run_id[:12]} already, and two would do the same "
+            "work twice. Wait for it, or stop it and go on with --resume."
+        )
+        self.run_id = run_id
+
+
+class TrainingInterruptedError(TunixrtError):
+    """Training was asked to stop, and did after the steps that were being computed.
+
+    Attributes:
+        step: the last step that was made, 0 for none.
+        num_steps: how many there would have been.
+        checkpoint: what it can go on from; None where there is nothing.
+    """
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, step: int, num_steps: int, checkpoint: Path | None) -> None:
+        kept = "" if checkpoint is None else f" The checkpoint {checkpoint} keeps them."
+        super().__init__(f"Training was interrupted after step {step:,} of {num_steps:,}.{kept}")
+        self.step = step
+        self.num_steps = num_steps
+        self.checkpoint = checkpoint
+
+
+def checkpoints_of(layout: Layout, run_id: str) -> Path:
+    """The directory with the checkpoints of a run."""
+    return layout.derived / CHECKPOINTS / run_id
+
+
+def unfinished_runs(layout: Layout) -> list[tuple[str, list[int]]]:
+    """The runs that have checkpoints, sorted, with the steps of these."""
+    directory = layout.derived / CHECKPOINTS
+    if not directory.is_dir():
+        return []
+    return [
+        (path.name, steps) for path in sorted(directory.iterdir()) if (steps := steps_saved(path))
+    ]
+
+
+def steps_saved(directory: Path) -> list[int]:
+    """The steps that a run's directory has checkpoints of, ascending; whole or not."""
+    if not directory.is_dir():
+        return []
+    names = (_NAME.fullmatch(path.name) for path in directory.iterdir())
+    return sorted(int(name[1]) for name in names if name)
+
+
+def checkpoint_at(directory: Path, step: int) -> Path:
+    """The directory of one checkpoint."""
+    return directory / f"step-{step:08}"
+
+
+def newest_whole(
+    directory: Path, run_id: str, on_damaged: Callable[[str], None] | None = None
+) -> tuple[int, Path] | None:
+    """The newest checkpoint that is whole, with its step; None where there is none.
+
+    Args:
+        directory: see `checkpoints_of`.
+        run_id: whose checkpoints they have to be.
+        on_damaged: called with a sentence for each newer one that cannot be used.
+    """
+    for step in reversed(steps_saved(directory)):
+        path = checkpoint_at(directory, step)
+        problem = _problem_with(path, run_id, step)
+        if problem is None:
+            return step, path
+        if on_damaged is not None:
+            on_damaged(
+                f"The checkpoint of step {step:,} is damaged and not used: {problem} ({path})."
+            )
+    return None
+
+
+def _problem_with(path: Path, run_id: str, step: int) -> str | None:
+    try:
+        description = msgspec.json.decode((path / _DESCRIPTION).read_bytes(), type=Description)
+        names = {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()}
+        if (description.format, description.run_id, description.step) != (
+            CHECKPOINT_FORMAT,
+            run_id,
+            step,
+        ):
+            return f"{_DESCRIPTION} speaks of another one"
+        if names - {_DESCRIPTION} != description.files.keys():
+            return "files are missing or were added"
+        for name, digest in description.files.items():
+            if digest_file(path / name) != digest:
+                return f"{name} does not have the digest that {_DESCRIPTION} gives"
+    except (OSError, msgspec.MsgspecError) as error:
+        return f"{_DESCRIPTION} cannot be read ({error})"
+    return None
+
+
+@contextlib.contextmanager
+def new_checkpoint(directory: Path, run_id: str, step: int) -> Iterator[Path]:
+    """Make a checkpoint: the block fills the directory that it is given, which is then published.
+
+    Older ones than the newest `N_KEPT` up to this step are removed. The caller holds the run's
+    lock.
+
+    Raises:
+        WriteError: the file system refuses; the checkpoints that were there still are.
+    """
+    staged = directory / _STAGED
+    with writing(staged):
+        shutil.rmtree(staged, ignore_errors=True)  # of a process that was killed while writing
+        staged.mkdir(parents=True)
+        yield staged
+        files = {
+            path.relative_to(staged).as_posix(): digest_file(path)
+            for path in sorted(staged.rglob("*"))
+            if path.is_file()
+        }
+        description = Description(CHECKPOINT_FORMAT, run_id, step, files)
+        (staged / _DESCRIPTION).write_bytes(canonical.encode(msgspec.to_builtins(description)))
+        destination = checkpoint_at(directory, step)
+        if destination.exists():  # of an earlier attempt: the same bytes, or damaged
+            shutil.rmtree(destination)
+    publish_directory(staged, destination)
+    earlier = [saved for saved in steps_saved(directory) if saved <= step]
+    for saved in earlier[:-N_KEPT]:
+        shutil.rmtree(checkpoint_at(directory, saved), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def training_lock(layout: Layout, run_id: str) -> Iterator[Path]:
+    """Be the only process that trains a run; yields the directory for its checkpoints.
+
+    At the end the directory goes again if it holds no checkpoint.
+
+    Raises:
+        RunInTrainingError: another process trains the run.
+        WriteError: the lock file cannot be made.
+    """
+    directory = checkpoints_of(layout, run_id)
+    try:
+        with hold(directory / _LOCK, "training", Waiting(timeout_s=0.0)):
+            try:
+                yield directory
+            finally:
+                if not steps_saved(directory):
+                    remove_checkpoints(directory)
+    except LockHeldError as error:
+        raise RunInTrainingError(run_id, error) from error
+
+
+def remove_checkpoints(directory: Path) -> None:
+    """Remove the checkpoints of a run that is published, and the directory that held them."""
+    shutil.rmtree(directory, ignore_errors=True)
