@@ -1,6 +1,6 @@
 """A program of its own: compile a training step in the portable mode, and dump what XLA made.
 
-Usage: python -m tests.ml.numerics.compiled_step DIRECTORY
+Usage: python -m tests.ml.numerics.compiled_step DIRECTORY adamw|muon
 """
 
 from __future__ import annotations
@@ -33,21 +33,22 @@ SETTINGS = (
 N_STEPS, N_ROWS, LENGTH = 4, 8, 64
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, optimizer: str) -> None:
     os.environ["XLA_FLAGS"] = f"--xla_dump_to={directory} --xla_dump_hlo_module_re=jit_run"
     environment.prepare("portable")
 
+    import jax
     import jax.numpy as jnp
     import numpy as np
 
     from tunixrt.ml.batches import Rows
     from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
     from tunixrt.ml.numerics import numerics_for
-    from tunixrt.ml.optimizer import StepScalars
+    from tunixrt.ml.optimizer import scalar_tables
     from tunixrt.ml.steps import StepInputs, compile_steps
     from tunixrt.runs.config import load_config
 
-    config = load_config("nano", SETTINGS)
+    config = load_config("nano", [*SETTINGS, f"training.optimizer={optimizer}"])
     numerics = numerics_for("portable")
     sizes = ModelConfig(config.model.architecture, 261, config.model.max_length)
     decoder = Decoder(sizes, numerics, initial_weights(sizes, 0))
@@ -57,10 +58,10 @@ def main(directory: Path) -> None:
     inputs = StepInputs(
         Rows(places, places, places, places, places.astype(np.float32)),
         scalar,
-        StepScalars(scalar, scalar, scalar),
+        jax.tree.map(lambda _: scalar, scalar_tables(config.training)),
     )
     run(state, inputs, jnp.asarray(N_STEPS, jnp.int32))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])
