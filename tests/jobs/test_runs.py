@@ -234,3 +234,20 @@ def test_a_run_whose_inputs_are_gone_is_found(copy: Store) -> None:
     (copy.layout.runs / training.run_id).rename(copy.root / "elsewhere")
     (finding,) = copy.verify().findings
     assert finding.found == "no such run"
+
+
+def test_a_run_with_everything_switched_on_comes_out_again(copy: Store) -> None:
+    overrides = [
+        *TINY,
+        "training.numeric_mode=fast",
+        "training.optimizer=muon",
+        "training.gradient_accumulation_steps=2",
+        "training.eval_steps=2",
+        "data.validation_split=test",
+        "data.packing=true",
+    ]
+    manifest = copy.train("nano", dataset="sums-v1", overrides=overrides).manifest
+    metrics = (copy.layout.runs / manifest.run_id / "metrics.jsonl").read_text().splitlines()
+    assert ["validation_loss" in json.loads(line) for line in metrics] == [False, True, True]
+    (verdict,) = copy.reproduce(manifest.run_id)
+    assert verdict.verdict is Verdict.IDENTICAL

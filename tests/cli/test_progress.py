@@ -1,0 +1,107 @@
+"""The progress line: on a terminal only, with what is left, and never in a file that is hashed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.jobs.made_runs import made_store
+from tunixrt.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY = (
+    "model.architecture.hidden_size=16",
+    "model.architecture.intermediate_size=32",
+    "model.architecture.num_hidden_layers=1",
+    "model.architecture.head_dim=8",
+    "training.batch_size=4",
+    "training.num_steps=40",
+    "training.warmup_steps=2",
+    "training.logging_steps=10",
+    "training.eval_steps=10",
+    "training.numeric_mode=fast",
+    "data.validation_split=test",
+)
+
+
+def read_all(terminal: int) -> str:
+    text = b""
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # Linux says so when the other end is closed
+            part = b""
+        if not part:
+            return text.decode()
+        text += part
+
+
+@pytest.mark.slow
+def test_training_shows_loss_speed_and_what_is_left_on_a_terminal(tmp_path: Path) -> None:
+    store = made_store(tmp_path)
+    terminal, its_end = pty.openpty()
+    settings = [f"--set={setting}" for setting in TINY]
+    program = [sys.executable, "-m", "tunixrt.cli.main", "train", "nano", "--dataset", "sums-v1"]
+    process = subprocess.Popen(
+        [*program, *settings, "--store", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=its_end,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    os.close(its_end)
+    shown = read_all(terminal)
+    os.close(terminal)
+    out, _ = process.communicate()
+    assert process.returncode == 0, shown
+    assert "training: step 10 of 40 (25%), " in shown
+    assert " s left, loss " in shown
+    assert ", validation " in shown
+    assert " learned tokens/s" in shown
+    run_id = out.strip()
+    for path in (store.layout.runs / run_id).glob("*.json*"):
+        assert b"tokens/s" not in path.read_bytes()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+def test_what_was_done_before_does_not_make_the_rest_look_quick(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Progress("training", "step") as progress:
+        clock.now += 10
+        progress.show(60, 100, "loss 1", n_before=50)
+    # 10 steps took 10 seconds, so 40 take 40.
+    assert "training: step 60 of 100 (60%), 40 s left, loss 1" in capsys.readouterr().err
+
+
+def test_what_is_over_in_a_second_shows_nothing(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Progress("training", "step") as progress:
+        clock.now += 0.5
+        progress.show(1, None)
+    assert capsys.readouterr().err == ""
