@@ -58,6 +58,18 @@ def runs(both: int, fixed: int, broken: int, neither: int) -> tuple[EvaluatedRun
     return run("aaaa", before), run("bbbb", after)
 
 
+def test_what_mid_p_and_interval_alone_would_claim_is_claimed_only_if_the_exact_test_agrees() -> (
+    None
+):
+    """At 16 changed samples mid-p values are below 5% in 7.7% of comparisons of equal models."""
+    comparison = compare(*runs(both=10, fixed=12, broken=4, neither=10))
+    assert comparison.p_value < 0.05
+    assert comparison.interval[0] > 0
+    assert comparison.p_value_exact == 0.0768127
+    assert comparison.verdict is Verdict.NO_CLEAR_DIFFERENCE
+    assert compare(*runs(both=10, fixed=13, broken=3, neither=10)).verdict is Verdict.BETTER
+
+
 def test_a_clear_gain_is_better_and_the_other_way_round_worse() -> None:
     a, b = runs(both=10, fixed=20, broken=2, neither=8)
     comparison = compare(a, b)

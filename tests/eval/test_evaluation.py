@@ -64,8 +64,10 @@ def test_another_judge_can_be_given() -> None:
     assert [p.correct for p in strict] == [True, True, False, True]
 
 
-def test_an_answer_at_the_end_of_a_generation_that_was_cut_off_is_wrong() -> None:
-    cut = answers("Answer: 2", "Answer: 4\n", "Answer: Paris and", "6", stop_reason="length")
+@pytest.mark.parametrize("stop_reason", ["length", "context"])
+def test_an_answer_at_the_end_of_a_generation_that_was_cut_off_is_wrong(stop_reason: str) -> None:
+    texts = ("Answer: 2", "Answer: 4\n", "Answer: Paris and", "6")
+    cut = answers(*texts, stop_reason=stop_reason)
     assert not any(p.correct for p in evaluate(EVALSET, lambda _: cut))
 
 

@@ -69,6 +69,14 @@ def test_the_verdict_may_be_bad_news_or_none(
     assert f'class="verdict {tone}"' in files["report.html"].decode()
 
 
+def test_a_difference_that_only_the_headlines_test_sees_is_not_claimed() -> None:
+    text = markdown(view(n_before=5, n_after=10))
+    assert "**No clear difference: +20.8 points (95% interval +" in text
+    assert "p = 0.031)**" in text
+    assert "The interval excludes 0, but by McNemar's exact test p = 0.062:" in text
+    assert "exact test" not in markdown(view())
+
+
 def test_the_sections_are_those_of_a_readers_questions() -> None:
     found = [line for line in headings(markdown(view())) if line.startswith("## ")]
     assert found == [

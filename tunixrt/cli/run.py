@@ -156,11 +156,14 @@ def compare(
 ) -> int:
     """Compare evaluation B with evaluation A on the same samples.
 
-    The interval is that of the paired difference at 95%, the p-value McNemar's (mid-p). With
-    --fail-below the answer is no, exit code 1, only if the upper end of the interval of the change
-    lies below -DELTA: B is then worse by more than DELTA, and not by chance. A run compared with
-    itself, and a change that the questions cannot tell from chance, pass whatever DELTA is; a gate
-    of 0 fails on any loss that is sure.
+    The interval is that of the paired difference at 95%, the p-value McNemar's (mid-p). A
+    difference is claimed only if McNemar's exact p-value is below 5%, too: whatever the number of
+    samples that changed, equal models differ in at most 5 of 100 comparisons.
+
+    With --fail-below the answer is no, exit code 1, only if the upper end of the interval of the
+    change lies below -DELTA: B is then worse by more than DELTA, and not by chance. A run compared
+    with itself, and a change that the questions cannot tell from chance, pass whatever DELTA is; a
+    gate of 0 fails on any loss that is sure.
     """
     found = store.compare_runs(
         a, b, allow_differences=allow_differences, metric=metric, category=category
@@ -182,7 +185,8 @@ def _print(found: Comparison) -> None:
     ]
     low, high = found.interval
     click.echo(table(("category", "pairs", "a", "b", "b - a", "fixed", "broken"), rows))
+    exact = "" if found.p_value_exact is None else f" (exact {found.p_value_exact:.3g})"
     click.echo(
         f"{found.verdict}: {found.metric} {found.a:.1f} to {found.b:.1f}, "
-        f"{found.delta:+.1f} points ({low:+.1f} to {high:+.1f}), p = {found.p_value:.3g}"
+        f"{found.delta:+.1f} points ({low:+.1f} to {high:+.1f}), p = {found.p_value:.3g}{exact}"
     )

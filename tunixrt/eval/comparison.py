@@ -2,8 +2,10 @@
 
 The two scores come from the same questions, so the question "did it get better" is asked of the
 pairs that changed: Tango's score interval for the difference and McNemar's mid-p test. The verdict
-is ``better`` or ``worse`` only if the interval excludes 0 and the p-value is below 1 minus the
-confidence; else ``no clear difference``, which does not mean that there is none.
+is ``better`` or ``worse`` only if the interval excludes 0 and both the p-value and McNemar's exact
+one are below 1 minus the confidence; else ``no clear difference``, which does not mean that there
+is none. The exact one bounds the false alarms: mid-p values keep their level on average, but not at
+every number of discordant pairs.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from tunixrt.eval.predictions import Prediction
 from tunixrt.eval.statistics import (
     DEFAULT_CONFIDENCE,
     bootstrap_mean_interval,
+    mcnemar_exact_p,
     mcnemar_mid_p,
     paired_difference_interval,
     points,
@@ -37,7 +40,7 @@ METRIC: Final = "avg_score"
 METRICS: Final[dict[str, Callable[[Prediction], bool] | None]] = {
     METRIC: None,
     "answered": lambda prediction: prediction.parsed_answer is not None,
-    "finished": lambda prediction: prediction.stop_reason != CUT_OFF,
+    "finished": lambda prediction: prediction.stop_reason not in CUT_OFF,
 }
 
 
@@ -140,6 +143,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         confidence: its level.
         p_value: two-sided, of no difference.
         p_value_method: how it was computed.
+        p_value_exact: of McNemar's exact test; None for scores that are not right or wrong.
         verdict: see the module.
         n_pairs: how many samples both answered.
         n_both_correct: pairs right in both.
@@ -171,6 +175,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     differences: tuple[Difference, ...]
     n_only_a: int
     n_only_b: int
+    p_value_exact: float | None = None
 
 
 class _Pairs(msgspec.Struct, frozen=True):
@@ -240,7 +245,7 @@ def compare(
     if not pairs.a:
         raise NotComparableError(a.label, b.label, "they have no sample in common.", differences)
     interval = _interval(pairs, confidence)
-    p_value = _p_value(pairs)
+    p_value, p_value_exact = _p_value(pairs), _p_value_exact(pairs)
     fixed, broken = pairs.fixed, pairs.broken
     return Comparison(
         metric=metric,
@@ -252,7 +257,8 @@ def compare(
         confidence=confidence,
         p_value=p_value,
         p_value_method="McNemar mid-p" if pairs.is_binary() else "paired sign flips",
-        verdict=_verdict(interval, p_value, confidence),
+        p_value_exact=p_value_exact,
+        verdict=_verdict(interval, p_value, p_value_exact, confidence),
         n_pairs=len(pairs.a),
         n_both_correct=sum(x.correct and y.correct for x, y in pairs),
         n_both_wrong=sum(not x.correct and not y.correct for x, y in pairs),
@@ -335,18 +341,28 @@ def _interval(pairs: _Pairs, confidence: float) -> tuple[float, float]:
 
 def _p_value(pairs: _Pairs) -> float:
     if pairs.is_binary():
-        p_value = mcnemar_mid_p(len(pairs.fixed), len(pairs.broken))
-    else:
-        p_value = sign_flip_p(pairs.score_differences(), seed=BOOTSTRAP_SEED)
+        return _significant(mcnemar_mid_p(len(pairs.fixed), len(pairs.broken)))
+    return _significant(sign_flip_p(pairs.score_differences(), seed=BOOTSTRAP_SEED))
+
+
+def _p_value_exact(pairs: _Pairs) -> float | None:
+    if not pairs.is_binary():
+        return None
+    return _significant(mcnemar_exact_p(len(pairs.fixed), len(pairs.broken)))
+
+
+def _significant(p_value: float) -> float:
     return float(f"{p_value:.6g}")  # significant digits: a small p-value is not 0
 
 
-def _verdict(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
+def _verdict(
+    interval: tuple[float, float], p_value: float, p_value_exact: float | None, confidence: float
+) -> Verdict:
     low, high = interval
-    significant = p_value < 1 - confidence
-    if significant and low > 0:
+    sure = max(p_value, p_value_exact or 0.0) < 1 - confidence
+    if sure and low > 0:
         return Verdict.BETTER
-    if significant and high < 0:
+    if sure and high < 0:
         return Verdict.WORSE
     return Verdict.NO_CLEAR_DIFFERENCE
 

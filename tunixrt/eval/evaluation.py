@@ -20,8 +20,8 @@ from tunixrt.runs.manifests import CategoryResult, EvaluationResults
 if TYPE_CHECKING:
     from tunixrt.eval.evalsets import EvalSet
 
-#: The stop reason of a generation that was cut off at its limit of tokens.
-CUT_OFF: Final = "length"
+#: The stop reasons of a generation that was cut off: at its limit of tokens, or at the model's.
+CUT_OFF: Final = frozenset({"length", "context"})
 #: The seed of bootstrap intervals, which only scores other than 0 and 100 need.
 BOOTSTRAP_SEED: Final = 0
 
@@ -54,7 +54,7 @@ def evaluate(
         judgement = judge(
             expected=sample.expected_answer,
             response=response.text,
-            cut=response.stop_reason == CUT_OFF,
+            cut=response.stop_reason in CUT_OFF,
         )
         predictions.append(
             Prediction(

@@ -37,7 +37,8 @@ class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         reason: why, as a sentence.
         score: 0 to 100.
         n_tokens: how many tokens were generated.
-        stop_reason: why the generation ended, ``end_of_turn`` or ``length``.
+        stop_reason: why the generation ended: ``end_of_turn``, ``eos``, ``length`` (the limit of
+            new tokens) or ``context`` (the model's longest text).
         category: of the sample.
         difficulty: of the sample.
     """

@@ -103,20 +103,41 @@ def mcnemar_mid_p(n_fixed: int, n_broken: int) -> float:
         n_fixed: pairs that were wrong before and are right after.
         n_broken: pairs that were right before and are wrong after.
     """
-    if n_fixed < 0 or n_broken < 0:
-        raise ValueError(f"counts must not be negative: {n_fixed}, {n_broken}")
-    n = n_fixed + n_broken
-    smaller = min(n_fixed, n_broken)
-    # 2 * P(X < k) + P(X = k) for X ~ Binomial(n, 1/2), as a count of the 2^n outcomes.
-    coefficient, below = 1, 0
-    for k in range(smaller):
-        below += coefficient
-        coefficient = coefficient * (n - k) // (k + 1)
+    n, below, at = _outcomes(n_fixed, n_broken)
     if n == 0:
         return 1.0
     if n_fixed == n_broken:
-        return float(1 - Fraction(coefficient, 2 ** (n + 1)))
-    return float(Fraction(2 * below + coefficient, 2**n))
+        return float(1 - Fraction(at, 2 ** (n + 1)))
+    return float(Fraction(2 * below + at, 2**n))
+
+
+def mcnemar_exact_p(n_fixed: int, n_broken: int) -> float:
+    """Two-sided exact conditional p-value of McNemar's test: twice the smaller tail, at most 1.
+
+    At any number of discordant pairs it is below a level in at most that share of comparisons of
+    equal models. Mid-p values keep that on average only: at 16 discordant pairs, 7.7% are below 5%.
+
+    Args:
+        n_fixed: as of :func:`mcnemar_mid_p`.
+        n_broken: as of :func:`mcnemar_mid_p`.
+    """
+    n, below, at = _outcomes(n_fixed, n_broken)
+    return float(min(Fraction(2 * (below + at), 2**n), Fraction(1)))
+
+
+def _outcomes(n_fixed: int, n_broken: int) -> tuple[int, int, int]:
+    """The number n of discordant pairs, and how many of their 2^n outcomes have X < k and X = k.
+
+    X ~ Binomial(n, 1/2), and k is the smaller count.
+    """
+    if n_fixed < 0 or n_broken < 0:
+        raise ValueError(f"counts must not be negative: {n_fixed}, {n_broken}")
+    n = n_fixed + n_broken
+    at, below = 1, 0
+    for k in range(min(n_fixed, n_broken)):
+        below += at
+        at = at * (n - k) // (k + 1)
+    return n, below, at
 
 
 def paired_difference_interval(

@@ -189,7 +189,7 @@ def _no_answer(prediction: Prediction) -> bool:
 
 
 def _cut_off(prediction: Prediction) -> bool:
-    return prediction.stop_reason == CUT_OFF
+    return prediction.stop_reason in CUT_OFF
 
 
 def _mean(values: Sequence[int]) -> str:
