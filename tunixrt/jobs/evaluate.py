@@ -314,18 +314,19 @@ def _generator(
     plan: EvaluationPlan, on_progress: Callable[[int, int], None] | None
 ) -> Callable[[Sequence[str]], Sequence[Generated]]:
     def generate_texts(prompts: Sequence[str]) -> Sequence[Generated]:
-        from tunixrt.ml.generate import generate
+        from tunixrt.ml.generate import Generator
         from tunixrt.ml.tokenizer import ByteTokenizer
 
         tokenizer = ByteTokenizer()
         settings = plan.identity.generation
-        generations = generate(
+        generator = Generator(
             plan.directory,
-            _tokens(plan.identity.template, prompts),
             max_new_tokens=settings.max_new_tokens,
             batch_size=settings.batch_size,
             numeric_mode=plan.identity.numeric_mode,
-            on_progress=on_progress,
+        )
+        generations = generator.run(
+            _tokens(plan.identity.template, prompts), on_progress=on_progress
         )
         return [
             Generated(
