@@ -132,7 +132,7 @@ def test_samples_are_chosen_by_the_hash_of_their_ids() -> None:
     before, after = report.before.evaluation.predictions, report.after.evaluation.predictions
     chosen = choose_samples(before, after)
     assert chosen == choose_samples(tuple(reversed(before)), tuple(reversed(after)))
-    fixed = [s.before.example_id for s in chosen if s.group is Group.FIXED]
+    fixed = [s.example_id for s in chosen if s.group is Group.FIXED]
     all_fixed = sorted(
         report.comparison.fixed, key=lambda name: hashlib.sha256(name.encode()).hexdigest()
     )
@@ -167,7 +167,17 @@ def test_each_sample_shows_prompt_expected_answer_both_responses_and_the_judges_
         "**Right**. Answer: `25` (2 steps, 24 tokens, stopped by `end_of_turn`).\n\n"
         'Judge: The answer "25" is the expected answer, character by character.\n\n'
         "Response:\n\n```text\nReasoning:\n1. Add the ones: 9\n2. Carry\nAnswer: 25\n```\n\n"
+        "From before (-) to after (+):\n\n```diff\n"
+        "  Reasoning:\n  1. Add the ones: 9\n  2. Carry\n- Answer: 10\n+ Answer: 25\n```\n\n"
     )
+
+
+def test_a_difference_is_coloured_on_the_page_and_absent_where_there_is_none() -> None:
+    page = render_report(view())["report.html"].decode()
+    assert "<del>- Answer: 10</del>" in page
+    assert "<ins>+ Answer: 25</ins>" in page
+    same = view(n_before=N_SAMPLES, n_after=N_SAMPLES)
+    assert "From before" not in markdown(same)
 
 
 def test_the_loss_stands_in_a_table_at_fixed_steps() -> None:

@@ -120,6 +120,7 @@ def promote(store: Store, run_id: str, name: str, recorded_at: str | None, as_js
         "tunixrt run compare 5d1f0c 9ab34e",
         "tunixrt run compare baseline 9ab34e --fail-below 2",
         "tunixrt run compare baseline 9ab34e --category addition --metric finished",
+        "tunixrt run compare 5d1f0c 9ab34e --metric pass@8",
     )
 )
 @click.argument("a", metavar="A")
@@ -128,8 +129,9 @@ def promote(store: Store, run_id: str, name: str, recorded_at: str | None, as_js
     "--metric",
     default="avg_score",
     show_default=True,
-    metavar="avg_score|answered|finished",
-    help="The judge's score, or the share of responses with an answer, or that were not cut off.",
+    metavar="avg_score|answered|finished|majority|pass@K",
+    help="The judge's score; the share of responses with an answer, or that were not cut off; of "
+    "samples whose most frequent answer is right; the probability that one of K is.",
 )
 @click.option("--category", metavar="NAME", help="Only the samples of this category.")
 @click.option(
@@ -141,7 +143,7 @@ def promote(store: Store, run_id: str, name: str, recorded_at: str | None, as_js
 @click.option(
     "--allow-differences",
     is_flag=True,
-    help="Compare although eval set, judge, template or token limit differ.",
+    help="Compare although eval set, judge, template or generation settings differ.",
 )
 @store_options
 def compare(

@@ -6,18 +6,22 @@ is ``better`` or ``worse`` only if the interval excludes 0 and both the p-value 
 one are below 1 minus the confidence; else ``no clear difference``, which does not mean that there
 is none. The exact one bounds the false alarms: mid-p values keep their level on average, but not at
 every number of discordant pairs.
+
+Where several responses were drawn to each sample, the sample is one pair all the same, with one
+score: the mean of theirs, or what another metric makes of them.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
-from tunixrt.eval.evaluation import BOOTSTRAP_SEED, CUT_OFF, average, is_binary
+from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
+from tunixrt.eval.metrics import METRIC, measured
 from tunixrt.eval.predictions import Prediction
 from tunixrt.eval.statistics import (
     DEFAULT_CONFIDENCE,
@@ -30,18 +34,10 @@ from tunixrt.eval.statistics import (
     sign_flip_p,
 )
 from tunixrt.log.digests import Digest
-from tunixrt.runs.identity import Judge, Template
+from tunixrt.runs.identity import Draws, Judge, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-METRIC: Final = "avg_score"
-#: What can be compared beside the judge's score, and how a prediction is right by it.
-METRICS: Final[dict[str, Callable[[Prediction], bool] | None]] = {
-    METRIC: None,
-    "answered": lambda prediction: prediction.parsed_answer is not None,
-    "finished": lambda prediction: prediction.stop_reason not in CUT_OFF,
-}
+    from collections.abc import Iterator, Sequence
 
 
 class Verdict(StrEnum):
@@ -61,7 +57,8 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
         judge: name and version.
         template: how questions became prompts.
         max_new_tokens: the limit of generated tokens.
-        predictions: one a sample.
+        predictions: one a sample, or as many as were drawn.
+        draws: how several were drawn; None for greedy answers.
     """
 
     label: str
@@ -70,6 +67,7 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
     template: Template
     max_new_tokens: int
     predictions: tuple[Prediction, ...]
+    draws: Draws | None = None
 
 
 class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,17 +80,6 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __str__(self) -> str:
         """The difference as a clause."""
         return f"the {self.what} differs ({self.a} against {self.b})"
-
-
-class UnknownMetricError(BadInputError):
-    """A metric that is none of :data:`METRICS`."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"There is no metric {quoted(name)}; the metrics are {', '.join(METRICS)}: the average "
-            "score, the share of responses with an answer, and the share that were not cut off."
-        )
-        self.name = name
 
 
 class UnknownCategoryError(BadInputError):
@@ -134,7 +121,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """B against A on the same samples; scores and differences in points, 0 to 100.
 
     Attributes:
-        metric: what is compared, one of :data:`METRICS`.
+        metric: what is compared, see ``tunixrt.eval.metrics``.
         a: the average score of A over the pairs.
         b: that of B.
         delta: ``b - a``.
@@ -148,7 +135,8 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         n_pairs: how many samples both answered.
         n_both_correct: pairs right in both.
         n_both_wrong: pairs wrong in both.
-        fixed: the ids of samples that were wrong in A and are right in B, in A's order.
+        fixed: the ids of samples that were wrong in A and are right in B, in A's order; of several
+            responses, at least half have to be right.
         broken: the ids of samples that were right in A and are wrong in B.
         categories: the same per category; intervals are not adjusted for their number.
         differences: what else differs, where comparing was asked for all the same.
@@ -232,15 +220,15 @@ def compare(
 
     Raises:
         NotComparableError: something other than the model differs, or no sample is in both.
-        UnknownMetricError: the metric is none.
+        UnknownMetricError: the metric is none, or needs more responses than were drawn.
         UnknownCategoryError: no sample has the category.
         UnsupportedLevelError: the confidence is none of these.
     """
-    a, b = (_measured(_only(run, category), metric) for run in (a, b))
     differences = tuple(_differences(a, b))
     if differences and not allow_differences:
         listed = ", and ".join(str(difference) for difference in differences)
         raise NotComparableError(a.label, b.label, f"{listed}.", differences)
+    a, b = (_measured(_only(run, category), metric) for run in (a, b))
     pairs = _pair(a.predictions, b.predictions)
     if not pairs.a:
         raise NotComparableError(a.label, b.label, "they have no sample in common.", differences)
@@ -282,17 +270,8 @@ def _only(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
 
 
 def _measured(run: EvaluatedRun, metric: str) -> EvaluatedRun:
-    """The run with predictions that are right, with 100 points, where the metric says so."""
-    if metric not in METRICS:
-        raise UnknownMetricError(metric)
-    counts = METRICS[metric]
-    if counts is None:
-        return run
-    measured = tuple(
-        msgspec.structs.replace(p, correct=counts(p), score=100.0 if counts(p) else 0.0)
-        for p in run.predictions
-    )
-    return msgspec.structs.replace(run, predictions=measured)
+    """The run with one prediction a sample, whose score is what the metric says."""
+    return msgspec.structs.replace(run, predictions=measured(run.predictions, metric))
 
 
 def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
@@ -301,6 +280,7 @@ def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
         ("judge", f"{a.judge.name} {a.judge.version}", f"{b.judge.name} {b.judge.version}"),
         ("template", _template(a.template), _template(b.template)),
         ("limit of new tokens", str(a.max_new_tokens), str(b.max_new_tokens)),
+        ("generation", str(a.draws or "greedy"), str(b.draws or "greedy")),
     )
     for what, in_a, in_b in facts:
         if in_a != in_b:

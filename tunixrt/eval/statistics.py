@@ -21,7 +21,9 @@ Sources:
 from __future__ import annotations
 
 import math
+from array import array
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tunixrt.data.prng import Sha256Stream
@@ -77,8 +79,14 @@ def z_value(confidence: float) -> float:
     return _Z_TWO_SIDED[confidence]
 
 
-def wilson_interval(n_correct: int, n: int, *, confidence: float = DEFAULT_CONFIDENCE) -> Interval:
-    """Wilson's score interval for one proportion (Wilson 1927), without continuity correction."""
+def wilson_interval(
+    n_correct: float, n: int, *, confidence: float = DEFAULT_CONFIDENCE
+) -> Interval:
+    """Wilson's score interval for one proportion (Wilson 1927), without continuity correction.
+
+    ``n_correct`` may be a sum of scores of 0 to 1: their variance is at most that of right and
+    wrong answers with the same mean, so the interval is then too wide rather than too narrow.
+    """
     if not 0 <= n_correct <= n or n == 0:
         raise ValueError(f"n_correct must be 0 to n and n at least 1: {n_correct} of {n}")
     z = z_value(confidence)
@@ -210,13 +218,26 @@ def bootstrap_mean_interval(
     z_value(confidence)
     if not values:
         raise ValueError("there must be at least one value")
-    stream = Sha256Stream(f"bootstrap {seed}")
     n = len(values)
-    means = sorted(mean([values[stream.below(n)] for _ in range(n)]) for _ in range(n_resamples))
+    places = _resamples(seed, n, n_resamples)
+    means = sorted(
+        mean([values[place] for place in places[start : start + n]])
+        for start in range(0, n * n_resamples, n)
+    )
     # The order statistics (n_resamples + 1) * alpha/2 from either end, as in the source.
     tail = Fraction(str(round((1 - confidence) / 2, 12)))
     k = max(int((n_resamples + 1) * tail), 1)
     return Interval(means[k - 1], means[n_resamples - k])
+
+
+@lru_cache(maxsize=8)
+def _resamples(seed: int, n: int, n_resamples: int) -> array[int]:
+    """The places that the resamples of ``n`` values are taken from, one resample after the other.
+
+    Kept: the metrics of an evaluation are resampled alike, and drawing takes most of the time.
+    """
+    stream = Sha256Stream(f"bootstrap {seed}")
+    return array("L", (stream.below(n) for _ in range(n * n_resamples)))
 
 
 def sign_flip_p(differences: Sequence[float], *, seed: int, n_resamples: int = 2_000) -> float:

@@ -120,6 +120,8 @@ class Generator:
         self,
         prompts: Sequence[Sequence[int]],
         draws: Sequence[int] | None = None,
+        *,
+        longest: int = 0,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> list[Generation]:
         """Continue prompts. May be called again and again.
@@ -130,6 +132,8 @@ class Generator:
                 same prompt and the same integer give the same tokens, in whatever company (to the
                 bit in portable mode; in fast mode as far as the logits are the same). Greedy
                 needs none.
+            longest: pad as if a prompt had this many tokens, so that calls share their shapes and
+                a compiled program.
             on_progress: called after every batch with how many prompts are done, and of how many.
 
         Returns:
@@ -144,7 +148,7 @@ class Generator:
         keys = self._keys(len(prompts), draws)
         if not prompts:
             return []
-        n_columns = min(_rounded(max(len(prompt) for prompt in prompts)), self.max_length)
+        n_columns = min(_rounded(max(longest, *map(len, prompts))), self.max_length)
         n_slots = min(n_columns + _rounded(self._max_new_tokens), self.max_length)
         generations: list[Generation] = []
         for start in range(0, len(prompts), self._batch_size):

@@ -60,6 +60,8 @@ a{color:var(--link);text-underline-offset:.15em}
 code{background:var(--surface);border-radius:.25rem;padding:.1em .3em;overflow-wrap:anywhere}
 pre{background:var(--surface);border:1px solid var(--grid);border-radius:.5rem;margin:.4rem 0 1rem;
 padding:.75rem 1rem;white-space:pre-wrap;overflow-wrap:anywhere;max-height:22rem;overflow:auto}
+pre ins,pre del{text-decoration:none;color:var(--good)}
+pre del{color:var(--bad)}
 .label{margin:.8rem 0 0;font-size:.875rem;color:var(--muted)}
 .verdict{background:var(--surface);border:1px solid var(--grid);
 border-left:.4rem solid var(--tone);border-radius:.6rem;padding:1.25rem 1.5rem;margin-bottom:2rem}
@@ -168,10 +170,20 @@ def _(block: Details) -> str:
 @_block.register
 def _(block: Listing) -> str:
     label = html_text(block.label)
+    text = _changed_lines(block.text) if block.language == "diff" else html_lines(block.text)
     return (
         f'<p class="label">{label}</p>\n'
-        f'<pre tabindex="0" aria-label="{label}">{html_lines(block.text)}</pre>\n'
+        f'<pre role="region" tabindex="0" aria-label="{label}">{text}</pre>\n'
     )
+
+
+def _changed_lines(text: str) -> str:
+    tags = {"+": "ins", "-": "del"}
+    lines = []
+    for line in text.splitlines():
+        tag, content = tags.get(line[:1]), html_lines(line)
+        lines.append(f"<{tag}>{content}</{tag}>" if tag else content)
+    return "\n".join(lines)
 
 
 @_block.register

@@ -31,6 +31,7 @@ MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 ENVIRONMENTS = "environments"
 CHECKPOINTS = "checkpoints"
+EVALUATIONS = "evaluations"
 
 _RUN_ID = re.compile(r"[0-9a-f]{64}")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -45,9 +46,9 @@ class UnfinishedRunError(BadInputError):
 
     def __init__(self, run_id: str, evidence: str) -> None:
         super().__init__(
-            f"The run {run_id[:12]} is not finished ({evidence}). A training that was interrupted "
-            "goes on with the same `tunixrt train` command; a directory that lost its manifest "
-            "comes back with `git checkout`."
+            f"The run {run_id[:12]} is not finished ({evidence}). A training or evaluation that "
+            "was interrupted goes on with the same `tunixrt train` or `tunixrt eval` command; a "
+            "directory that lost its manifest comes back with `git checkout`."
         )
         self.run_id = run_id
 
@@ -135,6 +136,8 @@ def find_run(layout: Layout, run: str) -> Manifest:
     if not matching:
         for path in sorted((layout.derived / CHECKPOINTS).glob(f"{run}*")):
             raise UnfinishedRunError(path.name, "only a checkpoint of it is here")
+        for path in sorted((layout.derived / EVALUATIONS).glob(f"{run}*")):
+            raise UnfinishedRunError(path.name, "only a part of its responses is here")
         listed = ", ".join(run_id[:12] for run_id in known) or "none"
         raise UnknownRunError(f"There is no run {run} here. The runs here: {listed}.")
     return _read_finished(layout, matching[0])

@@ -158,7 +158,7 @@ def _evaluation(
         kind="evaluation",
         names=names,
         what=f"{_of(manifest, trained)} on {manifest.evalset.name}",
-        result=f"score {results.avg_score:.1f} ({low:.1f} to {high:.1f})",
+        result=f"score {results.avg_score:.1f} ({low:.1f} to {high:.1f}){_drawn(results)}",
         weights_sha256=manifest.weights,
         metrics=results,
         dataset_key=trained.dataset.key if trained is not None else None,
@@ -169,6 +169,15 @@ def _evaluation(
         n_contaminated=contamination.n_contaminated if contamination is not None else None,
         model=manifest.model.run_id,
     )
+
+
+def _drawn(results: EvaluationResults) -> str:
+    """What several responses a sample add to the score, in words."""
+    draws = results.draws
+    if draws is None or draws.n_draws == 1:
+        return ""
+    best = draws.pass_at[f"{draws.n_draws}"].score
+    return f", pass@{draws.n_draws} {best:.1f}, majority {draws.majority.score:.1f}"
 
 
 def _of(manifest: EvaluationManifest, trained: TrainingManifest | None) -> str:
