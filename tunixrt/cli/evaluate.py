@@ -74,7 +74,8 @@ if TYPE_CHECKING:
     default="exact",
     show_default=True,
     metavar="NAME",
-    help="How answers are judged: exact compares values, verbatim characters.",
+    help="How answers are judged: exact compares values, verbatim characters, math-verify LaTeX "
+    "(pip install 'tunixrt[math]').",
 )
 @click.option(
     "--fail-on-contamination",
