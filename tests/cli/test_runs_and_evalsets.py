@@ -226,6 +226,10 @@ BAD_COMMANDS = {
         ["run", "compare", "{before}", "{after}", "--metric", "bleu"],
         ["bleu", "avg_score, answered, finished"],
     ),
+    "more responses than were drawn": (
+        ["run", "compare", "{before}", "{after}", "--metric", "pass@4"],
+        ["pass@4 needs at least 4 responses to each sample", "--samples 4"],
+    ),
     "a gate below nothing": (
         ["run", "compare", "{before}", "{after}", "--fail-below", "-1"],
         ["--fail-below"],
@@ -236,7 +240,7 @@ BAD_COMMANDS = {
     ),
     "a judge that does not exist": (
         ["eval", "untrained:nano", "--evalset", "sums", "--judge", "kind"],
-        ["kind", "exact, verbatim"],
+        ["kind", "exact, math-verify, verbatim"],
     ),
     "an eval set that does not exist": (["evalset", "check", "sum"], ["sum", "sums"]),
     "a split without a dataset": (

@@ -86,6 +86,7 @@ def test_the_leaderboard_the_report_and_the_site_say_what_several_draws_say(
     trained = made_training(store)
     before = made_evaluation(store, None, n_right=3, n_draws=4)
     after = made_evaluation(store, trained, n_right=15, n_draws=4)
+    made_evaluation(store, trained, n_right=15)
     row = next(r for r in store.leaderboard() if r.run_id == after.run_id)
     # To 15 samples three of four responses are right, but all to two of these are cut off.
     assert row.result == "score 48.8 (33.8 to 63.8), pass@4 65.0, majority 65.0"
@@ -98,6 +99,7 @@ def test_the_leaderboard_the_report_and_the_site_say_what_several_draws_say(
         "| Majority vote | 15.0 (5.2 to 36.0) | 65.0 (43.3 to 81.9) |",
         "| Generation | `temperature 0.8, top-p 0.95, 4 responses a sample` | ",
         "| Seed of the draws | `0` | `0` | same |",
+        "**Response 4: wrong**. Answer: `no idea` (",
         "**3 of 4** responses are right; the most frequent answer is ",
         (
             f"tunixrt eval {trained.run_id[:12]} --evalset sums --max-new-tokens 96 "
@@ -110,5 +112,8 @@ def test_the_leaderboard_the_report_and_the_site_say_what_several_draws_say(
     assert "pass@4" in page
     assert "80 predictions" in page
     assert ">response 4 of 4<" in page
+    # It is compared with the other one of four responses, and not with the greedy one.
+    assert page.count("../compare/") == 1
+    assert "exact 1; temperature 0.8, top-p 0.95, 4" in (tmp_path / "site/runs.html").read_text()
     lines = (store.layout.runs / after.run_id / "predictions.jsonl").read_text().splitlines()
     assert [json.loads(line)["draw"] for line in lines[:5]] == [0, 1, 2, 3, 0]

@@ -36,9 +36,16 @@ def headings(text: str) -> list[str]:
 
 def test_a_report_is_markdown_a_page_and_its_charts() -> None:
     files = render_report(view())
-    assert list(files) == ["loss.svg", "report.html", "report.md", "scores.svg"]
+    assert list(files) == [
+        "learning_rate.svg",
+        "loss.svg",
+        "report.html",
+        "report.md",
+        "scores.svg",
+    ]
     text = files["report.md"].decode()
     assert "](loss.svg)" in text
+    assert "](learning_rate.svg)" in text
     assert "](scores.svg)" in text
 
 
@@ -336,7 +343,7 @@ def test_hostile_text_in_every_field_changes_no_structure() -> None:
         ]
         inlines = [child.type for token in tokens for child in token.children or []]
         assert set(inlines) <= {"text", "code_inline", "strong_open", "strong_close", "image"}
-        assert inlines.count("image") == 2
+        assert inlines.count("image") == 3
         levels = [token.tag for token in tokens if token.type == "heading_open"]
         assert levels.count("h1") == 1
         assert levels.count("h2") == 7
@@ -357,7 +364,7 @@ def test_a_page_is_self_contained_and_its_headings_are_nested() -> None:
     page = Page()
     page.feed(html)
     names = [value for name, value in page.attributes if name == "role"]
-    assert names.count("img") == 2
+    assert names.count("img") == 3
     # What scrolls is reached by keyboard and has a name.
     assert html.count('role="region" tabindex="0" aria-label="') == names.count("region")
 
@@ -371,6 +378,7 @@ def test_markdown_and_page_say_the_same_headings() -> None:
     assert [block.name for block in document.blocks if isinstance(block, Chart)] == [
         "scores",
         "loss",
+        "learning_rate",
     ]
 
 
@@ -411,7 +419,7 @@ def test_two_processes_write_the_same_bytes_whatever_hash_seed_zone_and_locale()
         )
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
-    assert outputs[0].count("\n") == 8
+    assert outputs[0].count("\n") == 10
 
 
 def test_the_report_layer_needs_no_numeric_package() -> None:

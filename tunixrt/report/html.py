@@ -85,12 +85,15 @@ tbody th{font-weight:500}
 tbody th{min-width:9rem}
 td:not(.n){min-width:11rem}
 figure{margin:1.5rem 0;overflow-x:auto}
-svg.chart{display:block;width:100%;min-width:25rem;max-width:46rem;height:auto;margin:0 auto}
+svg.chart{display:block;width:100%;min-width:22rem;max-width:46rem;height:auto;margin:0 auto}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem}
 .column{border:1px solid var(--grid);border-radius:.6rem;padding:1rem;min-width:0}
 details{margin:1rem 0}
 summary{cursor:pointer;font-weight:600;padding:.35rem 0}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px;border-radius:.25rem}
+@media (max-width:34rem){main{padding:1.5rem 1rem 3rem}.verdict{padding:1rem}
+th,td{padding:.4rem .5rem}.n{white-space:normal}tbody th{min-width:7.5rem}
+td:not(.n){min-width:8rem}}
 @media print{.scroll,figure,pre{overflow:visible;max-height:none}details::details-content{
 content-visibility:visible;block-size:auto}}
 """

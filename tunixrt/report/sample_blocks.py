@@ -78,7 +78,7 @@ def _blocks(sample: ShownSample) -> list[Block]:
 
 def _column(title: str, responses: Sequence[Prediction]) -> Column:
     if not are_drawn(responses):
-        return Column(title, _response("Response:", responses[0]))
+        return Column(title, _response(responses[0]))
     contrary = (p for p in responses if p.correct != responses[0].correct)
     shown = [responses[0], *islice(contrary, 1)]
     return Column(
@@ -86,11 +86,7 @@ def _column(title: str, responses: Sequence[Prediction]) -> Column:
         (
             _vote(responses),
             Bullets(tuple(map(_line, responses[:_MAX_DRAWS]))),
-            *(
-                block
-                for response in shown
-                for block in _response(f"Response {(response.draw or 0) + 1}:", response)
-            ),
+            *(block for response in shown for block in _response(response)),
         ),
     )
 
@@ -126,11 +122,13 @@ def _answer(response: Prediction) -> Inline:
     return Text("none") if answer is None else Code(shortened(answer, _MAX_ANSWER))
 
 
-def _response(label: str, prediction: Prediction) -> tuple[Paragraph | Listing, ...]:
+def _response(prediction: Prediction) -> tuple[Paragraph | Listing, ...]:
+    name = "Response" if prediction.draw is None else f"Response {prediction.draw + 1}"
+    verdict = "right" if prediction.correct else "wrong"
     return (
         Paragraph(
             (
-                Strong("Right" if prediction.correct else "Wrong"),
+                Strong(verdict.capitalize() if prediction.draw is None else f"{name}: {verdict}"),
                 Text(". Answer: "),
                 _answer(prediction),
                 Text(f" ({count(len(prediction.parsed_steps), 'step')}, "),
@@ -140,7 +138,7 @@ def _response(label: str, prediction: Prediction) -> tuple[Paragraph | Listing, 
             )
         ),
         Paragraph((Text(f"Judge: {prediction.reason}"),)),
-        Listing(label, shortened(prediction.generated_response, _MAX_RESPONSE)),
+        Listing(f"{name}:", shortened(prediction.generated_response, _MAX_RESPONSE)),
     )
 
 

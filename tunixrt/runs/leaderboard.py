@@ -47,6 +47,7 @@ class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         interval: the 95% interval of the score.
         n_contaminated: samples in the training data; None where that is not known.
         model: the training run that an evaluation evaluated.
+        draws: how its responses were sampled, in words; None for greedy ones.
     """
 
     run_id: str
@@ -63,6 +64,7 @@ class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: tuple[float, float] | None = None
     n_contaminated: int | None = None
     model: str | None = None
+    draws: str | None = None
 
 
 class NoSuchFilterError(BadInputError):
@@ -151,6 +153,7 @@ def _evaluation(
     manifest: EvaluationManifest, names: list[str], trained: TrainingManifest | None
 ) -> RunRow:
     results, judge = manifest.results, manifest.identity.judge
+    draws = manifest.identity.generation.draws
     low, high = results.interval
     contamination = manifest.contamination
     return RunRow(
@@ -168,6 +171,7 @@ def _evaluation(
         interval=results.interval,
         n_contaminated=contamination.n_contaminated if contamination is not None else None,
         model=manifest.model.run_id,
+        draws=None if draws is None else f"{draws}",
     )
 
 
