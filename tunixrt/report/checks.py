@@ -93,7 +93,8 @@ def _not_claimed(comparison: Comparison) -> Iterator[str]:
 def _size(comparison: Comparison) -> Iterator[str]:
     n = comparison.n_pairs
     p_fixed, p_broken = len(comparison.fixed) / n, len(comparison.broken) / n
-    if p_fixed != p_broken:
+    # Connor's formula is one for right and wrong.
+    if p_fixed != p_broken and comparison.p_value_exact is not None:
         needed = required_pairs(p_fixed, p_broken)
         yield (
             f"To find a difference of this size again with a probability of 80%, about "
