@@ -18,6 +18,7 @@ from tunixrt.log.git import GitError, git, is_repository
 from tunixrt.log.journal import TORN_SUFFIX, journals, read_journal
 from tunixrt.log.layout import STORE_FORMAT, check_format
 from tunixrt.log.lock import lock_is_held, read_holder
+from tunixrt.runs.directories import EVALUATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,7 @@ def examine(layout: Layout) -> list[Check]:
         *_git(layout),
         _lock(layout),
         *_leftovers(layout),
+        *_evaluations(layout),
         _machine(),
         _packages(),
     ]
@@ -157,6 +159,17 @@ def _leftovers(layout: Layout) -> Iterator[Check]:
             found=f"{place} ({n_files} files) belongs to a write that is going on "
             "or that was interrupted. Nothing in it was acknowledged: delete it when no tunixrt "
             "process runs here.",
+        )
+
+
+def _evaluations(layout: Layout) -> Iterator[Check]:
+    for directory in sorted((layout.derived / EVALUATIONS).glob("*")):
+        yield Check(
+            "evaluations",
+            ok=True,
+            found=f"{layout.relative(directory)} keeps responses of an evaluation that is going on "
+            "or that was interrupted: the same `tunixrt eval` command goes on with them. Delete it "
+            "when nobody wants to.",
         )
 
 
