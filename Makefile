@@ -55,6 +55,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.store
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.seeds
+	$(BIN)/python -m benchmarks.judges
+	$(BIN)/python -m benchmarks.null_experiment
 
 docs: $(READY)
 	$(BIN)/python -m tests.cli_reference

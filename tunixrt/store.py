@@ -336,19 +336,32 @@ class Store(FactMethods, ProofMethods):
         *,
         evalset: str,
         max_new_tokens: int | None = None,
+        batch_size: int = 64,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        samples: int = 1,
+        seed: int = 0,
         judge: str = "exact",
         fail_on_contamination: bool = False,
         stopwatch: Callable[[], Execution] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> EvaluationDone:
-        """Evaluate a run, a model directory or ``untrained:CONFIG``, and publish the run."""
+        """Evaluate a run, a model directory or ``untrained:CONFIG``, and publish the run.
+
+        ``temperature`` 0 is greedy; above it, ``samples`` responses are drawn to each sample.
+        """
         from tunixrt.jobs.evaluate import evaluate_run
+        from tunixrt.runs.sampling import Sampling
 
         return evaluate_run(
             self.layout,
             model,
             evalset_name=evalset,
             max_new_tokens=max_new_tokens,
+            batch_size=batch_size,
+            sampling=Sampling(temperature=temperature, top_p=top_p),
+            n_draws=samples,
+            seed=seed,
             judge=judge,
             fail_on_contamination=fail_on_contamination,
             stopwatch=stopwatch,

@@ -226,6 +226,10 @@ BAD_COMMANDS = {
         ["run", "compare", "{before}", "{after}", "--metric", "bleu"],
         ["bleu", "avg_score, answered, finished"],
     ),
+    "more responses than were drawn": (
+        ["run", "compare", "{before}", "{after}", "--metric", "pass@4"],
+        ["pass@4 needs at least 4 responses to each sample", "--samples 4"],
+    ),
     "a gate below nothing": (
         ["run", "compare", "{before}", "{after}", "--fail-below", "-1"],
         ["--fail-below"],
@@ -236,7 +240,7 @@ BAD_COMMANDS = {
     ),
     "a judge that does not exist": (
         ["eval", "untrained:nano", "--evalset", "sums", "--judge", "kind"],
-        ["kind", "exact, verbatim"],
+        ["kind", "exact, math-verify, verbatim"],
     ),
     "an eval set that does not exist": (["evalset", "check", "sum"], ["sum", "sums"]),
     "a split without a dataset": (
@@ -286,6 +290,26 @@ def test_a_run_that_is_not_finished_gets_a_sentence(
         assert outcome.code == 2
         assert "is not finished" in outcome.err
     assert f"runs without a manifest: {run_id[:12]}" in cli("status").out
+
+
+def test_how_many_samples_are_needed_to_see_a_difference(cli: Callable[..., Outcome]) -> None:
+    """Connor (1987), as the public calculators work it out: see tests/eval/test_statistics.py."""
+    one = cli("evalset", "size", "--difference", "15", "--changed", "45")
+    assert one.out.split()[-2:] == ["45", "155"]
+    sizes = cli("evalset", "size", "--difference", "7", "--power", "0.9", "--json").document[
+        "sizes"
+    ]
+    assert [row["changed"] for row in sizes] == [7, 10, 20, 30, 50]
+    needed = [row["n_samples"] for row in sizes]
+    assert needed == sorted(needed)
+    for args, fragment in (
+        (("--difference", "5", "--changed", "4"), "at least as many of 100 samples"),
+        (("--difference", "5", "--power", "0.7"), "The power 0.7 is not supported"),
+        (("--difference", "0"), "--difference"),
+    ):
+        refused = cli("evalset", "size", *args)
+        assert refused.code == 2
+        assert fragment in refused.err
 
 
 def test_a_store_without_eval_sets_says_where_they_go(

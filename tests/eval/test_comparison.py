@@ -11,10 +11,11 @@ from tunixrt.eval.comparison import (
     compare,
 )
 from tunixrt.eval.evaluation import summarise
+from tunixrt.eval.metrics import TooFewDrawsError, UnknownMetricError
 from tunixrt.eval.predictions import Prediction
 from tunixrt.eval.statistics import UnsupportedLevelError, mcnemar_mid_p, paired_difference_interval
 from tunixrt.log.digests import digest_bytes
-from tunixrt.runs.identity import Judge, Template
+from tunixrt.runs.identity import Draws, Judge, Template
 
 
 def prediction(name: str, correct: bool, category: str = "sums") -> Prediction:
@@ -56,6 +57,18 @@ def runs(both: int, fixed: int, broken: int, neither: int) -> tuple[EvaluatedRun
     before = [prediction(f"s{i:03d}", a, f"c{i % 3}") for i, (a, _) in enumerate(outcomes)]
     after = [prediction(f"s{i:03d}", b, f"c{i % 3}") for i, (_, b) in enumerate(outcomes)]
     return run("aaaa", before), run("bbbb", after)
+
+
+def test_what_mid_p_and_interval_alone_would_claim_is_claimed_only_if_the_exact_test_agrees() -> (
+    None
+):
+    """At 16 changed samples mid-p values are below 5% in 7.7% of comparisons of equal models."""
+    comparison = compare(*runs(both=10, fixed=12, broken=4, neither=10))
+    assert comparison.p_value < 0.05
+    assert comparison.interval[0] > 0
+    assert comparison.p_value_exact == 0.0768127
+    assert comparison.verdict is Verdict.NO_CLEAR_DIFFERENCE
+    assert compare(*runs(both=10, fixed=13, broken=3, neither=10)).verdict is Verdict.BETTER
 
 
 def test_a_clear_gain_is_better_and_the_other_way_round_worse() -> None:
@@ -190,3 +203,80 @@ def test_the_confidence_is_one_of_the_table() -> None:
     assert wide.interval[0] < narrow.interval[0] < narrow.interval[1] < wide.interval[1]
     with pytest.raises(UnsupportedLevelError):
         compare(a, b, confidence=0.5)
+
+
+def drawn(label: str, *rights: str) -> EvaluatedRun:
+    """A run with several responses a sample: ``x`` is right, ``-`` wrong, ``.`` no answer."""
+    predictions = [
+        msgspec.structs.replace(
+            prediction(f"s{i:03d}", mark == "x"),
+            draw=n,
+            parsed_answer={"x": "2", "-": "3", ".": None}[mark],
+            stop_reason="length" if mark == "." else "end_of_turn",
+        )
+        for i, marks in enumerate(rights)
+        for n, mark in enumerate(marks)
+    ]
+    draws = Draws(temperature=0.8, top_p=0.95, n=len(rights[0]), seed=0)
+    return msgspec.structs.replace(run(label, predictions), draws=draws)
+
+
+@pytest.mark.parametrize(
+    ("metric", "a", "b"),
+    [
+        ("avg_score", 25.0, 56.25),
+        ("pass@1", 25.0, 56.25),
+        ("pass@4", 50.0, 75.0),
+        ("majority", 25.0, 75.0),
+        ("answered", 87.5, 93.75),
+        ("finished", 87.5, 93.75),
+    ],
+)
+def test_runs_of_several_responses_are_compared_sample_by_sample(
+    metric: str, a: float, b: float
+) -> None:
+    before = drawn("aaaa", "x---", "xxx-", "----", "--..")
+    after = drawn("bbbb", "xx--", "xxxx", "----", "xxx.")
+    comparison = compare(before, after, metric=metric)
+    assert (comparison.a, comparison.b, comparison.n_pairs) == (a, b, 4)
+    assert (comparison.n_only_a, comparison.n_only_b) == (0, 0)
+    binary = metric in ("pass@4", "majority")
+    assert comparison.interval_method == ("Tango score" if binary else "paired bootstrap")
+    assert (comparison.p_value_exact is not None) == binary
+
+
+def test_many_responses_to_few_samples_are_not_many_samples() -> None:
+    comparison = compare(drawn("aaaa", "-" * 100, "-" * 100), drawn("bbbb", "x" * 100, "x" * 100))
+    assert comparison.delta == 100.0
+    assert comparison.verdict is Verdict.NO_CLEAR_DIFFERENCE
+
+
+def test_settings_of_generation_that_differ_are_refused_but_for_the_seed() -> None:
+    one = drawn("aaaa", "x-", "xx")
+    draws = one.draws
+    assert draws is not None
+    reseeded = msgspec.structs.replace(one, draws=msgspec.structs.replace(draws, seed=9))
+    assert compare(one, reseeded).differences == ()
+    warmer = msgspec.structs.replace(one, draws=msgspec.structs.replace(draws, temperature=1.0))
+    with pytest.raises(NotComparableError) as caught:
+        compare(one, warmer)
+    assert caught.value.differences == (
+        Difference(
+            "generation",
+            "temperature 0.8, top-p 0.95, 2 responses a sample",
+            "temperature 1, top-p 0.95, 2 responses a sample",
+        ),
+    )
+    greedy = run("cccc", [prediction("s000", True), prediction("s001", False)])
+    with pytest.raises(NotComparableError, match=r"2 responses a sample against greedy"):
+        compare(one, greedy)
+
+
+def test_a_metric_that_is_none_or_needs_more_responses_gets_a_sentence() -> None:
+    one = drawn("aaaa", "x-", "xx")
+    with pytest.raises(UnknownMetricError, match=r"majority and pass@K"):
+        compare(one, one, metric="pass@0")
+    with pytest.raises(TooFewDrawsError) as caught:
+        compare(one, one, metric="pass@3")
+    assert (caught.value.k, caught.value.n_draws) == (3, 2)
+    assert "--samples 3" in str(caught.value)

@@ -64,8 +64,10 @@ def test_another_judge_can_be_given() -> None:
     assert [p.correct for p in strict] == [True, True, False, True]
 
 
-def test_an_answer_at_the_end_of_a_generation_that_was_cut_off_is_wrong() -> None:
-    cut = answers("Answer: 2", "Answer: 4\n", "Answer: Paris and", "6", stop_reason="length")
+@pytest.mark.parametrize("stop_reason", ["length", "context"])
+def test_an_answer_at_the_end_of_a_generation_that_was_cut_off_is_wrong(stop_reason: str) -> None:
+    texts = ("Answer: 2", "Answer: 4\n", "Answer: Paris and", "6")
+    cut = answers(*texts, stop_reason=stop_reason)
     assert not any(p.correct for p in evaluate(EVALSET, lambda _: cut))
 
 
@@ -98,3 +100,46 @@ def test_scores_that_are_not_all_or_nothing_get_a_bootstrap_interval() -> None:
     low, high = summary.interval
     assert 10 <= low < 40 < high <= 70
     assert summary == summarise(partial)
+
+
+def test_several_responses_to_a_sample_are_numbered_and_summarised_by_sample() -> None:
+    asked: list[str] = []
+
+    def generate(prompts: Sequence[str]) -> Sequence[Generated]:
+        asked.extend(prompts)
+        return answers("2", "3", "2", "4", "5", "9", "Rome", "Bonn", "", "6", "6", "6")
+
+    predictions = evaluate(EVALSET, generate, n_draws=3)
+    assert asked == [sample.prompt for sample in SAMPLES for _ in range(3)]
+    assert [p.draw for p in predictions] == [0, 1, 2] * 4
+    summary = summarise(predictions)
+    assert (summary.results_count, summary.n_correct, summary.avg_score) == (12, 6, 50.0)
+    assert summary.categories["sums"].n == 9
+    draws = summary.draws
+    assert draws is not None
+    assert (draws.n_samples, draws.n_draws) == (4, 3)
+    # One of three tries: 2/3, 1/3, 0, 1; one of two: 1, 2/3, 0, 1; all three: 1, 1, 0, 1.
+    assert {k: e.score for k, e in draws.pass_at.items()} == {"1": 50.0, "2": 66.666667, "3": 75.0}
+    assert draws.pass_at["1"].score == summary.avg_score
+    assert draws.pass_at["1"].interval == summary.interval
+    # The votes: 2 wins, of 4, 5 and 9 the first, of Rome and Bonn the first, 6 wins.
+    assert draws.majority.score == 75.0
+    low, high = wilson_interval(3, 4)
+    assert draws.majority.interval == pytest.approx((100 * low, 100 * high), abs=1e-6)
+
+
+def test_responses_to_one_sample_are_no_independent_questions() -> None:
+    """Eight times the same answer to each question tells no more than once."""
+    once = summarise(evaluate(EVALSET, lambda _: answers("2", "5", "Paris", "7")))
+    texts = [text for text in ("2", "5", "Paris", "7") for _ in range(8)]
+    drawn = summarise(evaluate(EVALSET, lambda _: answers(*texts), n_draws=8))
+    (low, high), (wilson_low, wilson_high) = drawn.interval, once.interval
+    assert high - low > 0.9 * (wilson_high - wilson_low)
+
+
+def test_where_every_score_is_the_same_there_still_is_doubt() -> None:
+    wrong = summarise(evaluate(EVALSET, lambda _: answers(*["?"] * 8), n_draws=2))
+    low, high = wilson_interval(0, 4)
+    assert wrong.interval == pytest.approx((100 * low, 100 * high), abs=1e-6)
+    assert wrong.draws is not None
+    assert wrong.draws.pass_at["2"].interval == wrong.interval

@@ -160,7 +160,10 @@ def test_judges_are_known_by_name_and_version() -> None:
 def test_an_unknown_judge_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownJudgeError) as caught:
         judge_by_name("llm")
-    assert str(caught.value) == 'There is no judge "llm"; the judges are: exact, verbatim.'
+    assert (
+        str(caught.value)
+        == 'There is no judge "llm"; the judges are: exact, math-verify, verbatim.'
+    )
     assert caught.value.name == "llm"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from fractions import Fraction
 
@@ -12,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats  # type: ignore[import-untyped]
 
+from tests.eval.statsmodels_table import TABLE
 from tunixrt.eval import statistics
 from tunixrt.eval.statistics import (
     UnsupportedLevelError,
     bootstrap_mean_interval,
+    mcnemar_exact_p,
     mcnemar_mid_p,
     paired_difference_interval,
     pass_at_k,
@@ -92,6 +95,35 @@ def test_mid_p_is_the_exact_p_less_what_was_seen(fixed: int, broken: int) -> Non
     seen = stats.binom.pmf(k, n, 0.5)
     theirs = stats.binomtest(k, n).pvalue - (seen / 2 if fixed == broken else seen)
     assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-300)
+
+
+def test_wilson_interval_is_statsmodels() -> None:
+    rows = json.loads(TABLE.read_text())["wilson"]
+    for n_correct, n, level, low, high in rows:
+        assert wilson_interval(n_correct, n, confidence=level) == pytest.approx(
+            (low, high), abs=1e-9, rel=0
+        )
+    assert len(rows) >= 48
+
+
+def test_mcnemars_p_values_are_statsmodels() -> None:
+    rows = json.loads(TABLE.read_text())["mcnemar_exact"]
+    for fixed, broken, exact in rows:
+        seen = stats.binom.pmf(fixed, fixed + broken, 0.5)
+        mid_p = exact - (seen / 2 if fixed == broken else seen)
+        assert mcnemar_exact_p(fixed, broken) == pytest.approx(exact, abs=1e-9, rel=1e-9)
+        assert mcnemar_mid_p(fixed, broken) == pytest.approx(mid_p, abs=1e-9, rel=1e-9)
+    assert len(rows) >= 15
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+@settings(deadline=None)
+def test_the_exact_p_is_scipys(fixed: int, broken: int) -> None:
+    ours = mcnemar_exact_p(fixed, broken)
+    if fixed + broken:
+        theirs = stats.binomtest(fixed, fixed + broken).pvalue
+        assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-300)
+    assert mcnemar_mid_p(fixed, broken) <= ours <= 1
 
 
 def test_a_tiny_mid_p_is_not_zero() -> None:
@@ -268,6 +300,7 @@ def test_impossible_counts_are_errors_of_the_caller() -> None:
         lambda: wilson_interval(3, 2),
         lambda: wilson_interval(0, 0),
         lambda: mcnemar_mid_p(-1, 2),
+        lambda: mcnemar_exact_p(1, -2),
         lambda: paired_difference_interval(3, 3, 5),
         lambda: paired_difference_interval(0, 0, 0),
         lambda: required_pairs(0.2, 0.2),

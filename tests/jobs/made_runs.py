@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tests.runs.samples import evaluation_manifest, training_manifest
 from tests.runs.test_identity import evaluation_identity, training_identity
 from tunixrt import Store
@@ -15,6 +17,7 @@ from tunixrt.log.digests import digest_bytes
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.config import load_config
 from tunixrt.runs.directories import output_digests, publish_run
+from tunixrt.runs.identity import Draws, GenerationSettings
 from tunixrt.runs.manifests import DatasetInput, EvalsetInput, ModelInput
 from tunixrt.store import held_out_evalset
 
@@ -96,23 +99,33 @@ def made_evaluation(
     evalset: str = "sums",
     judge: str = "exact",
     responses: Sequence[str] = (),
+    n_draws: int | None = None,
 ) -> EvaluationManifest:
-    """An evaluation that answers the first ``n_right`` samples rightly, and the others not."""
+    """An evaluation that answers the first ``n_right`` samples rightly, and the others not.
+
+    The last of several responses to a sample is wrong.
+    """
     questions = store.evalset(evalset)
     weights = digest_bytes(b"initial") if trained is None else trained.weights
     chosen = judge_by_name(judge)
     identity = evaluation_identity(weights=weights, evalset=questions.digest, judge=chosen.identity)
+    if n_draws is not None:
+        draws = Draws(temperature=0.8, top_p=0.95, n=n_draws, seed=0)
+        generation = GenerationSettings("sampling", 96, 64, draws)
+        identity = msgspec.structs.replace(identity, generation=generation)
 
     def generate(prompts: Sequence[str]) -> list[Generated]:
         made = []
-        for i, sample in enumerate(questions.samples):
-            answer = sample.expected_answer if i < n_right else "no idea"
+        for i, n in ((i, n) for i in range(len(questions.samples)) for n in range(n_draws or 1)):
+            sample = questions.samples[i]
+            right = i < n_right and (n_draws is None or n < n_draws - 1)
+            answer = sample.expected_answer if right else "no idea"
             text = responses[i] if i < len(responses) else f"1. Add.\nAnswer: {answer}"
             made.append(Generated(text, len(text), "length" if i % 7 == 6 else "end_of_turn"))
         return made
 
     with staging_directory(store.layout) as staged:
-        predictions = evaluate(questions, generate, judge=chosen)
+        predictions = evaluate(questions, generate, judge=chosen, n_draws=n_draws)
         write_predictions(staged / "predictions.jsonl", predictions)
         untrained = load_config("nano").resolved() if trained is None else None
         manifest = evaluation_manifest(

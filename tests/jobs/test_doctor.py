@@ -82,6 +82,14 @@ def test_leftovers_and_the_holder_of_the_lock_are_named(repository: GitStore) ->
         assert "left no note" in checks(repository.store)["lock"].found
 
 
+def test_an_evaluation_that_was_interrupted_is_named(repository: GitStore) -> None:
+    run_id = "ab" * 32
+    (repository.store.layout.derived / "evaluations" / run_id).mkdir(parents=True)
+    found = checks(repository.store)["evaluations"]
+    assert found.ok
+    assert f".tunixrt/evaluations/{run_id} keeps responses" in found.found
+
+
 def test_what_cannot_be_looked_at_is_said(
     repository: GitStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,17 @@ def test_other_package_versions_promise_only_close(copy: Store) -> None:
     assert any(reason.startswith("jax is ") for reason in verdict.reasons)
 
 
+def test_another_version_of_the_judge_promises_only_close(copy: Store) -> None:
+    (manifest,) = [m for m in evaluations_of(copy) if m.model.run_id is not None]
+    judge = msgspec.structs.replace(manifest.identity.judge, version="0")
+    identity = msgspec.structs.replace(manifest.identity, judge=judge)
+    directory = copy.layout.runs / manifest.run_id
+    seal_run(directory, msgspec.structs.replace(manifest, identity=identity))
+    (verdict,) = copy.reproduce(manifest.run_id)
+    assert verdict.expected is Verdict.CLOSE
+    assert verdict.reasons == ["the judge exact is version 1 here and was 0"]
+
+
 def test_a_run_over_redacted_members_is_not_reproducible(copy: Store) -> None:
     member = next(m.trace for m in copy.members("sums-v1") if m.split == "train")
     copy.log.append([redacted(member, "asked to")])

@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 from tests.ml.models import sliding_config
-from tunixrt.ml.generate import Generation, PromptError, StopReason, generate
+from tunixrt.ml.generate import Generation, Generator, PromptError, StopReason
 from tunixrt.ml.model import Decoder, initial_weights
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import END_OF_TURN, EOS, ByteTokenizer
@@ -37,8 +37,8 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     directory: Path, prompts: Sequence[Sequence[int]], *, new: int = 12, batch_size: int = 4
 ) -> list[Generation]:
-    return generate(
-        directory, prompts, max_new_tokens=new, batch_size=batch_size, numeric_mode="fast"
+    return Generator(directory, max_new_tokens=new, batch_size=batch_size, numeric_mode="fast").run(
+        prompts
     )
 
 
@@ -110,14 +110,8 @@ def test_generation_ends_at_a_stopping_token_and_leaves_it_out(
 
 def test_progress_is_reported_after_every_batch(model_directory: Path) -> None:
     reports: list[tuple[int, int]] = []
-    generate(
-        model_directory,
-        PROMPTS,
-        max_new_tokens=12,
-        batch_size=4,
-        numeric_mode="fast",
-        on_progress=lambda done, total: reports.append((done, total)),
-    )
+    generator = Generator(model_directory, max_new_tokens=12, batch_size=4, numeric_mode="fast")
+    generator.run(PROMPTS, on_progress=lambda done, total: reports.append((done, total)))
     assert reports == [(4, 5), (5, 5)]
 
 

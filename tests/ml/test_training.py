@@ -15,7 +15,7 @@ from flax import nnx
 
 from tests.ml.models import copying_examples, decoder, example, prompts_of, tiny_config
 from tunixrt.ml.batches import OverlongExamplesError, batches_of_steps, encode_examples
-from tunixrt.ml.generate import StopReason, generate
+from tunixrt.ml.generate import Generator, StopReason
 from tunixrt.ml.metrics import NonFiniteError, TrainingProgress
 from tunixrt.ml.model import Decoder, initial_weights
 from tunixrt.ml.numerics import numerics_for
@@ -58,9 +58,8 @@ def test_a_small_problem_is_learned(trained: tuple[Path, TrainingOutcome]) -> No
     directory, outcome = trained
     assert outcome.initial_loss > 4
     assert outcome.final_loss < 0.05
-    generations = generate(
-        directory / "model", prompts_of(EXAMPLES[:26]), max_new_tokens=12, numeric_mode="fast"
-    )
+    generator = Generator(directory / "model", max_new_tokens=12, numeric_mode="fast")
+    generations = generator.run(prompts_of(EXAMPLES[:26]))
     texts = [ByteTokenizer().decode(generation.tokens) for generation in generations]
     answers = [f"Answer: {chr(97 + n)}{chr(97 + n)}" for n in range(26)]
     assert sum(map(str.__eq__, texts, answers)) >= 24

@@ -36,9 +36,16 @@ def headings(text: str) -> list[str]:
 
 def test_a_report_is_markdown_a_page_and_its_charts() -> None:
     files = render_report(view())
-    assert list(files) == ["loss.svg", "report.html", "report.md", "scores.svg"]
+    assert list(files) == [
+        "learning_rate.svg",
+        "loss.svg",
+        "report.html",
+        "report.md",
+        "scores.svg",
+    ]
     text = files["report.md"].decode()
     assert "](loss.svg)" in text
+    assert "](learning_rate.svg)" in text
     assert "](scores.svg)" in text
 
 
@@ -67,6 +74,14 @@ def test_the_verdict_may_be_bad_news_or_none(
     files = render_report(view(n_before=n_before, n_after=n_after))
     assert headline in files["report.md"].decode()
     assert f'class="verdict {tone}"' in files["report.html"].decode()
+
+
+def test_a_difference_that_only_the_headlines_test_sees_is_not_claimed() -> None:
+    text = markdown(view(n_before=5, n_after=10))
+    assert "**No clear difference: +20.8 points (95% interval +" in text
+    assert "p = 0.031)**" in text
+    assert "The interval excludes 0, but by McNemar's exact test p = 0.062:" in text
+    assert "exact test" not in markdown(view())
 
 
 def test_the_sections_are_those_of_a_readers_questions() -> None:
@@ -124,7 +139,7 @@ def test_samples_are_chosen_by_the_hash_of_their_ids() -> None:
     before, after = report.before.evaluation.predictions, report.after.evaluation.predictions
     chosen = choose_samples(before, after)
     assert chosen == choose_samples(tuple(reversed(before)), tuple(reversed(after)))
-    fixed = [s.before.example_id for s in chosen if s.group is Group.FIXED]
+    fixed = [s.example_id for s in chosen if s.group is Group.FIXED]
     all_fixed = sorted(
         report.comparison.fixed, key=lambda name: hashlib.sha256(name.encode()).hexdigest()
     )
@@ -159,7 +174,17 @@ def test_each_sample_shows_prompt_expected_answer_both_responses_and_the_judges_
         "**Right**. Answer: `25` (2 steps, 24 tokens, stopped by `end_of_turn`).\n\n"
         'Judge: The answer "25" is the expected answer, character by character.\n\n'
         "Response:\n\n```text\nReasoning:\n1. Add the ones: 9\n2. Carry\nAnswer: 25\n```\n\n"
+        "From before (-) to after (+):\n\n```diff\n"
+        "  Reasoning:\n  1. Add the ones: 9\n  2. Carry\n- Answer: 10\n+ Answer: 25\n```\n\n"
     )
+
+
+def test_a_difference_is_coloured_on_the_page_and_absent_where_there_is_none() -> None:
+    page = render_report(view())["report.html"].decode()
+    assert "<del>- Answer: 10</del>" in page
+    assert "<ins>+ Answer: 25</ins>" in page
+    same = view(n_before=N_SAMPLES, n_after=N_SAMPLES)
+    assert "From before" not in markdown(same)
 
 
 def test_the_loss_stands_in_a_table_at_fixed_steps() -> None:
@@ -318,7 +343,7 @@ def test_hostile_text_in_every_field_changes_no_structure() -> None:
         ]
         inlines = [child.type for token in tokens for child in token.children or []]
         assert set(inlines) <= {"text", "code_inline", "strong_open", "strong_close", "image"}
-        assert inlines.count("image") == 2
+        assert inlines.count("image") == 3
         levels = [token.tag for token in tokens if token.type == "heading_open"]
         assert levels.count("h1") == 1
         assert levels.count("h2") == 7
@@ -339,7 +364,7 @@ def test_a_page_is_self_contained_and_its_headings_are_nested() -> None:
     page = Page()
     page.feed(html)
     names = [value for name, value in page.attributes if name == "role"]
-    assert names.count("img") == 2
+    assert names.count("img") == 3
     # What scrolls is reached by keyboard and has a name.
     assert html.count('role="region" tabindex="0" aria-label="') == names.count("region")
 
@@ -353,6 +378,7 @@ def test_markdown_and_page_say_the_same_headings() -> None:
     assert [block.name for block in document.blocks if isinstance(block, Chart)] == [
         "scores",
         "loss",
+        "learning_rate",
     ]
 
 
@@ -393,7 +419,7 @@ def test_two_processes_write_the_same_bytes_whatever_hash_seed_zone_and_locale()
         )
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
-    assert outputs[0].count("\n") == 8
+    assert outputs[0].count("\n") == 10
 
 
 def test_the_report_layer_needs_no_numeric_package() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunixrt.cli.base import NounGroup, store_options
+from tunixrt.cli.base import NounGroup, json_option, store_options
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.errors import BadInputError, ExitCode
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunixrt.store import Store
 
 _SHOWN = 60
+_SHARES = (5, 10, 20, 30, 50)
 
 
 @click.group(cls=NounGroup)
@@ -124,6 +125,60 @@ def check(store: Store, name: str, dataset: str | None, split: str | None, as_js
             f"compared{redacted if counts.n_redacted else ''}."
         )
     return ExitCode.ANSWER_IS_NO if counts.n_contaminated else ExitCode.DONE
+
+
+@evalset.command(
+    examples=(
+        "tunixrt evalset size --difference 3",
+        "tunixrt evalset size --difference 3 --changed 12 --power 0.9",
+    )
+)
+@click.option(
+    "--difference",
+    required=True,
+    type=click.FloatRange(0, 100, min_open=True),
+    metavar="POINTS",
+    help="The difference of two runs that is to be seen.",
+)
+@click.option(
+    "--changed",
+    type=click.FloatRange(0, 100, min_open=True),
+    metavar="POINTS",
+    help="How many of 100 samples turn right or wrong between the two; by default, several.",
+)
+@click.option(
+    "--power",
+    type=float,
+    default=0.8,
+    show_default=True,
+    help="The probability to see it: 0.8, 0.9 or 0.95.",
+)
+@json_option
+def size(difference: float, changed: float | None, power: float, as_json: bool) -> None:
+    """Say how many samples an eval set needs to see a difference between two runs.
+
+    For McNemar's test at 95% (Connor 1987). The more samples change in either direction for the
+    same difference, the more are needed; `tunixrt run compare` shows how many change.
+    """
+    from tunixrt.eval.statistics import required_pairs
+
+    if changed is not None and changed < difference:
+        raise BadInputError(
+            f"For a difference of {difference:g} points at least as many of 100 samples have to "
+            f"change, found --changed {changed:g}."
+        )
+    shares = [changed] if changed else [difference, *(s for s in _SHARES if s > difference)]
+    needed = {
+        share: required_pairs((share + difference) / 200, (share - difference) / 200, power=power)
+        for share in shares
+    }
+    if as_json:
+        rows = [{"changed": share, "n_samples": n} for share, n in needed.items()]
+        emit_json({"difference": difference, "power": power, "sizes": rows})
+        return
+    click.echo(
+        table(("of 100 change", "samples"), [(f"{s:g}", f"{n:,}") for s, n in needed.items()])
+    )
 
 
 def _of_category(samples: tuple[EvalSample, ...], category: str | None) -> list[EvalSample]:

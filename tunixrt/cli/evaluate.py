@@ -12,7 +12,7 @@ from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from tunixrt.runs.manifests import EvaluationManifest
+    from tunixrt.runs.manifests import EvaluationManifest, EvaluationResults
     from tunixrt.store import Store
 
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "tunixrt eval 5d1f0c --evalset arithmetic_v1",
         "tunixrt eval untrained:nano --evalset arithmetic_v1",
         "tunixrt eval baseline --evalset arithmetic_v1 --fail-on-contamination",
+        "tunixrt eval 5d1f0c --evalset arithmetic_v1 --temperature 0.8 --top-p 0.95 --samples 8",
     ),
 )
 @click.argument("model", metavar="RUN|DIR|untrained:CONFIG")
@@ -33,11 +34,48 @@ if TYPE_CHECKING:
     help="The longest answer in tokens; by default what the model's context leaves.",
 )
 @click.option(
+    "--batch-size",
+    type=click.IntRange(1, 4096),
+    default=64,
+    show_default=True,
+    help="Prompts that are answered side by side.",
+)
+@click.option(
+    "--temperature",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="0 takes the likeliest token; above it, tokens are drawn by their probability.",
+)
+@click.option(
+    "--top-p",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Draw from the likeliest tokens that have this probability together.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Draw N responses to each question: pass@k and majority vote.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**53 - 1),
+    default=0,
+    show_default=True,
+    help="What the draws come from.",
+)
+@click.option(
     "--judge",
     default="exact",
     show_default=True,
     metavar="NAME",
-    help="How answers are judged: exact compares values, verbatim characters.",
+    help="How answers are judged: exact compares values, verbatim characters, math-verify LaTeX "
+    "(pip install 'tunixrt[math]').",
 )
 @click.option(
     "--fail-on-contamination",
@@ -50,6 +88,11 @@ def evaluate(
     model: str,
     evalset: str,
     max_new_tokens: int | None,
+    batch_size: int,
+    temperature: float,
+    top_p: float,
+    samples: int,
+    seed: int,
     judge: str,
     fail_on_contamination: bool,
     as_json: bool,
@@ -59,43 +102,44 @@ def evaluate(
     The model is a training run, a Hugging Face directory, or `untrained:CONFIG`: the weights that
     training with that configuration starts from. Every prompt of the eval set is held against the
     training data, and the manifest says how many are there; see `tunixrt evalset check`.
+
+    What is generated is kept batch by batch until the run is published: an evaluation that was
+    interrupted goes on from there with the same command.
     """
-    with Progress("generating", "sample") as progress:
-        done = store.evaluate(
-            model,
-            evalset=evalset,
-            max_new_tokens=max_new_tokens,
-            judge=judge,
-            fail_on_contamination=fail_on_contamination,
-            stopwatch=stopwatch(),
-            on_progress=progress.show,
-        )
+    n_kept = total = 0
+    with Progress("generating", "response") as progress:
+
+        def show(done: int, of: int | None) -> None:
+            nonlocal n_kept, total
+            n_kept, total = done, of or 0
+            progress.show(done, of)
+
+        try:
+            done = store.evaluate(
+                model,
+                evalset=evalset,
+                max_new_tokens=max_new_tokens,
+                batch_size=batch_size,
+                temperature=temperature,
+                top_p=top_p,
+                samples=samples,
+                seed=seed,
+                judge=judge,
+                fail_on_contamination=fail_on_contamination,
+                stopwatch=stopwatch(),
+                on_progress=show,
+            )
+        except KeyboardInterrupt:
+            if n_kept:
+                say(f"{n_kept:,} of {count(total, 'response')} are kept: the same command goes on.")
+            raise
     manifest = done.manifest
     if as_json:
         emit_json(_document(manifest) | {"already_done": done.already_done})
         return
     if done.already_done:
         say("This run exists already: the same inputs give the same bits.")
-    results = manifest.results
-    rows = [
-        (
-            name,
-            f"{c.n_correct}/{c.n}",
-            f"{c.avg_score:.1f}",
-            f"{c.interval[0]:.1f} to {c.interval[1]:.1f}",
-        )
-        for name, c in results.categories.items()
-    ]
-    low, high = results.interval
-    rows.append(
-        (
-            "all",
-            f"{results.n_correct}/{results.results_count}",
-            f"{results.avg_score:.1f}",
-            f"{low:.1f} to {high:.1f}",
-        )
-    )
-    say(table(("category", "right", "score", "95% interval"), rows))
+    _print(manifest.results)
     found = manifest.contamination
     if found is not None and found.n_contaminated:
         say(
@@ -105,6 +149,35 @@ def evaluate(
     click.echo(manifest.run_id)
 
 
+def _print(results: EvaluationResults) -> None:
+    from tunixrt.runs.manifests import CategoryResult
+
+    every = CategoryResult(
+        n=results.results_count,
+        n_correct=results.n_correct,
+        avg_score=results.avg_score,
+        interval=results.interval,
+    )
+    rows = [
+        (name, f"{c.n_correct:,}/{c.n:,}", f"{c.avg_score:.1f}", _interval(c.interval))
+        for name, c in {**results.categories, "all": every}.items()
+    ]
+    say(table(("category", "right", "score", "95% interval"), rows))
+    draws = results.draws
+    if draws is not None:
+        estimates = {f"pass@{k}": e for k, e in draws.pass_at.items()} | {
+            "majority": draws.majority
+        }
+        metrics = [(name, f"{e.score:.1f}", _interval(e.interval)) for name, e in estimates.items()]
+        say("")
+        say(table(("metric", "score", "95% interval"), metrics))
+
+
+def _interval(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{low:.1f} to {high:.1f}"
+
+
 def _document(manifest: EvaluationManifest) -> dict[str, object]:
     return {
         "run_id": manifest.run_id,
@@ -112,6 +185,7 @@ def _document(manifest: EvaluationManifest) -> dict[str, object]:
         "metrics": manifest.results,
         "evalset": manifest.evalset,
         "judge": manifest.identity.judge,
+        "generation": manifest.identity.generation,
         "numeric_mode": manifest.identity.numeric_mode,
         "contamination": manifest.contamination,
     }

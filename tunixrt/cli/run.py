@@ -132,6 +132,7 @@ def promote(
         "tunixrt run compare baseline 9ab34e --fail-below 2",
         "tunixrt run compare baseline 9ab34e --category addition --metric finished",
         "tunixrt run compare 5d1f0c,77aa02,0c9e41 9ab34e,ee1275,41d0b8",
+        "tunixrt run compare 5d1f0c 9ab34e --metric pass@8",
     )
 )
 @click.argument("a", metavar="A")
@@ -140,8 +141,9 @@ def promote(
     "--metric",
     default="avg_score",
     show_default=True,
-    metavar="avg_score|answered|finished",
-    help="The judge's score, or the share of responses with an answer, or that were not cut off.",
+    metavar="avg_score|answered|finished|majority|pass@K",
+    help="The judge's score; the share of responses with an answer, or that were not cut off; of "
+    "samples whose most frequent answer is right; the probability that one of K is.",
 )
 @click.option("--category", metavar="NAME", help="Only the samples of this category.")
 @click.option(
@@ -153,7 +155,7 @@ def promote(
 @click.option(
     "--allow-differences",
     is_flag=True,
-    help="Compare although eval set, judge, template or token limit differ.",
+    help="Compare although eval set, judge, template or generation settings differ.",
 )
 @store_options
 def compare(
@@ -168,11 +170,14 @@ def compare(
 ) -> int:
     """Compare evaluation B with evaluation A on the same samples.
 
-    The interval is that of the paired difference at 95%, the p-value McNemar's (mid-p). With
-    --fail-below the answer is no, exit code 1, only if the upper end of the interval of the change
-    lies below -DELTA: B is then worse by more than DELTA, and not by chance. A run compared with
-    itself, and a change that the questions cannot tell from chance, pass whatever DELTA is; a gate
-    of 0 fails on any loss that is sure.
+    The interval is that of the paired difference at 95%, the p-value McNemar's (mid-p). A
+    difference is claimed only if McNemar's exact p-value is below 5%, too: whatever the number of
+    samples that changed, equal models differ in at most 5 of 100 comparisons.
+
+    With --fail-below the answer is no, exit code 1, only if the upper end of the interval of the
+    change lies below -DELTA: B is then worse by more than DELTA, and not by chance. A run compared
+    with itself, and a change that the questions cannot tell from chance, pass whatever DELTA is; a
+    gate of 0 fails on any loss that is sure.
 
     A and B may each be several runs, divided by commas: two ways of training, tried with the same
     number of seeds each. The first is compared with the first, and the interval then covers the
@@ -185,11 +190,12 @@ def compare(
             a, b, allow_differences=allow_differences, metric=metric, category=category
         )
         details = _categories_table(pair)
+        exact = "" if pair.p_value_exact is None else f" (exact {pair.p_value_exact:.3g})"
     else:
         found = several = store.compare_seeds(
             *ways, allow_differences=allow_differences, metric=metric, category=category
         )
-        details = _seeds_table(several)
+        details, exact = _seeds_table(several), ""
     failed = fail_below is not None and found.interval[1] < -fail_below
     if as_json:
         emit_json(msgspec.structs.asdict(found) | {"failed": failed})
@@ -198,7 +204,7 @@ def compare(
         low, high = found.interval
         click.echo(
             f"{found.verdict}: {found.metric} {found.a:.1f} to {found.b:.1f}, "
-            f"{found.delta:+.1f} points ({low:+.1f} to {high:+.1f}), p = {found.p_value:.3g}"
+            f"{found.delta:+.1f} points ({low:+.1f} to {high:+.1f}), p = {found.p_value:.3g}{exact}"
         )
         if failed:
             click.echo(f"worse than allowed: the whole interval lies below -{fail_below:g} points")

@@ -2,25 +2,32 @@
 
 The two scores come from the same questions, so the question "did it get better" is asked of the
 pairs that changed: Tango's score interval for the difference and McNemar's mid-p test. The verdict
-is ``better`` or ``worse`` only if the interval excludes 0 and the p-value is below 1 minus the
-confidence; else ``no clear difference``, which does not mean that there is none.
+is ``better`` or ``worse`` only if the interval excludes 0 and both the p-value and McNemar's exact
+one are below 1 minus the confidence; else ``no clear difference``, which does not mean that there
+is none. The exact one bounds the false alarms: mid-p values keep their level on average, but not at
+every number of discordant pairs.
+
+Where several responses were drawn to each sample, the sample is one pair all the same, with one
+score: the mean of theirs, or what another metric makes of them.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tunixrt.data.render import DataFormat, prompt_format
 from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
-from tunixrt.eval.evaluation import BOOTSTRAP_SEED, CUT_OFF, average, is_binary
+from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
+from tunixrt.eval.metrics import METRIC, measured
 from tunixrt.eval.predictions import Prediction
 from tunixrt.eval.statistics import (
     DEFAULT_CONFIDENCE,
     bootstrap_mean_interval,
+    mcnemar_exact_p,
     mcnemar_mid_p,
     paired_difference_interval,
     points,
@@ -28,18 +35,10 @@ from tunixrt.eval.statistics import (
     sign_flip_p,
 )
 from tunixrt.log.digests import Digest
-from tunixrt.runs.identity import Judge, Template
+from tunixrt.runs.identity import Draws, Judge, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-METRIC: Final = "avg_score"
-#: What can be compared beside the judge's score, and how a prediction is right by it.
-METRICS: Final[dict[str, Callable[[Prediction], bool] | None]] = {
-    METRIC: None,
-    "answered": lambda prediction: prediction.parsed_answer is not None,
-    "finished": lambda prediction: prediction.stop_reason != CUT_OFF,
-}
+    from collections.abc import Iterator, Sequence
 
 
 class Verdict(StrEnum):
@@ -59,7 +58,8 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
         judge: name and version.
         template: how questions became prompts.
         max_new_tokens: the limit of generated tokens.
-        predictions: one a sample.
+        predictions: one a sample, or as many as were drawn.
+        draws: how several were drawn; None for greedy answers.
     """
 
     label: str
@@ -68,6 +68,7 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
     template: Template
     max_new_tokens: int
     predictions: tuple[Prediction, ...]
+    draws: Draws | None = None
 
 
 class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,17 +81,6 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __str__(self) -> str:
         """The difference as a clause."""
         return f"the {self.what} differs ({self.a} against {self.b})"
-
-
-class UnknownMetricError(BadInputError):
-    """A metric that is none of :data:`METRICS`."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"There is no metric {quoted(name)}; the metrics are {', '.join(METRICS)}: the average "
-            "score, the share of responses with an answer, and the share that were not cut off."
-        )
-        self.name = name
 
 
 class UnknownCategoryError(BadInputError):
@@ -132,7 +122,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """B against A on the same samples; scores and differences in points, 0 to 100.
 
     Attributes:
-        metric: what is compared, one of :data:`METRICS`.
+        metric: what is compared, see ``tunixrt.eval.metrics``.
         a: the average score of A over the pairs.
         b: that of B.
         delta: ``b - a``.
@@ -141,11 +131,13 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         confidence: its level.
         p_value: two-sided, of no difference.
         p_value_method: how it was computed.
+        p_value_exact: of McNemar's exact test; None for scores that are not right or wrong.
         verdict: see the module.
         n_pairs: how many samples both answered.
         n_both_correct: pairs right in both.
         n_both_wrong: pairs wrong in both.
-        fixed: the ids of samples that were wrong in A and are right in B, in A's order.
+        fixed: the ids of samples that were wrong in A and are right in B, in A's order; of several
+            responses, at least half have to be right.
         broken: the ids of samples that were right in A and are wrong in B.
         categories: the same per category; intervals are not adjusted for their number.
         differences: what else differs, where comparing was asked for all the same.
@@ -172,6 +164,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     differences: tuple[Difference, ...]
     n_only_a: int
     n_only_b: int
+    p_value_exact: float | None = None
 
 
 class _Pairs(msgspec.Struct, frozen=True):
@@ -228,20 +221,20 @@ def compare(
 
     Raises:
         NotComparableError: something other than the model differs, or no sample is in both.
-        UnknownMetricError: the metric is none.
+        UnknownMetricError: the metric is none, or needs more responses than were drawn.
         UnknownCategoryError: no sample has the category.
         UnsupportedLevelError: the confidence is none of these.
     """
-    a, b = (measured(_only(run, category), metric) for run in (a, b))
     differences = tuple(_differences(a, b))
     if differences and not allow_differences:
         listed = ", and ".join(str(difference) for difference in differences)
         raise NotComparableError(a.label, b.label, f"{listed}.", differences)
+    a, b = (measured_run(_only(run, category), metric) for run in (a, b))
     pairs = _pair(a.predictions, b.predictions)
     if not pairs.a:
         raise NotComparableError(a.label, b.label, "they have no sample in common.", differences)
     interval = _interval(pairs, confidence)
-    p_value = _p_value(pairs)
+    p_value, p_value_exact = _p_value(pairs), _p_value_exact(pairs)
     fixed, broken = pairs.fixed, pairs.broken
     return Comparison(
         metric=metric,
@@ -253,7 +246,8 @@ def compare(
         confidence=confidence,
         p_value=p_value,
         p_value_method="McNemar mid-p" if pairs.is_binary() else "paired sign flips",
-        verdict=verdict_of(interval, p_value, confidence),
+        p_value_exact=p_value_exact,
+        verdict=verdict_of(interval, max(p_value, p_value_exact or 0.0), confidence),
         n_pairs=len(pairs.a),
         n_both_correct=sum(x.correct and y.correct for x, y in pairs),
         n_both_wrong=sum(not x.correct and not y.correct for x, y in pairs),
@@ -276,22 +270,14 @@ def _only(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
     return msgspec.structs.replace(run, predictions=kept)
 
 
-def measured(run: EvaluatedRun, metric: str) -> EvaluatedRun:
-    """The run with predictions that are right, with 100 points, where the metric says so.
+def measured_run(run: EvaluatedRun, metric: str) -> EvaluatedRun:
+    """The run with one prediction a sample, whose score is what the metric says.
 
     Raises:
         UnknownMetricError: the metric is none.
+        TooFewDrawsError: the metric needs more responses than were drawn.
     """
-    if metric not in METRICS:
-        raise UnknownMetricError(metric)
-    counts = METRICS[metric]
-    if counts is None:
-        return run
-    counted = tuple(
-        msgspec.structs.replace(p, correct=counts(p), score=100.0 if counts(p) else 0.0)
-        for p in run.predictions
-    )
-    return msgspec.structs.replace(run, predictions=counted)
+    return msgspec.structs.replace(run, predictions=measured(run.predictions, metric))
 
 
 def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
@@ -300,6 +286,7 @@ def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
         ("judge", f"{a.judge.name} {a.judge.version}", f"{b.judge.name} {b.judge.version}"),
         ("template", _template(a.template), _template(b.template)),
         ("limit of new tokens", str(a.max_new_tokens), str(b.max_new_tokens)),
+        ("generation", str(a.draws or "greedy"), str(b.draws or "greedy")),
     )
     for what, in_a, in_b in facts:
         if in_a != in_b:
@@ -341,19 +328,27 @@ def _interval(pairs: _Pairs, confidence: float) -> tuple[float, float]:
 
 def _p_value(pairs: _Pairs) -> float:
     if pairs.is_binary():
-        p_value = mcnemar_mid_p(len(pairs.fixed), len(pairs.broken))
-    else:
-        p_value = sign_flip_p(pairs.score_differences(), seed=BOOTSTRAP_SEED)
+        return _significant(mcnemar_mid_p(len(pairs.fixed), len(pairs.broken)))
+    return _significant(sign_flip_p(pairs.score_differences(), seed=BOOTSTRAP_SEED))
+
+
+def _p_value_exact(pairs: _Pairs) -> float | None:
+    if not pairs.is_binary():
+        return None
+    return _significant(mcnemar_exact_p(len(pairs.fixed), len(pairs.broken)))
+
+
+def _significant(p_value: float) -> float:
     return float(f"{p_value:.6g}")  # significant digits: a small p-value is not 0
 
 
 def verdict_of(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
-    """What an interval of the difference and a p-value say together; see the module."""
+    """What an interval of the difference and a p-value (the largest, of several) say together."""
     low, high = interval
-    significant = p_value < 1 - confidence
-    if significant and low > 0:
+    sure = p_value < 1 - confidence
+    if sure and low > 0:
         return Verdict.BETTER
-    if significant and high < 0:
+    if sure and high < 0:
         return Verdict.WORSE
     return Verdict.NO_CLEAR_DIFFERENCE
 

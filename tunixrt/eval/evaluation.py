@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tunixrt.eval.draws import are_drawn, by_sample, majority, numbers_of_tries, pass_at
 from tunixrt.eval.judges import DEFAULT_JUDGE, JUDGES, AnswerJudge
 from tunixrt.eval.predictions import Prediction
 from tunixrt.eval.statistics import bootstrap_mean_interval, mean, points, rounded, wilson_interval
-from tunixrt.runs.manifests import CategoryResult, EvaluationResults
+from tunixrt.runs.manifests import CategoryResult, DrawResults, Estimate, EvaluationResults
 
 if TYPE_CHECKING:
     from tunixrt.eval.evalsets import EvalSet
 
-#: The stop reason of a generation that was cut off at its limit of tokens.
-CUT_OFF: Final = "length"
+#: The stop reasons of a generation that was cut off: at its limit of tokens, or at the model's.
+CUT_OFF: Final = frozenset({"length", "context"})
 #: The seed of bootstrap intervals, which only scores other than 0 and 100 need.
 BOOTSTRAP_SEED: Final = 0
 
@@ -38,7 +39,11 @@ Generate = Callable[[Sequence[str]], Sequence[Generated]]
 
 
 def evaluate(
-    evalset: EvalSet, generate: Generate, *, judge: AnswerJudge = JUDGES[DEFAULT_JUDGE]
+    evalset: EvalSet,
+    generate: Generate,
+    *,
+    judge: AnswerJudge = JUDGES[DEFAULT_JUDGE],
+    n_draws: int | None = None,
 ) -> tuple[Prediction, ...]:
     """Answer and judge every sample of an eval set, in its order.
 
@@ -47,14 +52,17 @@ def evaluate(
         generate: called once with the prompts of all samples, as the eval set has them; it applies
             the template and returns one response a prompt, in the same order.
         judge: how responses are judged.
+        n_draws: how many responses are drawn to each sample; its prompt is asked for so many times
+            in a row. None for one that is not drawn.
     """
-    responses = generate([sample.prompt for sample in evalset.samples])
+    asked = [(sample, n) for sample in evalset.samples for n in range(n_draws or 1)]
+    responses = generate([sample.prompt for sample, _ in asked])
     predictions = []
-    for sample, response in zip(evalset.samples, responses, strict=True):
+    for (sample, n), response in zip(asked, responses, strict=True):
         judgement = judge(
             expected=sample.expected_answer,
             response=response.text,
-            cut=response.stop_reason == CUT_OFF,
+            cut=response.stop_reason in CUT_OFF,
         )
         predictions.append(
             Prediction(
@@ -71,6 +79,7 @@ def evaluate(
                 stop_reason=response.stop_reason,
                 category=sample.category,
                 difficulty=sample.difficulty,
+                draw=None if n_draws is None else n,
             )
         )
     return tuple(predictions)
@@ -79,7 +88,8 @@ def evaluate(
 def summarise(predictions: Sequence[Prediction]) -> EvaluationResults:
     """Counts and averages of an evaluation, over all and per category, 0 to 100.
 
-    Intervals are Wilson's at 95% where every score is 0 or 100, else seeded bootstrap intervals.
+    Intervals are Wilson's at 95% where there is one response a sample and every score is 0 or 100,
+    else seeded bootstrap intervals over the samples (Wilson's again where all scores are equal).
     """
     by_category: dict[str, list[Prediction]] = {}
     for prediction in predictions:
@@ -99,7 +109,27 @@ def summarise(predictions: Sequence[Prediction]) -> EvaluationResults:
             for name, members in sorted(by_category.items())
         },
         stop_reasons=dict(sorted(Counter(p.stop_reason for p in predictions).items())),
+        draws=_draws(by_sample(predictions)) if are_drawn(predictions) else None,
     )
+
+
+def _draws(samples: Sequence[Sequence[Prediction]]) -> DrawResults:
+    n_draws = min(map(len, samples))
+    winners = [majority(responses) for responses in samples]
+    n_right = sum(winner is not None and winner.correct for winner in winners)
+    return DrawResults(
+        n_samples=len(samples),
+        n_draws=n_draws,
+        pass_at={
+            f"{k}": _estimate([pass_at(responses, k) for responses in samples])
+            for k in numbers_of_tries(n_draws)
+        },
+        majority=Estimate(points(n_right / len(samples)), _wilson(n_right, len(samples))),
+    )
+
+
+def _estimate(scores: Sequence[float]) -> Estimate:
+    return Estimate(rounded(mean(scores)), _interval(scores))
 
 
 def average(predictions: Sequence[Prediction]) -> float:
@@ -114,10 +144,23 @@ def is_binary(predictions: Sequence[Prediction]) -> bool:
 
 def score_interval(predictions: Sequence[Prediction]) -> tuple[float, float]:
     """The 95% interval of the mean score, 0 to 100."""
-    if is_binary(predictions):
-        low, high = wilson_interval(_n_correct(predictions), len(predictions))
-        return points(low), points(high)
-    low, high = bootstrap_mean_interval([p.score for p in predictions], seed=BOOTSTRAP_SEED)
+    samples = by_sample(predictions)
+    if len(samples) == len(predictions) and is_binary(predictions):
+        return _wilson(_n_correct(predictions), len(predictions))
+    # Responses to one sample are alike, so it is the samples that are drawn again.
+    return _interval([mean([p.score for p in responses]) for responses in samples])
+
+
+def _wilson(n_correct: float, n: int) -> tuple[float, float]:
+    low, high = wilson_interval(n_correct, n)
+    return points(low), points(high)
+
+
+def _interval(scores: Sequence[float]) -> tuple[float, float]:
+    """Of the mean of scores, 0 to 100. Where all are the same, resampling would find no doubt."""
+    if min(scores) == max(scores):
+        return _wilson(sum(scores) / 100, len(scores))
+    low, high = bootstrap_mean_interval(scores, seed=BOOTSTRAP_SEED)
     return rounded(low), rounded(high)
 
 

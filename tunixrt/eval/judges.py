@@ -22,7 +22,7 @@ a version; the version changes whenever one answer might be judged otherwise.
 - An answer that the generation's end cut off is wrong: ``Answer: 1`` may have become ``12``.
 
 ``verbatim`` (version 1) compares the final answer character by character, white space at its ends
-aside.
+aside. ``math-verify`` compares LaTeX: see ``tunixrt.eval.math_judge``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class UnknownJudgeError(BadInputError):
     """
 
     def __init__(self, name: str) -> None:
-        known = ", ".join(sorted(JUDGES))
+        known = ", ".join(sorted((*JUDGES, MATH_VERIFY)))
         super().__init__(f"There is no judge {quoted(name)}; the judges are: {known}.")
         self.name = name
 
@@ -115,7 +115,12 @@ def judge_by_name(name: str) -> AnswerJudge:
 
     Raises:
         UnknownJudgeError: there is none.
+        MathVerifyMissingError: it is ``math-verify``, and the library is not installed.
     """
+    if name == MATH_VERIFY:
+        from tunixrt.eval.math_judge import math_verify_judge
+
+        return math_verify_judge()
     try:
         return JUDGES[name]
     except KeyError:
@@ -124,9 +129,9 @@ def judge_by_name(name: str) -> AnswerJudge:
 
 def _exact(expected: str, response: str, cut: bool) -> Judgement:
     parsed = parse_response(response)
-    problem = _unanswered(response, parsed, cut=cut)
+    problem = unanswered(response, parsed, cut=cut)
     if _verbatim_match(expected, response, parsed, cut=cut):
-        reason = f"The answer {_shown(expected)} is the expected answer, character by character."
+        reason = f"The answer {shown(expected)} is the expected answer, character by character."
         return Judgement(correct=True, reason=reason, parsed=parsed)
     if problem is not None:
         return Judgement(correct=False, reason=problem, parsed=parsed)
@@ -135,7 +140,7 @@ def _exact(expected: str, response: str, cut: bool) -> Judgement:
         return _several_lines(expected, parsed)
     if len(answer) > _MAX_CHARACTERS or len(expected) > _MAX_CHARACTERS:
         reason = (
-            f"The answer {_shown(answer)} is not the expected {_shown(expected)}; answers of more "
+            f"The answer {shown(answer)} is not the expected {shown(expected)}; answers of more "
             f"than {_MAX_CHARACTERS} characters are compared character by character."
         )
         return Judgement(correct=False, reason=reason, parsed=parsed)
@@ -143,7 +148,7 @@ def _exact(expected: str, response: str, cut: bool) -> Judgement:
     return Judgement(correct=correct, reason=reason, parsed=parsed)
 
 
-def _unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | None:
+def unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | None:
     """Why there is no answer to compare, or None if there is one."""
     if not strip_end_tokens(response):
         return "The response is empty."
@@ -151,7 +156,7 @@ def _unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | No
         return "No final answer was found in the response."
     if cut and parsed.at_end:
         return (
-            f"The generation was cut off inside or right behind the answer {_shown(parsed.answer)},"
+            f"The generation was cut off inside or right behind the answer {shown(parsed.answer)},"
             " so it may not be whole."
         )
     return None
@@ -177,8 +182,8 @@ def _several_lines(expected: str, parsed: ParsedResponse) -> Judgement:
     return Judgement(
         correct=correct,
         reason=(
-            f"The answer {_shown(parsed.remainder)} "
-            f"{'matches' if correct else 'is not'} the expected text {_shown(expected)}."
+            f"The answer {shown(parsed.remainder)} "
+            f"{'matches' if correct else 'is not'} the expected text {shown(expected)}."
         ),
         parsed=parsed,
     )
@@ -207,15 +212,15 @@ def _compare_alternatives(
         if all(problem is not None for problem in problems):
             if len(found) > 1:
                 return False, (
-                    f"The response answers {_shown(answer)}: of its {len(found)} alternatives, "
-                    f"{_shown(listing.shown)} is not the expected {_shown(expected)}."
+                    f"The response answers {shown(answer)}: of its {len(found)} alternatives, "
+                    f"{shown(listing.shown)} is not the expected {shown(expected)}."
                 )
             return False, _differs(answer, expected, problems[0] or "")
-    return True, f"The answer {_shown(answer)} equals the expected {_shown(expected)}."
+    return True, f"The answer {shown(answer)} equals the expected {shown(expected)}."
 
 
 def _differs(answer: str, expected: str, problem: str) -> str:
-    return f"The answer {_shown(answer)} is not the expected {_shown(expected)}: {problem}."
+    return f"The answer {shown(answer)} is not the expected {shown(expected)}: {problem}."
 
 
 def _listing_problem(wanted: Listing, found: Listing) -> str | None:
@@ -238,7 +243,7 @@ def _any_order_problem(wanted: Listing, found: Listing) -> str | None:
     for item in wanted.items:
         match = next((other for other in left if _item_problem(item, other) is None), None)
         if match is None:
-            return f"{_shown(item.shown)} is missing"
+            return f"{shown(item.shown)} is missing"
         left.remove(match)
     return None
 
@@ -262,7 +267,7 @@ def _item_problem(wanted: Item, found: Item) -> str | None:
     return None
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The text in quotes on one line, shortened."""
     line = " ".join(text.split())
     return f'"{line}"' if len(line) <= _MAX_SHOWN else f'"{line[: _MAX_SHOWN - 1]}…"'
@@ -270,15 +275,17 @@ def _shown(text: str) -> str:
 
 def _verbatim(expected: str, response: str, cut: bool) -> Judgement:
     parsed = parse_response(response)
-    problem = _unanswered(response, parsed, cut=cut)
+    problem = unanswered(response, parsed, cut=cut)
     if _verbatim_match(expected, response, parsed, cut=cut):
-        reason = f"The answer {_shown(expected)} is the expected answer, character by character."
+        reason = f"The answer {shown(expected)} is the expected answer, character by character."
         return Judgement(correct=True, reason=reason, parsed=parsed)
     reason = problem or _differs(parsed.answer or "", expected, "the characters differ")
     return Judgement(correct=False, reason=reason, parsed=parsed)
 
 
 DEFAULT_JUDGE: Final = "exact"
+#: Optional: see ``tunixrt.eval.math_judge``.
+MATH_VERIFY: Final = "math-verify"
 JUDGES: Final = {
     judge.name: judge
     for judge in (

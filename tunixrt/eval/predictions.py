@@ -1,7 +1,8 @@
 """Predictions: what a model answered to each sample, and how it was judged.
 
-``predictions.jsonl`` has one canonical JSON object (RFC 8785) and a line feed a sample, in the
-order of the eval set, so its digest is a function of the model, the eval set and the judge.
+``predictions.jsonl`` has one canonical JSON object (RFC 8785) and a line feed a response, in the
+order of the eval set, so its digest is a function of the model, the eval set and the judge. Where
+several responses were drawn to each sample, they follow each other and ``draw`` numbers them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
 
 
-class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One sample, the response to it and the judge's verdict.
 
     Attributes:
@@ -37,9 +38,12 @@ class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         reason: why, as a sentence.
         score: 0 to 100.
         n_tokens: how many tokens were generated.
-        stop_reason: why the generation ended, ``end_of_turn`` or ``length``.
+        stop_reason: why the generation ended: ``end_of_turn``, ``eos``, ``length`` (the limit of
+            new tokens) or ``context`` (the model's longest text).
         category: of the sample.
         difficulty: of the sample.
+        draw: the number of the response among those drawn to the sample, from 0; None, and absent
+            from the file, where nothing was drawn.
     """
 
     example_id: str
@@ -55,6 +59,7 @@ class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_reason: str
     category: str
     difficulty: str
+    draw: int | None = None
 
 
 class PredictionsError(BadInputError):
@@ -93,18 +98,20 @@ def read_predictions(path: Path) -> tuple[Prediction, ...]:
 
     Raises:
         UnreadableFileError: the file is absent or cannot be read as lines.
-        PredictionsError: a line is not a prediction, or two lines have one id.
+        PredictionsError: a line is not a prediction, or two lines have one id and draw.
     """
-    predictions: dict[str, Prediction] = {}
+    predictions: dict[tuple[str, int | None], Prediction] = {}
     for line, raw in read_lines(path):
         try:
             prediction = msgspec.convert(decode(raw), Prediction)
         except (CanonicalError, msgspec.ValidationError) as error:
             raise PredictionsError(path, line, f"The line is not a prediction: {error}") from error
-        if prediction.example_id in predictions:
-            sentence = f"A second prediction for the sample {quoted(prediction.example_id)}."
+        key = prediction.example_id, prediction.draw
+        if key in predictions:
+            drawn = "" if prediction.draw is None else f", draw {prediction.draw}"
+            sentence = f"A second prediction for the sample {quoted(prediction.example_id)}{drawn}."
             raise PredictionsError(path, line, sentence)
-        predictions[prediction.example_id] = prediction
+        predictions[key] = prediction
     if not predictions:
         raise PredictionsError(path, None, "There is no prediction in the file.")
     return tuple(predictions.values())

@@ -18,15 +18,15 @@ import msgspec
 from tunixrt.data.prng import Sha256Stream
 from tunixrt.errors import BadInputError
 from tunixrt.eval.comparison import (
-    METRIC,
     Comparison,
     NotComparableError,
     Verdict,
     compare,
-    measured,
+    measured_run,
     verdict_of,
 )
 from tunixrt.eval.evaluation import BOOTSTRAP_SEED
+from tunixrt.eval.metrics import METRIC
 from tunixrt.eval.statistics import (
     DEFAULT_CONFIDENCE,
     mean,
@@ -180,7 +180,7 @@ def _check(a: Sequence[EvaluatedRun], b: Sequence[EvaluatedRun]) -> None:
 def _scores(run: EvaluatedRun, metric: str, category: str | None) -> dict[tuple[str, str], float]:
     """The mean score of each sample; a sample is its id and its question."""
     scores: dict[tuple[str, str], list[float]] = {}
-    for prediction in measured(run, metric).predictions:
+    for prediction in measured_run(run, metric).predictions:
         if category is None or prediction.category == category:
             key = prediction.example_id, prediction.prompt
             scores.setdefault(key, []).append(prediction.score)

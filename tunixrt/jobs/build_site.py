@@ -338,6 +338,7 @@ def _questions(manifest: EvaluationManifest) -> bytes:
         identity.judge,
         identity.template,
         identity.generation.max_new_tokens,
+        str(identity.generation.draws),
     )
     return msgspec.json.encode(same, order="sorted")
 

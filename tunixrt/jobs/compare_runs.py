@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
 from tunixrt.eval import seeds
-from tunixrt.eval.comparison import METRIC, Comparison, EvaluatedRun, compare
+from tunixrt.eval.comparison import Comparison, EvaluatedRun, compare
+from tunixrt.eval.metrics import METRIC
 from tunixrt.eval.predictions import read_predictions
 from tunixrt.jobs.evaluate import PREDICTIONS_NAME
 from tunixrt.runs.directories import find_run
@@ -34,7 +35,7 @@ def compare_runs(
         layout: where the runs are.
         a: the run before, an id, its beginning or a promoted name.
         b: the run after.
-        allow_differences: compare although eval set, judge, template or limit differ.
+        allow_differences: compare although eval set, judge, template or generation settings differ.
         metric: what to compare.
         category: compare only the samples of one category.
 
@@ -106,5 +107,6 @@ def evaluated_run(layout: Layout, manifest: EvaluationManifest) -> EvaluatedRun:
         judge=identity.judge,
         template=identity.template,
         max_new_tokens=identity.generation.max_new_tokens,
+        draws=identity.generation.draws,
         predictions=read_predictions(layout.runs / manifest.run_id / PREDICTIONS_NAME),
     )

@@ -21,6 +21,7 @@ from tunixrt.log.layout import STORE_FORMAT, check_format
 from tunixrt.log.lock import lock_is_held, read_holder
 from tunixrt.ml.environment import missing_xla_flags
 from tunixrt.runs.checkpoints import checkpoints_of, unfinished_runs
+from tunixrt.runs.directories import EVALUATIONS
 from tunixrt.runs.identity import current_code
 from tunixrt.runs.numeric_class import beyond_the_promise, detect_numeric_class
 
@@ -54,6 +55,7 @@ def examine(layout: Layout) -> list[Check]:
         *_git(layout),
         _lock(layout),
         *_leftovers(layout),
+        *_evaluations(layout),
         _machine(),
         _numeric_class(),
         *_unfinished_runs(layout),
@@ -164,6 +166,17 @@ def _leftovers(layout: Layout) -> Iterator[Check]:
             found=f"{place} ({n_files} files) belongs to a write that is going on "
             "or that was interrupted. Nothing in it was acknowledged: delete it when no tunixrt "
             "process runs here.",
+        )
+
+
+def _evaluations(layout: Layout) -> Iterator[Check]:
+    for directory in sorted((layout.derived / EVALUATIONS).glob("*")):
+        yield Check(
+            "evaluations",
+            ok=True,
+            found=f"{layout.relative(directory)} keeps responses of an evaluation that is going on "
+            "or that was interrupted: the same `tunixrt eval` command goes on with them. Delete it "
+            "when nobody wants to.",
         )
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tunixrt.data.render import DataFormat, render_prompt
+from tunixrt.data.render import DataFormat
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, load_evalset
-from tunixrt.eval.evaluation import Generated, evaluate, summarise
+from tunixrt.eval.evaluation import evaluate, summarise
 from tunixrt.eval.judges import DEFAULT_JUDGE, judge_by_name
 from tunixrt.eval.predictions import write_predictions
 from tunixrt.jobs.contamination import contamination_of, require_clean
 from tunixrt.jobs.machine import describe_environment, prepare_machine
+from tunixrt.jobs.response_journal import response_journal
+from tunixrt.jobs.responses import generate_responses, prompt_tokens
 from tunixrt.jobs.train import WEIGHTS_NAME, model_directory, template_of
 from tunixrt.log.digests import digest_file
 from tunixrt.log.eventlog import EventLog
@@ -24,6 +26,7 @@ from tunixrt.runs.config import RunConfig, load_config
 from tunixrt.runs.directories import MANIFEST, find_run, output_digests, publish_run
 from tunixrt.runs.identity import (
     IDENTITY_FORMAT,
+    Draws,
     EvaluationIdentity,
     GenerationSettings,
     Template,
@@ -37,14 +40,16 @@ from tunixrt.runs.manifests import (
     TrainingManifest,
     read_manifest,
 )
+from tunixrt.runs.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Literal
 
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.jobs.machine import Execution
+    from tunixrt.jobs.response_journal import ResponseJournal
     from tunixrt.log.layout import Layout
     from tunixrt.runs.manifests import Contamination
     from tunixrt.runs.numeric_class import NumericClass
@@ -52,6 +57,21 @@ if TYPE_CHECKING:
 UNTRAINED = "untrained:"
 PREDICTIONS_NAME = "predictions.jsonl"
 BATCH_SIZE = 64
+
+
+class GreedyDrawsError(BadInputError):
+    """Several responses to each sample, which would all be the same one.
+
+    Attributes:
+        n: how many.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__(
+            f"{n:,} responses to each sample were asked for, and at temperature 0 (greedy) they "
+            "would all be the same: say --temperature, such as 0.8, or leave --samples out."
+        )
+        self.n = n
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,10 @@ def evaluate_run(
     *,
     evalset_name: str,
     max_new_tokens: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    sampling: Sampling = GREEDY,
+    n_draws: int = 1,
+    seed: int = 0,
     judge: str = DEFAULT_JUDGE,
     fail_on_contamination: bool = False,
     stopwatch: Callable[[], Execution] | None = None,
@@ -98,41 +122,75 @@ def evaluate_run(
 ) -> EvaluationDone:
     """Evaluate and publish; a run with the same id is found instead of made again.
 
+    Responses are kept in a journal batch by batch. An evaluation that was interrupted goes on where
+    its journal ends when the same is asked for again.
+
     Args:
         layout: where runs and eval sets are.
         model: a training run by prefix, a model directory, or ``untrained:CONFIG``.
         evalset_name: the name of an eval set.
         max_new_tokens: the longest answer in tokens; None takes what the model's context leaves
             beside the longest prompt.
+        batch_size: prompts that are answered side by side.
+        sampling: how tokens are chosen.
+        n_draws: responses to each sample; more than one only where tokens are sampled.
+        seed: what the responses are drawn from.
         judge: the name of the judge.
         fail_on_contamination: publish nothing if samples of the eval set are in the training data.
         stopwatch: says when the evaluation began and how long it took; recorded, not hashed.
-        on_progress: called with how many samples are answered, and of how many.
+        on_progress: called with how many responses there are, and of how many.
 
     Raises:
-        BadInputError: model, eval set or judge cannot be used.
+        BadInputError: model, eval set, judge or settings cannot be used; the journal is damaged.
+        EvaluationGoesOnError: another process makes the same evaluation.
         ContaminatedError: samples are in the training data, and that was to fail.
     """
     judge_by_name(judge)
+    draws = _draws(sampling, n_draws, seed)
     evalset = load_evalset(find_evalset(layout.evalsets, evalset_name))
     with _open_target(layout, model) as target:
         contamination = _contamination(layout, evalset, target)
         if fail_on_contamination:
             untrained = target.untrained is not None
             require_clean(evalset.name, contamination, untrained=untrained)
-        plan = _plan(target, evalset, max_new_tokens=max_new_tokens, judge=judge)
-        path = layout.runs / plan.identity.run_id / MANIFEST
-        if path.is_file():
-            manifest = read_manifest(path)
-            assert isinstance(manifest, EvaluationManifest)
-            return EvaluationDone(manifest, already_done=True)
-        with staging_directory(layout) as staged:
-            manifest = execute_evaluation(plan, staged, on_progress=on_progress)
+        generation = GenerationSettings(
+            strategy="greedy" if draws is None else "sampling",
+            max_new_tokens=max_new_tokens or _room_for_answers(target, evalset),
+            batch_size=batch_size,
+            draws=draws,
+        )
+        plan = _plan(target, evalset, generation=generation, judge=judge)
+        if found := _published(layout, plan):
+            return EvaluationDone(found, already_done=True)
+        with (
+            response_journal(layout, plan.identity.run_id) as journal,
+            staging_directory(layout) as staged,
+        ):
+            if found := _published(layout, plan):  # by the process that has just let go of it
+                return EvaluationDone(found, already_done=True)
+            manifest = execute_evaluation(plan, staged, journal=journal, on_progress=on_progress)
             manifest = msgspec.structs.replace(manifest, contamination=contamination)
             execution = stopwatch() if stopwatch is not None else None
             environment = describe_environment(plan.numeric_class, execution)
             publish_run(layout, staged, manifest, environment)
     return EvaluationDone(manifest, already_done=False)
+
+
+def _published(layout: Layout, plan: EvaluationPlan) -> EvaluationManifest | None:
+    path = layout.runs / plan.identity.run_id / MANIFEST
+    if not path.is_file():
+        return None
+    manifest = read_manifest(path)
+    assert isinstance(manifest, EvaluationManifest)
+    return manifest
+
+
+def _draws(sampling: Sampling, n: int, seed: int) -> Draws | None:
+    if not sampling.is_greedy:
+        return Draws(temperature=sampling.temperature, top_p=sampling.top_p, n=n, seed=seed)
+    if n != 1:
+        raise GreedyDrawsError(n)
+    return None
 
 
 @contextmanager
@@ -167,7 +225,7 @@ def plan_evaluation_again(
         yield _plan(
             target,
             evalset,
-            max_new_tokens=identity.generation.max_new_tokens,
+            generation=identity.generation,
             judge=identity.judge.name,
         )
 
@@ -176,11 +234,21 @@ def execute_evaluation(
     plan: EvaluationPlan,
     directory: Path,
     *,
+    journal: ResponseJournal | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationManifest:
-    """Generate and judge into ``directory`` (predictions.jsonl) and return the manifest."""
+    """Generate and judge into ``directory`` (predictions.jsonl) and return the manifest.
+
+    With a journal, what it has is not generated again.
+    """
     judge = judge_by_name(plan.identity.judge.name)
-    predictions = evaluate(plan.evalset, _generator(plan, on_progress), judge=judge)
+    draws = plan.identity.generation.draws
+    responses = generate_responses(
+        plan.identity, plan.evalset, plan.directory, journal=journal, on_progress=on_progress
+    )
+    predictions = evaluate(
+        plan.evalset, lambda _: responses, judge=judge, n_draws=None if draws is None else draws.n
+    )
     write_predictions(directory / PREDICTIONS_NAME, predictions)
     mode = plan.identity.numeric_mode
     return EvaluationManifest(
@@ -255,7 +323,7 @@ def _contamination(layout: Layout, evalset: EvalSet, target: _Target) -> Contami
 
 
 def _plan(
-    target: _Target, evalset: EvalSet, *, max_new_tokens: int | None, judge: str
+    target: _Target, evalset: EvalSet, *, generation: GenerationSettings, judge: str
 ) -> EvaluationPlan:
     code = current_code()
     numeric_class = prepare_machine(target.numeric_mode, code)
@@ -267,11 +335,7 @@ def _plan(
         tokenizer=digest_file(target.directory / "tokenizer.json"),
         evalset=evalset.digest,
         template=target.template,
-        generation=GenerationSettings(
-            strategy="greedy",
-            max_new_tokens=max_new_tokens or _room_for_answers(target, evalset),
-            batch_size=BATCH_SIZE,
-        ),
+        generation=generation,
         judge=judge_by_name(judge).identity,
         numeric_mode=target.numeric_mode,
         numeric_class=numeric_class.digest if target.numeric_mode == "fast" else None,
@@ -290,51 +354,5 @@ def _room_for_answers(target: _Target, evalset: EvalSet) -> int:
     """How many tokens the context leaves beside the longest prompt; at least 1."""
     from tunixrt.ml.weights import load_model
 
-    prompts = _tokens(target.template, [sample.prompt for sample in evalset.samples])
-    longest = max(len(prompt) for prompt in prompts)
+    longest = max(len(prompt_tokens(target.template, sample.prompt)) for sample in evalset.samples)
     return max(1, load_model(target.directory).config.max_length - longest)
-
-
-def _tokens(template: Template, prompts: Sequence[str]) -> list[list[int]]:
-    from tunixrt.ml.tokenizer import ByteTokenizer
-
-    tokenizer = ByteTokenizer()
-    return [
-        tokenizer.encode(
-            render_prompt(
-                prompt,
-                data_format=DataFormat(template.format),
-                system=template.system_instruction,
-            )
-        )
-        for prompt in prompts
-    ]
-
-
-def _generator(
-    plan: EvaluationPlan, on_progress: Callable[[int, int], None] | None
-) -> Callable[[Sequence[str]], Sequence[Generated]]:
-    def generate_texts(prompts: Sequence[str]) -> Sequence[Generated]:
-        from tunixrt.ml.generate import generate
-        from tunixrt.ml.tokenizer import ByteTokenizer
-
-        tokenizer = ByteTokenizer()
-        settings = plan.identity.generation
-        generations = generate(
-            plan.directory,
-            _tokens(plan.identity.template, prompts),
-            max_new_tokens=settings.max_new_tokens,
-            batch_size=settings.batch_size,
-            numeric_mode=plan.identity.numeric_mode,
-            on_progress=on_progress,
-        )
-        return [
-            Generated(
-                text=tokenizer.decode(generation.tokens),
-                n_tokens=len(generation.tokens),
-                stop_reason=str(generation.stop_reason),
-            )
-            for generation in generations
-        ]
-
-    return generate_texts

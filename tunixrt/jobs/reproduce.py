@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
+from tunixrt.eval.judges import judge_by_name
 from tunixrt.jobs.evaluate import execute_evaluation, plan_evaluation_again
 from tunixrt.jobs.train import NotReproducibleError, execute_training, plan_training
 from tunixrt.log.files import staging_directory
@@ -149,7 +150,7 @@ class _Again:
 def _reasons(manifest: Manifest, here: NumericClass) -> list[str]:
     """Why identity is not promised for this run on this machine; empty where it is."""
     recorded = manifest.identity.code.packages
-    reasons = [
+    reasons = _judge_reasons(manifest) + [
         f"{name} is {version} here and was {recorded.get(name, 'absent')}"
         for name, version in current_code().packages.items()
         if recorded.get(name) != version
@@ -161,3 +162,13 @@ def _reasons(manifest: Manifest, here: NumericClass) -> list[str]:
             if field != "packages"
         ]
     return reasons
+
+
+def _judge_reasons(manifest: Manifest) -> list[str]:
+    if isinstance(manifest, TrainingManifest):
+        return []
+    recorded = manifest.identity.judge
+    here = judge_by_name(recorded.name).version
+    if here == recorded.version:
+        return []
+    return [f"the judge {recorded.name} is version {here} here and was {recorded.version}"]

@@ -10,9 +10,11 @@ import msgspec
 from tunixrt.data.render import DataFormat
 from tunixrt.eval.comparison import compare
 from tunixrt.eval.evalsets import SUFFIX, load_evalset
+from tunixrt.eval.judges import DEFAULT_JUDGE
 from tunixrt.eval.seeds import compare_seeds
 from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
 from tunixrt.jobs.contamination import contamination_of
+from tunixrt.jobs.evaluate import BATCH_SIZE
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_file
@@ -240,7 +242,7 @@ def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 def commands_of(manifest: EvaluationManifest, training: TrainingView | None) -> list[Command]:
     """How a model was made and evaluated, as commands that do it again."""
-    evalset = manifest.evalset.name
+    evaluate = f"--evalset {manifest.evalset.name}{_evaluation_options(manifest)}"
     if training is not None:
         differences = _differences_from_preset(training.config)
         settings = "".join(f" --set {shlex.quote(setting)}" for setting in differences)
@@ -248,14 +250,30 @@ def commands_of(manifest: EvaluationManifest, training: TrainingView | None) -> 
         preset, key = training.config["model.name"], training.dataset_key
         return [
             Command("Train", f"tunixrt train {preset} --dataset {key}{base}{settings}"),
-            Command("Evaluate", f"tunixrt eval {training.run_id[:12]} --evalset {evalset}"),
+            Command("Evaluate", f"tunixrt eval {training.run_id[:12]} {evaluate}"),
         ]
     if manifest.model.untrained is not None:
         config = _dotted(manifest.model.untrained)
         # A configuration that differs from its preset has to stand in a file of its own.
         name = "CONFIG.toml" if _differences_from_preset(config) else config["model.name"]
-        return [Command("Evaluate untrained", f"tunixrt eval untrained:{name} --evalset {evalset}")]
-    return [Command("Evaluate", f"tunixrt eval DIR --evalset {evalset}")]
+        return [Command("Evaluate untrained", f"tunixrt eval untrained:{name} {evaluate}")]
+    return [Command("Evaluate", f"tunixrt eval DIR {evaluate}")]
+
+
+def _evaluation_options(manifest: EvaluationManifest) -> str:
+    """What makes the very same evaluation."""
+    settings, judge = manifest.identity.generation, manifest.identity.judge.name
+    options = [f"--max-new-tokens {settings.max_new_tokens}"]
+    if settings.batch_size != BATCH_SIZE:
+        options.append(f"--batch-size {settings.batch_size}")
+    if (draws := settings.draws) is not None:
+        options.append(f"--temperature {encode(draws.temperature).decode()}")
+        options += [f"--top-p {encode(draws.top_p).decode()}"] if draws.top_p != 1 else []
+        options += [f"--samples {draws.n}"] if draws.n != 1 else []
+        options += [f"--seed {draws.seed}"] if draws.seed else []
+    if judge != DEFAULT_JUDGE:
+        options.append(f"--judge {judge}")
+    return "".join(f" {option}" for option in options)
 
 
 def _differences_from_preset(config: Mapping[str, str]) -> list[str]:

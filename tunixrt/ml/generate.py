@@ -1,4 +1,4 @@
-"""Greedy generation: one compiled loop, the same shapes for every batch.
+"""Generation: one compiled loop, the same shapes for every batch.
 
 Prompts are padded at the end to one length, and each token's keys and values go to the cache slot
 of its position, so a token that is generated takes the place of padding that nobody looked at.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -19,10 +20,12 @@ from jax import lax
 from tunixrt.errors import BadInputError
 from tunixrt.ml import environment
 from tunixrt.ml.batches import EXAMPLE_SEGMENT, PADDING_SEGMENT
+from tunixrt.ml.choosing import choose, draw_keys
 from tunixrt.ml.model import Decoder
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import END_OF_TURN, EOS, PAD
 from tunixrt.ml.weights import load_model
+from tunixrt.runs.sampling import GREEDY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunixrt.ml.model import Cache
+    from tunixrt.runs.sampling import Sampling
 
 _LENGTH_MULTIPLE = 16
 """Prompts and caches are rounded up to it, so that similar calls share a compiled program."""
@@ -81,56 +85,98 @@ class _Loop(NamedTuple):
     cache: Cache
 
 
-def generate(
-    model_directory: Path,
-    prompts: Sequence[Sequence[int]],
-    *,
-    max_new_tokens: int,
-    batch_size: int = 64,
-    numeric_mode: str,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> list[Generation]:
-    """Continue prompts with the most likely token, again and again.
+class Generator:
+    """A model that continues prompts, loaded once and compiled once for each shape of a batch.
 
     Args:
         model_directory: the model, in Hugging Face's layout.
-        prompts: token ids of each prompt.
-        max_new_tokens: the most tokens to generate for one, the stopping one included.
+        max_new_tokens: the most tokens to generate for one prompt, the stopping one included.
         batch_size: prompts that are continued side by side.
         numeric_mode: the arithmetic, "portable" or "fast".
-        on_progress: called after every batch with how many prompts are done, and of how many.
-
-    Returns:
-        A generation for each prompt, in their order.
+        sampling: how the next token is chosen.
 
     Raises:
-        PromptError: a prompt is empty or fills the model's max_length.
         ModelDirectoryError: the model cannot be read.
     """
-    environment.prepare(numeric_mode)
-    loaded = load_model(model_directory)
-    _check_prompts(prompts, loaded.config.max_length)
-    if not prompts:
-        return []
-    longest = max(len(prompt) for prompt in prompts)
-    n_columns, n_slots = (
-        min(_rounded(n_tokens), loaded.config.max_length)
-        for n_tokens in (longest, longest + max_new_tokens)
-    )
-    model = Decoder(loaded.config, numerics_for(numeric_mode), loaded.weights)
-    run, state = _compile(model, n_slots, max_new_tokens)
-    generations: list[Generation] = []
-    for start in range(0, len(prompts), batch_size):
-        batch = prompts[start : start + batch_size]
-        written, n_written = run(state, *_columns(batch, batch_size, n_columns))
-        rows = zip(np.asarray(written).tolist(), np.asarray(n_written).tolist(), strict=True)
-        generations += [
-            _generation(row[:n_tokens], max_new_tokens)
-            for (row, n_tokens), _ in zip(rows, batch, strict=False)
-        ]
-        if on_progress is not None:
-            on_progress(len(generations), len(prompts))
-    return generations
+
+    def __init__(
+        self,
+        model_directory: Path,
+        *,
+        max_new_tokens: int,
+        batch_size: int = 64,
+        numeric_mode: str,
+        sampling: Sampling = GREEDY,
+    ) -> None:
+        environment.prepare(numeric_mode)
+        loaded = load_model(model_directory)
+        self.max_length = loaded.config.max_length
+        self._max_new_tokens, self._batch_size = max_new_tokens, batch_size
+        self._numeric_mode, self._sampling = numeric_mode, sampling
+        model = Decoder(loaded.config, numerics_for(numeric_mode), loaded.weights)
+        self._run, self._state = _compile(model, max_new_tokens, sampling)
+
+    def run(
+        self,
+        prompts: Sequence[Sequence[int]],
+        draws: Sequence[int] | None = None,
+        *,
+        longest: int = 0,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[Generation]:
+        """Continue prompts. May be called again and again.
+
+        Args:
+            prompts: token ids of each prompt.
+            draws: a 64-bit integer for each prompt, which its random numbers are made from: the
+                same prompt and the same integer give the same tokens, in whatever company (to the
+                bit in portable mode; in fast mode as far as the logits are the same). Greedy
+                needs none.
+            longest: pad as if a prompt had this many tokens, so that calls share their shapes and
+                a compiled program.
+            on_progress: called after every batch with how many prompts are done, and of how many.
+
+        Returns:
+            A generation for each prompt, in their order.
+
+        Raises:
+            PromptError: a prompt is empty or fills the model's max_length.
+            ValueError: draws are missing, not as many as prompts, or not integers of 64 bits.
+        """
+        environment.prepare(self._numeric_mode)
+        _check_prompts(prompts, self.max_length)
+        keys = self._keys(len(prompts), draws)
+        if not prompts:
+            return []
+        n_columns = min(_rounded(max(longest, *map(len, prompts))), self.max_length)
+        n_slots = min(n_columns + _rounded(self._max_new_tokens), self.max_length)
+        generations: list[Generation] = []
+        for start in range(0, len(prompts), self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            tokens, lengths = _columns(prompts[rows], self._batch_size, n_columns)
+            written, n_written = self._run(
+                self._state, tokens, lengths, _padded(keys[rows], self._batch_size), n_slots
+            )
+            n_rows = len(prompts[rows])
+            generations += [
+                _generation(row[:n_tokens], self._max_new_tokens)
+                for row, n_tokens in zip(
+                    np.asarray(written[:n_rows]).tolist(),
+                    np.asarray(n_written[:n_rows]).tolist(),
+                    strict=True,
+                )
+            ]
+            if on_progress is not None:
+                on_progress(len(generations), len(prompts))
+        return generations
+
+    def _keys(self, n_prompts: int, draws: Sequence[int] | None) -> NDArray[np.uint32]:
+        if self._sampling.is_greedy:
+            return np.zeros((n_prompts, 2), np.uint32)
+        if draws is None or len(draws) != n_prompts:
+            found = "none" if draws is None else f"{len(draws):,}"
+            raise ValueError(f"Sampling needs a draw for each of {n_prompts:,} prompts: {found}.")
+        return draw_keys(draws)
 
 
 def _check_prompts(prompts: Sequence[Sequence[int]], max_length: int) -> None:
@@ -161,6 +207,10 @@ def _columns(
     return tokens, lengths
 
 
+def _padded(keys: NDArray[np.uint32], batch_size: int) -> NDArray[np.uint32]:
+    return np.pad(keys, ((0, batch_size - len(keys)), (0, 0)))
+
+
 def _generation(tokens: Sequence[int], max_new_tokens: int) -> Generation:
     if tokens[-1] in _STOP_TOKENS:
         return Generation(tuple(tokens[:-1]), _STOP_TOKENS[tokens[-1]])
@@ -169,18 +219,24 @@ def _generation(tokens: Sequence[int], max_new_tokens: int) -> Generation:
 
 
 def _compile(
-    model: Decoder, n_slots: int, max_new_tokens: int
-) -> tuple[Callable[[Any, Any, Any], tuple[Array, Array]], Any]:
-    """The compiled loop, a function of the model's state, tokens [B, P] and lengths [B]; the state.
+    model: Decoder, max_new_tokens: int, sampling: Sampling
+) -> tuple[Callable[[Any, Any, Any, Any, int], tuple[Array, Array]], Any]:
+    """The compiled loop, and the model's state, which is its first argument.
 
-    The function returns tokens [B, N] int32 and [B] int32, how many of them count in each row.
+    The others are tokens [B, P] int32, lengths [B] int32, keys [B, 2] uint32 and the number of
+    cache slots. It returns tokens [B, N] int32 and [B] int32, how many of them count in each row.
     """
     graph, state = nnx.split(model)
 
-    @jax.jit
-    def run(state: Any, tokens: Array, lengths: Array) -> tuple[Array, Array]:
+    @partial(jax.jit, static_argnums=4)
+    def run(
+        state: Any, tokens: Array, lengths: Array, keys: Array, n_slots: int
+    ) -> tuple[Array, Array]:
         decoder = nnx.merge(graph, state)
         batch_size, n_columns = tokens.shape
+
+        def next_token(hidden: Array, index: Array) -> Array:
+            return choose(decoder.logits(hidden), keys, index, sampling, decoder.numerics)
 
         def body(loop: _Loop) -> _Loop:
             written = loop.written.at[:, loop.n_steps].set(loop.token)
@@ -192,9 +248,10 @@ def _compile(
                 loop.cache,
             )
             position = loop.position + jnp.int32(1)
+            n_steps = loop.n_steps + jnp.int32(1)
             return _Loop(
-                loop.n_steps + jnp.int32(1),
-                _likeliest(decoder.logits(hidden[:, 0])),
+                n_steps,
+                next_token(hidden[:, 0], n_steps),
                 position,
                 loop.running & ~stopped & (position < n_slots),
                 loop.n_written + loop.running.astype(jnp.int32),
@@ -211,9 +268,10 @@ def _compile(
         cache = decoder.empty_cache(batch_size, n_slots)
         hidden, cache = decoder.extend(tokens, positions, segments, cache)
         last = hidden[jnp.arange(batch_size, dtype=jnp.int32), jnp.maximum(lengths - 1, 0)]
+        none = jnp.zeros((), jnp.int32)
         first = _Loop(
-            jnp.zeros((), jnp.int32),
-            _likeliest(decoder.logits(last)),
+            none,
+            next_token(last, none),
             lengths,
             lengths > 0,
             jnp.zeros(batch_size, jnp.int32),
@@ -224,8 +282,3 @@ def _compile(
         return end.written, end.n_written
 
     return run, state
-
-
-def _likeliest(logits: Array) -> Array:
-    """The token with the highest logit, [B, V] to [B] int32; the first of equal ones."""
-    return jnp.argmax(logits, axis=-1).astype(jnp.int32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tunixrt.eval.evaluation import CUT_OFF
 from tunixrt.eval.statistics import required_pairs
 from tunixrt.report.document import Block, Bullets, Heading, Listing, Text
-from tunixrt.report.numbers import count, decimal
+from tunixrt.report.numbers import count, decimal, p_value
 from tunixrt.report.view import Command
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def _limits(view: ReportView) -> Iterator[str]:
             f"Not compared: {count(comparison.n_only_a, 'sample')} that only the run before has, "
             f"{count(comparison.n_only_b, 'sample')} that only the run after has."
         )
+    yield from _not_claimed(comparison)
     yield from _size(comparison)
     for name, run in (("before", view.before), ("after", view.after)):
         yield from _responses(name, run)
@@ -80,10 +81,23 @@ def _limits(view: ReportView) -> Iterator[str]:
     yield JUDGE_LIMIT
 
 
+def _not_claimed(comparison: Comparison) -> Iterator[str]:
+    """Why a difference is not claimed where the interval alone would claim one."""
+    low, high = comparison.interval
+    exact = comparison.p_value_exact
+    if exact is not None and exact >= 1 - comparison.confidence and (low > 0 or high < 0):
+        yield (
+            f"The interval excludes 0, but by McNemar's exact test {p_value(exact)}: with so few "
+            "changed samples the test of the headline claims differences too often, so none is "
+            "claimed here."
+        )
+
+
 def _size(comparison: Comparison) -> Iterator[str]:
     n = comparison.n_pairs
     p_fixed, p_broken = len(comparison.fixed) / n, len(comparison.broken) / n
-    if p_fixed != p_broken:
+    # Connor's formula is one for right and wrong.
+    if p_fixed != p_broken and comparison.p_value_exact is not None:
         needed = required_pairs(p_fixed, p_broken)
         yield (
             f"To find a difference of this size again with a probability of 80%, about "
@@ -103,12 +117,17 @@ def _size(comparison: Comparison) -> Iterator[str]:
 
 def _responses(name: str, run: RunView) -> Iterator[str]:
     predictions = run.evaluation.predictions
-    n_cut = sum(prediction.stop_reason == CUT_OFF for prediction in predictions)
-    if n_cut:
-        yield (
-            f"{name.capitalize()}, {n_cut:,} of {len(predictions):,} responses were cut off at "
-            f"{run.evaluation.max_new_tokens:,} tokens; an answer that may have been cut is wrong."
-        )
+    limits = {
+        "length": f"at {run.evaluation.max_new_tokens:,} tokens",
+        "context": "at the end of the model's context",
+    }
+    for reason in sorted(CUT_OFF, reverse=True):
+        n_cut = sum(prediction.stop_reason == reason for prediction in predictions)
+        if n_cut:
+            yield (
+                f"{name.capitalize()}, {n_cut:,} of {len(predictions):,} responses were cut off "
+                f"{limits[reason]}; an answer that may have been cut is wrong."
+            )
 
 
 def _training(run: RunView) -> Iterator[str]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.predictions import Prediction
     from tunixrt.report.document import Inlines
     from tunixrt.report.view import ReportView
-    from tunixrt.runs.manifests import EvaluationResults
+    from tunixrt.runs.manifests import Estimate, EvaluationResults
 
 TONES: Final = {
     ComparisonVerdict.BETTER: Tone.GOOD,
@@ -98,6 +98,7 @@ def _results(view: ReportView) -> list[Block]:
         _row("Average score", decimal(old.avg_score, 1), decimal(new.avg_score, 1)),
         _row("95% interval", interval(*old.interval), interval(*new.interval)),
         _row("Correct", _of(old), _of(new)),
+        *_drawn_rows(old, new),
         _row("Without a final answer", *(_share(p, _no_answer) for p in (before, after))),
         _row("Cut off at the limit", *(_share(p, _cut_off) for p in (before, after))),
         _row(
@@ -123,6 +124,25 @@ def _results(view: ReportView) -> list[Block]:
             chart=_scores_chart(old, new),
         ),
     ]
+
+
+def _drawn_rows(old: EvaluationResults, new: EvaluationResults) -> list[tuple[Inlines, ...]]:
+    """What several responses to each sample say, with intervals."""
+    if old.draws is None or new.draws is None:
+        return []
+    before = {f"pass@{k}": e for k, e in old.draws.pass_at.items()}
+    after = {f"pass@{k}": e for k, e in new.draws.pass_at.items()}
+    pairs = [
+        (name, before[name], after[name])
+        for name in before
+        if name in after and name != "pass@1"  # the average score
+    ]
+    pairs.append(("Majority vote", old.draws.majority, new.draws.majority))
+    return [_row(name, _estimate(a), _estimate(b)) for name, a, b in pairs]
+
+
+def _estimate(found: Estimate) -> str:
+    return f"{decimal(found.score, 1)} ({interval(*found.interval)})"
 
 
 def _scores_chart(old: EvaluationResults, new: EvaluationResults) -> IntervalChart:
@@ -189,7 +209,7 @@ def _no_answer(prediction: Prediction) -> bool:
 
 
 def _cut_off(prediction: Prediction) -> bool:
-    return prediction.stop_reason == CUT_OFF
+    return prediction.stop_reason in CUT_OFF
 
 
 def _mean(values: Sequence[int]) -> str:

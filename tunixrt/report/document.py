@@ -112,7 +112,7 @@ class Column(msgspec.Struct, frozen=True):
     """One of several things to be seen beside each other."""
 
     title: str
-    blocks: tuple[Paragraph | Listing, ...]
+    blocks: tuple[Paragraph | Bullets | Listing, ...]
 
 
 class Columns(msgspec.Struct, frozen=True):

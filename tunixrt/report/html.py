@@ -60,6 +60,8 @@ a{color:var(--link);text-underline-offset:.15em}
 code{background:var(--surface);border-radius:.25rem;padding:.1em .3em;overflow-wrap:anywhere}
 pre{background:var(--surface);border:1px solid var(--grid);border-radius:.5rem;margin:.4rem 0 1rem;
 padding:.75rem 1rem;white-space:pre-wrap;overflow-wrap:anywhere;max-height:22rem;overflow:auto}
+pre ins,pre del{text-decoration:none;color:var(--good)}
+pre del{color:var(--bad)}
 .label{margin:.8rem 0 0;font-size:.875rem;color:var(--muted)}
 .verdict{background:var(--surface);border:1px solid var(--grid);
 border-left:.4rem solid var(--tone);border-radius:.6rem;padding:1.25rem 1.5rem;margin-bottom:2rem}
@@ -83,12 +85,15 @@ tbody th{font-weight:500}
 tbody th{min-width:9rem}
 td:not(.n){min-width:11rem}
 figure{margin:1.5rem 0;overflow-x:auto}
-svg.chart{display:block;width:100%;min-width:25rem;max-width:46rem;height:auto;margin:0 auto}
+svg.chart{display:block;width:100%;min-width:22rem;max-width:46rem;height:auto;margin:0 auto}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem}
 .column{border:1px solid var(--grid);border-radius:.6rem;padding:1rem;min-width:0}
 details{margin:1rem 0}
 summary{cursor:pointer;font-weight:600;padding:.35rem 0}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px;border-radius:.25rem}
+@media (max-width:34rem){main{padding:1.5rem 1rem 3rem}.verdict{padding:1rem}
+th,td{padding:.4rem .5rem}.n{white-space:normal}tbody th{min-width:7.5rem}
+td:not(.n){min-width:8rem}}
 @media print{.scroll,figure,pre{overflow:visible;max-height:none}details::details-content{
 content-visibility:visible;block-size:auto}}
 """
@@ -168,10 +173,20 @@ def _(block: Details) -> str:
 @_block.register
 def _(block: Listing) -> str:
     label = html_text(block.label)
+    text = _changed_lines(block.text) if block.language == "diff" else html_lines(block.text)
     return (
         f'<p class="label">{label}</p>\n'
-        f'<pre tabindex="0" aria-label="{label}">{html_lines(block.text)}</pre>\n'
+        f'<pre role="region" tabindex="0" aria-label="{label}">{text}</pre>\n'
     )
+
+
+def _changed_lines(text: str) -> str:
+    tags = {"+": "ins", "-": "del"}
+    lines = []
+    for line in text.splitlines():
+        tag, content = tags.get(line[:1]), html_lines(line)
+        lines.append(f"<{tag}>{content}</{tag}>" if tag else content)
+    return "\n".join(lines)
 
 
 @_block.register

@@ -55,6 +55,8 @@ def _facts(run: RunView) -> dict[str, str]:
         "Template": f"{template.format} {template.version}",
         "System instruction": template.system_instruction or "",
         "Limit of new tokens": str(evaluation.max_new_tokens),
+        "Generation": str(evaluation.draws or "greedy"),
+        **({"Seed of the draws": str(evaluation.draws.seed)} if evaluation.draws else {}),
         "Numeric mode": run.numeric_mode,
         "Numeric class": run.numeric_class or "",
         "Digest of the numeric sources": run.sources,

@@ -1,7 +1,8 @@
 """Which samples a report shows: a fixed rule, so that nobody picks the flattering ones.
 
 Samples fall into four groups: fixed (wrong before, right after), broken (the other way round),
-wrong in both, right in both. Of each group the samples are shown whose ids have the lowest
+wrong in both, right in both. Where several responses were drawn, a sample is right if at least half
+of them are. Of each group the samples are shown whose ids have the lowest
 SHA-256, three of the first two groups and two of the others.
 """
 
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tunixrt.eval.draws import by_sample
+from tunixrt.eval.metrics import METRIC, measured
 from tunixrt.eval.predictions import Prediction
 
 if TYPE_CHECKING:
@@ -43,11 +46,16 @@ _AT_MOST: Final = {
 
 
 class ShownSample(msgspec.Struct, frozen=True):
-    """A sample with both predictions."""
+    """A sample with what was answered to it: one prediction, or one for each that was drawn."""
 
     group: Group
-    before: Prediction
-    after: Prediction
+    before: tuple[Prediction, ...]
+    after: tuple[Prediction, ...]
+
+    @property
+    def example_id(self) -> str:
+        """The id of the sample."""
+        return self.before[0].example_id
 
 
 def choose_samples(
@@ -59,13 +67,13 @@ def choose_samples(
         before: predictions of the run before.
         after: predictions of the run after; samples that only one run has are left out.
     """
-    others = {prediction.example_id: prediction for prediction in after}
+    others = {responses[0].example_id: responses for responses in by_sample(after)}
     pairs = [
-        ShownSample(_group(mine, others[mine.example_id]), mine, others[mine.example_id])
-        for mine in before
-        if mine.example_id in others
+        ShownSample(_group(mine, others[mine[0].example_id]), mine, others[mine[0].example_id])
+        for mine in by_sample(before)
+        if mine[0].example_id in others
     ]
-    pairs.sort(key=lambda pair: sha256(pair.before.example_id.encode()).digest())
+    pairs.sort(key=lambda pair: sha256(pair.example_id.encode()).digest())
     return tuple(
         pair
         for group in Group
@@ -73,7 +81,11 @@ def choose_samples(
     )
 
 
-def _group(before: Prediction, after: Prediction) -> Group:
-    if before.correct:
-        return Group.STAYED_RIGHT if after.correct else Group.BROKEN
-    return Group.FIXED if after.correct else Group.STAYED_WRONG
+def _group(before: Sequence[Prediction], after: Sequence[Prediction]) -> Group:
+    (was_right,), (is_right,) = (
+        [prediction.correct for prediction in measured(responses, METRIC)]
+        for responses in (before, after)
+    )
+    if was_right:
+        return Group.STAYED_RIGHT if is_right else Group.BROKEN
+    return Group.FIXED if is_right else Group.STAYED_WRONG

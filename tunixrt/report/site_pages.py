@@ -91,8 +91,8 @@ def runs_body(view: SiteView) -> str:
         head = ("Before → after", "Verdict", "Points", "95% interval", "p-value")
         parts.append(_table("Comparisons", head, pairs, numeric={2, 3, 4}))
         parts.append(
-            "<p>Evaluations are compared pair by pair where eval set, judge, template and token "
-            "limit are the same: each with every better one, or, where more than eight are "
+            "<p>Evaluations are compared pair by pair where eval set, judge, template, token limit "
+            "and sampling are the same: each with every better one, or, where more than eight are "
             "comparable, each with the run named <code>baseline</code>, or with the lowest score "
             "where none of them has that name.</p>\n"
         )
@@ -138,7 +138,7 @@ def _board_row(row: RunRow, root: str) -> str:
         f'<td class="n">{row.score or 0.0:.1f}</td><td>{interval(low, high)}'
         f"{_bar(row.score or 0.0, low, high)}</td>"
         f'<td class="n">{right[0]:,} of {right[1]:,}</td>'
-        f"<td>{html_text(row.judge or '')}</td></tr>\n"
+        f"<td>{html_text('; '.join(filter(None, (row.judge, row.draws))))}</td></tr>\n"
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tunixrt.report.document import Block, Inlines
     from tunixrt.report.site_view import EvaluationView, TrainingRunView
     from tunixrt.report.view import ReportView
+    from tunixrt.runs.identity import Draws
     from tunixrt.runs.manifests import EvaluationResults
 
 _N_PREDICTIONS: Final = 200
@@ -62,6 +63,7 @@ def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
             ("average score, 0 to 100", decimal(results.avg_score, 1)),
             ("95% interval", interval(low, high)),
             ("right", f"{results.n_correct:,} of {results.results_count:,}"),
+            *_drawn_figures(results),
         )
         + facts(
             *((("Names", (Text(", ".join(row.names)),)),) if row.names else ()),
@@ -73,11 +75,23 @@ def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
             ("Judge", (Code(f"{identity.judge.name} {identity.judge.version}"),)),
             ("Template", (Code(f"{identity.template.format} {identity.template.version}"),)),
             ("Token limit", (Text(f"{identity.max_new_tokens:,}"),)),
+            ("Generation", (Text(_generation(identity.draws)),)),
             ("Numeric mode", (Code(run.numeric_mode),)),
         )
         + render_blocks(blocks)
         + _predictions(view.predictions)
     )
+
+
+def _drawn_figures(results: EvaluationResults) -> list[tuple[str, str]]:
+    draws = results.draws
+    if draws is None:
+        return []
+    k = f"{draws.n_draws}"
+    return [
+        (f"pass@{k}", decimal(draws.pass_at[k].score, 1)),
+        ("majority vote", decimal(draws.majority.score, 1)),
+    ]
 
 
 def training_body(view: TrainingRunView) -> str:
@@ -96,6 +110,10 @@ def training_body(view: TrainingRunView) -> str:
         + f"<h2>Evaluations</h2>\n{board or '<p>It was not evaluated yet.</p>'}\n"
         + render_blocks(training_blocks(training, subject="The model"))
     )
+
+
+def _generation(draws: Draws | None) -> str:
+    return "greedy" if draws is None else f"{draws}, seed {draws.seed}"
 
 
 def _seeds(seeds: dict[str, int]) -> list[tuple[str, int]]:
@@ -154,14 +172,18 @@ def _predictions(predictions: Sequence[Prediction]) -> str:
     shown = predictions[:_N_PREDICTIONS]
     n = len(predictions)
     first = f"The first {len(shown):,} of {n:,}; all of them" if len(shown) < n else "All of them"
-    items = "".join(map(_prediction, shown))
+    n_draws = max((p.draw for p in predictions if p.draw is not None), default=-1) + 1
+    items = "".join(_prediction(prediction, n_draws) for prediction in shown)
     return (
         f"<h2>{html_text(count(n, 'prediction'))}</h2>\n<p>{first} stand in the run's "
         f"<code>predictions.jsonl</code>.</p>\n{items}"
     )
 
 
-def _prediction(prediction: Prediction) -> str:
+def _prediction(prediction: Prediction, n_draws: int) -> str:
+    drawn = ""
+    if prediction.draw is not None:
+        drawn = f' <span class="tag">response {prediction.draw + 1} of {n_draws}</span>'
     tag, word = ("good", "right") if prediction.correct else ("bad", "wrong")
     answer = prediction.parsed_answer
     found = "no answer" if answer is None else shortened(answer, _MAX_SHOWN)
@@ -177,7 +199,7 @@ def _prediction(prediction: Prediction) -> str:
         )
     return (
         f'<details class="prediction">\n<summary><span class="tag {tag}">{word}</span> {question}'
-        "</summary>\n"
+        f"{drawn}</summary>\n"
         f"<p>Answer: <code>{html_text(found)}</code>, expected <code>{expected}</code>. "
         f"{html_text(prediction.reason)}</p>\n{whole}"
         f'<p class="label">Response ({html_text(count(prediction.n_tokens, "token"))}, stopped by '

@@ -69,7 +69,7 @@ def _loss(losses: Sequence[LossPoint]) -> list[Block]:
         return []
     first, last = losses[0], losses[-1]
     return [
-        Heading(3, (Text("Loss"),)),
+        Heading(3, (Text("Loss and learning rate"),)),
         Chart(
             name="loss",
             alt=(
@@ -81,6 +81,19 @@ def _loss(losses: Sequence[LossPoint]) -> list[Block]:
                 x_label="step",
                 y_label="loss (nats a token)",
                 points=tuple((float(point.step), point.loss) for point in losses),
+            ),
+        ),
+        Chart(
+            name="learning_rate",
+            alt=(
+                f"Learning rate from {significant(first.learning_rate, 4)} at step {first.step} to "
+                f"{significant(last.learning_rate, 4)} at step {last.step}"
+            ),
+            chart=LineChart(
+                title="Learning rate by step",
+                x_label="step",
+                y_label="learning rate",
+                points=tuple((float(point.step), point.learning_rate) for point in losses),
             ),
         ),
         Table(

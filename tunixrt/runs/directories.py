@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 ENVIRONMENTS = "environments"
+EVALUATIONS = "evaluations"
 
 _RUN_ID = re.compile(r"[0-9a-f]{64}")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -46,8 +47,9 @@ class UnfinishedRunError(BadInputError):
     def __init__(self, run_id: str, evidence: str) -> None:
         super().__init__(
             f"The run {run_id[:12]} is not finished ({evidence}). A training that was interrupted "
-            "goes on with the same `tunixrt train` command and --resume; a directory that lost its "
-            "manifest comes back with `git checkout`."
+            "goes on with the same `tunixrt train` command and --resume, an evaluation with the "
+            "same `tunixrt eval` command; a directory that lost its manifest comes back with "
+            "`git checkout`."
         )
         self.run_id = run_id
 
@@ -139,6 +141,8 @@ def find_run(layout: Layout, run: str) -> Manifest:
     if not matching:
         for path in sorted((layout.derived / CHECKPOINTS).glob(f"{run}*")):
             raise UnfinishedRunError(path.name, "only a checkpoint of it is here")
+        for path in sorted((layout.derived / EVALUATIONS).glob(f"{run}*")):
+            raise UnfinishedRunError(path.name, "only a part of its responses is here")
         listed = ", ".join(run_id[:12] for run_id in known) or "none"
         raise UnknownRunError(f"There is no run {run} here. The runs here: {listed}.")
     return _read_finished(layout, matching[0])

@@ -67,12 +67,36 @@ class TrainingIdentity(
         return hex_of(digest_value(msgspec.to_builtins(self)))
 
 
-class GenerationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How answers were generated. Greedy: the highest logit, the lowest token id on a tie."""
+class Draws(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sampled responses: ``n`` to each sample of the eval set, each from a number of its own.
 
-    strategy: Literal["greedy"]
+    The number is made from the seed, the sample's id and the response's place among the ``n``: see
+    ``tunixrt.eval.draws``.
+    """
+
+    temperature: float
+    top_p: float
+    n: int
+    seed: int
+
+    def __str__(self) -> str:
+        """All but the seed, in words."""
+        each = "1 response" if self.n == 1 else f"{self.n:,} responses"
+        return f"temperature {self.temperature:g}, top-p {self.top_p:g}, {each} a sample"
+
+
+class GenerationSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """How answers were generated. Greedy: the highest logit, the lowest token id on a tie.
+
+    ``draws`` says how tokens were sampled; it is absent where they were not.
+    """
+
+    strategy: Literal["greedy", "sampling"]
     max_new_tokens: int
     batch_size: int
+    draws: Draws | None = None
 
 
 class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -47,6 +47,7 @@ class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         interval: the 95% interval of the score.
         n_contaminated: samples in the training data; None where that is not known.
         model: the training run that an evaluation evaluated.
+        draws: how its responses were sampled, in words; None for greedy ones.
     """
 
     run_id: str
@@ -63,6 +64,7 @@ class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: tuple[float, float] | None = None
     n_contaminated: int | None = None
     model: str | None = None
+    draws: str | None = None
 
 
 class NoSuchFilterError(BadInputError):
@@ -151,6 +153,7 @@ def _evaluation(
     manifest: EvaluationManifest, names: list[str], trained: TrainingManifest | None
 ) -> RunRow:
     results, judge = manifest.results, manifest.identity.judge
+    draws = manifest.identity.generation.draws
     low, high = results.interval
     contamination = manifest.contamination
     return RunRow(
@@ -158,7 +161,7 @@ def _evaluation(
         kind="evaluation",
         names=names,
         what=f"{_of(manifest, trained)} on {manifest.evalset.name}",
-        result=f"score {results.avg_score:.1f} ({low:.1f} to {high:.1f})",
+        result=f"score {results.avg_score:.1f} ({low:.1f} to {high:.1f}){_drawn(results)}",
         weights_sha256=manifest.weights,
         metrics=results,
         dataset_key=trained.dataset.key if trained is not None else None,
@@ -168,7 +171,17 @@ def _evaluation(
         interval=results.interval,
         n_contaminated=contamination.n_contaminated if contamination is not None else None,
         model=manifest.model.run_id,
+        draws=None if draws is None else f"{draws}",
     )
+
+
+def _drawn(results: EvaluationResults) -> str:
+    """What several responses a sample add to the score, in words."""
+    draws = results.draws
+    if draws is None or draws.n_draws == 1:
+        return ""
+    best = draws.pass_at[f"{draws.n_draws}"].score
+    return f", pass@{draws.n_draws} {best:.1f}, majority {draws.majority.score:.1f}"
 
 
 def _of(manifest: EvaluationManifest, trained: TrainingManifest | None) -> str:

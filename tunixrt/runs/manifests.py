@@ -114,8 +114,37 @@ class CategoryResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: tuple[float, float]
 
 
-class EvaluationResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The figures of an evaluation run, 0 to 100; intervals at 95%."""
+class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A metric with its interval, 0 to 100."""
+
+    score: float
+    interval: tuple[float, float]
+
+
+class DrawResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What several responses a sample say beyond their average score.
+
+    Attributes:
+        n_samples: samples of the eval set.
+        n_draws: responses to each of them.
+        pass_at: by k, the probability that at least one of k responses is right.
+        majority: the share of samples whose most frequent answer is right.
+    """
+
+    n_samples: int
+    n_draws: int
+    pass_at: dict[str, Estimate]
+    majority: Estimate
+
+
+class EvaluationResults(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The figures of an evaluation run, 0 to 100; intervals at 95%.
+
+    Counts are of responses. Where several were drawn to each sample, ``draws`` says more, and
+    intervals take the samples, not the responses, as independent.
+    """
 
     results_count: int
     n_correct: int
@@ -123,6 +152,7 @@ class EvaluationResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     interval: tuple[float, float]
     categories: dict[str, CategoryResult]
     stop_reasons: dict[str, int]
+    draws: DrawResults | None = None
 
 
 class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

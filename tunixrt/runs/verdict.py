@@ -152,6 +152,7 @@ def _fields_that_differ(old: bytes, new: bytes, noun: str) -> str:
     if not isinstance(before, dict) or not isinstance(after, dict):
         return f"{noun} differs"
     name = before.get("step", before.get("example_id", before.get("trace", "?")))
+    name = f"{name}, draw {before['draw']}" if "draw" in before else name
     changed = [
         f"{key} was {_short(before.get(key))}, is {_short(after.get(key))}"
         for key in sorted(before.keys() | after.keys())

@@ -139,3 +139,11 @@ class FastNumerics:
     def weighted_sum(self, a: Array, x: Array, b: Array, y: Array) -> Array:
         """Add two products elementwise."""
         return a * x + b * y
+
+    def exp(self, x: Array) -> Array:
+        """Compute the exponential function."""
+        return jnp.exp(x)
+
+    def running_sum(self, x: Array) -> Array:
+        """Add up along the last axis."""
+        return jnp.cumsum(x, axis=-1)

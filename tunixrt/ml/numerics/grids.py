@@ -94,3 +94,17 @@ def max_last(x: Array) -> Array:
 def sum_last(x: Array) -> Array:
     """Add up the last axis, which stays with length 1. The terms must be on a grid."""
     return jnp.sum(x, axis=-1, keepdims=True)
+
+
+def running_sum(x: Array) -> Array:
+    """Add up the last axis of float32 within [0, 1], entry by entry.
+
+    Terms are rounded to a static grid, so every partial sum of them is exact, whichever tree of
+    additions the compiler builds.
+
+    Returns:
+        float64 of the same shape; the error of entry i is at most i * 2**-(b + 1) with b
+        `bits_for_sum` of the axis.
+    """
+    unit = np.float64(2.0 ** -bits_for_sum(x.shape[-1]))
+    return jnp.cumsum(round_to(x, unit), axis=-1)

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 
 from tunixrt.ml.environment import PORTABLE
-from tunixrt.ml.numerics import attention, elementwise, losses, norms, products
+from tunixrt.ml.numerics import (
+    attention,
+    elementwise,
+    grids,
+    losses,
+    norms,
+    products,
+    transcendental,
+)
 from tunixrt.ml.numerics.protocol import DEFAULT_MAX_LENGTH
 
 if TYPE_CHECKING:
@@ -89,6 +97,14 @@ class PortableNumerics:
     def weighted_sum(self, a: Array, x: Array, b: Array, y: Array) -> Array:
         """Add two products elementwise; see `elementwise`."""
         return elementwise.weighted_sum(*_arrays(a, x, b, y))
+
+    def exp(self, x: Array) -> Array:
+        """Compute the exponential function; see `transcendental`."""
+        return transcendental.exp(x)
+
+    def running_sum(self, x: Array) -> Array:
+        """Add up along the last axis; see `grids`."""
+        return grids.running_sum(x)
 
 
 def _arrays(*operands: Array | float) -> list[Array]:

@@ -94,3 +94,12 @@ class Numerics(Protocol):
 
     def weighted_sum(self, a: Array, x: Array, b: Array, y: Array) -> Array:
         """Compute `a * x + b * y`, broadcasting."""
+
+    def exp(self, x: Array) -> Array:
+        """Compute the exponential function elementwise; 0 where it is below 1e-37."""
+
+    def running_sum(self, x: Array) -> Array:
+        """Add up `x` [..., N], each within [0, 1], along the last axis: entry i is the sum to i.
+
+        The result is float64 in portable mode: rounding it would break the order of its entries.
+        """

@@ -1,0 +1,71 @@
+"""`tunixrt eval` with several responses to each sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.files import tree
+from tests.jobs.made_runs import made_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Outcome
+
+DRAW = ("eval", "untrained:tiny.toml", "--evalset", "sums", "--max-new-tokens", "4")
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path) -> None:
+    made_store(tmp_path)
+    (tmp_path / "tiny.toml").write_text(
+        '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n'
+    )
+
+
+def test_responses_are_drawn_and_their_metrics_shown(
+    cli: Callable[..., Outcome],
+) -> None:
+    sampled = (*DRAW, "--temperature", "0.8", "--top-p", "0.95", "--samples", "3", "--seed", "5")
+    done = cli(*sampled)
+    assert done.code == 0, done
+    rows = [line.split()[0] for line in done.err.splitlines() if line]
+    assert rows[-4:] == ["pass@1", "pass@2", "pass@3", "majority"]
+    document = cli(*sampled, "--json").document
+    assert document["already_done"]
+    assert document["generation"] == {
+        "strategy": "sampling",
+        "max_new_tokens": 4,
+        "batch_size": 64,
+        "draws": {"temperature": 0.8, "top_p": 0.95, "n": 3, "seed": 5},
+    }
+    assert document["metrics"]["draws"]["n_draws"] == 3
+    assert document["run_id"] == done.out.strip()
+
+
+@pytest.mark.parametrize(
+    ("options", "fragments"),
+    [
+        (("--samples", "3"), ("3 responses to each sample", "--temperature")),
+        (("--top-p", "0.9"), ("top_p", "temperature is 0")),
+        (("--temperature", "0.8", "--top-p", "0"), ("top_p", "above 0")),
+        (("--temperature", "nan"), ("temperature", "nan")),
+        (("--temperature", "0.8", "--samples", "0"), ("--samples",)),
+        (("--judge", "llm"), ("exact, math-verify, verbatim",)),
+    ],
+)
+def test_bad_settings_get_a_sentence_and_write_nothing(
+    options: tuple[str, ...],
+    fragments: tuple[str, ...],
+    cli: Callable[..., Outcome],
+    tmp_path: Path,
+) -> None:
+    before = tree(tmp_path)
+    outcome = cli(*DRAW, *options)
+    assert outcome.code == 2
+    for fragment in fragments:
+        assert fragment in outcome.err
+    assert tree(tmp_path) == before

@@ -1,0 +1,308 @@
+"""An evaluation that is interrupted goes on where it was, and is the one it would have been."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tunixrt import Store
+from tunixrt.errors import BadInputError, ExitCode
+from tunixrt.eval.evaluation import Generated
+from tunixrt.jobs.response_journal import (
+    DamagedJournalError,
+    EvaluationGoesOnError,
+    response_journal,
+)
+from tunixrt.runs.directories import EVALUATIONS
+from tunixrt.store import held_out_evalset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunixrt.jobs.evaluate import EvaluationDone
+
+N_SAMPLES = 320
+RUN = "ab" * 32
+
+
+class Stopped(Exception):  # noqa: N818
+    """What a test stops an evaluation with."""
+
+
+@pytest.fixture(scope="module")
+def questions() -> bytes:
+    return held_out_evalset(kinds=["addition", "subtraction"], n_digits=2, n=N_SAMPLES, seed=0)
+
+
+@pytest.fixture
+def store(tmp_path: Path, questions: bytes) -> Store:
+    return made(tmp_path / "store", questions)
+
+
+def made(root: Path, questions: bytes) -> Store:
+    store = Store.init(root)
+    (root / "evalsets" / "sums.jsonl").write_bytes(questions)
+    few = b"".join(questions.splitlines(keepends=True)[:12])
+    (root / "evalsets" / "few.jsonl").write_bytes(few)
+    for seed in (0, 1):
+        (root / f"tiny{seed}.toml").write_text(
+            '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n'
+            f"[training]\nseed = {seed}\n"
+        )
+    return store
+
+
+def evaluate(
+    store: Store, seed: int = 0, evalset: str = "few", **settings: object
+) -> EvaluationDone:
+    chosen: dict[str, Any] = {"max_new_tokens": 4, "batch_size": 4} | settings
+    return store.evaluate(
+        f"untrained:{store.root / f'tiny{seed}.toml'}",
+        evalset=evalset,
+        **chosen,
+    )
+
+
+def stop_after(n: int) -> Callable[[int, int], None]:
+    def on_progress(done: int, total: int) -> None:
+        if done >= n:
+            raise Stopped
+
+    return on_progress
+
+
+def journal_of(store: Store) -> Path:
+    (path,) = (store.layout.derived / EVALUATIONS).glob("*/responses.jsonl")
+    return path
+
+
+def predictions_digest(done: EvaluationDone) -> str:
+    return done.manifest.outputs["predictions.jsonl"]
+
+
+def test_what_is_recorded_is_not_generated_again(
+    store: Store, tmp_path: Path, questions: bytes
+) -> None:
+    with pytest.raises(Stopped):
+        evaluate(store, on_progress=stop_after(8))
+    run_id = journal_of(store).parent.name
+    with pytest.raises(BadInputError, match=r"only a part of its responses is here"):
+        store.run(run_id[:8])
+    seen: list[tuple[int, int]] = []
+    done = evaluate(store, on_progress=lambda n, total: seen.append((n, total)))
+    assert seen == [(8, 12), (12, 12)]
+    assert done.manifest.run_id == run_id
+    assert not journal_of_any(store)
+    assert predictions_digest(done) == predictions_digest(evaluate(made(tmp_path / "b", questions)))
+    assert evaluate(store).already_done
+
+
+def journal_of_any(store: Store) -> list[Path]:
+    return list((store.layout.derived / EVALUATIONS).glob("*"))
+
+
+def test_draws_go_on_in_the_middle_of_a_sample(
+    store: Store, tmp_path: Path, questions: bytes
+) -> None:
+    drawn: dict[str, Any] = {"temperature": 1.0, "samples": 3}
+    with pytest.raises(Stopped):
+        evaluate(store, on_progress=stop_after(16), **drawn)
+    done = evaluate(store, **drawn)
+    whole = evaluate(made(tmp_path / "b", questions), **drawn)
+    assert predictions_digest(done) == predictions_digest(whole)
+
+
+def test_two_models_with_one_cache_directory_are_not_mixed_up(
+    store: Store, tmp_path: Path, questions: bytes
+) -> None:
+    for seed in (0, 1):
+        with pytest.raises(Stopped):
+            evaluate(store, seed, on_progress=stop_after(4), temperature=1.0)
+    assert len(journal_of_any(store)) == 2
+    alone = [
+        evaluate(made(tmp_path / f"{seed}", questions), seed, temperature=1.0) for seed in (0, 1)
+    ]
+    here = [evaluate(store, seed, temperature=1.0) for seed in (0, 1)]
+    assert [d.manifest.run_id for d in here] == [d.manifest.run_id for d in alone]
+    assert [predictions_digest(d) for d in here] == [predictions_digest(d) for d in alone]
+    assert len({predictions_digest(d) for d in here}) == 2
+
+
+def test_the_responses_of_another_model_are_never_served(store: Store) -> None:
+    for seed in (0, 1):
+        with pytest.raises(Stopped):
+            evaluate(store, seed, on_progress=stop_after(4))
+    one, other = (path / "responses.jsonl" for path in journal_of_any(store))
+    one.write_bytes(other.read_bytes())
+    done = {}
+    for seed in (0, 1):
+        with contextlib.suppress(DamagedJournalError):
+            done[seed] = evaluate(store, seed).manifest.run_id
+    # The model whose journal was left alone is evaluated, the other one is not.
+    assert list(done.values()) == [other.parent.name]
+    with pytest.raises(DamagedJournalError, match=r"belongs to another evaluation") as caught:
+        evaluate(store, 1 - next(iter(done)))
+    assert (caught.value.path, caught.value.line) == (one, 1)
+
+
+A, B, C = (Generated(f"{text} é\n", 3, "end_of_turn") for text in "abc")
+
+
+def left(store: Store, run_id: str = RUN) -> Path:
+    """A journal of three batches, of a process that died."""
+
+    def die() -> None:
+        with response_journal(store.layout, run_id) as journal:
+            journal.append([A])
+            journal.append([B])
+            journal.append([C])
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        die()
+    return store.layout.derived / EVALUATIONS / run_id / "responses.jsonl"
+
+
+def test_a_journal_gives_back_what_was_put_in_and_ends_with_the_block(store: Store) -> None:
+    path = left(store)
+    with response_journal(store.layout, RUN) as journal:
+        assert journal.responses == [A, B, C]
+    assert not path.parent.exists()
+    with response_journal(store.layout, RUN) as journal:
+        assert journal.responses == []
+
+
+def test_the_last_line_may_be_torn_anywhere(store: Store) -> None:
+    whole = left(store).read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    for n in range(1, len(last)):
+        path = left(store, f"{n:064x}")
+        assert len(path.read_bytes()) == len(whole)
+        path.write_bytes(path.read_bytes()[:-n])
+        with response_journal(store.layout, f"{n:064x}") as journal:
+            assert journal.responses == [A, B]
+            journal.append([C])
+            assert path.read_bytes().count(b"\n") == 3
+
+
+def test_damage_anywhere_else_is_found_and_located(store: Store) -> None:
+    path = left(store)
+    data = path.read_bytes()
+    lines = data.splitlines(keepends=True)
+    damaged = {
+        "a flipped bit in every byte but the last": None,
+        "a line that is lost": (lines[0] + lines[2], 2),
+        "a line that is there twice": (lines[0] + lines[0] + lines[1], 2),
+        "lines in another order": (lines[1] + lines[0] + lines[2], 1),
+        "a blank line": (lines[0] + b"\n" + lines[1], 2),
+        "no text": (b"\xff\xfe\n", 1),
+    }
+    for changed in damaged.values():
+        if changed is not None:
+            path.write_bytes(changed[0])
+            assert damage(store) == changed[1]
+    for at in range(0, len(data) - 1, 3):
+        if data[at : at + 1] != b"\n":
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+            assert damage(store) == data[:at].count(b"\n") + 1
+    path.write_bytes(data)
+    with response_journal(store.layout, RUN) as journal:
+        assert journal.responses == [A, B, C]
+
+
+def damage(store: Store) -> int:
+    with (
+        pytest.raises(DamagedJournalError, match=r"run the command again") as caught,
+        response_journal(store.layout, RUN),
+    ):
+        raise AssertionError
+    return caught.value.line
+
+
+def command(store: Store, **environment: str) -> subprocess.Popen[str]:
+    arguments = ("--evalset", "sums", "--max-new-tokens", "4", "--batch-size", "4")
+    return subprocess.Popen(
+        [sys.executable, "-m", "tunixrt.cli.main", "eval", "untrained:tiny0.toml", *arguments],
+        cwd=store.root,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def n_lines(store: Store) -> int:
+    return sum(
+        path.read_bytes().count(b"\n")
+        for path in (store.layout.derived / EVALUATIONS).glob("*/responses.jsonl")
+    )
+
+
+def wait_for_lines(process: subprocess.Popen[str], store: Store, n: int) -> None:
+    while n_lines(store) < n:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+
+
+@pytest.mark.slow
+def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(store: Store) -> None:
+    with command(store) as process:
+        wait_for_lines(process, store, 3)
+        process.send_signal(signal.SIGSTOP)  # or it is done before we have looked
+        with pytest.raises(EvaluationGoesOnError, match=r"Another process is making") as caught:
+            evaluate(store, evalset="sums")
+        assert caught.value.exit_code == ExitCode.STORE_LOCKED
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate()
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert out == ""
+    n = 4 * n_lines(store)
+    assert 0 < n < N_SAMPLES
+    said = re.search(rf"(\d+) of {N_SAMPLES} responses are kept: the same command goes on\.", err)
+    assert said is not None, err
+    # It may have been stopped between writing a batch and counting it.
+    assert n - 4 <= int(said[1]) <= n
+    assert "Traceback" not in err
+    seen: list[int] = []
+    done = evaluate(store, evalset="sums", on_progress=lambda n, total: seen.append(n))
+    assert seen == list(range(n, N_SAMPLES + 1, 4))
+    assert not done.already_done
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_is_killed_20_times_is_the_one_that_was_left_alone(
+    store: Store, tmp_path: Path, questions: bytes
+) -> None:
+    moments = random.Random(5)
+    for _ in range(20):
+        before = n_lines(store)
+        with command(store) as process:
+            # In turn before anything is generated, and in the middle of it.
+            more = moments.choice((0, 1, 1, 2))
+            if more:
+                wait_for_lines(process, store, before + more)
+            time.sleep(moments.uniform(0, 0.05 if more else 3))
+            process.kill()
+            process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert n_lines(store) >= before
+    n = 4 * n_lines(store)
+    assert 40 <= n < N_SAMPLES
+    seen: list[int] = []
+    done = evaluate(store, evalset="sums", on_progress=lambda n, total: seen.append(n))
+    assert seen == list(range(n, N_SAMPLES + 1, 4))
+    alone = evaluate(made(tmp_path / "b", questions), evalset="sums")
+    assert done.manifest.run_id == alone.manifest.run_id
+    assert predictions_digest(done) == predictions_digest(alone)
+    assert store.verify().ok
