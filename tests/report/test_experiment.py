@@ -59,7 +59,7 @@ def test_the_report_begins_with_the_answer(three: ExperimentView) -> None:
 
 def test_every_seed_has_a_row_and_a_place_in_the_chart(three: ExperimentView) -> None:
     files = render_report(three)
-    assert list(files) == ["loss.svg", "report.html", "report.md", "scores.svg"]
+    assert {"loss.svg", "report.html", "report.md", "scores.svg"} <= files.keys()
     text = files["report.md"].decode()
     for seed, before, after in ((0, "20.8", "79.2"), (1, "16.7", "91.7"), (2, "29.2", "54.2")):
         assert f"| seed {seed} | {before} | {after} |" in text
