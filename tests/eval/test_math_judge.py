@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tunixrt.eval import math_judge
 from tunixrt.eval.judges import UnknownJudgeError, judge_by_name
 from tunixrt.eval.math_judge import MathVerifyMissingError
 
@@ -57,3 +58,15 @@ def test_an_answer_that_was_cut_off_is_wrong_here_too() -> None:
     judge = judge_by_name("math-verify")
     assert not judge(expected="1", response="Answer: 1", cut=True).correct
     assert judge(expected="1", response="Answer: 1").correct
+
+
+def test_a_comparison_that_breaks_down_is_wrong_and_says_why() -> None:
+    def verify(*_: object, **options: object) -> bool:
+        assert options == {"timeout_seconds": 5, "raise_on_error": True}
+        raise TimeoutError
+
+    judgement = math_judge._decide(lambda text, **_: [text], verify, "1", "Answer: 2", cut=False)
+    assert not judgement.correct
+    assert judgement.reason == (
+        'math-verify cannot compare the answer "2" with the expected "1": TimeoutError.'
+    )

@@ -179,6 +179,20 @@ def test_each_sample_shows_prompt_expected_answer_both_responses_and_the_judges_
     )
 
 
+def test_drawn_responses_without_an_answer_have_no_vote() -> None:
+    report = view()
+    silent = [
+        msgspec.structs.replace(p, draw=n, parsed_answer=None, correct=False, score=0.0)
+        for p in report.before.evaluation.predictions
+        for n in range(2)
+    ]
+    evaluation = msgspec.structs.replace(report.before.evaluation, predictions=tuple(silent))
+    before = msgspec.structs.replace(report.before, evaluation=evaluation)
+    text = markdown(msgspec.structs.replace(report, before=before))
+    assert "**0 of 2** responses are right and none has an answer." in text
+    assert "- 2: wrong, none" in text
+
+
 def test_a_difference_is_coloured_on_the_page_and_absent_where_there_is_none() -> None:
     page = render_report(view())["report.html"].decode()
     assert "<del>- Answer: 10</del>" in page

@@ -46,12 +46,19 @@ def math_verify_judge() -> AnswerJudge:
     """
     try:
         import math_verify
+        from math_verify.errors import TimeoutException
     except ImportError:
         raise MathVerifyMissingError from None
     versions = [f"{name}-{metadata.version(name)}" for name in ("math-verify", "sympy")]
 
+    def verify(*sides: object, **options: object) -> bool:
+        try:
+            return bool(math_verify.verify(*sides, **options))
+        except TimeoutException as error:  # not an Exception, so that nothing swallows it
+            raise TimeoutError from error
+
     def decide(expected: str, response: str, cut: bool) -> Judgement:
-        return _decide(math_verify.parse, math_verify.verify, expected, response, cut=cut)
+        return _decide(math_verify.parse, verify, expected, response, cut=cut)
 
     return AnswerJudge(name=MATH_VERIFY, version="+".join([_VERSION, *versions]), decide=decide)
 
