@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from tests.log.samples import recorded, trace, trace_id, traces, tree
 from tunixrt.errors import ExitCode
+from tunixrt.log import eventlog
 from tunixrt.log.digests import Digest, digest_bytes, from_hex, hex_of
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.events import Envelope, EventError, recorded_by, recording_line
 from tunixrt.log.files import WriteError
-from tunixrt.log.headers import DamagedError
+from tunixrt.log.headers import DamagedError, read_header
 from tunixrt.log.layout import StoreFormatError, init
 from tunixrt.log.snapshots import save_snapshot, take_snapshot, verify_snapshots
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.log.samples import Event
+    from tunixrt.log.headers import SegmentHeader
 
 
 def _ids(log: EventLog) -> list[Digest | None]:
@@ -142,6 +144,26 @@ def test_lines_in_batches_make_the_bytes_that_events_one_by_one_make(tmp_path: P
         trees.append(tree(tmp_path / name / "store"))
     assert trees[0] == trees[1] == trees[2] == trees[3]
     assert len(trees[0]) > 3  # several parts
+
+
+def test_headers_are_read_once_and_beyond_a_number_again(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        log.append(traces(n))
+    read: list[Path] = []
+
+    def noting(path: Path) -> SegmentHeader:
+        read.append(path)
+        return read_header(path)
+
+    monkeypatch.setattr(eventlog, "read_header", noting)
+    for limit, expected in ((20_000, 4), (3, 5)):  # the fourth each time
+        monkeypatch.setattr(eventlog, "_REMEMBERED", limit)
+        read.clear()
+        fresh = EventLog(log.layout)
+        assert _ids(fresh) == _ids(fresh) == [trace_id(n) for n in range(4)]
+        assert len(read) == expected
 
 
 def test_batches_without_lines_write_nothing(log: EventLog) -> None:

@@ -30,7 +30,13 @@ from tunixrt.log.headers import (
     root_of_store,
 )
 from tunixrt.log.merkle import MerkleTree
-from tunixrt.log.part_prover import ProvedPart, SecondProver, are_recordings, prove_part
+from tunixrt.log.part_prover import (
+    AT_ONCE,
+    ProvedPart,
+    SecondProver,
+    are_recordings,
+    prove_part,
+)
 from tunixrt.log.segment_reader import bad_envelope, read_lines
 from tunixrt.log.segment_writer import MAX_PART_BYTES
 
@@ -38,8 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-
-_AT_ONCE = 16
 
 _PARTS_FOR_TWO = 8
 """From so many parts on, a second process is worth the tenth of a second that its start takes."""
@@ -184,8 +188,8 @@ def _verify_lines(
     if finding is not None:
         yield finding
     n_whole = len(lines) // 2 * 2
-    for start in range(0, n_whole, 2 * _AT_ONCE):
-        group = lines[start : min(start + 2 * _AT_ONCE, n_whole)]
+    for start in range(0, n_whole, 2 * AT_ONCE):
+        group = lines[start : min(start + 2 * AT_ONCE, n_whole)]
         if not are_recordings(group):
             for index in range(0, len(group), 2):
                 yield from _verify_event(
