@@ -96,32 +96,44 @@ def test_decoding_with_a_cache_equals_the_full_forward_pass() -> None:
     graph, state = nnx.split(model)
 
     @jax.jit
-    def extend(tokens: jax.Array, start: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
+    def begin(tokens: jax.Array) -> tuple[jax.Array, Cache]:
         merged = nnx.merge(graph, state)
-        positions = start + jnp.broadcast_to(
-            jnp.arange(tokens.shape[1], dtype=jnp.int32), tokens.shape
+        length = tokens.shape[1]
+        hidden, cache = merged.begin(
+            tokens, POSITIONS[:, :length], ONE_SEGMENT[:, :length], n_slots=24
         )
-        hidden, cache = merged.extend(tokens, positions, jnp.ones_like(tokens), cache)
         return merged.logits(hidden), cache
 
-    cache = model.empty_cache(ROWS, 24)
-    logits, cache = extend(TOKENS[:, :7], jnp.int32(0), cache)
+    @jax.jit
+    def extend(
+        tokens: jax.Array, position: jax.Array, slot: jax.Array, cache: Cache
+    ) -> tuple[jax.Array, Cache]:
+        merged = nnx.merge(graph, state)
+        hidden, cache = merged.extend(
+            tokens, jnp.full_like(tokens, position), jnp.ones_like(tokens), cache, slot
+        )
+        return merged.logits(hidden), cache
+
+    logits, cache = begin(TOKENS[:, :7])
     pieces = [logits]
     for place in range(7, 12):
-        logits, cache = extend(TOKENS[:, place : place + 1], jnp.int32(place), cache)
+        # Slots 7 to 9 stay empty: a token's place among the slots means nothing.
+        logits, cache = extend(
+            TOKENS[:, place : place + 1], jnp.int32(place), jnp.int32(place + 3), cache
+        )
         pieces.append(logits)
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), full[:, :12], atol=2e-5)
 
 
 def test_a_cache_slot_is_empty_until_a_token_takes_it() -> None:
     model = decoder(sliding_config())
-    # One token has its place; the other lies beyond the last slot and is lost.
-    positions = jnp.asarray([[3, 6]], jnp.int32)
-    ones = jnp.ones((1, 2), jnp.int32)
-    run = jax.jit(lambda tokens: model.extend(tokens, positions, ones, model.empty_cache(1, 6)))
-    _, cache = run(TOKENS[:1, :2])
+    ones = jnp.ones((1, 1), jnp.int32)
+    run = jax.jit(lambda tokens: model.begin(tokens, 0 * ones, ones, n_slots=4)[1])
+    more = jax.jit(lambda cache: model.extend(ones, 7 * ones, 2 * ones, cache, jnp.int32(2))[1])
+    cache = more(run(TOKENS[:1, :1]))
     empty = EMPTY_SEGMENT
-    assert cache.segments.tolist() == [[empty, empty, empty, 1, empty, empty]]
+    assert cache.segments.tolist() == [[1, empty, 2, empty]]
+    assert cache.positions.tolist() == [[0, 0, 7, 0]]
 
 
 def test_logits_agree_with_those_of_transformers() -> None:

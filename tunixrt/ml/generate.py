@@ -1,14 +1,13 @@
 """Generation: one compiled loop, the same shapes for every batch.
 
-Prompts are padded at the end to one length, and each token's keys and values go to the cache slot
-of its position, so a token that is generated takes the place of padding that nobody looked at.
+Prompts are padded at the end to one length, and new tokens take the slots behind it, the same slot
+in every row: padding stays in between, hidden, and the cache grows by a slice, not by a scatter.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from tunixrt.runs.sampling import Sampling
 
 _LENGTH_MULTIPLE = 16
-"""Prompts and caches are rounded up to it, so that similar calls share a compiled program."""
+"""Prompts are padded to a multiple of it, so that similar calls share a compiled program."""
 
 
 class StopReason(StrEnum):
@@ -76,10 +75,10 @@ class PromptError(BadInputError):
 class _Loop(NamedTuple):
     """The state of the generating loop over B rows and N new tokens at most."""
 
-    n_steps: Array  # scalar int32, how often the loop ran
-    token: Array  # [B] int32, generated and not yet written down
+    n_steps: Array  # scalar int32, how many tokens were chosen in every row
+    token: Array  # [B] int32, the last of them
     position: Array  # [B] int32, the token's position
-    running: Array  # [B] bool, whether the token counts
+    running: Array  # [B] bool, whether another one follows
     n_written: Array  # [B] int32
     written: Array  # [B, N] int32
     cache: Cache
@@ -114,7 +113,9 @@ class Generator:
         self._max_new_tokens, self._batch_size = max_new_tokens, batch_size
         self._numeric_mode, self._sampling = numeric_mode, sampling
         model = Decoder(loaded.config, numerics_for(numeric_mode), loaded.weights)
-        self._run, self._state = _compile(model, max_new_tokens, sampling)
+        # No row can have more: each has a prompt.
+        n_new = min(max_new_tokens, self.max_length)
+        self._run, self._state = _compile(model, n_new, sampling)
 
     def run(
         self,
@@ -149,13 +150,12 @@ class Generator:
         if not prompts:
             return []
         n_columns = min(_rounded(max(longest, *map(len, prompts))), self.max_length)
-        n_slots = min(n_columns + _rounded(self._max_new_tokens), self.max_length)
         generations: list[Generation] = []
         for start in range(0, len(prompts), self._batch_size):
             rows = slice(start, start + self._batch_size)
             tokens, lengths = _columns(prompts[rows], self._batch_size, n_columns)
             written, n_written = self._run(
-                self._state, tokens, lengths, _padded(keys[rows], self._batch_size), n_slots
+                self._state, tokens, lengths, _padded(keys[rows], self._batch_size)
             )
             n_rows = len(prompts[rows])
             generations += [
@@ -220,65 +220,65 @@ def _generation(tokens: Sequence[int], max_new_tokens: int) -> Generation:
 
 def _compile(
     model: Decoder, max_new_tokens: int, sampling: Sampling
-) -> tuple[Callable[[Any, Any, Any, Any, int], tuple[Array, Array]], Any]:
+) -> tuple[Callable[[Any, Any, Any, Any], tuple[Array, Array]], Any]:
     """The compiled loop, and the model's state, which is its first argument.
 
-    The others are tokens [B, P] int32, lengths [B] int32, keys [B, 2] uint32 and the number of
-    cache slots. It returns tokens [B, N] int32 and [B] int32, how many of them count in each row.
+    The others are tokens [B, P] int32, lengths [B] int32 and keys [B, 2] uint32. It returns tokens
+    [B, N] int32 and [B] int32, how many of them count in each row.
     """
     graph, state = nnx.split(model)
 
-    @partial(jax.jit, static_argnums=4)
-    def run(
-        state: Any, tokens: Array, lengths: Array, keys: Array, n_slots: int
-    ) -> tuple[Array, Array]:
+    @jax.jit
+    def run(state: Any, tokens: Array, lengths: Array, keys: Array) -> tuple[Array, Array]:
         decoder = nnx.merge(graph, state)
         batch_size, n_columns = tokens.shape
 
         def next_token(hidden: Array, index: Array) -> Array:
             return choose(decoder.logits(hidden), keys, index, sampling, decoder.numerics)
 
+        def goes_on(token: Array, position: Array) -> Array:
+            stopped = (token == END_OF_TURN) | (token == EOS)
+            return ~stopped & (position + 1 < decoder.config.max_length)
+
         def body(loop: _Loop) -> _Loop:
-            written = loop.written.at[:, loop.n_steps].set(loop.token)
-            stopped = (loop.token == END_OF_TURN) | (loop.token == EOS)
             hidden, cache = decoder.extend(
                 loop.token[:, None],
                 loop.position[:, None],
                 jnp.full((batch_size, 1), EXAMPLE_SEGMENT, jnp.int32),
                 loop.cache,
+                loop.n_steps + (n_columns - 1),
             )
-            position = loop.position + jnp.int32(1)
-            n_steps = loop.n_steps + jnp.int32(1)
+            token, position = next_token(hidden[:, 0], loop.n_steps), loop.position + 1
             return _Loop(
-                n_steps,
-                next_token(hidden[:, 0], n_steps),
+                loop.n_steps + 1,
+                token,
                 position,
-                loop.running & ~stopped & (position < n_slots),
+                loop.running & goes_on(token, position),
                 loop.n_written + loop.running.astype(jnp.int32),
-                written,
+                loop.written.at[:, loop.n_steps].set(token),
                 cache,
             )
 
-        def go_on(loop: _Loop) -> Array:
+        def any_runs(loop: _Loop) -> Array:
             return (loop.n_steps < max_new_tokens) & jnp.any(loop.running)
 
         positions = jnp.broadcast_to(jnp.arange(n_columns, dtype=jnp.int32), tokens.shape)
         is_prompt = positions < lengths[:, None]
         segments = jnp.where(is_prompt, jnp.int32(EXAMPLE_SEGMENT), jnp.int32(PADDING_SEGMENT))
-        cache = decoder.empty_cache(batch_size, n_slots)
-        hidden, cache = decoder.extend(tokens, positions, segments, cache)
+        hidden, cache = decoder.begin(tokens, positions, segments, n_columns + max_new_tokens)
         last = hidden[jnp.arange(batch_size, dtype=jnp.int32), jnp.maximum(lengths - 1, 0)]
-        none = jnp.zeros((), jnp.int32)
+        token = next_token(last, jnp.zeros((), jnp.int32))
+        is_row = lengths > 0
         first = _Loop(
-            none,
-            next_token(last, none),
+            jnp.ones((), jnp.int32),
+            token,
             lengths,
-            lengths > 0,
-            jnp.zeros(batch_size, jnp.int32),
-            jnp.zeros((batch_size, max_new_tokens), jnp.int32),
+            is_row & goes_on(token, lengths),
+            is_row.astype(jnp.int32),
+            jnp.zeros((batch_size, max_new_tokens), jnp.int32).at[:, 0].set(token),
             cache,
         )
-        end = lax.while_loop(go_on, body, first)
+        end = lax.while_loop(any_runs, body, first)
         return end.written, end.n_written
 
     return run, state

@@ -18,17 +18,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
+from tunixrt.ml.numerics.slots import put, with_room
 from tunixrt.ml.tables import normal_matrix, rope_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from jax import Array
     from numpy.typing import NDArray
 
     from tunixrt.ml.numerics import Numerics
+    from tunixrt.ml.numerics.slots import Slots
     from tunixrt.runs.architecture import Architecture
 
 EMPTY_SEGMENT = -1
@@ -85,19 +88,20 @@ def initial_weights(config: ModelConfig, seed: int) -> dict[str, NDArray[np.floa
 
 
 class Cache(NamedTuple):
-    """Keys and values of the tokens so far: slot s of S is for the token at position s."""
+    """The tokens so far, in S slots of a row; the same slots are taken in every row at a time."""
 
-    keys: tuple[Array, ...]  # a layer: [B, S, Kh, Dh] float32
-    values: tuple[Array, ...]  # a layer: [B, S, Kh, Dh] float32
+    layers: tuple[Slots, ...]  # a layer: its keys and values
+    positions: Array  # [B, S] int32, of the token in a slot
     segments: Array  # [B, S] int32, EMPTY_SEGMENT where nothing was written
 
 
 class _View(NamedTuple):
     """What a forward pass knows of its tokens, apart from the tokens: the same for every layer."""
 
-    positions: Array  # [B, T] int32
     rotary: dict[bool, tuple[Array, Array]]  # by is_sliding: cos and sin, [B, T, Dh / 2] each
     masks: dict[bool, Array]  # by is_sliding: [B, T, S] bool
+    is_kept: bool = False  # whether later tokens need the keys and values
+    start: Array | None = None  # scalar int32, where there is a past: the first slot to take
 
 
 class Norm(nnx.Module):
@@ -160,9 +164,13 @@ class Attention(nnx.Module):
         x: Array,
         view: _View,
         is_sliding: bool,
-        past: tuple[Array, Array] | None,
-    ) -> tuple[Array, tuple[Array, Array]]:
-        """Attend from x [B, T, D] to itself, or to what past keys and values become with it."""
+        past: Slots | None,
+    ) -> tuple[Array, Slots | None]:
+        """Attend from x [B, T, D] to itself, or to what the slots of the past become with it.
+
+        Returns:
+            [B, T, D]; and, where they are kept, the slots of x, or those of the past with x.
+        """
         a, numerics = self.config.architecture, self.numerics
         batch, length = x.shape[:2]
         n_heads, n_shared = a.num_attention_heads, a.num_key_value_heads
@@ -175,12 +183,15 @@ class Attention(nnx.Module):
         q, k, v = jnp.split(heads, [n_heads, n_heads + n_shared], axis=2)
         q = numerics.rotate(numerics.rms_norm(q, self.q_norm.scale[...], a.rms_norm_eps), *rotary)
         k = numerics.rotate(numerics.rms_norm(k, self.k_norm.scale[...], a.rms_norm_eps), *rotary)
-        if past is not None:
-            k = _write(past[0], view.positions, k)
-            v = _write(past[1], view.positions, v)
         scale = 1 / math.sqrt(a.query_pre_attn_scalar)
-        mixed = numerics.attention(q, k, v, mask, scale, max_length=self.config.max_length)
-        return numerics.linear(mixed.reshape(batch, length, -1), self.o_proj.kernel[...]), (k, v)
+        max_length = self.config.max_length
+        slots = numerics.slots(k, v, max_length=max_length) if view.is_kept else None
+        if past is None or slots is None or view.start is None:
+            mixed = numerics.attention(q, k, v, mask, scale, max_length=max_length)
+        else:
+            slots = put(past, slots, view.start)
+            mixed = numerics.attend_to_slots(q, slots, mask, scale, max_length=max_length)
+        return numerics.linear(mixed.reshape(batch, length, -1), self.o_proj.kernel[...]), slots
 
 
 class GatedNetwork(nnx.Module):
@@ -218,10 +229,8 @@ class Layer(nnx.Module):
         self.pre_feedforward_layernorm = weights.norm("pre_feedforward_layernorm")
         self.post_feedforward_layernorm = weights.norm("post_feedforward_layernorm")
 
-    def __call__(
-        self, x: Array, view: _View, past: tuple[Array, Array] | None
-    ) -> tuple[Array, tuple[Array, Array]]:
-        """Map x [B, T, D] to [B, T, D], and say the keys and values that were attended to."""
+    def __call__(self, x: Array, view: _View, past: Slots | None) -> tuple[Array, Slots | None]:
+        """Map x [B, T, D] to [B, T, D]; the slots are those of the attention."""
         mixed, present = self.self_attn(
             self._norm(x, self.input_layernorm), view, self.is_sliding, past
         )
@@ -274,52 +283,68 @@ class Decoder(nnx.Module):
             The last hidden states, normed, [B, T, D] float32; see ``logits``.
         """
         view = self._view(positions, segments, positions, segments)
-        x = self._embed(tokens)
-        for layer in self.layers:
-            x, _ = layer(x, view, None)
-        return self._last_norm(x)
+        return self._run(tokens, view)[0]
 
-    def empty_cache(self, batch_size: int, n_slots: int) -> Cache:
-        """A cache for ``batch_size`` rows of at most ``n_slots`` tokens."""
-        a = self.config.architecture
-        empty = jnp.zeros((batch_size, n_slots, a.num_key_value_heads, a.head_dim), jnp.float32)
-        return Cache(
-            (empty,) * a.num_hidden_layers,
-            (empty,) * a.num_hidden_layers,
-            jnp.full((batch_size, n_slots), EMPTY_SEGMENT, jnp.int32),
+    def begin(
+        self, tokens: Array, positions: Array, segments: Array, n_slots: int
+    ) -> tuple[Array, Cache]:
+        """Run whole rows, and keep their keys and values for tokens that come later.
+
+        Args:
+            tokens: [B, T] int32, as are ``positions`` and ``segments``; see ``__call__``.
+            positions: of the tokens; token t takes slot t of the cache.
+            segments: of the tokens. Those that no later token belongs to are padding for it.
+            n_slots: how many tokens the cache has room for, these included.
+
+        Returns:
+            The last hidden states, normed, [B, T, D]; and the cache.
+        """
+        view = self._view(positions, segments, positions, segments)
+        hidden, layers = self._run(tokens, view._replace(is_kept=True))
+        room = ((0, 0), (0, n_slots - tokens.shape[1]))
+        return hidden, Cache(
+            tuple(with_room(slots, n_slots) for slots in layers),
+            jnp.pad(positions, room),
+            jnp.pad(segments, room, constant_values=EMPTY_SEGMENT),
         )
 
     def extend(
-        self, tokens: Array, positions: Array, segments: Array, cache: Cache
+        self, tokens: Array, positions: Array, segments: Array, cache: Cache, start: Array
     ) -> tuple[Array, Cache]:
         """Run the next tokens of rows whose earlier tokens are in the cache.
 
         Args:
             tokens: [B, T] int32, as are ``positions`` and ``segments``; see ``__call__``.
-            positions: which slots of the cache the tokens take; one beyond the last is lost.
-            segments: of the tokens. Padding may take a slot that a token takes later.
+            positions: of the tokens; they need not be the numbers of their slots.
+            segments: of the tokens.
             cache: of the tokens before.
+            start: scalar int32; the tokens take the slots from it on, in every row.
 
         Returns:
             The last hidden states of these tokens, normed, [B, T, D]; and the cache with them.
         """
-        slot_segments = _write(cache.segments, positions, segments)
-        slots = jnp.arange(slot_segments.shape[1], dtype=jnp.int32)
-        slot_positions = jnp.broadcast_to(slots, slot_segments.shape)
+        place = (jnp.zeros_like(start), start)
+        slot_positions = lax.dynamic_update_slice(cache.positions, positions, place)
+        slot_segments = lax.dynamic_update_slice(cache.segments, segments, place)
         view = self._view(positions, segments, slot_positions, slot_segments)
-        x = self._embed(tokens)
-        pairs = []
-        for layer, past in zip(
-            self.layers, zip(cache.keys, cache.values, strict=True), strict=True
-        ):
-            x, pair = layer(x, view, past)
-            pairs.append(pair)
-        keys, values = zip(*pairs, strict=True)
-        return self._last_norm(x), Cache(keys, values, slot_segments)
+        hidden, layers = self._run(tokens, view._replace(is_kept=True, start=start), cache.layers)
+        return hidden, Cache(tuple(layers), slot_positions, slot_segments)
 
     def logits(self, hidden: Array) -> Array:
         """The logits [..., V] of hidden states [..., D]: products with the embedding table."""
         return self.numerics.logits(hidden, self.embed_tokens.embedding[...])
+
+    def _run(
+        self, tokens: Array, view: _View, past: Sequence[Slots] | None = None
+    ) -> tuple[Array, list[Slots]]:
+        """The last hidden states; and each layer's slots, if they are kept."""
+        x = self._embed(tokens)
+        present = []
+        for number, layer in enumerate(self.layers):
+            x, slots = layer(x, view, None if past is None else past[number])
+            if slots is not None:
+                present.append(slots)
+        return self._last_norm(x), present
 
     def _embed(self, tokens: Array) -> Array:
         x = self.numerics.embed(self.embed_tokens.embedding[...], tokens)
@@ -346,13 +371,7 @@ class Decoder(nnx.Module):
             masks[is_sliding] = visible
         if True in masks:
             masks[True] = visible & (distance < self.config.architecture.sliding_window)
-        return _View(positions, rotary, masks)
-
-
-def _write(slots: Array, positions: Array, new: Array) -> Array:
-    """Put new [B, T, ...] into slots [B, S, ...] at positions [B, T]."""
-    rows = jnp.arange(slots.shape[0], dtype=jnp.int32)[:, None]
-    return slots.at[rows, positions].set(new, mode="drop")
+        return _View(rotary, masks)
 
 
 def _rope_variable(config: ModelConfig, theta: float) -> nnx.Variable[Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -32,13 +33,19 @@ class Model:
             model = nnx.merge(graph, state)
             return model.logits(model(tokens, positions, segments))
 
-        @jax.jit
-        def extend(tokens: Any, positions: Any, segments: Any, cache: Any) -> Any:
+        @partial(jax.jit, static_argnums=3)
+        def begin(tokens: Any, positions: Any, segments: Any, n_slots: int) -> Any:
             model = nnx.merge(graph, state)
-            hidden, cache = model.extend(tokens, positions, segments, cache)
+            hidden, cache = model.begin(tokens, positions, segments, n_slots)
             return model.logits(hidden), cache
 
-        self.run, self.extend = run, extend
+        @jax.jit
+        def extend(tokens: Any, positions: Any, segments: Any, cache: Any, start: Any) -> Any:
+            model = nnx.merge(graph, state)
+            hidden, cache = model.extend(tokens, positions, segments, cache, start)
+            return model.logits(hidden), cache
+
+        self.run, self.begin, self.extend = run, begin, extend
 
     def logits(self, tokens: Any, segments: Any = None, positions: Any = None) -> Any:
         """Logits of rows that begin at position 0, of one segment each, unless said otherwise."""
@@ -67,25 +74,42 @@ def test_logits_are_close_to_the_fast_mode(model: Model, tokens: Any) -> None:
     assert largest_error(model.logits(tokens), Model("fast").logits(tokens)) < 1e-5
 
 
+@pytest.mark.parametrize("n_slots", [24, 40, 64])
+@pytest.mark.parametrize("n_at_once", [1, 7, LENGTH - 1])
 def test_decoding_token_by_token_gives_the_bits_of_the_prompt_at_once(
-    model: Model, tokens: Any
+    model: Model, tokens: Any, n_at_once: int, n_slots: int
 ) -> None:
     whole = model.logits(tokens)
-    cache = model.decoder.empty_cache(BATCH, 32)
-    for place in range(LENGTH):
-        column = jnp.asarray(tokens[:, place : place + 1])
-        positions = jnp.full_like(column, place)
-        logits, cache = model.extend(column, positions, jnp.ones_like(column), cache)
-        assert bits(logits[:, 0]) == bits(whole[:, place]), place
+    positions = np.broadcast_to(np.arange(LENGTH, dtype=np.int32), tokens.shape)
+    ones = np.ones_like(tokens)
+    first = slice(0, n_at_once)
+    logits, cache = model.begin(tokens[:, first], positions[:, first], ones[:, first], n_slots)
+    assert bits(logits) == bits(whole[:, first])
+    for place in range(n_at_once, LENGTH):
+        column = slice(place, place + 1)
+        # The slots need not be the positions.
+        slot = jnp.int32(place + n_slots - LENGTH)
+        logits, cache = model.extend(
+            tokens[:, column], positions[:, column], ones[:, column], cache, slot
+        )
+        assert bits(logits) == bits(whole[:, column]), place
 
 
-def test_a_row_does_not_know_its_batch_nor_its_padding(model: Model, tokens: Any) -> None:
-    whole = model.logits(tokens)
-    assert bits(model.logits(tokens[1:2])) == bits(whole[1:2])
-    padded = np.concatenate([tokens, np.zeros((BATCH, 12), np.int32)], 1)
+@pytest.mark.parametrize("batch", [1, 2, 8, 32, 64])
+def test_a_row_does_not_know_its_batch(model: Model, tokens: Any, batch: int) -> None:
+    many = np.random.default_rng(2).integers(0, 261, (batch, LENGTH)).astype(np.int32)
+    places = sorted({0, batch // 2, batch - 1})
+    many[places] = tokens[: len(places)]
+    assert bits(model.logits(many)[places]) == bits(model.logits(tokens)[: len(places)])
+
+
+@pytest.mark.parametrize("length", [24, 32, 48, 61, 64])
+def test_a_row_does_not_know_its_padding(model: Model, tokens: Any, length: int) -> None:
+    padded = np.zeros((BATCH, length), np.int32)
+    padded[:, :LENGTH] = tokens
     segments = np.ones_like(padded)
     segments[:, LENGTH:] = 0
-    assert bits(model.logits(padded, segments)[:, :LENGTH]) == bits(whole)
+    assert bits(model.logits(padded, segments)[:, :LENGTH]) == bits(model.logits(tokens))
 
 
 def test_a_packed_example_does_not_know_its_neighbours(model: Model, tokens: Any) -> None:

@@ -56,6 +56,7 @@ from tunixrt.ml.numerics.grids import (
 )
 from tunixrt.ml.numerics.pins import pin
 from tunixrt.ml.numerics.shapes import check_attention, heads_first, heads_last, mask_of_group
+from tunixrt.ml.numerics.slots import Slots, keys_to_slots, values_to_slots
 from tunixrt.ml.numerics.transcendental import exp
 
 _MARGIN: Final = np.float64(1 + 2.0**-10)
@@ -78,17 +79,41 @@ def _dot_rows(x: Array, y: Array, bound: Array) -> Array:
     return sum_last(round_to(products, bound * _scale(bits_for_sum(x.shape[-1]))))
 
 
-def _scores(q: Array, k: Array) -> Array:
-    n_bits = bits_for_sum(q.shape[-1])
-    left = round_to(q, bound_over(q) * _scale(n_bits // 2))
-    right = round_to(k, bound_over(k) * _scale(n_bits - n_bits // 2))
-    return _batched(left, right, (3, 3)).astype(jnp.float32)
+def _queries_on_grid(q: Array) -> Array:
+    return round_to(q, bound_over(q) * _scale(bits_for_sum(q.shape[-1]) // 2))
+
+
+def _keys_on_grid(k: Array) -> Array:
+    n_bits = bits_for_sum(k.shape[-1])
+    return round_to(k, bound_over(k) * _scale(n_bits - n_bits // 2))
+
+
+def _values_on_grid(v: Array, max_length: int) -> tuple[Array, Array]:
+    """Round values; and their bounds, which the weights need too."""
+    bound = bound_over(v)
+    return round_to(v, bound * _scale(bits_for_sum(max_length) // 2)), bound
 
 
 def _softmax_weights(scores: Array, visible: Array) -> Array:
     masked = jnp.where(visible, scores, _HIDDEN)
     top = max_last(masked)
     return jnp.where(visible, exp(masked - top), np.float32(0))
+
+
+def _mix(
+    scores: Array, visible: Array, values: Array, bound: Array, max_length: int
+) -> tuple[Array, Array, Array]:
+    """Average values on their grid; the weights before the division too, and their inverse sum."""
+    weights = _softmax_weights(scores, visible)
+    n_bits = bits_for_sum(max_length)
+    total = sum_last(round_to(weights, _scale(n_bits))).astype(jnp.float32)
+    inverse = np.float32(1) / jnp.where(total > 0, total, np.float32(1))
+
+    across = jnp.swapaxes(bound, 2, 3)
+    seen = max_last(jnp.where(visible, across, SMALLEST_BOUND))
+    unit = seen * _scale(n_bits - n_bits // 2) / across
+    mixed = _batched(round_to(weights, unit), values, (3, 2))
+    return pin(mixed.astype(jnp.float32) * inverse), weights, inverse
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -100,18 +125,9 @@ def _attend(q: Array, k: Array, v: Array, visible: Array, max_length: int) -> Ar
 def _attend_forward(
     q: Array, k: Array, v: Array, visible: Array, max_length: int
 ) -> tuple[Array, tuple[Array, ...]]:
-    weights = _softmax_weights(_scores(q, k), visible)
-    n_bits = bits_for_sum(max_length)
-    total = sum_last(round_to(weights, _scale(n_bits))).astype(jnp.float32)
-    inverse = np.float32(1) / jnp.where(total > 0, total, np.float32(1))
-
-    bound = bound_over(v)
-    across = jnp.swapaxes(bound, 2, 3)
-    seen = max_last(jnp.where(visible, across, SMALLEST_BOUND))
-    unit = seen * _scale(n_bits - n_bits // 2) / across
-    values = round_to(v, bound * _scale(n_bits // 2))
-    mixed = _batched(round_to(weights, unit), values, (3, 2))
-    out = pin(mixed.astype(jnp.float32) * inverse)
+    scores = _batched(_queries_on_grid(q), _keys_on_grid(k), (3, 3)).astype(jnp.float32)
+    values, bound = _values_on_grid(v, max_length)
+    out, weights, inverse = _mix(scores, visible, values, bound, max_length)
     return out, (q, k, v, values, weights, inverse, out)
 
 
@@ -160,4 +176,25 @@ def attention(q: Array, k: Array, v: Array, mask: Array, scale: float, *, max_le
         mask_of_group(mask, q.shape[2] // n_key_heads),
         max_length,
     )
+    return heads_last(out, q.shape[1])
+
+
+def slots(k: Array, v: Array, max_length: int) -> Slots:
+    """Lay `k` and `v` [B, T, Kh, Dh] out, rounded: a row's grid is its own, so once is enough."""
+    values, bounds = _values_on_grid(values_to_slots(v), max_length)
+    return Slots(keys_to_slots(_keys_on_grid(k)), values, bounds)
+
+
+def attend_to_slots(
+    q: Array, filled: Slots, mask: Array, scale: float, *, max_length: int
+) -> Array:
+    """Attend with `q` [B, T, H, Dh] to slots through `mask` [B, T, S], to the bits of `attention`.
+
+    Not differentiable: nothing is trained token by token.
+    """
+    n_key_heads = filled.keys.shape[1]
+    queries = _queries_on_grid(heads_first(multiply(q, jnp.float32(scale)), n_key_heads))
+    scores = _batched(queries, filled.keys, (3, 2)).astype(jnp.float32)
+    visible = mask_of_group(mask, q.shape[2] // n_key_heads)
+    out, _, _ = _mix(scores, visible, filled.values, filled.bounds, max_length)
     return heads_last(out, q.shape[1])

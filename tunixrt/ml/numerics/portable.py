@@ -27,6 +27,8 @@ from tunixrt.ml.numerics.protocol import DEFAULT_MAX_LENGTH
 if TYPE_CHECKING:
     from jax import Array
 
+    from tunixrt.ml.numerics.slots import Slots
+
 
 class PortableNumerics:
     """The operations of `Numerics` with exact sums. Needs `jax_enable_x64`."""
@@ -65,6 +67,22 @@ class PortableNumerics:
     ) -> Array:
         """Attend with softmax over the visible keys; see `attention`."""
         return attention.attention(q, k, v, mask, scale, max_length=max_length)
+
+    def slots(self, k: Array, v: Array, *, max_length: int = DEFAULT_MAX_LENGTH) -> Slots:
+        """Lay keys and values out, on their grids; see `attention`."""
+        return attention.slots(k, v, max_length)
+
+    def attend_to_slots(
+        self,
+        q: Array,
+        slots: Slots,
+        mask: Array,
+        scale: float,
+        *,
+        max_length: int = DEFAULT_MAX_LENGTH,
+    ) -> Array:
+        """Attend with softmax over the visible slots; see `attention`."""
+        return attention.attend_to_slots(q, slots, mask, scale, max_length=max_length)
 
     def cross_entropy(self, logits: Array, targets: Array, weights: Array) -> Array:
         """Sum the weighted negative log-likelihoods; see `losses`."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from jax import Array
 
+    from tunixrt.ml.numerics.slots import Slots
+
 DEFAULT_MAX_LENGTH = 2048
 """The bound on the number of keys that `attention` assumes when none is given."""
 
@@ -65,6 +67,23 @@ class Numerics(Protocol):
 
         Raises:
             ValueError: S exceeds `max_length`.
+        """
+
+    def slots(self, k: Array, v: Array, *, max_length: int = DEFAULT_MAX_LENGTH) -> Slots:
+        """Lay `k` and `v` [B, T, Kh, Dh] out as `attend_to_slots` reads them, T slots."""
+
+    def attend_to_slots(
+        self,
+        q: Array,
+        slots: Slots,
+        mask: Array,
+        scale: float,
+        *,
+        max_length: int = DEFAULT_MAX_LENGTH,
+    ) -> Array:
+        """Attend as `attention` does, to keys and values in slots; `mask` is [B, T, S].
+
+        `max_length` bounds how many slots a query sees. There may be more, hidden ones.
         """
 
     def cross_entropy(self, logits: Array, targets: Array, weights: Array) -> Array:
