@@ -1,4 +1,4 @@
-"""Greedy generation: what it writes, why it stops, and that batching changes nothing."""
+"""Generation: what it writes, why it stops, and that batching changes nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import pytest
 from flax import nnx
 
 from tests.ml.models import sliding_config
+from tunixrt.ml import environment
+from tunixrt.ml.choosing import choose, draw_keys
 from tunixrt.ml.generate import Generation, Generator, PromptError, StopReason
 from tunixrt.ml.model import Decoder, initial_weights
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import END_OF_TURN, EOS, ByteTokenizer
 from tunixrt.ml.weights import load_model, save_model
+from tunixrt.runs.sampling import Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("fast_mode")
@@ -78,6 +81,85 @@ def test_the_answer_to_a_prompt_depends_on_neither_its_batch_nor_its_neighbours(
     assert len(together) == len(PROMPTS)
     assert run(model_directory, PROMPTS[::-1], batch_size=5)[::-1] == together
     assert run(model_directory, PROMPTS[1:2], batch_size=1) == together[1:2]
+
+
+@pytest.fixture
+def portable_mode(fast_mode: None) -> Iterator[None]:
+    environment.prepare("portable")
+    yield
+    environment.prepare("fast")
+
+
+def sampled(directory: Path, batch_size: int) -> Generator:
+    return Generator(
+        directory,
+        max_new_tokens=6,
+        batch_size=batch_size,
+        numeric_mode="portable",
+        sampling=Sampling(1.3, 0.95),
+    )
+
+
+DRAWS = [7, 2**64 - 1, 7, 0, 12_345_678_901_234_567_890]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_size", [1, 2, 8, 32, 64])
+@pytest.mark.usefixtures("portable_mode")
+def test_drawn_tokens_depend_on_neither_batch_nor_order_nor_padding(
+    model_directory: Path, batch_size: int
+) -> None:
+    # One row after the other, each by the definition of a draw: logits of the whole row so far.
+    loaded = load_model(model_directory)
+    numerics = numerics_for("portable")
+    graph, state = nnx.split(Decoder(loaded.config, numerics, loaded.weights))
+    positions = jnp.arange(24, dtype=jnp.int32)[None]
+
+    @jax.jit
+    def drawn(tokens: jax.Array, place: jax.Array, key: jax.Array, index: jax.Array) -> jax.Array:
+        model = nnx.merge(graph, state)
+        hidden = model(tokens, positions, jnp.ones_like(tokens))
+        return choose(model.logits(hidden[:, place]), key, index, Sampling(1.3, 0.95), numerics)[0]
+
+    def alone(prompt: list[int], draw: int) -> tuple[int, ...]:
+        row = list(prompt)
+        for index in range(6):
+            tokens = np.zeros((1, 24), np.int32)
+            tokens[0, : len(row)] = row
+            row.append(int(drawn(tokens, len(row) - 1, draw_keys([draw]), index)))
+            assert row[-1] not in {END_OF_TURN, EOS}
+        return tuple(row[len(prompt) :])
+
+    expected = [alone(prompt, draw) for prompt, draw in zip(PROMPTS, DRAWS, strict=True)]
+    generator = sampled(model_directory, batch_size)
+    together = generator.run(PROMPTS, DRAWS)
+    assert [one.tokens for one in together] == expected
+    backwards = generator.run(PROMPTS[::-1], DRAWS[::-1])
+    assert backwards[::-1] == together
+    # In pieces, and beside a prompt that is padded to another length.
+    assert generator.run(PROMPTS[:2], DRAWS[:2]) == together[:2]
+    assert generator.run([[2] * 20, *PROMPTS[2:]], [1, *DRAWS[2:]])[1:] == together[2:]
+
+
+@pytest.mark.usefixtures("portable_mode")
+def test_the_same_prompt_with_the_same_draw_gives_the_same_tokens(model_directory: Path) -> None:
+    first, second, third = sampled(model_directory, 4).run([[2, 3, 70]] * 3, [5, 6, 5])
+    assert first == third
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("draws", "problem"),
+    [(None, "5 prompts: none"), ([1, 2], "5 prompts: 2"), ([0, 0, 0, 0, 2**64], "64 bits")],
+)
+def test_sampling_needs_a_draw_for_each_prompt(
+    model_directory: Path, draws: list[int] | None, problem: str
+) -> None:
+    generator = Generator(
+        model_directory, max_new_tokens=2, numeric_mode="fast", sampling=Sampling(1.0)
+    )
+    with pytest.raises(ValueError, match=problem):
+        generator.run(PROMPTS, draws)
 
 
 def test_generation_ends_where_the_context_does(model_directory: Path) -> None:
