@@ -54,6 +54,7 @@ promises: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.store
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.seeds
 	$(BIN)/python -m benchmarks.judges
 	$(BIN)/python -m benchmarks.null_experiment
