@@ -352,6 +352,9 @@ def _plan(
 
 def _room_for_answers(target: _Target, evalset: EvalSet) -> int:
     """How many tokens the context leaves beside the longest prompt; at least 1."""
+    from tunixrt.ml.environment import set_flags
+
+    set_flags(target.numeric_mode)  # before anything imports jax
     from tunixrt.ml.weights import load_model
 
     longest = max(len(prompt_tokens(target.template, sample.prompt)) for sample in evalset.samples)
