@@ -63,7 +63,7 @@ def exact_share(alarms: Sequence[bool]) -> float:
     """The probability of an alarm."""
     n_discordant = len(alarms) - 1
     ways = sum(comb(n_discordant, fixed) for fixed, alarm in enumerate(alarms) if alarm)
-    return ways / 2**n_discordant
+    return float(ways / 2**n_discordant)
 
 
 def _verdict(n_fixed: int, n_broken: int, n_pairs: int) -> Verdict:
