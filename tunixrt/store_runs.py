@@ -1,0 +1,255 @@
+"""The part of the facade that trains, evaluates, compares and reports runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tunixrt.eval.comparison import Comparison
+    from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.eval.seeds import SeedsComparison
+    from tunixrt.jobs.build_site import SiteBuilt
+    from tunixrt.jobs.contamination import CheckedEvalset
+    from tunixrt.jobs.dry_run import DryRun
+    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.machine import Execution
+    from tunixrt.jobs.promote_run import Promotion
+    from tunixrt.jobs.train import TrainingDone
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.layout import Layout
+    from tunixrt.log.lock import Waiting
+    from tunixrt.ml.metrics import TrainingProgress
+    from tunixrt.runs.leaderboard import RunRow
+    from tunixrt.runs.manifests import Manifest
+    from tunixrt.runs.promotions import Promotions
+
+
+class RunMethods:
+    """What `Store` can do with runs. A run is given as a unique prefix of its id, or as a name."""
+
+    layout: Layout
+    log: EventLog
+
+    def runs(self) -> list[Manifest]:
+        """The manifest of every run, by run id."""
+        from tunixrt.runs.directories import read_runs
+
+        return read_runs(self.layout)
+
+    def run(self, prefix: str) -> Manifest:
+        """The one run whose id begins with ``prefix``, or that was promoted to it."""
+        from tunixrt.runs.directories import find_run
+
+        return find_run(self.layout, prefix)
+
+    def train(
+        self,
+        config: str,
+        *,
+        dataset: str,
+        base: str | None = None,
+        overrides: Sequence[str] = (),
+        resume: bool = False,
+        stopwatch: Callable[[], Execution] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+        on_progress: Callable[[TrainingProgress], None] | None = None,
+    ) -> TrainingDone:
+        """Train, and publish the run; find it if it is there already.
+
+        ``resume`` goes on from the newest checkpoint of the run, if there is one. When
+        ``should_stop`` returns True, a checkpoint is made and `TrainingInterruptedError` raised.
+        """
+        from tunixrt.jobs.train import TrainingControl, train_run
+        from tunixrt.runs.config import load_config
+
+        return train_run(
+            self.layout,
+            self.log,
+            load_config(config, overrides),
+            dataset_key=dataset,
+            base=base,
+            resume=resume,
+            control=TrainingControl(stopwatch, should_stop, on_notice, on_progress),
+        )
+
+    def rehearse_training(
+        self,
+        config: str,
+        *,
+        dataset: str,
+        base: str | None = None,
+        overrides: Sequence[str] = (),
+    ) -> DryRun:
+        """What `train` would do with the same arguments: nothing is trained or written."""
+        from tunixrt.jobs.dry_run import rehearse_training
+        from tunixrt.runs.config import load_config
+
+        return rehearse_training(
+            self.layout, self.log, load_config(config, overrides), dataset_key=dataset, base=base
+        )
+
+    def evaluate(
+        self,
+        model: str,
+        *,
+        evalset: str,
+        max_new_tokens: int | None = None,
+        batch_size: int = 64,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        samples: int = 1,
+        seed: int = 0,
+        judge: str = "exact",
+        fail_on_contamination: bool = False,
+        stopwatch: Callable[[], Execution] | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> EvaluationDone:
+        """Evaluate a run, a model directory or ``untrained:CONFIG``, and publish the run.
+
+        ``temperature`` 0 is greedy; above it, ``samples`` responses are drawn to each sample.
+        """
+        from tunixrt.jobs.evaluate import evaluate_run
+        from tunixrt.runs.sampling import Sampling
+
+        return evaluate_run(
+            self.layout,
+            model,
+            evalset_name=evalset,
+            max_new_tokens=max_new_tokens,
+            batch_size=batch_size,
+            sampling=Sampling(temperature=temperature, top_p=top_p),
+            n_draws=samples,
+            seed=seed,
+            judge=judge,
+            fail_on_contamination=fail_on_contamination,
+            stopwatch=stopwatch,
+            on_progress=on_progress,
+        )
+
+    def compare_runs(
+        self,
+        a: str,
+        b: str,
+        *,
+        allow_differences: bool = False,
+        metric: str = "avg_score",
+        category: str | None = None,
+    ) -> Comparison:
+        """Compare evaluation ``b`` with evaluation ``a``, pair by pair."""
+        from tunixrt.jobs.compare_runs import compare_runs
+
+        return compare_runs(
+            self.layout,
+            a,
+            b,
+            allow_differences=allow_differences,
+            metric=metric,
+            category=category,
+        )
+
+    def compare_seeds(
+        self,
+        a: Sequence[str],
+        b: Sequence[str],
+        *,
+        allow_differences: bool = False,
+        metric: str = "avg_score",
+        category: str | None = None,
+    ) -> SeedsComparison:
+        """Compare two ways of training, each with several evaluations, seed by seed."""
+        from tunixrt.jobs.compare_runs import compare_seeds
+
+        return compare_seeds(
+            self.layout,
+            a,
+            b,
+            allow_differences=allow_differences,
+            metric=metric,
+            category=category,
+        )
+
+    def promote_run(
+        self,
+        run: str,
+        name: str,
+        *,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> Promotion:
+        """Give a run a name, which is then good wherever a run is asked for."""
+        from tunixrt.jobs.promote_run import promote_run
+
+        return promote_run(
+            self.layout, self.log, run, name, recorded_at=recorded_at, waiting=waiting
+        )
+
+    def promotions(self) -> Promotions:
+        """The names that runs were given."""
+        from tunixrt.runs.promotions import read_promotions
+
+        return read_promotions(self.log)
+
+    def leaderboard(
+        self, *, kind: str | None = None, evalset: str | None = None, dataset: str | None = None
+    ) -> list[RunRow]:
+        """The runs, the best evaluation of each eval set first."""
+        from tunixrt.runs.leaderboard import leaderboard
+
+        return leaderboard(self.layout, self.log, kind=kind, evalset=evalset, dataset=dataset)
+
+    def run_row(self, manifest: Manifest) -> RunRow:
+        """One run as a row of the leaderboard."""
+        from tunixrt.runs.leaderboard import run_row
+
+        return run_row(self.layout, self.log, manifest)
+
+    # Eval sets
+
+    def evalsets(self) -> list[EvalSet]:
+        """Every eval set, by name."""
+        from tunixrt.eval.evalsets import list_evalsets
+
+        return [self.evalset(name) for name in list_evalsets(self.layout.evalsets)]
+
+    def evalset(self, name: str) -> EvalSet:
+        """One eval set; reading it checks every line."""
+        from tunixrt.eval.evalsets import find_evalset, load_evalset
+
+        return load_evalset(find_evalset(self.layout.evalsets, name))
+
+    def check_evalset(self, name: str, dataset: str, *, split: str | None = None) -> CheckedEvalset:
+        """Hold an eval set against a dataset: which samples are in it, and how."""
+        from tunixrt.jobs.contamination import check_against_dataset
+
+        return check_against_dataset(self.layout, self.log, self.evalset(name), dataset, split)
+
+    def report(self, before: str, after: str, directory: Path | str) -> list[Path]:
+        """Write the report on two evaluation runs into a directory; the files that were written."""
+        from tunixrt.jobs.write_report import write_report
+
+        return write_report(self.layout, self.log, before, after, Path(directory))
+
+    def report_experiment(
+        self, before: Sequence[str], after: Sequence[str], directory: Path | str
+    ) -> list[Path]:
+        """Write the report on two ways of training, each with an evaluation a seed."""
+        from tunixrt.jobs.write_report import write_experiment
+
+        return write_experiment(self.layout, self.log, before, after, Path(directory))
+
+    def build_site(
+        self,
+        directory: Path | str,
+        *,
+        title: str = "tunixrt store",
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> SiteBuilt:
+        """Build a static site of everything here; see :mod:`tunixrt.jobs.build_site`."""
+        from tunixrt.jobs.build_site import build_site
+
+        path = Path(directory)
+        return build_site(self.layout, self.log, path, title=title, on_progress=on_progress)
