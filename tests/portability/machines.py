@@ -36,6 +36,7 @@ class Variation:
         arguments: for `train_once`.
         cwd: where it runs.
         fakes_cpu: needs the library that answers CPUID.
+        emulates: the command emulates another processor, so it takes very long.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Variation:
     arguments: tuple[str, ...] = ()
     cwd: Path = ROOT
     fakes_cpu: bool = False
+    emulates: bool = False
 
 
 def _threads(n_threads: int) -> dict[str, str]:
@@ -52,6 +54,15 @@ def _threads(n_threads: int) -> dict[str, str]:
 
 def _xla(flag: str) -> dict[str, str]:
     return {"XLA_FLAGS": f"--xla_{flag}"}
+
+
+def _emulated(model: str) -> Variation:
+    """Everything, Python included, on QEMU's processor of a model (Debian: `qemu-user`).
+
+    QEMU computes floating point in software and not on this machine's units, so this is the most
+    different machine that can be had without another machine.
+    """
+    return Variation(f"QEMU: {model}", prefix=("qemu-x86_64", "-cpu", model), emulates=True)
 
 
 BASELINE: Final = Variation("as it is")
@@ -141,6 +152,9 @@ VARIATIONS: Final = (
     ),
 )
 
+EMULATED: Final = (_emulated("Haswell"), _emulated("EPYC"))
+"""Those that take a quarter of an hour or more each, and are tried only when asked for."""
+
 
 class CannotPlayError(Exception):
     """This machine cannot play a variation; the message says why."""
@@ -169,7 +183,12 @@ def train(variation: Variation, mode: str) -> Trained:
     variables = {**kept, **variation.variables}
     if variation.fakes_cpu:
         variables["LD_PRELOAD"] = str(fake_cpu_library())
-    command = [sys.executable, "-W", "ignore", "-m", "tests.portability.train_once", mode]
+    python = sys.executable
+    if variation.emulates:
+        # QEMU does not look at what a virtual environment's link says, so its path is given.
+        python = str(Path(sys.executable).resolve())
+        variables["PYTHONPATH"] = os.pathsep.join(path for path in (str(ROOT), *sys.path) if path)
+    command = [python, "-W", "ignore", "-m", "tests.portability.train_once", mode]
     done = subprocess.run(
         [*variation.prefix, *command, *variation.arguments],
         cwd=variation.cwd,
