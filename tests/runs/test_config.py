@@ -144,8 +144,8 @@ def test_the_validation_split_matters_only_where_it_is_looked_at() -> None:
             "run.toml:4: training.learning_rate should be a finite number; found nan.",
         ),
         (
-            '[model]\nname = "nano"\n[training]\noptimizer = "muon"\n',
-            "run.toml:4: training.optimizer should be 'adamw'; found 'muon'.",
+            '[model]\nname = "nano"\n[training]\noptimizer = "sgd"\n',
+            "run.toml:4: training.optimizer should be 'adamw' or 'muon'; found 'sgd'.",
         ),
         (
             '[model]\nname = "nano"\n[data]\nformat = "chat"\n',
