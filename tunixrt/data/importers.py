@@ -6,6 +6,7 @@ what it dropped. It holds one line at a time. Nothing here writes anything.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from enum import StrEnum
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.data.gsm8k import read_gsm8k
-from tunixrt.data.lines import UnreadableFileError, read_lines
+from tunixrt.data.lines import UnreadableFileError, read_chunks
 from tunixrt.data.quick_reading import quick_trace
+from tunixrt.data.second_reader import SecondReader, is_worth_it
 from tunixrt.data.traces import Trace, payload_of, trace_id, trace_of
 from tunixrt.data.violations import TraceError, did_you_mean, quoted
 from tunixrt.errors import BadInputError
@@ -24,6 +26,8 @@ from tunixrt.log.digests import Digest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tunixrt.data.quick_reading import QuickAnswer
 
 
 class SourceFormat(StrEnum):
@@ -143,22 +147,35 @@ def read_traces(
     reader = _reader(source_format, source, strip_calculator=strip_calculator)
     quick = source_format is SourceFormat.TUNIXRT and source is None
     name = str(path)
-    n_records = 0
-    for line, raw in read_lines(path):
-        found = quick_trace(raw) if quick else None
-        if found is not None:
-            trace, payload = found
-            n_records += 1
-            yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line)
-        elif not raw.strip(b" \t\r"):
-            yield Dropped(name, line, DropReason.BLANK_LINE)
-        else:
-            n_records += 1
-            yield from _record(name, line, raw, reader)
-    if not n_records:
+    is_empty = True
+    with contextlib.ExitStack() as stack:
+        for (first, lines), answers in _answered(path, stack, quick=quick):
+            if answers is not None:
+                is_empty = False
+                for line, (payload, trace, n_steps) in enumerate(answers, first):
+                    yield ImportedTrace(payload, trace, n_steps, name, line)
+                continue
+            for line, raw in enumerate(lines, first):
+                if raw.strip(b" \t\r"):
+                    is_empty = False
+                    yield from _record(name, line, raw, reader, quick=quick)
+                else:
+                    yield Dropped(name, line, DropReason.BLANK_LINE)
+    if is_empty:
         raise UnreadableFileError(
             path, f"The file {name} holds no records: it is empty or has only blank lines."
         )
+
+
+def _answered(
+    path: Path, stack: contextlib.ExitStack, *, quick: bool
+) -> Iterator[tuple[tuple[int, list[bytes]], list[QuickAnswer] | None]]:
+    """The lines of a file, with what a second process says of them where one is worth it."""
+    chunks = read_chunks(path)
+    if quick and is_worth_it(path):
+        with contextlib.suppress(OSError):
+            return stack.enter_context(SecondReader()).answered(chunks)
+    return ((chunk, None) for chunk in chunks)
 
 
 def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
@@ -172,7 +189,12 @@ def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
     return ImportedTrace(payload, trace_id(payload), len(checked.steps), file, line)
 
 
-def _record(name: str, line: int, raw: bytes, reader: _Reader) -> Iterator[Record]:
+def _record(name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool) -> Iterator[Record]:
+    found = quick_trace(raw) if quick else None
+    if found is not None:
+        trace, payload = found
+        yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line)
+        return
     try:
         trace, n_blank = reader(decode(raw))
         payload = payload_of(trace)

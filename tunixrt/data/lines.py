@@ -29,6 +29,16 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Number (from 1) and bytes of each line, without the line feed.
 
     Raises:
+        UnreadableFileError: As of :func:`read_chunks`.
+    """
+    for first, lines in read_chunks(path):
+        yield from enumerate(lines, first)
+
+
+def read_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Lines in groups of about a mebibyte, each with the number of its first line (from 1).
+
+    Raises:
         UnreadableFileError: The file is absent, a directory or not readable, is in another format
             that its first bytes give away, or has a line longer than 64 MiB.
     """
@@ -38,15 +48,16 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             if not number and not rest:
                 _check_beginning(path, data)
             *lines, rest = (rest + data).split(b"\n")
-            for raw in lines:
-                number += 1
-                if len(raw) >= MAX_LINE_BYTES:  # the line feed counts
-                    raise _too_long(path, number)
-                yield number, raw
+            if lines:
+                if max(map(len, lines)) >= MAX_LINE_BYTES:  # the line feed counts
+                    longest = [len(raw) >= MAX_LINE_BYTES for raw in lines].index(True)
+                    raise _too_long(path, number + longest + 1)
+                yield number + 1, lines
+                number += len(lines)
             if len(rest) > MAX_LINE_BYTES:
                 raise _too_long(path, number + 1)
         if rest:
-            yield number + 1, rest
+            yield number + 1, [rest]
 
 
 def _too_long(path: Path, number: int) -> UnreadableFileError:

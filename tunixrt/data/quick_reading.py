@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.traces import MAX_PAYLOAD_BYTES, Trace, canonical_trace
+from tunixrt.data.traces import MAX_PAYLOAD_BYTES, Trace, canonical_trace, trace_id
 from tunixrt.log.canonical import CanonicalError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunixrt.data.traces import TraceStep
+    from tunixrt.log.digests import Digest
+
+    QuickAnswer = tuple[bytes, Digest, int]
 
 _decode = msgspec.json.Decoder(Trace).decode
 _META_KEY: Final = re.compile(rb'"meta"[ \t\r\n]*:')
@@ -37,6 +42,22 @@ def quick_trace(line: bytes) -> tuple[Trace, bytes] | None:
     if payload != line and not _has_the_quotes_of(line, payload, trace):
         return None
     return trace, payload
+
+
+def quick_batch(lines: Sequence[bytes]) -> list[QuickAnswer] | None:
+    """What `quick_trace` says of all of these lines; None where it leaves one to the strict reader.
+
+    Returns:
+        Of each line the payload, the id of the trace and the number of its steps.
+    """
+    answers: list[QuickAnswer] = []
+    for line in lines:
+        found = quick_trace(line)
+        if found is None:
+            return None
+        trace, payload = found
+        answers.append((payload, trace_id(payload), len(trace.steps)))
+    return answers
 
 
 def _ascend(steps: tuple[TraceStep, ...]) -> bool:

@@ -138,7 +138,7 @@ def read_promotions(log: EventLog) -> Promotions:
     """
     is_ancestor = Ancestry(log.segments())
     standing: dict[str, list[tuple[str, Digest]]] = {}
-    for event in log.events():
+    for event in log.events_of(PROMOTED):
         content = _content(event)
         if content is None:
             continue
@@ -154,7 +154,7 @@ def read_promotions(log: EventLog) -> Promotions:
 
 
 def _content(event: StoredEvent) -> Promoted | None:
-    if event.envelope.type != PROMOTED or event.payload is None:
+    if event.payload is None:
         return None
     try:
         content = msgspec.json.decode(event.payload, type=Promoted)
