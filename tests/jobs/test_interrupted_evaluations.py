@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tunixrt.jobs.evaluate import EvaluationDone
 
-N_SAMPLES = 320
+N_SAMPLES = 480
 RUN = "ab" * 32
 
 
@@ -56,7 +56,7 @@ def made(root: Path, questions: bytes) -> Store:
     (root / "evalsets" / "few.jsonl").write_bytes(few)
     for seed in (0, 1):
         (root / f"tiny{seed}.toml").write_text(
-            '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n'
+            '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 2\n'
             f"[training]\nseed = {seed}\n"
         )
     return store
@@ -65,7 +65,7 @@ def made(root: Path, questions: bytes) -> Store:
 def evaluate(
     store: Store, seed: int = 0, evalset: str = "few", **settings: object
 ) -> EvaluationDone:
-    chosen: dict[str, Any] = {"max_new_tokens": 4, "batch_size": 4} | settings
+    chosen: dict[str, Any] = {"max_new_tokens": 40, "batch_size": 4} | settings
     return store.evaluate(
         f"untrained:{store.root / f'tiny{seed}.toml'}",
         evalset=evalset,
@@ -230,7 +230,7 @@ def damage(store: Store) -> int:
 
 
 def command(store: Store, **environment: str) -> subprocess.Popen[str]:
-    arguments = ("--evalset", "sums", "--max-new-tokens", "4", "--batch-size", "4")
+    arguments = ("--evalset", "sums", "--max-new-tokens", "40", "--batch-size", "4")
     return subprocess.Popen(
         [sys.executable, "-m", "tunixrt.cli.main", "eval", "untrained:tiny0.toml", *arguments],
         cwd=store.root,
@@ -292,7 +292,7 @@ def test_an_evaluation_that_is_killed_20_times_is_the_one_that_was_left_alone(
             more = moments.choice((0, 1, 1, 2))
             if more:
                 wait_for_lines(process, store, before + more)
-            time.sleep(moments.uniform(0, 0.05 if more else 3))
+            time.sleep(moments.uniform(0, 0.02 if more else 3))
             process.kill()
             process.communicate()
         assert process.returncode == -signal.SIGKILL
