@@ -10,15 +10,12 @@ Run as ``python -m tunixrt.data.second_reader``.
 
 from __future__ import annotations
 
-import contextlib
 import marshal
 import os
-import signal
-import subprocess
-import sys
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final
 
 from tunixrt.data.quick_reading import quick_batch
+from tunixrt.log.second_process import SecondProcess, run_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +39,7 @@ def is_worth_it(path: Path) -> bool:
         return False
 
 
-class SecondReader:
+class SecondReader(SecondProcess):
     """A process that reads lines while this one does something else; use it in a ``with``."""
 
     def __init__(self) -> None:
@@ -51,20 +48,7 @@ class SecondReader:
         Raises:
             OSError: If it cannot be started.
         """
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tunixrt.data.second_reader"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        with contextlib.suppress(BrokenPipeError):  # what it was not asked any more
-            self._process.communicate()
+        super().__init__("tunixrt.data.second_reader")
 
     def answered(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[QuickAnswer] | None]]:
         """Chunks with what the process says of their lines; None where it does not know.
@@ -84,16 +68,14 @@ class SecondReader:
             yield waiting, self._answer() if asked else None
 
     def _ask(self, lines: Sequence[bytes]) -> bool:
-        assert self._process.stdin is not None
         try:
-            _send(self._process.stdin, b"\n".join(lines))
+            _send(self._questions, b"\n".join(lines))
         except OSError:
             return False  # it is gone; there is still this process
         return True
 
     def _answer(self) -> list[QuickAnswer] | None:
-        assert self._process.stdout is not None
-        data = _receive(self._process.stdout)
+        data = _receive(self._answers)
         # From a process of our own, which reads nothing but what it was sent.
         answers: list[QuickAnswer] | None = None if data is None else marshal.loads(data)  # noqa: S302
         return answers
@@ -120,6 +102,4 @@ def _receive(pipe: IO[bytes]) -> bytes | None:
 
 
 if __name__ == "__main__":
-    # Ctrl-C is for whoever asks; the end of the input is the sign to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    run_second(serve)

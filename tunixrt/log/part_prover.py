@@ -11,16 +11,14 @@ Run as ``python -m tunixrt.log.part_prover``.
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from tunixrt.log.canonical import are_canonical
 from tunixrt.log.events import NULL
 from tunixrt.log.merkle import MerkleTree
+from tunixrt.log.second_process import SecondProcess, run_second
 from tunixrt.log.segment_reader import read_lines
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ def are_recordings(lines: Sequence[bytes]) -> bool:
     return are_canonical(bodies)
 
 
-class SecondProver:
+class SecondProver(SecondProcess):
     """A process that proves parts while this one does something else; use it in a ``with``."""
 
     def __init__(self) -> None:
@@ -80,19 +78,7 @@ class SecondProver:
         Raises:
             OSError: If it cannot be started.
         """
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tunixrt.log.part_prover"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        super().__init__("tunixrt.log.part_prover")
 
     def ask(self, path: Path, n_events: int) -> None:
         """Ask for the proof of a part; ``answer`` has to follow before the next question.
@@ -100,16 +86,14 @@ class SecondProver:
         Raises:
             OSError: If the process is gone.
         """
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"%d %b\n" % (n_events, os.fsencode(path).hex().encode()))
-        self._process.stdin.flush()
+        self._questions.write(b"%d %b\n" % (n_events, os.fsencode(path).hex().encode()))
+        self._questions.flush()
 
     def answer(self) -> ProvedPart | None:
         """Wait for the proof; None where the part has to be looked at, or the process is gone."""
-        assert self._process.stdout is not None
-        data = self._process.stdout.read(4)
+        data = self._answers.read(4)
         n_hashes = int.from_bytes(data, "big")
-        data = self._process.stdout.read(n_hashes * _HASH_BYTES)
+        data = self._answers.read(n_hashes * _HASH_BYTES)
         if not n_hashes or len(data) < n_hashes * _HASH_BYTES:
             return None
         root, *leaves = (data[at : at + _HASH_BYTES] for at in range(0, len(data), _HASH_BYTES))
@@ -127,6 +111,4 @@ def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    # Ctrl-C is for whoever asks; the end of the input is the sign to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    run_second(serve)

@@ -1,0 +1,55 @@
+"""A second process of this Python, which works beside the one that asks it.
+
+It is asked on its standard input and answers on its standard output; it ends when its input does,
+so it never outlives whoever asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+from typing import IO, TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class SecondProcess:
+    """A module that runs in a process of its own; use it in a ``with``."""
+
+    def __init__(self, module: str) -> None:
+        """Start it.
+
+        Args:
+            module: What ``python -m`` is to run.
+
+        Raises:
+            OSError: If it cannot be started.
+        """
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._questions: IO[bytes] = self._process.stdin
+        self._answers: IO[bytes] = self._process.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        with contextlib.suppress(BrokenPipeError):  # what it was not asked any more
+            self._process.communicate()
+
+
+def run_second(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
+    """Be the second process: answer questions until there are no more."""
+    # Ctrl-C is for whoever asks; the end of the input is the sign to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(sys.stdin.buffer, sys.stdout.buffer)
