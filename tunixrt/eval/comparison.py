@@ -229,7 +229,7 @@ def compare(
     if differences and not allow_differences:
         listed = ", and ".join(str(difference) for difference in differences)
         raise NotComparableError(a.label, b.label, f"{listed}.", differences)
-    a, b = (measured_run(_only(run, category), metric) for run in (a, b))
+    a, b = (measured_run(only_category(run, category), metric) for run in (a, b))
     pairs = _pair(a.predictions, b.predictions)
     if not pairs.a:
         raise NotComparableError(a.label, b.label, "they have no sample in common.", differences)
@@ -260,8 +260,12 @@ def compare(
     )
 
 
-def _only(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
-    """The samples of one category; all of them without one."""
+def only_category(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
+    """The samples of one category; all of them without one.
+
+    Raises:
+        UnknownCategoryError: no sample has it.
+    """
     if category is None:
         return run
     kept = tuple(p for p in run.predictions if p.category == category)
@@ -328,17 +332,18 @@ def _interval(pairs: _Pairs, confidence: float) -> tuple[float, float]:
 
 def _p_value(pairs: _Pairs) -> float:
     if pairs.is_binary():
-        return _significant(mcnemar_mid_p(len(pairs.fixed), len(pairs.broken)))
-    return _significant(sign_flip_p(pairs.score_differences(), seed=BOOTSTRAP_SEED))
+        return significant(mcnemar_mid_p(len(pairs.fixed), len(pairs.broken)))
+    return significant(sign_flip_p(pairs.score_differences(), seed=BOOTSTRAP_SEED))
 
 
 def _p_value_exact(pairs: _Pairs) -> float | None:
     if not pairs.is_binary():
         return None
-    return _significant(mcnemar_exact_p(len(pairs.fixed), len(pairs.broken)))
+    return significant(mcnemar_exact_p(len(pairs.fixed), len(pairs.broken)))
 
 
-def _significant(p_value: float) -> float:
+def significant(p_value: float) -> float:
+    """A p-value as it is written."""
     return float(f"{p_value:.6g}")  # significant digits: a small p-value is not 0
 
 

@@ -23,6 +23,8 @@ from tunixrt.eval.comparison import (
     Verdict,
     compare,
     measured_run,
+    only_category,
+    significant,
     verdict_of,
 )
 from tunixrt.eval.evaluation import BOOTSTRAP_SEED
@@ -142,7 +144,7 @@ def compare_seeds(
     by_sample = [mean(column) for column in zip(*differences, strict=True)]
     low, high = _pigeonhole_interval(differences, confidence)
     interval = rounded(low), rounded(high)
-    p_value = float(f"{sign_flip_p(by_sample, seed=BOOTSTRAP_SEED):.6g}")
+    p_value = significant(sign_flip_p(by_sample, seed=BOOTSTRAP_SEED))
     mean_a, mean_b = (_mean_over(runs, shared) for runs in (scores_a, scores_b))
     return SeedsComparison(
         metric=metric,
@@ -178,13 +180,9 @@ def _check(a: Sequence[EvaluatedRun], b: Sequence[EvaluatedRun]) -> None:
 
 
 def _scores(run: EvaluatedRun, metric: str, category: str | None) -> dict[tuple[str, str], float]:
-    """The mean score of each sample; a sample is its id and its question."""
-    scores: dict[tuple[str, str], list[float]] = {}
-    for prediction in measured_run(run, metric).predictions:
-        if category is None or prediction.category == category:
-            key = prediction.example_id, prediction.prompt
-            scores.setdefault(key, []).append(prediction.score)
-    return {sample: mean(values) for sample, values in scores.items()}
+    """The score of each sample; a sample is its id and its question."""
+    scored = measured_run(only_category(run, category), metric).predictions
+    return {(prediction.example_id, prediction.prompt): prediction.score for prediction in scored}
 
 
 def _mean_over(

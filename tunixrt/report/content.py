@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from tunixrt.eval.comparison import Comparison
     from tunixrt.eval.predictions import Prediction
+    from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.report.document import Inlines
     from tunixrt.report.view import ReportView
     from tunixrt.runs.manifests import Estimate, EvaluationResults
@@ -62,14 +63,17 @@ def build_document(view: ReportView) -> Document:
     return Document(title=title, blocks=tuple(blocks))
 
 
-def _verdict(comparison: Comparison, evalset_name: str) -> Verdict:
+def headline(comparison: Comparison | SeedsComparison) -> str:
+    """The answer in a line: what it is, by how much, and how sure."""
     percent = f"{decimal(100 * comparison.confidence, 0)}%"
-    difference = signed(comparison.delta, 1)
-    ends = signed_interval(*comparison.interval)
-    headline = (
-        f"{str(comparison.verdict).capitalize()}: {difference} points "
-        f"({percent} interval {ends}; {p_value(comparison.p_value)})"
+    return (
+        f"{str(comparison.verdict).capitalize()}: {signed(comparison.delta, 1)} points ({percent} "
+        f"interval {signed_interval(*comparison.interval)}; {p_value(comparison.p_value)})"
     )
+
+
+def _verdict(comparison: Comparison, evalset_name: str) -> Verdict:
+    difference = signed(comparison.delta, 1)
     sentence: Inlines = (
         Text("The average score on "),
         Code(evalset_name),
@@ -83,7 +87,7 @@ def _verdict(comparison: Comparison, evalset_name: str) -> Verdict:
     )
     return Verdict(
         tone=TONES[comparison.verdict],
-        headline=headline,
+        headline=headline(comparison),
         sentence=sentence,
         before=decimal(comparison.a, 1),
         after=decimal(comparison.b, 1),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tunixrt.eval.evaluation import summarise
 from tunixrt.report.charts import IntervalChart, IntervalRow
 from tunixrt.report.checks import JUDGE_LIMIT, commands_listing, contamination_sentences
-from tunixrt.report.content import TONES
+from tunixrt.report.content import TONES, headline
 from tunixrt.report.document import (
     Block,
     Bullets,
@@ -68,14 +68,9 @@ def build_experiment(view: ExperimentView) -> Document:
 
 def _verdict(view: ExperimentView) -> Verdict:
     found = view.comparison
-    percent = f"{decimal(100 * found.confidence, 0)}%"
-    difference = signed(found.delta, 1)
     return Verdict(
         tone=TONES[found.verdict],
-        headline=(
-            f"{str(found.verdict).capitalize()}: {difference} points ({percent} interval "
-            f"{signed_interval(*found.interval)}; {p_value(found.p_value)})"
-        ),
+        headline=headline(found),
         sentence=(
             Text("The average score on "),
             Code(view.pairs[0].before.evalset_name),
@@ -87,7 +82,7 @@ def _verdict(view: ExperimentView) -> Verdict:
         ),
         before=decimal(found.a, 1),
         after=decimal(found.b, 1),
-        delta=difference,
+        delta=signed(found.delta, 1),
     )
 
 
