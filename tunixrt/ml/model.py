@@ -7,7 +7,8 @@ arXiv:2503.19786, and `modeling_gemma3.py` of `transformers`).
 
 Everything that adds floats goes through `Numerics`, so the numeric mode is chosen in one place.
 Which token sees which is decided by positions and segment ids alone, never by a place in a row:
-several examples may share one, and padding is just another segment.
+several examples may share one, and padding is just another segment. Only whole rows must hold the
+tokens of a segment side by side in their order, which lets attention skip what they cannot see.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from tunixrt.ml.blocks import attention_in_blocks
 from tunixrt.ml.numerics.slots import put, with_room
 from tunixrt.ml.tables import normal_matrix, rope_table
 
@@ -187,7 +189,10 @@ class Attention(nnx.Module):
         max_length = self.config.max_length
         slots = numerics.slots(k, v, max_length=max_length) if view.is_kept else None
         if past is None or slots is None or view.start is None:
-            mixed = numerics.attention(q, k, v, mask, scale, max_length=max_length)
+            window = a.sliding_window if is_sliding else None
+            mixed = attention_in_blocks(
+                numerics, q, k, v, mask, scale, window=window, max_length=max_length
+            )
         else:
             slots = put(past, slots, view.start)
             mixed = numerics.attend_to_slots(q, slots, mask, scale, max_length=max_length)

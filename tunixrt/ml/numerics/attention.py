@@ -49,18 +49,26 @@ from tunixrt.ml.numerics.grids import (
     SMALLEST_BOUND,
     bits_for_sum,
     bound_over,
+    inverse_of_power,
     max_last,
     power_above,
+    round_in_units,
     round_to,
     sum_last,
 )
 from tunixrt.ml.numerics.pins import pin
-from tunixrt.ml.numerics.shapes import check_attention, heads_first, heads_last, mask_of_group
+from tunixrt.ml.numerics.shapes import (
+    LEAST_TOP,
+    check_attention,
+    heads_first,
+    heads_last,
+    penalty_of,
+    product_of_columns,
+)
 from tunixrt.ml.numerics.slots import Slots, keys_to_slots, values_to_slots
 from tunixrt.ml.numerics.transcendental import exp
 
 _MARGIN: Final = np.float64(1 + 2.0**-10)
-_HIDDEN: Final = np.float32(-1e30)
 
 
 def _scale(bits: int) -> np.float64:
@@ -94,40 +102,36 @@ def _values_on_grid(v: Array, max_length: int) -> tuple[Array, Array]:
     return round_to(v, bound * _scale(bits_for_sum(max_length) // 2)), bound
 
 
-def _softmax_weights(scores: Array, visible: Array) -> Array:
-    masked = jnp.where(visible, scores, _HIDDEN)
-    top = max_last(masked)
-    return jnp.where(visible, exp(masked - top), np.float32(0))
-
-
 def _mix(
-    scores: Array, visible: Array, values: Array, bound: Array, max_length: int
+    scores: Array, penalty: Array, values: Array, bound: Array, max_length: int
 ) -> tuple[Array, Array, Array]:
     """Average values on their grid; the weights before the division too, and their inverse sum."""
-    weights = _softmax_weights(scores, visible)
+    shown = scores - penalty
+    weights = exp(shown - jnp.maximum(max_last(shown), LEAST_TOP))
     n_bits = bits_for_sum(max_length)
     total = sum_last(round_to(weights, _scale(n_bits))).astype(jnp.float32)
     inverse = np.float32(1) / jnp.where(total > 0, total, np.float32(1))
 
     across = jnp.swapaxes(bound, 2, 3)
-    seen = max_last(jnp.where(visible, across, SMALLEST_BOUND))
-    unit = seen * _scale(n_bits - n_bits // 2) / across
-    mixed = _batched(round_to(weights, unit), values, (3, 2))
-    return pin(mixed.astype(jnp.float32) * inverse), weights, inverse
+    seen = max_last(jnp.where(penalty > 0, SMALLEST_BOUND, across)) * _scale(n_bits - n_bits // 2)
+    on_grid = round_in_units(
+        weights, inverse_of_power(seen) * across, seen * inverse_of_power(across)
+    )
+    return pin(_batched(on_grid, values, (3, 2)).astype(jnp.float32) * inverse), weights, inverse
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
-def _attend(q: Array, k: Array, v: Array, visible: Array, max_length: int) -> Array:
-    """Attend with `q` [b, k, m, d] to `k`, `v` [b, k, s, d] through `visible` [b, 1, m, s]."""
-    return _attend_forward(q, k, v, visible, max_length)[0]
+def _attend(q: Array, k: Array, v: Array, penalty: Array, max_length: int) -> Array:
+    """Attend with `q` [b, k, m, d] to `k`, `v` [b, k, s, d] less `penalty` [b, 1, m, s]."""
+    return _attend_forward(q, k, v, penalty, max_length)[0]
 
 
 def _attend_forward(
-    q: Array, k: Array, v: Array, visible: Array, max_length: int
+    q: Array, k: Array, v: Array, penalty: Array, max_length: int
 ) -> tuple[Array, tuple[Array, ...]]:
     scores = _batched(_queries_on_grid(q), _keys_on_grid(k), (3, 3)).astype(jnp.float32)
     values, bound = _values_on_grid(v, max_length)
-    out, weights, inverse = _mix(scores, visible, values, bound, max_length)
+    out, weights, inverse = _mix(scores, penalty, values, bound, max_length)
     return out, (q, k, v, values, weights, inverse, out)
 
 
@@ -143,7 +147,7 @@ def _attend_backward(
     a_unit = a_bound * _scale(a_bits)
     rows = round_to(a, a_unit)
     w_unit = jnp.max(a_bound, axis=2, keepdims=True) * _scale(over_m) / a_unit
-    d_v = _batched(round_to(weights, w_unit), rows, (2, 2))
+    d_v = product_of_columns(round_to(weights, w_unit), rows)
 
     d_weights = _batched(rows, values, (3, 3)).astype(jnp.float32)
     mean = _dot_rows(a, out, a_bound * v_bound).astype(jnp.float32)
@@ -158,7 +162,7 @@ def _attend_backward(
     k_bound = jnp.max(bound_over(k), axis=2, keepdims=True)
     d_q = _batched(on_grid, round_to(k, k_bound * _scale(over_s - s_bits)), (3, 2))
     largest = jnp.max(bound * bound_over(q), axis=2, keepdims=True)
-    d_k = _batched(on_grid, round_to(q, largest * _scale(over_m) / unit), (2, 2))
+    d_k = product_of_columns(on_grid, round_to(q, largest * _scale(over_m) / unit))
     return (d_q.astype(jnp.float32), d_k.astype(jnp.float32), d_v.astype(jnp.float32), None)
 
 
@@ -173,7 +177,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array, scale: float, *, max_le
         heads_first(multiply(q, jnp.float32(scale)), n_key_heads),
         heads_first(k, n_key_heads),
         heads_first(v, n_key_heads),
-        mask_of_group(mask, q.shape[2] // n_key_heads),
+        penalty_of(mask, q.shape[2] // n_key_heads),
         max_length,
     )
     return heads_last(out, q.shape[1])
@@ -195,6 +199,6 @@ def attend_to_slots(
     n_key_heads = filled.keys.shape[1]
     queries = _queries_on_grid(heads_first(multiply(q, jnp.float32(scale)), n_key_heads))
     scores = _batched(queries, filled.keys, (3, 2)).astype(jnp.float32)
-    visible = mask_of_group(mask, q.shape[2] // n_key_heads)
-    out, _, _ = _mix(scores, visible, filled.values, filled.bounds, max_length)
+    penalty = penalty_of(mask, q.shape[2] // n_key_heads)
+    out, _, _ = _mix(scores, penalty, filled.values, filled.bounds, max_length)
     return heads_last(out, q.shape[1])

@@ -11,10 +11,12 @@ import numpy as np
 from tunixrt.ml.environment import FAST
 from tunixrt.ml.numerics.protocol import DEFAULT_MAX_LENGTH
 from tunixrt.ml.numerics.shapes import (
+    LEAST_TOP,
     check_attention,
     heads_first,
     heads_last,
-    mask_of_group,
+    penalty_of,
+    product_of_columns,
     rotation_terms,
 )
 from tunixrt.ml.numerics.slots import Slots, keys_to_slots, values_to_slots
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from jax import Array
 
 _ONE: Final = np.float32(1)
-_HIDDEN: Final = np.float32(-1e30)
+_GELU_SCALE: Final = np.float32(2 * 0.7978845608028654)
+"""2 * sqrt(2 / pi)"""
+_GELU_CUBIC: Final = np.float32(2 * 0.7978845608028654 * 0.044715)
 _FEW_ROWS: Final = 4
 """So many rows are multiplied one by one: half the time at four rows, 4 million parameters."""
 
@@ -45,11 +49,67 @@ def _product_backward(operands: tuple[Array, Array], gradient: Array) -> tuple[A
     """
     x, w = operands
     dx = jax.lax.dot_general(gradient, w, (((1,), (1,)), ((), ())))
-    dw = jax.lax.dot_general(x, gradient, (((0,), (0,)), ((), ())))
-    return dx, dw
+    return dx, product_of_columns(x, gradient)
 
 
 _product.defvjp(_product_forward, _product_backward)
+
+
+@jax.custom_vjp
+def _attend(q: Array, k: Array, v: Array, penalty: Array) -> Array:
+    """Attend with `q` [b, k, m, d] to `k`, `v` [b, k, s, d]; see `shapes.penalty_of` [b, 1, m, s]."""
+    return _attend_forward(q, k, v, penalty)[0]
+
+
+def _softmax_terms(scores: Array, penalty: Array) -> tuple[Array, Array]:
+    """Exponentials of scores [..., s] below the largest, 0 where hidden, and their inverse sum."""
+    shown = scores - penalty
+    top = jnp.maximum(jnp.max(shown, axis=-1, keepdims=True), LEAST_TOP)
+    weights = jnp.exp(shown - top)
+    total = jnp.sum(weights, axis=-1, keepdims=True)
+    return weights, _ONE / jnp.where(total > 0, total, _ONE)
+
+
+def _attend_forward(
+    q: Array, k: Array, v: Array, penalty: Array
+) -> tuple[Array, tuple[Array, ...]]:
+    weights, inverse = _softmax_terms(jnp.matmul(q, jnp.swapaxes(k, 2, 3)), penalty)
+    out = jnp.matmul(weights, v) * inverse
+    return out, (q, k, v, weights, inverse, out)
+
+
+def _attend_backward(
+    saved: tuple[Array, ...], gradient: Array
+) -> tuple[Array, Array, Array, None]:
+    """Differentiate by hand, as `attention` of the portable mode does, which has the formulas."""
+    q, k, v, weights, inverse, out = saved
+    a = gradient * inverse
+    d_v = product_of_columns(weights, a)
+    mean = jnp.sum(a * out, axis=-1, keepdims=True)
+    d_scores = weights * (jnp.matmul(a, jnp.swapaxes(v, 2, 3)) - mean)
+    return jnp.matmul(d_scores, k), product_of_columns(d_scores, q), d_v, None
+
+
+_attend.defvjp(_attend_forward, _attend_backward)
+
+
+@jax.custom_vjp
+def _gelu(x: Array) -> Array:
+    return x * jax.nn.sigmoid(x * (_GELU_SCALE + _GELU_CUBIC * (x * x)))
+
+
+def _gelu_forward(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    gate = jax.nn.sigmoid(x * (_GELU_SCALE + _GELU_CUBIC * (x * x)))
+    return x * gate, (x, gate)
+
+
+def _gelu_backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array]:
+    x, gate = saved
+    slope_inside = _GELU_SCALE + 3 * _GELU_CUBIC * (x * x)
+    return (gradient * (gate + x * (gate * (_ONE - gate)) * slope_inside),)
+
+
+_gelu.defvjp(_gelu_forward, _gelu_backward)
 
 
 class FastNumerics:
@@ -98,8 +158,14 @@ class FastNumerics:
     ) -> Array:
         """Attend with softmax over the visible keys."""
         check_attention(q, k, v, mask, max_length)
-        slots = self.slots(k, v, max_length=max_length)
-        return self.attend_to_slots(q, slots, mask, scale, max_length=max_length)
+        n_key_heads = k.shape[2]
+        out = _attend(
+            heads_first(q * np.float32(scale), n_key_heads),
+            heads_first(k, n_key_heads),
+            heads_first(v, n_key_heads),
+            penalty_of(mask, q.shape[2] // n_key_heads),
+        )
+        return heads_last(out, q.shape[1])
 
     def slots(
         self,
@@ -124,14 +190,9 @@ class FastNumerics:
         """Attend with softmax over the visible slots."""
         n_key_heads = slots.keys.shape[1]
         queries = heads_first(q * np.float32(scale), n_key_heads)
-        visible = mask_of_group(mask, q.shape[2] // n_key_heads)
-        # A hidden score is replaced before exp, not after, so that its gradient is zero, not NaN.
-        scores = jnp.where(visible, jnp.matmul(queries, slots.keys), _HIDDEN)
-        top = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
-        weights = jnp.where(visible, jnp.exp(scores - top), np.float32(0))
-        total = jnp.sum(weights, axis=-1, keepdims=True)
-        out = jnp.matmul(weights, slots.values) / jnp.where(total > 0, total, _ONE)
-        return heads_last(out, q.shape[1])
+        penalty = penalty_of(mask, q.shape[2] // n_key_heads)
+        weights, inverse = _softmax_terms(jnp.matmul(queries, slots.keys), penalty)
+        return heads_last(jnp.matmul(weights, slots.values) * inverse, q.shape[1])
 
     def cross_entropy(self, logits: Array, targets: Array, weights: Array) -> Array:
         """Sum the weighted negative log-likelihoods."""
@@ -153,7 +214,7 @@ class FastNumerics:
 
     def gelu(self, x: Array) -> Array:
         """Compute the tanh approximation of GELU."""
-        return jax.nn.gelu(x, approximate=True)
+        return _gelu(x)
 
     def silu(self, x: Array) -> Array:
         """Compute x times its logistic function."""

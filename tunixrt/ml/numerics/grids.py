@@ -42,6 +42,8 @@ SMALLEST_BOUND: Final = np.float64(2.0**-99)
 
 _EXPONENT: Final = np.int32(0x7F800000)
 _WIDE_EXPONENT: Final = np.int64(0x7FF << 52)
+_ONE_AND_ONE: Final = np.int64(2 * 1023 << 52)
+"""The exponents of a power of two and its inverse, added up."""
 
 
 def bits_for_sum(n_terms: int) -> int:
@@ -82,8 +84,19 @@ def round_to(x: Array, unit: Array | np.float64) -> Array:
     Returns:
         float64.
     """
-    in_units = x.astype(jnp.float64) * (np.float64(1) / unit)
+    return round_in_units(x, np.float64(1) / unit, unit)
+
+
+def round_in_units(x: Array, inverse: Array | np.float64, unit: Array | np.float64) -> Array:
+    """Do as `round_to` does, where the unit's inverse can be had for less than a division."""
+    in_units = x.astype(jnp.float64) * inverse
     return lax.round(in_units, lax.RoundingMethod.TO_NEAREST_EVEN) * unit
+
+
+def inverse_of_power(x: Array) -> Array:
+    """Invert float64 powers of two by their exponents. The inverse of infinity is not finite."""
+    bits = _ONE_AND_ONE - lax.bitcast_convert_type(x, jnp.int64)
+    return lax.bitcast_convert_type(bits, jnp.float64)
 
 
 def max_last(x: Array) -> Array:

@@ -23,6 +23,7 @@ import numpy as np
 from jax import Array, lax
 
 from tunixrt.ml.numerics.grids import bits_for_sum, bound_over, round_to
+from tunixrt.ml.numerics.shapes import product_of_columns
 
 
 def _scale(bits: int) -> np.float64:
@@ -57,7 +58,7 @@ def _product_backward(operands: tuple[Array, Array], gradient: Array) -> tuple[A
     # unit_x * unit is one number for all rows, and no product of a row exceeds `largest`.
     largest = jnp.max(bound * bound_over(x))
     inputs = round_to(x, largest * _scale(by_row) / unit)
-    dw = lax.dot_general(inputs, on_grid, (((0,), (0,)), ((), ())))
+    dw = product_of_columns(inputs, on_grid)
     return dx.astype(jnp.float32), dw.astype(jnp.float32)
 
 
