@@ -51,8 +51,8 @@ def attention_in_blocks(
     k: Array,
     v: Array,
     mask: Array,
-    scale: float,
     *,
+    scale: float,
     window: int | None,
     max_length: int,
 ) -> Array:

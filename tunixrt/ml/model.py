@@ -191,7 +191,7 @@ class Attention(nnx.Module):
         if past is None or slots is None or view.start is None:
             window = a.sliding_window if is_sliding else None
             mixed = attention_in_blocks(
-                numerics, q, k, v, mask, scale, window=window, max_length=max_length
+                numerics, q, k, v, mask, scale=scale, window=window, max_length=max_length
             )
         else:
             slots = put(past, slots, view.start)

@@ -16,6 +16,7 @@ from tests.ml.numerics.arrays import wild
 from tunixrt.ml.numerics.grids import (
     bits_for_sum,
     bound_over,
+    inverse_of_power,
     power_above,
     round_to,
     sum_last,
@@ -81,6 +82,17 @@ def test_constant_units_are_not_simplified_away() -> None:
     rounded = jax.jit(lambda x: round_to(x, np.float64(2.0**-10)))(x)
     assert (np.asarray(rounded) * 2**10 % 1 == 0).all()
     assert not (x.astype(np.float64) * 2**10 % 1 == 0).all()
+
+
+@given(st.integers(-1000, 1000))
+@settings(max_examples=200, deadline=None)
+def test_the_inverse_of_a_power_is_exact(exponent: int) -> None:
+    power = jnp.asarray(2.0**exponent, jnp.float64)
+    assert float(inverse_of_power(power)) == 2.0**-exponent
+
+
+def test_the_inverse_of_infinity_does_not_make_a_sum_finite() -> None:
+    assert not np.isfinite(float(inverse_of_power(jnp.asarray(np.inf, jnp.float64))))
 
 
 def test_subnormal_numbers_round_to_zero() -> None:

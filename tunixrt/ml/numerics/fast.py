@@ -55,7 +55,7 @@ _product.defvjp(_product_forward, _product_backward)
 
 @jax.custom_vjp
 def _attend(q: Array, k: Array, v: Array, penalty: Array) -> Array:
-    """Attend with `q` [b, k, m, d] to `k`, `v` [b, k, s, d]; see `shapes.penalty_of` [b, 1, m, s]."""
+    """Attend with `q` [b, k, m, d] to `k`, `v` [b, k, s, d], less `penalty` [b, 1, m, s]."""
     return _attend_forward(q, k, v, penalty)[0]
 
 
@@ -76,9 +76,7 @@ def _attend_forward(
     return out, (q, k, v, weights, inverse, out)
 
 
-def _attend_backward(
-    saved: tuple[Array, ...], gradient: Array
-) -> tuple[Array, Array, Array, None]:
+def _attend_backward(saved: tuple[Array, ...], gradient: Array) -> tuple[Array, Array, Array, None]:
     """Differentiate by hand, as `attention` of the portable mode does, which has the formulas."""
     q, k, v, weights, inverse, out = saved
     a = gradient * inverse

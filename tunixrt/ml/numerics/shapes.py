@@ -5,7 +5,7 @@ Wrong shapes are bugs of the caller, told at trace time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -96,8 +96,13 @@ def product_of_columns(x: Array, y: Array) -> Array:
     one by columns is too slow for that to pay.
     """
     if x.shape[-1] <= y.shape[-1]:
-        return jnp.matmul(lax.optimization_barrier(jnp.swapaxes(x, -1, -2)), y)
+        return jnp.matmul(_kept_apart(jnp.swapaxes(x, -1, -2)), y)
     if x.ndim > 2:
-        product = jnp.matmul(lax.optimization_barrier(jnp.swapaxes(y, -1, -2)), x)
-        return jnp.swapaxes(lax.optimization_barrier(product), -1, -2)
+        product = jnp.matmul(_kept_apart(jnp.swapaxes(y, -1, -2)), x)
+        return jnp.swapaxes(_kept_apart(product), -1, -2)
     return lax.dot_general(x, y, (((0,), (0,)), ((), ())))
+
+
+def _kept_apart(x: Array) -> Array:
+    """Keep a transposition out of the product before or after it."""
+    return cast("Array", lax.optimization_barrier(x))  # type: ignore[no-untyped-call]
