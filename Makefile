@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Trainings that `make reproduce` makes at a time: as many as there are processors, at most 4.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); [ "$$n" -le 4 ] && echo "$$n" || echo 4)
 
 .PHONY: help reproduce test lint bench portability promises docs committed clean
 
@@ -28,7 +30,7 @@ $(READY): requirements.lock pyproject.toml
 
 reproduce: $(READY)
 	$(BIN)/tunixrt verify --rebuild
-	$(BIN)/tunixrt reproduce --all
+	$(BIN)/tunixrt reproduce --all --jobs $(JOBS)
 	@BIN=$(abspath $(BIN)) sh tests/reports_again.sh
 
 lint: $(READY)

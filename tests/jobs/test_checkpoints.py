@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from tests.jobs.conftest import make_store
 from tunixrt import Store
@@ -25,11 +26,13 @@ from tunixrt.runs.checkpoints import (
     RunInTrainingError,
     TrainingInterruptedError,
     checkpoint_at,
+    new_checkpoint,
     newest_whole,
     training_lock,
     unfinished_runs,
 )
 from tunixrt.runs.config import load_config
+from tunixrt.runs.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -343,3 +346,60 @@ def test_numbers_that_overflow_keep_the_last_good_checkpoint(store: Store) -> No
     assert error.traces
     weights = load_file(error.checkpoint / "model/model.safetensors")
     assert all(np.isfinite(tensor).all() for tensor in weights.values())
+
+
+def replace_checkpoint(error: TrainingInterruptedError, change: Callable[[Path], None]) -> None:
+    """Put another checkpoint, whole, into its place: as if it had been computed so."""
+    assert error.checkpoint is not None
+    changed = error.checkpoint.parent.parent / "changed"
+    shutil.copytree(error.checkpoint, changed)
+    (changed / "checkpoint.json").unlink()
+    change(changed)
+    with new_checkpoint(error.checkpoint.parent, error.checkpoint.parent.name, error.step) as new:
+        shutil.copytree(changed, new, dirs_exist_ok=True)
+    shutil.rmtree(changed)
+
+
+def a_weight_off_by_its_last_bit(checkpoint: Path) -> None:
+    path = checkpoint / "model/model.safetensors"
+    weights = load_file(path)
+    entries = weights["model.layers.0.mlp.up_proj.weight"].reshape(-1)
+    entries[7] = np.nextafter(entries[7], np.float32(np.inf))
+    save_file(weights, path)
+
+
+def a_wrong_sign_in_the_optimiser(checkpoint: Path) -> None:
+    path = checkpoint / "opt_state.safetensors"
+    means = load_file(path)
+    name = next(name for name in means if "first" in name and "up_proj" in name)
+    entries = means[name].reshape(-1)
+    place = int(np.abs(entries).argmax())
+    entries[place] = -entries[place]
+    save_file(means, path)
+
+
+@pytest.mark.parametrize("mode", ["fast", "portable"])
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (a_weight_off_by_its_last_bit, r"step 11: .*the weights after the update differ"),
+        (
+            a_wrong_sign_in_the_optimiser,
+            "step 11: the loss and the gradient norm are the same, the weights .* update differ",
+        ),
+    ],
+    ids=["weight", "optimiser"],
+)
+def test_a_fault_between_two_steps_is_found_at_the_step_that_met_it(
+    store: Store, mode: str, fault: Callable[[Path], None], sentence: str
+) -> None:
+    """A real training: ten steps, one wrong number, and the rest; then published and verified."""
+    mode_key = f"training.numeric_mode={mode}"
+    replace_checkpoint(interrupted(store, 1, mode_key), fault)
+    run_id, notices = train(store, mode_key, resume=True)
+    assert notices == ["Training goes on after step 10."]
+    assert store.verify().ok
+    (verdict,) = store.reproduce(run_id)
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference is not None
+    assert re.fullmatch(sentence, verdict.first_difference), verdict.first_difference

@@ -118,7 +118,9 @@ def test_a_result_that_does_not_come_out_again_has_diverged(copy: Store) -> None
     verdicts = copy.reproduce(manifest.run_id)
     assert verdicts[0].verdict is Verdict.DIVERGED
     assert verdicts[0].first_difference is not None
-    assert "step 2: loss was 0.01" in verdicts[0].first_difference
+    assert "step 2: the gradient norm is the same, the loss was 0.01" in (
+        verdicts[0].first_difference
+    )
 
 
 def test_fast_mode_is_identical_here_and_close_elsewhere(copy: Store) -> None:

@@ -71,7 +71,14 @@ def test_every_step_writes_its_metrics(trained: tuple[Path, TrainingOutcome]) ->
     directory, outcome = trained
     metrics = metrics_of(directory)
     assert [metric["step"] for metric in metrics] == list(range(1, 151))
-    assert set(metrics[0]) == {"step", "loss", "learning_rate", "grad_norm", "n_loss_tokens"}
+    assert set(metrics[0]) == {
+        "step",
+        "loss",
+        "learning_rate",
+        "grad_norm",
+        "n_loss_tokens",
+        "weights_fingerprint",
+    }
     assert metrics[0]["loss"] == outcome.initial_loss
     assert metrics[0]["n_loss_tokens"] == 16 * len("Answer: aa.")
     assert max(metric["learning_rate"] for metric in metrics) == np.float32(0.02)

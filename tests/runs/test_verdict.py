@@ -50,7 +50,7 @@ def test_where_identity_is_promised_one_bit_is_divergence_and_the_step_is_named(
     losses = [*LOSSES[:6], 0.8000001, *LOSSES[7:]]
     verdict = judge(tmp_path, losses)
     assert verdict.verdict is Verdict.DIVERGED
-    assert verdict.first_difference == ("metrics.jsonl, line 7: step 7: loss was 0.8, is 0.8000001")
+    assert verdict.first_difference == "step 7: the loss was 0.8, is 0.8000001"
 
 
 def test_on_another_numeric_class_a_near_curve_is_close(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_file_that_is_missing_or_more_is_named(tmp_path: Path) -> None:
 
 def test_a_shorter_metrics_file_says_where_it_ends(tmp_path: Path) -> None:
     verdict = judge(tmp_path, LOSSES[:4])
-    assert verdict.first_difference == "metrics.jsonl, line 5: one of the two ends here"
+    assert verdict.first_difference == "step 5: there were 10 steps, now 4"
 
 
 def test_weights_that_differ_after_steps_that_do_not_are_those_of_the_last_step(
@@ -154,4 +154,143 @@ def test_weights_that_differ_after_steps_that_do_not_are_those_of_the_last_step(
     assert verdict.first_difference == (
         "model/model.safetensors: the weights after step 10, the last; loss and gradient norm of "
         "every step are the same"
+    )
+
+
+def lines_of(n: int = 40, **fields: Any) -> list[dict[str, Any]]:
+    """The lines that a training of n steps may have written."""
+    return [
+        {
+            "grad_norm": 2.5,
+            "learning_rate": 0.01,
+            "loss": 1.5,
+            "n_loss_tokens": 40,
+            "step": step,
+            "weights_fingerprint": f"{step * 2654435761 % 2**32:08x}",
+            **fields,
+        }
+        for step in range(1, n + 1)
+    ]
+
+
+def without(lines: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if key != name} for line in lines]
+
+
+def judge_lines(
+    tmp_path: Path,
+    old: list[dict[str, Any]],
+    new: list[dict[str, Any]],
+    *,
+    reasons: list[str] | None = None,
+    weights: tuple[str, str] = ("same", "same"),
+) -> RunVerdict:
+    for name, lines, text in (("old", old, weights[0]), ("new", new, weights[1])):
+        (tmp_path / name / "model").mkdir(parents=True)
+        (tmp_path / name / "model/model.safetensors").write_text(text)
+        encoded = (json.dumps(line, sort_keys=True, separators=(",", ":")) for line in lines)
+        (tmp_path / name / "metrics.jsonl").write_text("".join(line + "\n" for line in encoded))
+    return judge_rebuilt(
+        training_manifest(outputs=output_digests(tmp_path / "old")),
+        tmp_path / "old",
+        tmp_path / "new",
+        rebuilt_score=None,
+        reasons=reasons or [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"weights_fingerprint": "00000000"},
+            "the loss and the gradient norm are the same, the weights after the update differ",
+        ),
+        (
+            {"loss": 1.25, "weights_fingerprint": "00000000"},
+            (
+                "the gradient norm is the same, the loss was 1.5, is 1.25; the weights after "
+                "the update differ"
+            ),
+        ),
+        (
+            {"grad_norm": 2.25},
+            "the loss is the same, the gradient norm was 2.5, is 2.25",
+        ),
+        (
+            {"loss": 1.25, "grad_norm": 2.25},
+            "the loss was 1.5, is 1.25; the gradient norm was 2.5, is 2.25",
+        ),
+        (
+            {"learning_rate": 0.02},
+            "the loss and the gradient norm are the same, the learning rate was 0.01, is 0.02",
+        ),
+        (
+            {"n_loss_tokens": 41},
+            (
+                "the loss and the gradient norm are the same, the number of learned tokens was 40, "
+                "is 41"
+            ),
+        ),
+    ],
+)
+def test_the_first_step_says_what_is_the_same_in_it_and_what_differs(
+    tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    changed = [line | changes if line["step"] >= 37 else line for line in lines_of()]
+    verdict = judge_lines(tmp_path, lines_of(), changed)
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference == f"step 37: {sentence}"
+
+
+def test_a_validation_loss_that_differs_is_named(tmp_path: Path) -> None:
+    old, new = lines_of(3, validation_loss=2.0), lines_of(3, validation_loss=2.5)
+    assert judge_lines(tmp_path, old, new).first_difference == (
+        "step 1: the loss and the gradient norm are the same, the validation loss was 2, is 2.5"
+    )
+
+
+def test_a_run_without_fingerprints_that_comes_out_again_is_identical(tmp_path: Path) -> None:
+    verdict = judge_lines(tmp_path, without(lines_of(), "weights_fingerprint"), lines_of())
+    assert verdict.verdict is Verdict.IDENTICAL
+    assert verdict.first_difference is None
+
+
+def test_a_run_without_fingerprints_is_compared_by_the_rest(tmp_path: Path) -> None:
+    new = [line | {"loss": 1.25} if line["step"] == 9 else line for line in lines_of()]
+    verdict = judge_lines(tmp_path, without(lines_of(), "weights_fingerprint"), new)
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference == (
+        "step 9: the gradient norm is the same, the loss was 1.5, is 1.25"
+    )
+
+
+def test_fingerprints_that_were_removed_do_not_pass(tmp_path: Path) -> None:
+    """What the run recorded has to come out again; only the other way round is one excused."""
+    verdict = judge_lines(tmp_path, lines_of(3), without(lines_of(3), "weights_fingerprint"))
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference is not None
+    assert verdict.first_difference.startswith("metrics.jsonl, line 1: step 1: weights_finger")
+
+
+def test_on_another_numeric_class_fingerprints_are_not_compared(tmp_path: Path) -> None:
+    new = lines_of(weights_fingerprint="00000000")
+    verdict = judge_lines(
+        tmp_path, lines_of(), new, reasons=OTHER_CLASS, weights=("one", "another")
+    )
+    assert verdict.verdict is Verdict.CLOSE
+    assert verdict.first_difference == (
+        "model/model.safetensors: the weights after step 40, the last; loss and gradient norm of "
+        "every step are the same"
+    )
+
+
+def test_weights_that_are_not_those_of_the_fingerprints_are_a_matter_of_the_file(
+    tmp_path: Path,
+) -> None:
+    verdict = judge_lines(tmp_path, lines_of(), lines_of(), weights=("one", "another"))
+    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.first_difference == (
+        "model/model.safetensors: loss and gradient norm of every step are the same, and so are "
+        "the weights' fingerprints; the file is not"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -16,11 +18,28 @@ if TYPE_CHECKING:
     from tunixrt.store import Store
 
 
-@click.command(cls=ExampleCommand, examples=("tunixrt reproduce 5d1f0c", "tunixrt reproduce --all"))
+@click.command(
+    cls=ExampleCommand,
+    examples=(
+        "tunixrt reproduce 5d1f0c",
+        "tunixrt reproduce --all",
+        "tunixrt reproduce --all --jobs 2",
+    ),
+)
 @click.argument("run", required=False)
 @click.option("--all", "every", is_flag=True, help="Reproduce every run that is here.")
+@click.option(
+    "--jobs",
+    "n_jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="With --all: make N trainings at a time, with their evaluations, each in a process of its "
+    "own. Runs in numeric mode fast are made one after the other.",
+)
 @store_options
-def reproduce(store: Store, run: str | None, every: bool, as_json: bool) -> int:
+def reproduce(store: Store, run: str | None, every: bool, n_jobs: int, as_json: bool) -> int:
     """Make RUN again from what is committed, and compare every output with the recorded one.
 
     A training run is trained again and every evaluation of it is made again with the new weights.
@@ -29,16 +48,9 @@ def reproduce(store: Store, run: str | None, every: bool, as_json: bool) -> int:
     """
     if (run is None) == (not every):
         raise click.UsageError("Name one RUN, or say --all.")
-    with Progress("reproducing", "step") as progress:
-
-        def begin(what: str) -> None:
-            progress.verb = what
-
-        verdicts = store.reproduce(
-            run,
-            on_start=begin,
-            on_progress=progress.show,
-        )
+    if n_jobs > 1 and not every:
+        raise click.UsageError("--jobs is for --all: one RUN is made in one process.")
+    verdicts = _one_by_one(store, run) if n_jobs == 1 else _at_once(store, n_jobs)
     worst = max((v.verdict for v in verdicts), key=list(Verdict).index)
     if as_json:
         first = next((v.first_difference for v in verdicts if v.first_difference), None)
@@ -46,6 +58,33 @@ def reproduce(store: Store, run: str | None, every: bool, as_json: bool) -> int:
     else:
         _print(verdicts, worst)
     return ExitCode.ANSWER_IS_NO if worst is Verdict.DIVERGED else ExitCode.DONE
+
+
+def _one_by_one(store: Store, run: str | None) -> list[RunVerdict]:
+    with Progress("reproducing", "step") as progress:
+
+        def begin(what: str) -> None:
+            progress.verb = what
+
+        return store.reproduce(run, on_start=begin, on_progress=progress.show)
+
+
+def _at_once(store: Store, n_jobs: int) -> list[RunVerdict]:
+    from tunixrt.jobs.reproduce_at_once import reproduce_at_once
+    from tunixrt.runs.numeric_class import usable_cpus
+
+    root = str(store.layout.root.absolute())
+    with Progress("reproducing", "training") as progress:
+        return reproduce_at_once(
+            store.layout,
+            n_jobs,
+            command=[sys.executable, "-m", "tunixrt.cli.main", "reproduce", "--store", root],
+            environment=dict(os.environ),
+            n_threads=max(1, usable_cpus() // n_jobs),
+            on_progress=lambda done, total, ids: progress.show(
+                done, total, f"making {', '.join(map(short, ids))}"
+            ),
+        )
 
 
 def _print(verdicts: list[RunVerdict], worst: Verdict) -> None:

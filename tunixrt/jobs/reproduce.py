@@ -7,6 +7,7 @@ staging directories; nothing that is committed changes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
@@ -52,26 +53,58 @@ def reproduce_runs(
     """
     runs = read_runs(layout)
     chosen = runs if run is None else [find_run(layout, run)]
-    if not chosen:
-        raise BadInputError("There are no runs here to reproduce. `tunixrt train` makes one.")
-    trained = [m for m in chosen if isinstance(m, TrainingManifest)]
     again = _Again(layout, log, on_start, on_progress)
     verdicts: list[RunVerdict] = []
-    covered: set[str] = set()
-    for manifest in trained:
-        of_this = [
-            m
-            for m in runs
-            if isinstance(m, EvaluationManifest) and m.model.run_id == manifest.run_id
-        ]
-        verdicts += again.training(manifest, of_this)
-        covered |= {m.run_id for m in of_this}
-    verdicts += [
-        again.evaluation(m, None)
-        for m in chosen
-        if isinstance(m, EvaluationManifest) and m.run_id not in covered
-    ]
+    for group in groups_of(runs, chosen):
+        if group.training is not None:
+            verdicts += again.training(group.training, group.evaluations)
+        else:
+            verdicts += [again.evaluation(run, None) for run in group.evaluations]
     return verdicts
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that are made again together, and that no other has to wait for.
+
+    A training with the evaluations of its weights, or one evaluation without a training.
+    """
+
+    training: TrainingManifest | None
+    evaluations: list[EvaluationManifest]
+
+    @property
+    def run_id(self) -> str:
+        """The run by whose id `reproduce_runs` makes all of them."""
+        return (self.training or self.evaluations[0]).run_id
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether bits depend on the number of threads."""
+        runs: list[Manifest] = [*self.evaluations, *([self.training] if self.training else [])]
+        return any(run.identity.numeric_mode == "fast" for run in runs)
+
+
+def groups_of(runs: list[Manifest], chosen: list[Manifest]) -> list[Group]:
+    """What is made again for the chosen ones of all runs, in order.
+
+    Raises:
+        BadInputError: none is chosen.
+    """
+    if not chosen:
+        raise BadInputError("There are no runs here to reproduce. `tunixrt train` makes one.")
+    evaluations = [run for run in runs if isinstance(run, EvaluationManifest)]
+    groups = [
+        Group(run, [one for one in evaluations if one.model.run_id == run.run_id])
+        for run in chosen
+        if isinstance(run, TrainingManifest)
+    ]
+    covered = {one.run_id for group in groups for one in group.evaluations}
+    return groups + [
+        Group(None, [run])
+        for run in chosen
+        if isinstance(run, EvaluationManifest) and run.run_id not in covered
+    ]
 
 
 class _Again:

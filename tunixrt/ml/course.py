@@ -105,7 +105,7 @@ class Course:
         # A call may be given more steps than it is to run; so one compilation serves all.
         inputs = self._inputs(range(first, first + _STEPS_AT_ONCE))
         self._state, found = self._run_steps(self._state, inputs, jnp.asarray(n_steps, jnp.int32))
-        losses, norms = np.asarray(found.loss), np.asarray(found.grad_norm)
+        losses, norms, fingerprints = (np.asarray(values) for values in found)
         new = [
             StepMetric(
                 step=first + k + 1,
@@ -113,6 +113,7 @@ class Course:
                 learning_rate=float(self._scalars.learning_rate[first + k]),
                 grad_norm=float(norms[k]),
                 n_loss_tokens=int(inputs.n_loss_tokens[k]),
+                weights_fingerprint=f"{fingerprints[k]:08x}",
             )
             for k in range(n_steps)
         ]

@@ -25,6 +25,8 @@ class StepMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     Loss, gradient norm and tokens are of the step's own examples, before its update;
     ``validation_loss`` is of the validation split, after it, at the steps where it was asked for.
+    ``weights_fingerprint`` is of the weights after it (see `tunixrt.ml.fingerprint`), 8 hexadecimal
+    digits; earlier versions did not write it.
     """
 
     step: int
@@ -33,6 +35,7 @@ class StepMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     grad_norm: float
     n_loss_tokens: int
     validation_loss: float | None = None
+    weights_fingerprint: str | None = None
 
     @property
     def is_finite(self) -> bool:

@@ -14,6 +14,7 @@ import optax  # type: ignore[import-untyped]  # optax has no types
 from flax import nnx
 from jax import lax
 
+from tunixrt.ml.fingerprint import fingerprint
 from tunixrt.ml.optimizer import StepScalars, clip_by_global_norm, optimizer_of
 
 if TYPE_CHECKING:
@@ -46,10 +47,11 @@ class StepInputs(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """What one step says of itself: float32 scalars, before the update."""
+    """What one step says of itself: scalars."""
 
-    loss: Array  # mean over the learned tokens
-    grad_norm: Array  # before clipping
+    loss: Array  # float32, mean over the learned tokens, before the update
+    grad_norm: Array  # float32, before clipping
+    fingerprint: Array  # uint32, of the weights after the update
 
 
 def compile_steps(
@@ -68,6 +70,9 @@ def compile_steps(
         The state before the first step, and a function of a state, the inputs of K steps (every
         leaf with a leading axis K) and n <= K, which runs the first n of them. The metrics that it
         returns have a leading axis K too, zero from n on.
+
+    Fingerprints are of the weights that the next step finds, not of those on their way out of an
+    update: the compiler may compute an update anew for whoever else needs it, and round otherwise.
     """
     graph, params, constants = cast("tuple[Any, Any, Any]", nnx.split(model, nnx.Param, ...))
     optimizer = optimizer_of(numerics, training)
@@ -90,36 +95,39 @@ def compile_steps(
         nothing = (jnp.zeros((), jnp.float32), jax.tree.map(jnp.zeros_like, params))
         return lax.scan(accumulate, nothing, inputs.rows)[0]
 
-    def step(state: TrainState, inputs: StepInputs) -> tuple[TrainState, StepMetrics]:
+    def step(state: TrainState, inputs: StepInputs) -> tuple[TrainState, Array, Array]:
         loss, gradients = gradients_of(state.params, inputs)
         gradients, norm = clip_by_global_norm(numerics, gradients, training.max_grad_norm)
         changes, opt_state = optimizer.update(
             gradients, state.opt_state, state.params, scalars=inputs.scalars
         )
         params = optax.apply_updates(state.params, changes)
-        return TrainState(params, opt_state), StepMetrics(loss, norm)
+        return TrainState(params, opt_state), loss, norm
 
     @jax.jit
     def run(
         state: TrainState, inputs: StepInputs, n_steps: Array
     ) -> tuple[TrainState, StepMetrics]:
         n_at_once = inputs.n_loss_tokens.shape[0]
-        metrics = StepMetrics(jnp.zeros(n_at_once, jnp.float32), jnp.zeros(n_at_once, jnp.float32))
+        nothing = jnp.zeros(n_at_once, jnp.float32)
+        found = jnp.zeros(n_at_once + 1, jnp.uint32)
 
         def body(number: Array, carry: tuple[TrainState, StepMetrics]) -> Any:
             state, metrics = carry
             own = jax.tree.map(
                 lambda leaf: lax.dynamic_index_in_dim(leaf, number, keepdims=False), inputs
             )
-            state, new = step(state, own)
-            metrics = jax.tree.map(lambda all_, one: all_.at[number].set(one), metrics, new)
-            return state, metrics
+            before = fingerprint(state.params)
+            state, loss, norm = step(state, own)
+            new = StepMetrics(loss, norm, before)
+            return state, jax.tree.map(lambda all_, one: all_.at[number].set(one), metrics, new)
 
         start = jnp.zeros((), jnp.int32)
-        return cast(
-            "tuple[TrainState, StepMetrics]",
-            lax.fori_loop(start, n_steps, body, (state, metrics)),
+        state, metrics = lax.fori_loop(
+            start, n_steps, body, (state, StepMetrics(nothing, nothing, found))
         )
+        found = metrics.fingerprint.at[n_steps].set(fingerprint(state.params))
+        return state, metrics._replace(fingerprint=found[1:])
 
     return TrainState(params, optimizer.init(params)), run
 

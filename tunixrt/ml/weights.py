@@ -23,7 +23,7 @@ from tunixrt.ml.tokenizer import BOS, END_OF_TURN, EOS, PAD, ByteTokenizer
 from tunixrt.runs.architecture import Architecture, ArchitectureError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -99,15 +99,29 @@ def weights_bytes(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
     return save(tensors, metadata={"format": "pt"})
 
 
-def weights_of(params: Any) -> dict[str, NDArray[np.float32]]:
-    """A decoder's params (the ``nnx.Param`` part of its state) by their Hugging Face names."""
-    weights = {}
+def tensors_of(params: Any, to_array: Callable[[Any], Any]) -> dict[str, Any]:
+    """A decoder's params (the ``nnx.Param`` part of its state) as Hugging Face has them.
+
+    Args:
+        params: of arrays of numpy or of jax, or of what jax has in their place inside of jit.
+        to_array: makes an array of each, before matrices are transposed.
+
+    Returns:
+        The tensors by their Hugging Face names, sorted by these.
+    """
+    tensors = {}
     for path, variable in nnx.to_flat_state(params):
-        array = np.asarray(variable[...], np.float32)
+        array = to_array(variable[...])
         *modules, leaf = path
         name = ".".join(["model", *map(str, modules), "weight"])
-        weights[name] = np.asarray(array.T if leaf == "kernel" else array, order="C")
-    return dict(sorted(weights.items()))
+        tensors[name] = array.T if leaf == "kernel" else array
+    return dict(sorted(tensors.items()))
+
+
+def weights_of(params: Any) -> dict[str, NDArray[np.float32]]:
+    """What a model directory holds of a decoder's params."""
+    tensors = tensors_of(params, lambda leaf: np.asarray(leaf, np.float32))
+    return {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
 
 
 def load_model(directory: Path) -> LoadedModel:

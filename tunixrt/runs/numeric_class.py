@@ -94,7 +94,7 @@ def detect_numeric_class(
     return NumericClass(
         packages=dict(sorted(packages.items())),
         xla_flags=sorted(xla_flags),
-        n_threads=n_threads if n_threads is not None else _usable_cpus(),
+        n_threads=n_threads if n_threads is not None else usable_cpus(),
         machine=platform.machine(),
         cpu_vendor=cpu.get("vendor_id", platform.processor() or "unknown"),
         cpu_family=cpu.get("cpu family", "unknown"),
@@ -106,7 +106,8 @@ def detect_numeric_class(
     )
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
+    """How many CPUs this process may use, and so XLA's threads unless it is told otherwise."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -13,6 +13,9 @@ are judged as a whole and not one by one. The tolerances:
 - the average score of an evaluation within 5 points of the recorded one.
 
 *diverged*: everything else, with the first training step, sample or file that differs.
+
+Fingerprints of the weights name the step where identity was promised. Runs that were recorded
+before there were any are compared without.
 """
 
 from __future__ import annotations
@@ -24,8 +27,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.log import canonical
-from tunixrt.log.digests import Digest
+from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.runs.directories import output_digests
+from tunixrt.runs.step_differences import (
+    first_step_that_differs,
+    has_fingerprints,
+    without_fingerprints,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +101,7 @@ def judge_rebuilt(
         rebuilt_score: the average score of the new evaluation; None for training runs.
         reasons: why identity is not promised here; empty where it is.
     """
-    found = output_digests(rebuilt)
+    found = _comparable(output_digests(rebuilt), recorded, rebuilt)
     files = [
         Comparison(file=name, recorded=manifest.outputs.get(name), rebuilt=found.get(name))
         for name in sorted(manifest.outputs.keys() | found.keys())
@@ -101,7 +109,7 @@ def judge_rebuilt(
     if all(file.same for file in files):
         verdict, difference = Verdict.IDENTICAL, None
     else:
-        difference = _first_difference(files, recorded, rebuilt)
+        difference = _first_difference(files, recorded, rebuilt, promised=not reasons)
         beyond = _beyond_tolerance(manifest, recorded, rebuilt, rebuilt_score)
         verdict = Verdict.CLOSE if reasons and beyond is None else Verdict.DIVERGED
         if reasons and beyond is not None:
@@ -124,17 +132,34 @@ WEIGHTS = "model/model.safetensors"
 _BY_LINE = (("ledger.jsonl", "record"), (METRICS, "step"), ("predictions.jsonl", "sample"))
 
 
-def _first_difference(files: list[Comparison], recorded: Path, rebuilt: Path) -> str:
+def _comparable(found: dict[str, Digest], recorded: Path, rebuilt: Path) -> dict[str, Digest]:
+    """The digests of the new outputs, its metrics without what the recorded run did not write."""
+    old, new = recorded / METRICS, rebuilt / METRICS
+    if not (old.is_file() and new.is_file()) or has_fingerprints(old) or not has_fingerprints(new):
+        return found
+    return found | {METRICS: digest_bytes(without_fingerprints(new))}
+
+
+def _first_difference(
+    files: list[Comparison], recorded: Path, rebuilt: Path, *, promised: bool
+) -> str:
     differing = [file.file for file in files if not file.same]
     for name, noun in _BY_LINE:
-        if name in differing and (recorded / name).is_file() and (rebuilt / name).is_file():
-            return f"{name}, {_first_line(recorded / name, rebuilt / name, noun)}"
+        old, new = recorded / name, rebuilt / name
+        if name in differing and old.is_file() and new.is_file():
+            if name == METRICS:
+                step = first_step_that_differs(old, new, fingerprints=promised)
+                if step is not None:
+                    return step
+                if not promised and WEIGHTS in differing:
+                    continue  # their fingerprints alone, and those need not be the same
+            return f"{name}, {_first_line(old, new, noun)}"
     if WEIGHTS in differing and (recorded / METRICS).is_file():
         n_steps = len((recorded / METRICS).read_bytes().splitlines())
-        return (
-            f"{WEIGHTS}: the weights after step {n_steps}, the last; loss and gradient norm of "
-            "every step are the same"
-        )
+        same = "loss and gradient norm of every step are the same"
+        if promised and has_fingerprints(recorded / METRICS):
+            return f"{WEIGHTS}: {same}, and so are the weights' fingerprints; the file is not"
+        return f"{WEIGHTS}: the weights after step {n_steps}, the last; {same}"
     return f"{differing[0]} as a whole"
 
 

@@ -6,6 +6,7 @@ make its bits depend on the CPU or on the compiler's mood must not be in it.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import struct
@@ -107,8 +108,20 @@ def test_every_sum_is_in_float64_or_of_integers(hlo: str) -> None:
     combiners = {roots[name] for name in reductions}
     assert ("f64", "add") in combiners
     assert ("f32", "maximum") in combiners
-    assert {type_ for type_, operation in combiners if operation == "add"} <= {"f64", "s32"}
+    # Integers are added modulo a power of two, exactly: tokens, and the weights' fingerprint.
+    assert ("u32", "add") in combiners
+    assert {type_ for type_, operation in combiners if operation == "add"} <= {"f64", "s32", "u32"}
     assert {operation for _, operation in combiners} <= {"add", "maximum", "minimum"}
+
+
+def test_positions_of_the_fingerprint_are_not_kept_as_an_array(hlo: str) -> None:
+    """Neither as a constant nor from one step to the next: they would be as big as the weights."""
+    constants = re.findall(r" = [su]32\[([\d,]+)\]\S* constant\(", hlo)
+    (loop,) = re.findall(r"^ENTRY .*?^}", hlo, re.MULTILINE | re.DOTALL)
+    (carried,) = re.findall(r" = (\(.*\)) while\(", loop)
+    kept = [*constants, *re.findall(r"u32\[([\d,]+)\]", carried)]
+    assert kept
+    assert max(math.prod(map(int, shape.split(","))) for shape in kept) <= 1024
 
 
 def test_no_product_can_be_fused_with_an_addition_unless_it_is_exact(dump: Path) -> None:
