@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from tunixrt.jobs.response_journal import (
     EvaluationGoesOnError,
     response_journal,
 )
+from tunixrt.log.files import staging_directory
+from tunixrt.runs.config import load_config
 from tunixrt.runs.directories import EVALUATIONS
 from tunixrt.store import held_out_evalset
 
@@ -106,6 +109,24 @@ def test_what_is_recorded_is_not_generated_again(
     assert not journal_of_any(store)
     assert predictions_digest(done) == predictions_digest(evaluate(made(tmp_path / "b", questions)))
     assert evaluate(store).already_done
+
+
+def test_a_model_that_cannot_be_read_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
+    from tunixrt.ml.environment import set_flags
+
+    set_flags("portable")  # before anything imports jax
+    from tunixrt.ml.training import initial_model
+
+    with staging_directory(store.layout) as staged:
+        initial_model(load_config(str(store.root / "tiny0.toml")), staged)
+        shutil.copytree(staged / "model", tmp_path / "model")
+    weights = (tmp_path / "model" / "model.safetensors").read_bytes()
+    (tmp_path / "model" / "model.safetensors").write_bytes(weights[:-1])
+    for limit in (None, 4):
+        with pytest.raises(BadInputError, match=r"is not a safetensors file"):
+            store.evaluate(str(tmp_path / "model"), evalset="few", max_new_tokens=limit)
+        assert journal_of_any(store) == []
+        assert list(store.layout.runs.glob("*")) == []
 
 
 def journal_of_any(store: Store) -> list[Path]:

@@ -147,10 +147,10 @@ def room_for_answers(target: Target, evalset: EvalSet) -> int:
     from tunixrt.ml.environment import set_flags
 
     set_flags(target.numeric_mode)  # before anything imports jax
-    from tunixrt.ml.weights import load_model
+    from tunixrt.ml.weights import read_config
 
     longest = max(len(prompt_tokens(target.template, sample.prompt)) for sample in evalset.samples)
-    return max(1, load_model(target.directory).config.max_length - longest)
+    return max(1, read_config(target.directory).max_length - longest)
 
 
 @contextmanager

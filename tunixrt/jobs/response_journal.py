@@ -137,4 +137,6 @@ def response_journal(layout: Layout, responses_id: str) -> Iterator[ResponseJour
         yield ResponseJournal(directory / _NAME, responses_id)
         shutil.rmtree(directory, ignore_errors=True)
     finally:
+        if not (directory / _NAME).exists():  # a model that cannot be read leaves nothing behind
+            shutil.rmtree(directory, ignore_errors=True)
         lock.release()
