@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.promote_run import Promotion
     from tunixrt.jobs.train import TrainingDone
     from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.findings import Finding
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
     from tunixrt.ml.metrics import TrainingProgress
@@ -107,10 +108,12 @@ class RunMethods:
         fail_on_contamination: bool = False,
         stopwatch: Callable[[], Execution] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
+        on_finding: Callable[[Finding], None] | None = None,
     ) -> EvaluationDone:
         """Evaluate a run, a model directory or ``untrained:CONFIG``, and publish the run.
 
         ``temperature`` 0 is greedy; above it, ``samples`` responses are drawn to each sample.
+        The responses of a finished run that differs in the judge alone are taken from it.
         """
         from tunixrt.jobs.evaluate import evaluate_run
         from tunixrt.runs.sampling import Sampling
@@ -128,6 +131,7 @@ class RunMethods:
             fail_on_contamination=fail_on_contamination,
             stopwatch=stopwatch,
             on_progress=on_progress,
+            on_finding=on_finding,
         )
 
     def compare_runs(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from tunixrt.jobs.response_journal import (
     EvaluationGoesOnError,
     response_journal,
 )
+from tunixrt.log.files import staging_directory
+from tunixrt.runs.config import load_config
 from tunixrt.runs.directories import EVALUATIONS
 from tunixrt.store import held_out_evalset
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.evaluate import EvaluationDone
 
 N_SAMPLES = 480
-RUN = "ab" * 32
+NAME = "ab" * 32
 
 
 class Stopped(Exception):  # noqa: N818
@@ -95,16 +98,35 @@ def test_what_is_recorded_is_not_generated_again(
 ) -> None:
     with pytest.raises(Stopped):
         evaluate(store, on_progress=stop_after(8))
-    run_id = journal_of(store).parent.name
-    with pytest.raises(BadInputError, match=r"only a part of its responses is here"):
-        store.run(run_id[:8])
+    responses_id = journal_of(store).parent.name
+    with pytest.raises(BadInputError, match=r"only a part of an evaluation's responses is here"):
+        store.run(responses_id[:8])
     seen: list[tuple[int, int]] = []
     done = evaluate(store, on_progress=lambda n, total: seen.append((n, total)))
     assert seen == [(8, 12), (12, 12)]
-    assert done.manifest.run_id == run_id
+    assert done.manifest.identity.responses_id == responses_id
+    assert (done.n_reused, done.n_generated, done.responses_from) == (8, 4, None)
     assert not journal_of_any(store)
     assert predictions_digest(done) == predictions_digest(evaluate(made(tmp_path / "b", questions)))
     assert evaluate(store).already_done
+
+
+def test_a_model_that_cannot_be_read_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
+    from tunixrt.ml.environment import set_flags
+
+    set_flags("portable")  # before anything imports jax
+    from tunixrt.ml.training import initial_model
+
+    with staging_directory(store.layout) as staged:
+        initial_model(load_config(str(store.root / "tiny0.toml")), staged)
+        shutil.copytree(staged / "model", tmp_path / "model")
+    weights = (tmp_path / "model" / "model.safetensors").read_bytes()
+    (tmp_path / "model" / "model.safetensors").write_bytes(weights[:-1])
+    for limit in (None, 4):
+        with pytest.raises(BadInputError, match=r"is not a safetensors file"):
+            store.evaluate(str(tmp_path / "model"), evalset="few", max_new_tokens=limit)
+        assert journal_of_any(store) == []
+        assert list(store.layout.runs.glob("*")) == []
 
 
 def journal_of_any(store: Store) -> list[Path]:
@@ -147,7 +169,7 @@ def test_the_responses_of_another_model_are_never_served(store: Store) -> None:
     done = {}
     for seed in (0, 1):
         with contextlib.suppress(DamagedJournalError):
-            done[seed] = evaluate(store, seed).manifest.run_id
+            done[seed] = evaluate(store, seed).manifest.identity.responses_id
     # The model whose journal was left alone is evaluated, the other one is not.
     assert list(done.values()) == [other.parent.name]
     with pytest.raises(DamagedJournalError, match=r"belongs to another evaluation") as caught:
@@ -158,11 +180,11 @@ def test_the_responses_of_another_model_are_never_served(store: Store) -> None:
 A, B, C = (Generated(f"{text} é\n", 3, "end_of_turn") for text in "abc")
 
 
-def left(store: Store, run_id: str = RUN) -> Path:
+def left(store: Store, responses_id: str = NAME) -> Path:
     """A journal of three batches, of a process that died."""
 
     def die() -> None:
-        with response_journal(store.layout, run_id) as journal:
+        with response_journal(store.layout, responses_id) as journal:
             journal.append([A])
             journal.append([B])
             journal.append([C])
@@ -170,15 +192,15 @@ def left(store: Store, run_id: str = RUN) -> Path:
 
     with pytest.raises(Stopped):
         die()
-    return store.layout.derived / EVALUATIONS / run_id / "responses.jsonl"
+    return store.layout.derived / EVALUATIONS / responses_id / "responses.jsonl"
 
 
 def test_a_journal_gives_back_what_was_put_in_and_ends_with_the_block(store: Store) -> None:
     path = left(store)
-    with response_journal(store.layout, RUN) as journal:
+    with response_journal(store.layout, NAME) as journal:
         assert journal.responses == [A, B, C]
     assert not path.parent.exists()
-    with response_journal(store.layout, RUN) as journal:
+    with response_journal(store.layout, NAME) as journal:
         assert journal.responses == []
 
 
@@ -216,14 +238,14 @@ def test_damage_anywhere_else_is_found_and_located(store: Store) -> None:
             path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
             assert damage(store) == data[:at].count(b"\n") + 1
     path.write_bytes(data)
-    with response_journal(store.layout, RUN) as journal:
+    with response_journal(store.layout, NAME) as journal:
         assert journal.responses == [A, B, C]
 
 
 def damage(store: Store) -> int:
     with (
         pytest.raises(DamagedJournalError, match=r"run the command again") as caught,
-        response_journal(store.layout, RUN),
+        response_journal(store.layout, NAME),
     ):
         raise AssertionError
     return caught.value.line
@@ -259,7 +281,7 @@ def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(store: 
     with command(store) as process:
         wait_for_lines(process, store, 3)
         process.send_signal(signal.SIGSTOP)  # or it is done before we have looked
-        with pytest.raises(EvaluationGoesOnError, match=r"Another process is making") as caught:
+        with pytest.raises(EvaluationGoesOnError, match=r"Another process is generating") as caught:
             evaluate(store, evalset="sums")
         assert caught.value.exit_code == ExitCode.STORE_LOCKED
         process.send_signal(signal.SIGINT)

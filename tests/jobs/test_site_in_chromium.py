@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.jobs.test_site import TEXTS, hostile_store, rows_of
+from tests.report.page_rules import problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Opened:
-    """A page after its scripts have run: its elements, and what it said to the console."""
+    """A page after its scripts have run: its elements, and what it said to the console.
+
+    What scripts have made of it has to be as valid as what they began with.
+    """
 
     def __init__(self, site: Path, address: str, profile: Path) -> None:
         done = subprocess.run(
@@ -58,6 +62,7 @@ class Opened:
             check=True,
         )
         self.html = done.stdout
+        assert problems(self.html) == []
         self.console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
     def text(self, selector: str) -> str:

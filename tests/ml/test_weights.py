@@ -18,6 +18,7 @@ from tunixrt.ml.tokenizer import ByteTokenizer
 from tunixrt.ml.weights import (
     ModelDirectoryError,
     load_model,
+    read_config,
     save_model,
     weights_bytes,
     weights_of,
@@ -150,6 +151,12 @@ def test_a_damaged_file_is_named(saved: Path, name: str, data: bytes, problem: s
     with pytest.raises(ModelDirectoryError, match=problem) as caught:
         load_model(saved)
     assert caught.value.path == saved / name
+
+
+def test_the_sizes_are_read_without_the_weights(saved: Path) -> None:
+    (saved / "model.safetensors").unlink()
+    (saved / "tokenizer.json").unlink()
+    assert read_config(saved) == sliding_config()
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])

@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunixrt.report.charts import (
-    PALETTE_DARK,
-    PALETTE_LIGHT,
     IntervalChart,
     IntervalRow,
     LineChart,
@@ -16,7 +14,6 @@ from tunixrt.report.charts import (
     svg,
     thinned,
 )
-from tunixrt.report.html import PAGE_DARK, PAGE_LIGHT
 from tunixrt.report.numbers import count, decimal, interval, p_value, signed, significant
 
 
@@ -84,25 +81,6 @@ def test_coordinates_lie_on_the_canvas() -> None:
     (line,) = root.iter("{http://www.w3.org/2000/svg}polyline")
     pairs = [pair.split(",") for pair in line.attrib["points"].split()]
     assert all(0 <= float(x) <= 600 and 0 <= float(y) <= 270 for x, y in pairs)
-
-
-def luminance(colour: str) -> float:
-    """WCAG 2.2, relative luminance."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a: str, b: str) -> float:
-    lighter, darker = sorted((luminance(a), luminance(b)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-@pytest.mark.parametrize("colours", [PALETTE_LIGHT | PAGE_LIGHT, PALETTE_DARK | PAGE_DARK])
-def test_text_has_the_contrast_that_wcag_aa_wants(colours: dict[str, str]) -> None:
-    for background in ("background", "surface"):
-        for name in ("text", "muted", "link", "good", "bad", "neutral", "before", "after"):
-            assert contrast(colours[name], colours[background]) >= 4.5, (name, background)
 
 
 def test_numbers_are_short_and_signed() -> None:

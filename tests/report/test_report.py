@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import subprocess
@@ -367,14 +366,10 @@ def test_hostile_text_in_every_field_changes_no_structure() -> None:
         assert not {name for name, _ in page.attributes if name.startswith("on")}
 
 
-def test_a_page_is_self_contained_and_its_headings_are_nested() -> None:
+def test_a_page_is_self_contained() -> None:
     html = render_report(view())["report.html"].decode()
     assert html.startswith('<!DOCTYPE html>\n<html lang="en">')
     assert not re.search(r"https?://|@import|url\(", html)
-    levels = [int(level) for level in re.findall(r"<h(\d)", html)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
     page = Page()
     page.feed(html)
     names = [value for name, value in page.attributes if name == "role"]

@@ -87,14 +87,30 @@ def test_whatever_decides_bits_changes_the_id_of_a_training_run(change: dict[str
         {"weights": E},
         {"model_config": E},
         {"evalset": E},
+        {"tokenizer": E},
+        {"template": Template(format="tunix_sft", version="2")},
         {"generation": GenerationSettings(strategy="greedy", max_new_tokens=97, batch_size=64)},
+        {"generation": GenerationSettings(strategy="greedy", max_new_tokens=96, batch_size=63)},
+        {"numeric_mode": "fast"},
+        {"code": Code(sources=E, packages={"jax": "0.10.2"})},
+        {"judge": Judge(name="verbatim", version="1")},
         {"judge": Judge(name="exact", version="2")},
         {"numeric_class": E},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_whatever_decides_bits_changes_the_id_of_an_evaluation_run(change: dict[str, Any]) -> None:
-    assert evaluation_identity(**change).run_id != evaluation_identity().run_id
+    here = evaluation_identity()
+    assert evaluation_identity(**change).run_id != here.run_id
+    # What decides a token names other responses; the judge reads them and decides none.
+    assert (evaluation_identity(**change).responses_id == here.responses_id) == ("judge" in change)
+
+
+def test_the_responses_are_named_by_everything_but_the_judge() -> None:
+    document = json.loads(msgspec.json.encode(evaluation_identity()))
+    del document["judge"]
+    expected = digest_bytes(rfc8785.dumps(document)).removeprefix("sha256:")
+    assert evaluation_identity().responses_id == expected
 
 
 def test_the_run_id_is_the_sha256_of_the_identity_by_any_rfc_8785_library() -> None:

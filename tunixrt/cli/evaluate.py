@@ -12,6 +12,7 @@ from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from tunixrt.log.findings import Finding
     from tunixrt.runs.manifests import EvaluationManifest, EvaluationResults
     from tunixrt.store import Store
 
@@ -104,15 +105,21 @@ def evaluate(
     training data, and the manifest says how many are there; see `tunixrt evalset check`.
 
     What is generated is kept batch by batch until the run is published: an evaluation that was
-    interrupted goes on from there with the same command.
+    interrupted goes on from there with the same command. Another judge reads the same responses:
+    they are taken from the finished run, whose digests are checked first.
     """
     n_kept = total = 0
+    findings: list[Finding] = []
     with Progress("generating", "response") as progress:
 
         def show(done: int, of: int | None) -> None:
             nonlocal n_kept, total
             n_kept, total = done, of or 0
             progress.show(done, of)
+
+        def name_unused(finding: Finding) -> None:
+            findings.append(finding)
+            say(f"warning: {finding} Its responses are not used.")
 
         try:
             done = store.evaluate(
@@ -128,6 +135,7 @@ def evaluate(
                 fail_on_contamination=fail_on_contamination,
                 stopwatch=stopwatch(),
                 on_progress=show,
+                on_finding=name_unused,
             )
         except KeyboardInterrupt:
             if n_kept:
@@ -135,10 +143,22 @@ def evaluate(
             raise
     manifest = done.manifest
     if as_json:
-        emit_json(_document(manifest) | {"already_done": done.already_done})
+        emit_json(
+            _document(manifest)
+            | {
+                "already_done": done.already_done,
+                "n_generated": done.n_generated,
+                "n_reused": done.n_reused,
+                "responses_from": done.responses_from,
+                "findings": findings,
+            }
+        )
         return
     if done.already_done:
         say("This run exists already: the same inputs give the same bits.")
+    if done.responses_from is not None:
+        n_reused = count(done.n_reused, "response")
+        say(f"{n_reused} taken from the run {done.responses_from[:12]}: nothing was generated.")
     _print(manifest.results)
     found = manifest.contamination
     if found is not None and found.n_contaminated:

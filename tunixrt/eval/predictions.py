@@ -7,7 +7,7 @@ several responses were drawn to each sample, they follow each other and ``draw``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt.log.digests import Digest
+
+PREDICTIONS_NAME: Final = "predictions.jsonl"
 
 
 class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

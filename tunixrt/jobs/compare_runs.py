@@ -8,8 +8,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.eval import seeds
 from tunixrt.eval.comparison import Comparison, EvaluatedRun, compare
 from tunixrt.eval.metrics import METRIC
-from tunixrt.eval.predictions import read_predictions
-from tunixrt.jobs.evaluate import PREDICTIONS_NAME
+from tunixrt.eval.predictions import PREDICTIONS_NAME, read_predictions
 from tunixrt.runs.directories import find_run
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 

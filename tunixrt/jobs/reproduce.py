@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
 from tunixrt.eval.judges import judge_by_name
-from tunixrt.jobs.evaluate import execute_evaluation, plan_evaluation_again
+from tunixrt.jobs.evaluate import judge_responses
+from tunixrt.jobs.evaluation_plan import plan_evaluation_again
+from tunixrt.jobs.responses import generate_responses
 from tunixrt.jobs.train import NotReproducibleError, execute_training, plan_training
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.config import RunConfig
@@ -156,13 +158,19 @@ class _Again:
                 yield self.evaluation(evaluation, staged / "model")
 
     def evaluation(self, manifest: EvaluationManifest, model: Path | None) -> RunVerdict:
-        """Evaluate again: the given model, or the one that the manifest names."""
+        """Evaluate again: the given model, or the one that the manifest names.
+
+        Every response is generated again; those of finished runs are what is being checked.
+        """
         self._start(f"evaluating {manifest.run_id[:12]} again")
         with (
             plan_evaluation_again(self._layout, manifest, model) as plan,
             staging_directory(self._layout) as staged,
         ):
-            rebuilt = execute_evaluation(plan, staged, on_progress=self._progress)
+            responses = generate_responses(
+                plan.identity, plan.evalset, plan.directory, on_progress=self._progress
+            )
+            rebuilt = judge_responses(plan, responses, staged)
             return judge_rebuilt(
                 manifest,
                 self._layout.runs / manifest.run_id,

@@ -1,11 +1,12 @@
 """What an evaluation that is not finished has generated so far: nothing of it is generated twice.
 
-``.tunixrt/evaluations/<run id>/responses.jsonl`` has one line a batch, ``<64 hex> <JSON>``, and it
-is on the disk before the next batch begins. The hex digits are the SHA-256 of those of the line
-before (of the run id, for the first), a line feed and the JSON. The run id is the digest of
-weights, eval set, template, settings, judge and code, so a journal can belong to one evaluation
-only: lines of another one, or moved, lost or changed ones, do not fit the digits. A last line
-without its line feed was being written when the process died, and is dropped.
+``.tunixrt/evaluations/<responses id>/responses.jsonl`` has one line a batch, ``<64 hex> <JSON>``,
+and it is on the disk before the next batch begins. The hex digits are the SHA-256 of those of the
+line before (of the responses id, for the first), a line feed and the JSON. The responses id is the
+digest of all that decides a token: weights, eval set, template, settings, numeric mode and code
+(``EvaluationIdentity.responses_id``). So a journal serves every judge and no other model: lines of
+another one, or moved, lost or changed ones, do not fit the digits. A last line without its line
+feed was being written when the process died, and is dropped.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ _LOCK: Final = "lock"
 
 
 class EvaluationGoesOnError(StoreLockedError):
-    """Another process makes the same evaluation now.
+    """Another process generates the same responses now.
 
     Attributes:
-        run_id: the evaluation.
+        responses_id: what names them.
     """
 
-    def __init__(self, run_id: str, path: Path) -> None:
+    def __init__(self, responses_id: str, path: Path) -> None:
         super().__init__(
-            f"Another process is making the evaluation {run_id[:12]}: it holds {path}. Wait until "
-            "it is done; then this command finds the run."
+            f"Another process is generating the same responses: it holds {path}. Wait until it is "
+            "done; then this command finds them."
         )
-        self.run_id = run_id
+        self.responses_id = responses_id
 
 
 class DamagedJournalError(BadInputError):
@@ -67,20 +68,20 @@ class DamagedJournalError(BadInputError):
 
 
 class ResponseJournal:
-    """The journal of one evaluation, held by this process.
+    """The journal of the responses that one id names, held by this process.
 
     Attributes:
         responses: what is on the disk, in the order of the requests.
     """
 
-    def __init__(self, path: Path, run_id: str) -> None:
+    def __init__(self, path: Path, responses_id: str) -> None:
         """Read what is there.
 
         Raises:
             DamagedJournalError: a line does not fit.
         """
         self._path = path
-        self._digits = run_id
+        self._digits = responses_id
         self.responses: list[Generated] = []
         data = path.read_bytes() if path.exists() else b""
         whole = data.rfind(b"\n") + 1
@@ -113,8 +114,8 @@ class ResponseJournal:
 
 
 @contextlib.contextmanager
-def response_journal(layout: Layout, run_id: str) -> Iterator[ResponseJournal]:
-    """Hold the journal of an evaluation; it is removed when the block ends without an error.
+def response_journal(layout: Layout, responses_id: str) -> Iterator[ResponseJournal]:
+    """Hold the journal of these responses; it is removed when the block ends without an error.
 
     Raises:
         EvaluationGoesOnError: another process holds it.
@@ -123,17 +124,19 @@ def response_journal(layout: Layout, run_id: str) -> Iterator[ResponseJournal]:
     """
     from filelock import FileLock, Timeout
 
-    directory = layout.derived / EVALUATIONS / run_id
+    directory = layout.derived / EVALUATIONS / responses_id
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory / _LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise EvaluationGoesOnError(run_id, directory / _LOCK) from None
+            raise EvaluationGoesOnError(responses_id, directory / _LOCK) from None
         sync_directory(directory)
     try:
-        yield ResponseJournal(directory / _NAME, run_id)
+        yield ResponseJournal(directory / _NAME, responses_id)
         shutil.rmtree(directory, ignore_errors=True)
     finally:
+        if not (directory / _NAME).exists():  # a model that cannot be read leaves nothing behind
+            shutil.rmtree(directory, ignore_errors=True)
         lock.release()

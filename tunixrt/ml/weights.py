@@ -131,7 +131,7 @@ def load_model(directory: Path) -> LoadedModel:
         ModelDirectoryError: a file is missing or damaged, the model is of another family, or its
             tensors do not fit its config.json.
     """
-    config = _read_config(directory / CONFIG_FILE)
+    config = read_config(directory)
     tokenizer = ByteTokenizer()
     path = directory / TOKENIZER_FILE
     if _read(path) != tokenizer.tokenizer_json():
@@ -142,6 +142,28 @@ def load_model(directory: Path) -> LoadedModel:
             f"vocab_size is {config.vocab_size}, but the tokenizer has {tokenizer.vocab_size} ids.",
         )
     return LoadedModel(config, _read_weights(directory / WEIGHTS_FILE, config), tokenizer)
+
+
+def read_config(directory: Path) -> ModelConfig:
+    """The sizes of the model in a directory, from its ``config.json`` alone.
+
+    Raises:
+        ModelDirectoryError: the file is missing or damaged, or of another family.
+    """
+    path = directory / CONFIG_FILE
+    try:
+        described = canonical.decode(_read(path))
+    except canonical.CanonicalError as error:
+        raise ModelDirectoryError(path, f"is not JSON: {error}") from error
+    if not isinstance(described, dict):
+        raise ModelDirectoryError(path, "is not a JSON object.")
+    try:
+        architecture = Architecture.from_huggingface(described)
+    except ArchitectureError as error:
+        raise ModelDirectoryError(path, error.problem) from error
+    return ModelConfig(
+        architecture, _size(path, described, "vocab_size"), _size(path, described, _LENGTH)
+    )
 
 
 def _config_json(config: ModelConfig) -> bytes:
@@ -163,22 +185,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelDirectoryError(path, f"cannot be read: {error.strerror}.") from error
-
-
-def _read_config(path: Path) -> ModelConfig:
-    try:
-        described = canonical.decode(_read(path))
-    except canonical.CanonicalError as error:
-        raise ModelDirectoryError(path, f"is not JSON: {error}") from error
-    if not isinstance(described, dict):
-        raise ModelDirectoryError(path, "is not a JSON object.")
-    try:
-        architecture = Architecture.from_huggingface(described)
-    except ArchitectureError as error:
-        raise ModelDirectoryError(path, error.problem) from error
-    return ModelConfig(
-        architecture, _size(path, described, "vocab_size"), _size(path, described, _LENGTH)
-    )
 
 
 def _size(path: Path, described: Mapping[str, object], key: str) -> int:

@@ -11,7 +11,7 @@ from tunixrt.report.numbers import count, decimal, p_value
 from tunixrt.report.view import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tunixrt.eval.comparison import Comparison
     from tunixrt.report.document import Inlines
@@ -30,12 +30,17 @@ JUDGE_LIMIT: Final = (
 
 def check_blocks(view: ReportView) -> list[Block]:
     """Commands, then limits."""
-    blocks: list[Block] = [Heading(2, (Text("How to check this"),))]
-    if view.commands:
-        blocks.append(commands_listing("How the runs were made:", view.commands))
-    blocks.append(commands_listing("From a clone of the repository:", _checks(view)))
     limits: tuple[Inlines, ...] = tuple((Text(sentence),) for sentence in _limits(view))
-    return [*blocks, Heading(2, (Text("Limits"),)), Bullets(limits)]
+    return [*command_blocks((view,)), Heading(2, (Text("Limits"),)), Bullets(limits)]
+
+
+def command_blocks(pairs: Sequence[ReportView]) -> list[Block]:
+    """How the runs of one pair or of several were made, and how to check them."""
+    made = tuple(dict.fromkeys(command for pair in pairs for command in pair.commands))
+    blocks: list[Block] = [Heading(2, (Text("How to check this"),))]
+    if made:
+        blocks.append(commands_listing("How the runs were made:", made))
+    return [*blocks, commands_listing("From a clone of the repository:", _checks(pairs))]
 
 
 def commands_listing(label: str, commands: tuple[Command, ...]) -> Listing:
@@ -44,9 +49,12 @@ def commands_listing(label: str, commands: tuple[Command, ...]) -> Listing:
     return Listing(label, text, language="sh")
 
 
-def _checks(view: ReportView) -> tuple[Command, ...]:
-    before, after = view.before.run_id[:_SHORT_ID], view.after.run_id[:_SHORT_ID]
-    trained = [run.training.run_id[:_SHORT_ID] for run in (view.before, view.after) if run.training]
+def _checks(pairs: Sequence[ReportView]) -> tuple[Command, ...]:
+    before = ",".join(pair.before.run_id[:_SHORT_ID] for pair in pairs)
+    after = ",".join(pair.after.run_id[:_SHORT_ID] for pair in pairs)
+    runs = [run for pair in pairs for run in (pair.before, pair.after)]
+    trained = [run.training.run_id[:_SHORT_ID] for run in runs if run.training]
+    untrained = [run.run_id[:_SHORT_ID] for run in runs if run.training is None]
     return (
         Command("prove every digest and derive the datasets again", "tunixrt verify --rebuild"),
         *(
@@ -54,9 +62,8 @@ def _checks(view: ReportView) -> tuple[Command, ...]:
             for run in dict.fromkeys(trained)
         ),
         *(
-            Command("evaluate again", f"tunixrt reproduce {run.run_id[:_SHORT_ID]}")
-            for run in (view.before, view.after)
-            if run.training is None
+            Command("evaluate again", f"tunixrt reproduce {run}")
+            for run in dict.fromkeys(untrained)
         ),
         Command("compute the comparison again", f"tunixrt run compare {before} {after}"),
         Command("write this report again, to the byte", f"tunixrt report {before} {after}"),

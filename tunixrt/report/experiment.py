@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.evaluation import summarise
 from tunixrt.report.charts import IntervalChart, IntervalRow
-from tunixrt.report.checks import JUDGE_LIMIT, commands_listing, contamination_sentences
+from tunixrt.report.checks import JUDGE_LIMIT, command_blocks, contamination_sentences
 from tunixrt.report.content import TONES, headline
 from tunixrt.report.document import (
     Block,
@@ -34,7 +34,6 @@ from tunixrt.report.numbers import (
 )
 from tunixrt.report.sample_blocks import sample_blocks
 from tunixrt.report.training_blocks import training_blocks
-from tunixrt.report.view import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +58,7 @@ def build_experiment(view: ExperimentView) -> Document:
             *training_blocks(first.after.training, subject="The first model after"),
             *_runs(view),
             *identity_blocks(first, heading="What was run: the first pair"),
-            *_checks(view),
+            *command_blocks(view.pairs),
             Heading(2, (Text("Limits"),)),
             Bullets(tuple((Text(sentence),) for sentence in _limits(view))),
         ),
@@ -187,37 +186,6 @@ def _run_row(name: str, pair: ReportView, run: RunView) -> tuple[Inlines, ...]:
         (Text(loss),),
         (Code(run.weights),),
     )
-
-
-def _checks(view: ExperimentView) -> list[Block]:
-    before, after = (
-        ",".join(run.run_id[:_SHORT_ID] for run in runs)
-        for runs in (
-            [pair.before for pair in view.pairs],
-            [pair.after for pair in view.pairs],
-        )
-    )
-    trained = [
-        run.training.run_id[:_SHORT_ID]
-        for pair in view.pairs
-        for run in (pair.before, pair.after)
-        if run.training is not None
-    ]
-    checks = (
-        Command("prove every digest and derive the datasets again", "tunixrt verify --rebuild"),
-        *(
-            Command("train again, evaluate again, compare every bit", f"tunixrt reproduce {run}")
-            for run in dict.fromkeys(trained)
-        ),
-        Command("compute the comparison again", f"tunixrt run compare {before} {after}"),
-        Command("write this report again, to the byte", f"tunixrt report {before} {after}"),
-    )
-    made = tuple(dict.fromkeys(command for pair in view.pairs for command in pair.commands))
-    return [
-        Heading(2, (Text("How to check this"),)),
-        commands_listing("How the runs were made:", made),
-        commands_listing("From a clone of the repository:", checks),
-    ]
 
 
 def _limits(view: ExperimentView) -> Iterator[str]:

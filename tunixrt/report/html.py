@@ -78,7 +78,7 @@ font-variant-numeric:tabular-nums}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{padding:.45rem .75rem;text-align:left;vertical-align:top;
 border-bottom:1px solid var(--grid)}
-tbody tr:last-child>*{border-bottom:0}
+tbody:last-child tr:last-child>*{border-bottom:0}
 thead th{background:var(--surface);font-weight:600;white-space:nowrap}
 tbody th{font-weight:500}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}

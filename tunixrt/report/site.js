@@ -260,12 +260,16 @@
     const link = ({ name }) =>
       element("a", { href: `trace.html?id=${name}` }, `Trace ${name.slice(0, 12)}`);
     const texts = (trace) => trace.list.map(([, text]) => text);
-    const section = (title, rows) => [
-      element("tr", {}, element("th", { colspan: "2", scope: "rowgroup" }, title)),
-      ...rows.map(([x, y]) =>
-        element("tr", {}, cell(x, x === y, "−"), cell(y, x === y, "+")),
-      ),
-    ];
+    // A header of a group of rows speaks for all of its <tbody>, so each part has its own.
+    const section = (title, rows) =>
+      element(
+        "tbody",
+        {},
+        element("tr", {}, element("th", { colspan: "2", scope: "rowgroup" }, title)),
+        ...rows.map(([x, y]) =>
+          element("tr", {}, cell(x, x === y, "−"), cell(y, x === y, "+")),
+        ),
+      );
     const aligned = align(texts(a), texts(b));
     const same = aligned.filter(([x, y]) => x === y).length;
     place.replaceChildren(
@@ -292,13 +296,9 @@
               element("th", { scope: "col" }, "B: ", link(b)),
             ),
           ),
-          element(
-            "tbody",
-            {},
-            ...section("Prompt", [[a.prompt, b.prompt]]),
-            ...section("Steps", aligned),
-            ...section("Answer", [[a.answer, b.answer]]),
-          ),
+          section("Prompt", [[a.prompt, b.prompt]]),
+          section("Steps", aligned),
+          section("Answer", [[a.answer, b.answer]]),
         ),
       ),
     );

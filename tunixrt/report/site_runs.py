@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.report.checks import contamination_sentences
+from tunixrt.report.checks import commands_listing, contamination_sentences
 from tunixrt.report.content import build_document
-from tunixrt.report.document import Bullets, Code, Heading, Link, Listing, Paragraph, Table, Text
+from tunixrt.report.document import Bullets, Code, Heading, Link, Paragraph, Table, Text
 from tunixrt.report.escape import html_lines, html_text, shortened
 from tunixrt.report.html import render_blocks
 from tunixrt.report.numbers import count, decimal, interval
@@ -53,8 +53,8 @@ def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
     if view.comparisons:
         blocks += [Heading(2, (Text("Compared with other runs"),)), _comparisons(view)]
     if view.commands:
-        text = "\n".join(f"# {c.purpose}\n{c.line}" for c in view.commands)
-        blocks += [Heading(2, (Text("Make it again"),)), Listing("Commands:", text, "sh")]
+        listing = commands_listing("Commands:", view.commands)
+        blocks += [Heading(2, (Text("Make it again"),)), listing]
     model: Inlines = (Text(run.model),)
     if row.model is not None and run.training is not None:
         model = (Link(run.model, f"{row.model}.html"),)

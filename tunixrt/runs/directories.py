@@ -142,7 +142,7 @@ def find_run(layout: Layout, run: str) -> Manifest:
         for path in sorted((layout.derived / CHECKPOINTS).glob(f"{run}*")):
             raise UnfinishedRunError(path.name, "only a checkpoint of it is here")
         for path in sorted((layout.derived / EVALUATIONS).glob(f"{run}*")):
-            raise UnfinishedRunError(path.name, "only a part of its responses is here")
+            raise UnfinishedRunError(path.name, "only a part of an evaluation's responses is here")
         listed = ", ".join(run_id[:12] for run_id in known) or "none"
         raise UnknownRunError(f"There is no run {run} here. The runs here: {listed}.")
     return _read_finished(layout, matching[0])
@@ -161,7 +161,7 @@ def verify_runs(layout: Layout) -> Iterator[Finding]:
         return
     for path in sorted(layout.runs.iterdir()):
         if _RUN_ID.fullmatch(path.name) and path.is_dir():
-            yield from _verify_run(layout, path)
+            yield from verify_run(layout, path.name)
         elif path.name != ".gitkeep":
             yield Finding(
                 path=_relative(layout, path),
@@ -169,7 +169,9 @@ def verify_runs(layout: Layout) -> Iterator[Finding]:
             )
 
 
-def _verify_run(layout: Layout, directory: Path) -> Iterator[Finding]:
+def verify_run(layout: Layout, run_id: str) -> Iterator[Finding]:
+    """Check every byte of one run that is hashed, and that nothing else lies among them."""
+    directory = layout.runs / run_id
     yield from _verify_sums(layout, directory)
     yield from _verify_environments(layout, directory)
     path = directory / MANIFEST

@@ -128,6 +128,16 @@ class EvaluationIdentity(
         """The 64 hex digits that name the run."""
         return hex_of(digest_value(msgspec.to_builtins(self)))
 
+    @property
+    def responses_id(self) -> str:
+        """The 64 hex digits that name the responses: the digest of all of this but the judge.
+
+        A judge reads what was generated and decides no token of it, so evaluations that differ in
+        the judge alone have the same responses.
+        """
+        decides = {key: part for key, part in msgspec.to_builtins(self).items() if key != "judge"}
+        return hex_of(digest_value(decides))
+
 
 def current_code() -> Code:
     """The numeric code that is installed now."""
