@@ -166,12 +166,18 @@ class Trained:
 
     weights: str
     metrics: str
+    predictions: str
     final_loss: float
     n_params: int
 
 
-def train(variation: Variation, mode: str) -> Trained:
+def train(variation: Variation, mode: str, run: str | None = None) -> Trained:
     """Run `train_once` under a variation, in a process of its own.
+
+    Args:
+        variation: the machine that is played.
+        mode: the numeric mode.
+        run: a run of this repository to make again; None for a small one.
 
     Raises:
         CannotPlayError: The variation cannot be played here.
@@ -189,8 +195,9 @@ def train(variation: Variation, mode: str) -> Trained:
         python = str(Path(sys.executable).resolve())
         variables["PYTHONPATH"] = os.pathsep.join(path for path in (str(ROOT), *sys.path) if path)
     command = [python, "-W", "ignore", "-m", "tests.portability.train_once", mode]
+    chosen = () if run is None else ("--run", run)
     done = subprocess.run(
-        [*variation.prefix, *command, *variation.arguments],
+        [*variation.prefix, *command, *chosen, *variation.arguments],
         cwd=variation.cwd,
         env=variables,
         check=False,
