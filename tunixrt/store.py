@@ -15,6 +15,8 @@ directory. Training and evaluation import jax when they are called and not befor
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +26,12 @@ from tunixrt.data.dataset_files import Dataset, members
 from tunixrt.data.datasets import BuildReport, build_dataset, list_datasets, load_dataset
 from tunixrt.data.exports import ExportReport, export_dataset, parse_export_format
 from tunixrt.data.generate import generate_arithmetic
-from tunixrt.data.importers import imported, parse_source_format, read_traces
-from tunixrt.data.importing import ImportReport, OnError, import_traces
+from tunixrt.data.importers import check_strips, imported, parse_source_format, read_traces
+from tunixrt.data.importing import ImportReport, OnError, import_files, import_traces
+from tunixrt.data.lines import OpenText
 from tunixrt.data.payloads import read_payload
 from tunixrt.data.projection import Projection, TraceState, project
-from tunixrt.data.recipes import make_recipe
+from tunixrt.data.recipes import Split, make_recipe
 from tunixrt.data.saved_index import find_saved, find_with_meta
 from tunixrt.data.selection import LABEL_PREFIX, value_of
 from tunixrt.data.traces import Trace, parse_payload
@@ -40,10 +43,11 @@ from tunixrt.store_proofs import ProofMethods
 from tunixrt.store_runs import RunMethods
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from tunixrt.data.importers import Record, Rejection
+    from tunixrt.data.lines import TextSource
     from tunixrt.data.selection import Member
     from tunixrt.jobs.status import Status
     from tunixrt.jobs.verify import Verification
@@ -86,7 +90,7 @@ class Store(FactMethods, RunMethods, ProofMethods):
 
     def import_traces(
         self,
-        path: Path | str,
+        files: Path | str | OpenText | Sequence[Path | str | OpenText],
         *,
         source_format: str,
         source: str | None = None,
@@ -96,39 +100,31 @@ class Store(FactMethods, RunMethods, ProofMethods):
         on_rejection: Callable[[Rejection], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> ImportReport:
-        """Record every trace of a file, whole or not at all.
+        """Record every trace of a file, or of several, as one segment: whole or not at all.
 
         Args:
-            path: a file with one record a line.
-            source_format: ``tunixrt``, ``gsm8k``, or ``predictions`` for what a model wrote in an
-                evaluation.
+            files: a file with one record per line, or several; an ``OpenText`` is a stream.
+            source_format: ``tunixrt``, ``gsm8k``, ``trace`` for what the export of that name
+                wrote, or ``predictions`` for what a model wrote in an evaluation.
             source: sets ``meta.source``.
             strip_calculator: cut GSM8K's ``<<48/2=24>>`` annotations.
-            on_error: ``abort`` rejects the file for one bad record; ``quarantine`` sets bad
+            on_error: ``abort`` rejects all files for one bad record; ``quarantine`` sets bad
                 records aside and records the rest.
-            recorded_at: an RFC 3339 time to put into the events; none by default.
+            recorded_at: an RFC 3339 time to put into the events; by default, the one that a
+                record of the format ``trace`` has, and none for others.
             on_rejection: called with each record set aside.
             on_progress: called with the number of lines read so far.
 
         Raises:
             BadInputError: nothing was recorded; the message says file, line and field.
         """
-        from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
-
-        if source_format == PREDICTIONS:
-            records = read_prediction_traces(Path(path), source=source)
-        else:
-            records = read_traces(
-                Path(path),
-                parse_source_format(source_format),
-                source=source,
-                strip_calculator=strip_calculator,
-            )
-        if on_progress is not None:
-            records = _counted(records, on_progress)
-        return import_traces(
+        listed = [files] if isinstance(files, str | Path | OpenText) else files
+        sources = [f if isinstance(f, OpenText) else Path(f) for f in listed]
+        read = _reader(source_format, source, strip_calculator=strip_calculator)
+        count = itertools.count(1)
+        return import_files(
             self.log,
-            records,
+            ((str(s), _counted(read(s), on_progress, count)) for s in sources),
             on_error=_on_error(on_error),
             recorded_at=recorded_at,
             on_rejection=on_rejection,
@@ -242,10 +238,21 @@ class Store(FactMethods, RunMethods, ProofMethods):
         export_format: str,
         out: BinaryIO,
         *,
-        split: str | None = None,
+        split: str = Split.TRAIN,
         system: str | None = None,
     ) -> ExportReport:
-        """Write a dataset as text that other tools read; the same bytes every time."""
+        """Write a split of a dataset as text that other tools read; the same bytes every time.
+
+        Args:
+            key: the key of the dataset.
+            export_format: ``trace``, ``tunix_sft`` or ``training_example``.
+            out: receives the bytes.
+            split: ``train``, ``validation``, ``test``; or ``all``: then each row names its split.
+            system: a system instruction, put before every prompt.
+
+        Raises:
+            BadInputError: there is no such dataset or format, or nothing is in the split.
+        """
         return export_dataset(
             self.layout,
             self.log,
@@ -316,8 +323,30 @@ def _has(state: TraceState, content: Trace | None, where: Mapping[str, str]) -> 
     return all(value_of(state, content, key) == text for key, text in where.items())
 
 
-def _counted(records: Iterable[Record], on_progress: Callable[[int], None]) -> Iterator[Record]:
-    for number, record in enumerate(records, start=1):
+def _reader(
+    source_format: str, source: str | None, *, strip_calculator: bool
+) -> Callable[[TextSource], Iterator[Record]]:
+    """What reads a file of this format."""
+    from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
+
+    check_strips(source_format, strip_calculator=strip_calculator)
+    if source_format == PREDICTIONS:
+        return functools.partial(read_prediction_traces, source=source)
+    return functools.partial(
+        read_traces,
+        source_format=parse_source_format(source_format, others=(PREDICTIONS,)),
+        source=source,
+        strip_calculator=strip_calculator,
+    )
+
+
+def _counted(
+    records: Iterator[Record], on_progress: Callable[[int], None] | None, count: Iterator[int]
+) -> Iterator[Record]:
+    if on_progress is None:
+        yield from records
+        return
+    for record, number in zip(records, count, strict=False):
         if number % 1000 == 0:
             on_progress(number)
         yield record

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tunixrt.data.importers import Rejection
+    from tunixrt.data.lines import OpenText
     from tunixrt.eval.comparison import Comparison
+    from tunixrt.eval.evalset_import import EvalsetImport
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.jobs.build_site import SiteBuilt
@@ -224,6 +227,34 @@ class RunMethods:
         from tunixrt.eval.evalsets import find_evalset, load_evalset
 
         return load_evalset(find_evalset(self.layout.evalsets, name))
+
+    def import_evalset(
+        self,
+        file: Path | str | OpenText,
+        name: str,
+        *,
+        source_format: str,
+        category: str = "unspecified",
+        difficulty: str = "unspecified",
+        on_rejection: Callable[[Rejection], None] | None = None,
+    ) -> EvalsetImport:
+        """Make the eval set ``name`` of a file of records; see :mod:`tunixrt.eval.evalset_import`.
+
+        Raises:
+            BadInputError: nothing was written; the message says file, line and field.
+        """
+        from tunixrt.data.lines import OpenText
+        from tunixrt.eval.evalset_import import import_evalset
+
+        return import_evalset(
+            self.layout,
+            file if isinstance(file, OpenText) else Path(file),
+            name,
+            source_format=source_format,
+            category=category,
+            difficulty=difficulty,
+            on_rejection=on_rejection,
+        )
 
     def check_evalset(self, name: str, dataset: str, *, split: str | None = None) -> CheckedEvalset:
         """Hold an eval set against a dataset: which samples are in it, and how."""

@@ -135,7 +135,10 @@ BAD_COMMANDS = {
     "a snapshot prefix that is too short": (["snapshot", "show", "abc"], ["abc", "6"]),
     "nothing to reproduce": (["reproduce", "--all"], ["no runs"]),
     "reproduce what": (["reproduce"], ["RUN", "--all"]),
-    "one run at a time": (["reproduce", "ab12cd", "--jobs", "2"], ["--jobs is for --all"]),
+    "one run at a time": (
+        ["reproduce", "ab12cd", "--jobs", "2"],
+        ["--jobs has no effect here: it goes with --all"],
+    ),
     "no job at all": (["reproduce", "--all", "--jobs", "0"], ["--jobs", "0"]),
     "nothing at once": (["reproduce", "--all", "--jobs", "2"], ["no runs"]),
     "a misspelt command": (["verfy"], ["Did you mean", "verify"]),

@@ -22,6 +22,7 @@ from tunixrt.data.exports import (
     parse_export_format,
     render_dataset,
 )
+from tunixrt.data.lines import on_one_line
 from tunixrt.data.payloads import read_payload
 from tunixrt.data.projection import project
 from tunixrt.data.recipes import make_recipe
@@ -43,7 +44,8 @@ def test_the_trace_format_is_this_byte_for_byte(place: Place) -> None:
     report, _, data = place.export("d-v1")
     assert data.decode() == (
         f'{{"final_answer":"42","id":"{a}","metadata":{{"source":"manual","trace_version":"1.0"}},'
-        '"prompts":"What is 15 + 27?",'
+        '"prompts":"What is 15 + 27?","trace_step_indices":[0,1],'
+        '"trace_step_types":["parse","compute"],'
         '"trace_steps":["Parse the addition problem","Add 15 and 27"]}\n'
     )
     assert (report.format, report.rows, report.omitted) == (ExportFormat.TRACE, 1, {})
@@ -122,14 +124,57 @@ def test_a_number_of_metadata_keeps_its_value_through_store_and_export(place: Pl
 def test_a_split_exports_its_members_and_counts_the_others(place: Place) -> None:
     place.record(*(trace(f"Problem {n}") for n in range(20)))
     build(place, splits={"test": "0.5"})
-    whole, every, _ = place.export("d-v1")
+    whole, every, _ = place.export("d-v1", split="all")
     test, in_test, _ = place.export("d-v1", split="test")
     train, in_train, _ = place.export("d-v1", split="train")
     assert (whole.rows, test.rows + train.rows) == (20, 20)
     assert test.omitted == {"in another split": train.rows}
     assert 0 < test.rows < 20
-    key = [row["id"] for row in every].index
-    assert sorted([*in_test, *in_train], key=lambda row: key(row["id"])) == every
+    rows = [{**row, "split": "test"} for row in in_test]
+    rows += [{**row, "split": "train"} for row in in_train]
+    assert sorted(rows, key=lambda row: row["id"]) == every
+    assert place.export("d-v1")[2] == place.export("d-v1", split="train")[2]
+
+
+def test_a_split_without_members_is_refused_with_the_splits_that_have_some(place: Place) -> None:
+    place.record(*(trace(f"Problem {n}") for n in range(3)))
+    build(place, splits={"test": "1"})
+    with pytest.raises(
+        ExportError, match=r"d-v1 has no members in the split train\. Its members are: 3 test\."
+    ):
+        place.export("d-v1")
+    report, rows, _ = place.export("d-v1", split="all")
+    assert (report.rows, {row["split"] for row in rows}) == (3, {"test"})
+
+
+BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+@pytest.mark.parametrize("export_format", [*ExportFormat])
+def test_a_row_is_one_line_for_readers_that_split_at_every_line_break_of_unicode(
+    place: Place, export_format: ExportFormat
+) -> None:
+    assert len(f"{BREAKS}.".splitlines()) == len(BREAKS) + 1
+    text = "".join(f"a{c}b\\{c}" for c in BREAKS)
+    step = {"i": 0, "type": "t", "content": text}
+    place.record(trace(text, steps=[step], final_answer=text, meta={text: text}))
+    build(place)
+    report, rows, data = place.export("d-v1", export_format)
+    assert len(data.decode().splitlines()) == 1
+    assert report.sha256 == hashlib.sha256(data).hexdigest()
+    canonical = rfc8785.dumps(rows[0]) + b"\n"
+    assert canonical != data
+    assert report.canonical_sha256 == hashlib.sha256(canonical).hexdigest()
+    assert text in rows[0]["metadata"].values()
+
+
+def test_rows_with_and_without_line_breaks_have_both_digests(place: Place) -> None:
+    place.record(*(trace(str(n) + "\u2028" * (n % 2)) for n in range(6)))
+    build(place)
+    report, rows, data = place.export("d-v1")
+    assert data.count(b"\\u2028") == 3
+    canonical = b"".join(rfc8785.dumps(row) + b"\n" for row in rows)
+    assert report.canonical_sha256 == hashlib.sha256(canonical).hexdigest() != report.sha256
 
 
 def test_a_retraction_after_the_build_changes_no_export(place: Place) -> None:
@@ -182,7 +227,9 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(place: Place, tmp_path: P
         parse_export_format("parquet")
     with pytest.raises(ExportError, match=r'Did you mean "tunix_sft"\?'):
         parse_export_format("tunix-sft")
-    with pytest.raises(ExportError, match=r'no split "tset"\. The splits are train, valid'):
+    with pytest.raises(
+        ExportError, match=r'no split "tset"\. The splits are train, validation, test; all is'
+    ):
         place.export("d-v1", split="tset")
     with pytest.raises(ExportError, match="The format trace writes traces as they are"):
         place.export("d-v1", system="Think.")
@@ -276,7 +323,8 @@ def test_an_ambiguous_key_exports_nothing(place: Place, tmp_path: Path) -> None:
 
 
 _text = st.text(
-    st.characters(exclude_categories=["Cs"]) | st.sampled_from('\n\r"\\\u2028\x00'), min_size=1
+    st.characters(exclude_categories=["Cs"]) | st.sampled_from('\n\r"\\\u2028\u2029\x85\x1e\x00'),
+    min_size=1,
 )
 
 
@@ -298,7 +346,8 @@ def test_no_text_breaks_out_of_its_line_or_its_field(
     for export_format in ExportFormat:
         report, rows, data = place.export("d-v1", export_format)
         assert (report.rows, data.count(b"\n"), data[-1:]) == (1, 1, b"\n")
-        assert rfc8785.dumps(rows[0]) + b"\n" == data
+        assert len(data.decode().splitlines()) == 1
+        assert on_one_line(rfc8785.dumps(rows[0])) + b"\n" == data
         assert content in rows[0]["metadata"].values()
     _, (row,), _ = place.export("d-v1")
     assert (row["prompts"], row["trace_steps"], row["final_answer"]) == (prompt, [content], answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import pytest
 
 from tests.data.making import Place, value, write_lines
 from tunixrt.data import lines
+from tunixrt.data.file_kinds import UnreadableFileError
 from tunixrt.data.importers import (
     Dropped,
     DropReason,
     ImportedTrace,
+    OptionError,
     Rejection,
     SourceFormat,
     UnknownFormatError,
@@ -21,17 +24,21 @@ from tunixrt.data.importers import (
     read_traces,
 )
 from tunixrt.data.importing import RejectedError
-from tunixrt.data.lines import UnreadableFileError
+from tunixrt.data.lines import OpenText
 from tunixrt.data.traces import Trace, TraceStep, parse_payload
 from tunixrt.data.violations import TraceError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tunixrt.data.lines import TextSource
+
 GOOD = json.dumps(value()).encode()
 
 
-def read(path: Path, source_format: SourceFormat = SourceFormat.TUNIXRT, **options: Any) -> Any:
+def read(
+    path: TextSource, source_format: SourceFormat = SourceFormat.TUNIXRT, **options: Any
+) -> Any:
     return list(read_traces(path, source_format, **options))
 
 
@@ -78,7 +85,6 @@ RECORDS: list[tuple[str, bytes, str, str | None, int | None]] = [
     ("2^53", b'{"meta": {"x": 9007199254740993}}', "is beyond 2^53 - 1", None, None),
     ("surrogate", b'{"prompt": "\\ud800"}', "lone surrogate U+D800", None, None),
     ("two values", GOOD + b" 1", "Extra data", None, len(GOOD) + 2),
-    ("list", b"[" + GOOD + b"]", "The record should be an object with the fields of", None, None),
     ("missing", b'{"trace_version": "1.0"}', 'field "prompt" is missing', "prompt", None),
     ("misspelt", b'{"promt": "x"}', 'Did you mean "prompt"?', "promt", None),
 ]
@@ -107,10 +113,42 @@ def test_a_rejects_file_gives_every_byte_back(tmp_path: Path) -> None:
 FILES: list[tuple[str, bytes, str]] = [
     ("empty", b"", "holds no records: it is empty or has only blank lines."),
     ("blank", b"\n  \r\n\t\n", "holds no records"),
-    ("bom", b"\xef\xbb\xbf" + GOOD, "line 1: The file begins with a UTF-8 byte order mark (EF BB"),
-    ("utf-16", GOOD.decode().encode("utf-16"), "but is UTF-16 text; save it as UTF-8."),
+    ("bom alone", b"\xef\xbb\xbf\n", "holds no records"),
+    ("utf-16", GOOD.decode().encode("utf-16"), "but is UTF-16 text. Convert it: iconv -f UTF-16 "),
+    ("utf-16 unmarked", GOOD.decode().encode("utf-16-le"), "Convert it: iconv -f UTF-16LE"),
+    ("utf-32", GOOD.decode().encode("utf-32"), "but is UTF-32 text"),
     ("utf-16 be", b"\xfe\xff\x00{", "but is UTF-16 text"),
-    ("gzip", b"\x1f\x8b\x08\x00", "but is compressed with gzip; decompress it first."),
+    ("gzip", b"\x1f\x8b\x08\x00", "but is compressed with gzip. Decompress it first: gzip -dc "),
+    ("bzip2", b"BZh91AY", "but is compressed with bzip2"),
+    ("xz", b"\xfd7zXZ\x00", "but is compressed with xz"),
+    ("tar", b"t.jsonl" + b"\0" * 250 + b"ustar", "but is a tar archive"),
+    ("LFS", b"version https://git-lfs.github.com/spec/v1\noid", "but is a pointer of Git LFS"),
+    ("html", b"<!DOCTYPE html>\n<html>", "but is HTML or XML"),
+    ("csv", b"question,answer\n1+1?,2\n", "but is a table such as CSV"),
+    ("array", b"[" + GOOD + b"]", "but is a JSON array. Write one object per line: jq -c '.[]' "),
+    ("array on lines", b"[\n" + GOOD + b",\n" + GOOD + b"\n]\n", "but is a JSON array."),
+    ("array begun", b"[" + GOOD + b",\n" + GOOD + b"]\n", "but is a JSON array."),
+    ("array cut off", b"\n [" + GOOD, "but is a JSON array."),
+    (
+        "pretty",
+        json.dumps(value(), indent=2).encode(),
+        "Write one object per line: jq -c . ",
+    ),
+    (
+        "pretty and cut off",
+        json.dumps(value(), indent=2).encode()[:90],
+        "spread over several lines",
+    ),
+    (
+        "two pretty ones",
+        b"\n".join([json.dumps(value(), indent=1).encode()] * 2),
+        "JSON spread over several lines",
+    ),
+    (
+        "a document with records",
+        json.dumps({"n": 1, "data": [value()]}, indent=2).encode(),
+        """jq -c '."data"[]' """,
+    ),
     ("zstd", b"\x28\xb5\x2f\xfd\x00", "but is compressed with Zstandard"),
     ("zip", b"PK\x03\x04", "but is a ZIP archive"),
     ("parquet", b"PAR1", "but is Parquet"),
@@ -129,6 +167,43 @@ def test_a_file_that_holds_no_json_lines_is_refused_and_nothing_is_written(
     assert sentence in str(error.value)
     assert str(path) in str(error.value)
     assert place.files() == before
+
+
+def test_lists_on_lines_of_their_own_are_records_that_are_wrong_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b"[1]\n" + GOOD + b"\n[" + GOOD + b"]\n")
+    first, _, last = read(path)
+    assert "should be an object with the fields of a trace, but is a list of 1" in first.reason
+    assert (first.line, last.line) == (1, 3)
+
+
+@pytest.mark.parametrize("size", [1_000, 1_024 * 1_024])
+def test_a_byte_order_mark_is_passed_over_and_changes_nothing(tmp_path: Path, size: int) -> None:
+    path, marked = tmp_path / "t.jsonl", tmp_path / "marked.jsonl"
+    path.write_bytes((GOOD + b"\n") * (size // len(GOOD)))
+    marked.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert [r.payload for r in read(marked)] == [r.payload for r in read(path)]
+    record = json.dumps({"question": "q", "answer": "a\n#### 2"}).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + record)
+    (trace,) = read(path, SourceFormat.GSM8K)
+    assert parse_payload(trace.payload).prompt == "q"
+
+
+def test_a_stream_is_read_as_a_file_is_and_called_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD + b"\n\n{}")
+    with path.open("rb") as file:
+        of_stream = read(OpenText("stdin", file))
+    assert [(type(r), r.line) for r in of_stream] == [(type(r), r.line) for r in read(path)]
+    assert {r.file for r in of_stream} == {"stdin"}
+    with pytest.raises(UnreadableFileError, match=r"stdin, line 1: .* gzip -dc FILE > OUT\."):
+        read(OpenText("stdin", io.BytesIO(b"\x1f\x8b")))
+
+
+def test_calculator_annotations_are_stripped_of_gsm8k_alone(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "t.jsonl", [value()])
+    with pytest.raises(OptionError, match="Only the format gsm8k has calculator annotations"):
+        read(path, strip_calculator=True)
 
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -171,7 +246,7 @@ def test_an_unknown_format_lists_the_known_ones() -> None:
     assert parse_source_format("gsm8k") is SourceFormat.GSM8K
     with pytest.raises(UnknownFormatError, match=r'no source format "gsm"\. Did you mean "gsm8'):
         parse_source_format("gsm")
-    with pytest.raises(UnknownFormatError, match=r"The known ones are tunixrt, gsm8k\."):
+    with pytest.raises(UnknownFormatError, match=r"The known ones are tunixrt, gsm8k, trace\."):
         parse_source_format("csv")
 
 
@@ -217,7 +292,7 @@ def test_calculator_annotations_go_only_when_asked(tmp_path: Path) -> None:
 
 
 GSM8K: list[tuple[str, object, str]] = [
-    ("list", [], "The record should be an object with question and answer, but is a list of 0."),
+    ("text", "[]", 'an object with question and answer, but is the text "[]".'),
     ("missing", {"question": "q"}, 'The field "answer" is missing; it should be text whose last'),
     ("no text", {"question": "q", "answer": 4}, 'The field "answer" should be text whose last'),
     ("misspelt", {"qestion": "q", "answer": "a"}, 'Did you mean "question"?'),

@@ -55,7 +55,7 @@ def test_one_bad_record_stops_the_import_and_says_how_many_more_are_bad(
         place.take(path)
     assert str(error.value) == (
         f'{path}, line 2: The field "prompt" should be text of 1 to 50,000 characters, but is the '
-        "number 5. 2 more records are bad. Nothing was recorded; mend the file, or import with "
+        "number 5. 2 more records are bad. Nothing was recorded; fix the file, or import with "
         "--on-error quarantine to record the good records and set the bad ones aside."
     )
     assert (error.value.n_rejected, error.value.rejection.line) == (3, 2)

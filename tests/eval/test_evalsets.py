@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tunixrt.data.file_kinds import UnreadableFileError
 from tunixrt.data.generate import Kind, generate_arithmetic
-from tunixrt.data.lines import UnreadableFileError
 from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.eval import judge_answer
 from tunixrt.eval.evalsets import (
@@ -137,7 +137,7 @@ def test_a_line_that_is_not_strict_json_is_named(tmp_path: Path, line: str | byt
     assert caught.value.line == 2
 
 
-def test_an_empty_file_a_missing_file_and_a_byte_order_mark_get_a_sentence(tmp_path: Path) -> None:
+def test_an_empty_file_a_missing_file_and_an_array_get_a_sentence(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_bytes(b"")
     with pytest.raises(EvalSetError, match="empty; it needs at least one sample"):
@@ -146,9 +146,16 @@ def test_an_empty_file_a_missing_file_and_a_byte_order_mark_get_a_sentence(tmp_p
         load_evalset(tmp_path / "absent.jsonl")
     with pytest.raises(UnreadableFileError, match="is a directory"):
         load_evalset(tmp_path)
-    marked = written(tmp_path / "bom.jsonl", b"\xef\xbb\xbf" + GOOD.encode())
-    with pytest.raises(UnreadableFileError, match="byte order mark"):
-        load_evalset(marked)
+    array = written(tmp_path / "array.jsonl", f"[{GOOD},", f"{GOOD}]")
+    with pytest.raises(UnreadableFileError, match=r"is a JSON array\. Write one object per line"):
+        load_evalset(array)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_samples_nor_of_the_digest(tmp_path: Path) -> None:
+    plain = written(tmp_path / "s.jsonl", GOOD)
+    (tmp_path / "marked").mkdir()
+    marked = written(tmp_path / "marked" / "s.jsonl", b"\xef\xbb\xbf" + GOOD.encode())
+    assert load_evalset(marked) == load_evalset(plain)
 
 
 def test_an_unknown_name_gets_the_list_of_the_known_ones(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.dataset_diff import diff
-from tunixrt.cli.options import lock_timeout_option
+from tunixrt.cli.options import goes_with, lock_timeout_option
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
@@ -82,6 +82,7 @@ def build(
     The digest depends on the recipe and the members alone. Building the same again changes
     nothing; another selection under the same key is an error.
     """
+    goes_with("seed", "--strategy random or --split", holds=strategy == "random" or bool(splits))
     report = store.build_dataset(
         name,
         version,
@@ -146,7 +147,8 @@ def show(store: Store, key: str, as_json: bool) -> None:
 @dataset.command(
     examples=(
         "tunixrt dataset export arithmetic-v1 --format tunix_sft -o train.jsonl",
-        "tunixrt dataset export arithmetic-v1 --format trace | head -1",
+        "tunixrt dataset export arithmetic-v1 --format tunix_sft --split test -o test.jsonl",
+        "tunixrt dataset export arithmetic-v1 --format trace --split all | head -1",
     )
 )
 @click.argument("key")
@@ -164,7 +166,13 @@ def show(store: Store, key: str, as_json: bool) -> None:
     metavar="FILE",
     help="Write into FILE instead of stdout.",
 )
-@click.option("--split", metavar="SPLIT", help="Only train, validation or test.")
+@click.option(
+    "--split",
+    default="train",
+    show_default=True,
+    metavar="SPLIT",
+    help="train, validation or test; all writes every row, with a field `split`.",
+)
 @click.option("--system", metavar="TEXT", help="A system instruction, put before every prompt.")
 @store_options
 def export(
@@ -172,13 +180,14 @@ def export(
     key: str,
     export_format: str,
     output: Path | None,
-    split: str | None,
+    split: str,
     system: str | None,
     as_json: bool,
 ) -> None:
-    """Write a dataset as JSON lines: the same bytes every time, everywhere.
+    """Write a split of a dataset as JSON Lines: the same bytes every time, everywhere.
 
-    FILE appears when it is complete. With --json and without -o only the figures are printed.
+    What the format trace writes, `tunixrt trace import --from trace` reads back. FILE appears when
+    it is complete. With --json and without -o only the figures are printed.
     """
     if output is None and as_json:
         report = _export_to_nowhere(store, key, export_format, split, system)
@@ -201,7 +210,7 @@ def export(
 
 
 def _export_to_nowhere(
-    store: Store, key: str, export_format: str, split: str | None, system: str | None
+    store: Store, key: str, export_format: str, split: str, system: str | None
 ) -> ExportReport:
     import os
 
@@ -210,7 +219,7 @@ def _export_to_nowhere(
 
 
 def _export_to_file(
-    store: Store, output: Path, key: str, export_format: str, split: str | None, system: str | None
+    store: Store, output: Path, key: str, export_format: str, split: str, system: str | None
 ) -> ExportReport:
     partial = output.with_name(f"{output.name}.partial")
     try:

@@ -1,4 +1,4 @@
-"""`tunixrt evalset`: list, show and check eval sets."""
+"""`tunixrt evalset`: list, import, show and check eval sets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import NounGroup, json_option, store_options
+from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.rejects import RejectsFiles
+from tunixrt.cli.trace_import import text_sources
 from tunixrt.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from tunixrt.store import Store
 
 _SHOWN = 60
+_LISTED = 10
 _SHARES = (5, 10, 20, 30, 50)
 
 
@@ -28,7 +32,10 @@ def evalset() -> None:
 @store_options
 def list_evalsets(store: Store, as_json: bool) -> None:
     """List the eval sets, and how many runs have used each."""
+    from tunixrt.eval.evalsets import misnamed_evalsets
+
     found = store.evalsets()
+    misnamed = misnamed_evalsets(store.layout.evalsets)
     used = Counter(row.evalset for row in store.leaderboard(kind="evaluation"))
     if as_json:
         documents = [
@@ -41,8 +48,11 @@ def list_evalsets(store: Store, as_json: bool) -> None:
             }
             for e in found
         ]
-        emit_json({"evalsets": documents})
+        wrong = [{"file": str(m.path), "problem": m.problem} for m in misnamed]
+        emit_json({"evalsets": documents, "misnamed": wrong})
         return
+    for one in misnamed:
+        say(f"{one.path} is not listed: {one.problem} Rename the file.")
     if not found:
         say(f"Put one at {store.layout.evalsets / 'NAME.jsonl'}, one sample a line.")
     rows = [
@@ -56,6 +66,105 @@ def list_evalsets(store: Store, as_json: bool) -> None:
         for e in found
     ]
     click.echo(table(("eval set", "samples", "categories", "runs", "digest"), rows))
+
+
+@evalset.command(
+    "import",
+    examples=(
+        "tunixrt evalset import test.jsonl --from gsm8k --name gsm8k_test",
+        "tunixrt evalset import traces.jsonl --from tunixrt --name mine --category sums",
+        "curl -sL URL | tunixrt evalset import - --from gsm8k --name gsm8k_test",
+    ),
+)
+@click.argument("file", metavar="FILE|-")
+@click.option(
+    "--from",
+    "source_format",
+    required=True,
+    metavar="FORMAT",
+    help="gsm8k, tunixrt, trace (what `dataset export --format trace` wrote), or evalset.",
+)
+@click.option("--name", required=True, metavar="NAME", help="Of the eval set: evalsets/NAME.jsonl.")
+@click.option(
+    "--category",
+    default="unspecified",
+    show_default=True,
+    metavar="TEXT",
+    help="Of samples whose record says nothing of it.",
+)
+@click.option(
+    "--difficulty",
+    default="unspecified",
+    show_default=True,
+    metavar="TEXT",
+    help="Of samples whose record says nothing of it.",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["abort", "quarantine"]),
+    default="abort",
+    show_default=True,
+    help="Reject the file for one bad record, or set bad records aside in FILE.rejects.jsonl.",
+)
+@store_options
+def import_(
+    store: Store,
+    file: str,
+    source_format: str,
+    name: str,
+    category: str,
+    difficulty: str,
+    on_error: str,
+    as_json: bool,
+) -> None:
+    """Make an eval set of a file of records, whole or not at all.
+
+    A sample's id is made from its question, so it does not depend on the other lines. A record that
+    asks and expects what an earlier one does is counted as a duplicate; an eval set that exists
+    with other samples is never overwritten. A FILE of - is standard input.
+    """
+    (source,) = text_sources((file,))
+    with RejectsFiles() as rejects:
+        done = store.import_evalset(
+            source,
+            name,
+            source_format=source_format,
+            category=category,
+            difficulty=difficulty,
+            on_rejection=rejects.add if on_error == "quarantine" else None,
+        )
+    rejects_file = rejects.of(str(source))
+    if as_json:
+        emit_json(
+            {
+                "name": done.name,
+                "file": str(done.path),
+                "digest": done.digest,
+                "n_samples": done.n_samples,
+                "duplicates": len(done.duplicates),
+                "rejected": done.rejected,
+                "dropped": sum(done.dropped.values()),
+                "dropped_reasons": done.dropped,
+                "drops": [{"line": d.line, "reason": d.reason} for d in done.duplicates],
+                "rejects_file": None if rejects_file is None else str(rejects_file),
+                "created": done.created,
+            }
+        )
+        return
+    exists = "" if done.created else " (it was there already)"
+    say(
+        f"{done.name}: {count(done.n_samples, 'sample')}, "
+        f"{count(len(done.duplicates), 'duplicate')}, {done.rejected:,} rejected{exists}."
+    )
+    for one in done.duplicates[:_LISTED]:
+        say(f"  left out: line {one.line} {one.reason}")
+    if len(done.duplicates) > _LISTED:
+        say(f"  ... and {len(done.duplicates) - _LISTED:,} more; --json lists all of them")
+    for reason, n in done.dropped.items():
+        say(f"  dropped: {n:,} x {reason}")
+    if rejects_file is not None:
+        say(f"  the rejected records and the reasons are in {rejects_file}")
+    click.echo(done.digest)
 
 
 @evalset.command(
@@ -100,8 +209,7 @@ def check(store: Store, name: str, dataset: str | None, split: str | None, as_js
     stand in the prompts. The exit code is then 1.
     """
     if dataset is None:
-        if split is not None:
-            raise click.UsageError("--split goes with --dataset.")
+        goes_with("split", "--dataset", holds=False)
         found = store.evalset(name)
         if as_json:
             emit_json({"name": name, "digest": found.digest, "n_samples": len(found.samples)})

@@ -8,6 +8,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
+from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.cli.progress import Progress
 
@@ -108,6 +109,7 @@ def evaluate(
     interrupted goes on from there with the same command. Another judge reads the same responses:
     they are taken from the finished run, whose digests are checked first.
     """
+    goes_with("seed", "--temperature above 0", holds=temperature != 0)
     n_kept = total = 0
     findings: list[Finding] = []
     with Progress("generating", "response") as progress:

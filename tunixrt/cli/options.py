@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from tunixrt.cli.output import say
 
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
 recorded_at_option: Callable[..., Callable[..., object]] = click.option(
     "--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the event."
 )
+
+
+def goes_with(name: str, condition: str, *, holds: bool) -> None:
+    """Refuse an option that was given and has no effect: somebody believes that it has.
+
+    Args:
+        name: The parameter of the command that the option sets.
+        condition: What gives it an effect, in words.
+        holds: Whether that is so.
+
+    Raises:
+        click.UsageError: It was given on the command line, and nothing would heed it.
+    """
+    context = click.get_current_context()
+    if holds or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+        return
+    option = next(parameter for parameter in context.command.params if parameter.name == name)
+    spelling = max(option.opts, key=len)
+    raise click.UsageError(f"{spelling} has no effect here: it goes with {condition}.")
 
 
 def source_date_epoch() -> str | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 #: The version of the JSON documents that `--json` prints. Fields are only ever added.
 SCHEMA_VERSION = "1"
@@ -28,14 +30,52 @@ def say(message: str) -> None:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns padded with spaces; numbers to the right, everything else to the left."""
-    cells = [[str(value) for value in row] for row in rows]
+    return "\n".join(_table_lines(header, rows))
+
+
+def stream_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table whose rows come one by one and are never all in memory.
+
+    The first thousand rows decide how wide the columns are; later ones may stick out.
+    """
+    for line in _table_lines(header, rows, n_measured=1000):
+        click.echo(line)
+
+
+def stream_json(name: str, items: Iterable[Mapping[str, Any]]) -> None:
+    """Print one JSON document with a list that is never all in memory: what `emit_json` prints.
+
+    Args:
+        name: The field that the list has.
+        items: Its items.
+    """
+    click.echo(f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "{name}": [', nl=False)
+    separator = "\n"
+    for item in items:
+        text = json.dumps(msgspec.to_builtins(item), ensure_ascii=False, indent=2)
+        click.echo(separator + textwrap.indent(text, "    ", _always), nl=False)
+        separator = ",\n"
+    click.echo("]\n}" if separator == "\n" else "\n  ]\n}")
+
+
+def _table_lines(
+    header: Sequence[str], rows: Iterable[Sequence[object]], n_measured: int | None = None
+) -> Iterator[str]:
+    every = ([str(value) for value in row] for row in rows)
+    cells = list(itertools.islice(every, n_measured))
     if not cells:
-        return "(none)"
+        yield "(none)"
+        return
     widths = [max(len(title), *(len(row[i]) for row in cells)) for i, title in enumerate(header)]
     numeric = [all(_is_number(row[i]) for row in cells) for i in range(len(header))]
-    lines = [_line(header, widths, numeric), _line(["-" * w for w in widths], widths, numeric)]
-    lines += [_line(row, widths, numeric) for row in cells]
-    return "\n".join(lines)
+    for row in (header, ["-" * width for width in widths]):
+        yield _line(row, widths, numeric)
+    for row in itertools.chain(cells, every):
+        yield _line(row, widths, numeric)
+
+
+def _always(_: str) -> bool:
+    return True
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:

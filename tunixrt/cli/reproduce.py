@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
+from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.progress import Progress
 from tunixrt.errors import ExitCode
@@ -48,8 +49,7 @@ def reproduce(store: Store, run: str | None, every: bool, n_jobs: int, as_json: 
     """
     if (run is None) == (not every):
         raise click.UsageError("Name one RUN, or say --all.")
-    if n_jobs > 1 and not every:
-        raise click.UsageError("--jobs is for --all: one RUN is made in one process.")
+    goes_with("n_jobs", "--all, since one RUN is made in one process", holds=every)
     verdicts = _one_by_one(store, run) if n_jobs == 1 else _at_once(store, n_jobs)
     worst = max((v.verdict for v in verdicts), key=list(Verdict).index)
     if as_json:

@@ -1,26 +1,22 @@
-"""`tunixrt trace`: import, generate, list, show, compare; the rest is in trace_facts."""
+"""`tunixrt trace`: generate, list, show, compare; see trace_import and trace_facts, too."""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.options import source_date_epoch
-from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.output import count, emit_json, say, short, stream_json, stream_table
 from tunixrt.cli.pairs import parse_pairs
-from tunixrt.cli.progress import Progress
 from tunixrt.cli.trace_facts import FACT_COMMANDS
+from tunixrt.cli.trace_import import import_
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
-    from tunixrt.data.importers import Rejection
-    from tunixrt.data.importing import ImportReport
     from tunixrt.data.projection import TraceState
     from tunixrt.data.traces import Trace
     from tunixrt.store import Store
@@ -31,142 +27,8 @@ def trace() -> None:
     """Reasoning traces: a prompt, numbered steps, a final answer, free metadata."""
 
 
-for _command in FACT_COMMANDS:
+for _command in (*FACT_COMMANDS, import_):
     trace.add_command(_command)
-
-
-@trace.command(
-    "import",
-    examples=(
-        "tunixrt trace import traces.jsonl --from tunixrt",
-        "tunixrt trace import train.jsonl --from gsm8k --strip-calculator",
-        "tunixrt trace import runs/RUN/predictions.jsonl --from predictions",
-    ),
-)
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
-)
-@click.option(
-    "--from",
-    "source_format",
-    required=True,
-    metavar="FORMAT",
-    help="tunixrt, gsm8k, or predictions (of a run).",
-)
-@click.option("--source", metavar="NAME", help="Set meta.source of every trace.")
-@click.option("--strip-calculator", is_flag=True, help="gsm8k: cut the <<48/2=24>> annotations.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["abort", "quarantine"]),
-    default="abort",
-    show_default=True,
-    help="Reject the file for one bad record, or set bad records aside in FILE.rejects.jsonl.",
-)
-@click.option("--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the traces.")
-@store_options
-def import_(
-    store: Store,
-    files: tuple[Path, ...],
-    source_format: str,
-    source: str | None,
-    strip_calculator: bool,
-    on_error: str,
-    recorded_at: str | None,
-    as_json: bool,
-) -> None:
-    """Record every trace of FILE, whole or not at all.
-
-    Each file is one import: one bad record rejects it, and the message names line and field. A
-    trace that is known already is counted as a duplicate and not recorded again.
-    """
-    reports: list[tuple[Path, ImportReport, Path | None]] = []
-    for path in files:
-        rejects = _Rejects(path.with_name(f"{path.name}.rejects.jsonl"))
-        with Progress(f"importing {path.name}", "line") as progress, rejects:
-            report = store.import_traces(
-                path,
-                source_format=source_format,
-                source=source,
-                strip_calculator=strip_calculator,
-                on_error=on_error,
-                recorded_at=recorded_at or source_date_epoch(),
-                on_rejection=rejects.add if on_error == "quarantine" else None,
-                on_progress=lambda n: progress.show(n, None),
-            )
-        reports.append((path, report, rejects.written))
-        if not as_json:
-            _say_imported(path, report, rejects.written)
-    if as_json:
-        emit_json(_import_document(reports))
-
-
-class _Rejects:
-    """The file of rejected records; it appears when the import is done, if there are any."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.written: Path | None = None
-        self._partial = path.with_name(f"{path.name}.partial")
-        self._file: BinaryIO | None = None
-
-    def add(self, rejection: Rejection) -> None:
-        if self._file is None:
-            self._file = self._partial.open("wb")
-        self._file.write(rejection.as_line())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._file is None:
-            return
-        self._file.close()
-        if kind is None:
-            self._partial.replace(self.path)
-            self.written = self.path
-        else:
-            self._partial.unlink()
-
-
-def _say_imported(path: Path, report: ImportReport, rejects: Path | None) -> None:
-    say(
-        f"{path}: {count(report.recorded, 'trace')} recorded, "
-        f"{count(report.duplicates, 'duplicate')}, {report.rejected:,} rejected."
-    )
-    for reason, n in report.dropped.items():
-        lines = [d.line for d in report.drops if str(d.reason) == reason]
-        shown = ", ".join(str(line) for line in lines[:10]) + (", ..." if len(lines) > 10 else "")
-        say(f"  dropped: {n:,} x {reason} (line {shown})")
-    if rejects is not None:
-        say(f"  the rejected records and the reasons are in {rejects}")
-    if report.segment is not None:
-        click.echo(report.segment)
-
-
-def _import_document(reports: list[tuple[Path, ImportReport, Path | None]]) -> dict[str, object]:
-    dropped: dict[str, int] = {}
-    for _, report, _ in reports:
-        for reason, n in report.dropped.items():
-            dropped[reason] = dropped.get(reason, 0) + n
-    return {
-        "recorded": sum(r.recorded for _, r, _ in reports),
-        "duplicates": sum(r.duplicates for _, r, _ in reports),
-        "rejected": sum(r.rejected for _, r, _ in reports),
-        "dropped": sum(dropped.values()),
-        "dropped_reasons": dropped,
-        "files": [
-            {
-                "file": str(path),
-                "recorded": r.recorded,
-                "duplicates": r.duplicates,
-                "rejected": r.rejected,
-                "rejects_file": str(rejects) if rejects else None,
-                "drops": [{"line": d.line, "reason": str(d.reason)} for d in r.drops],
-                "segment": r.segment,
-            }
-            for path, r, rejects in reports
-        ],
-    }
 
 
 @trace.command(
@@ -232,7 +94,7 @@ def generate(
             "--held-out and -o FILE go together: held-out problems are an eval set."
         )
     if output is not None:
-        _write_evalset(output, kinds, n_digits, n, seed, as_json=as_json)
+        _write_evalset(store, output, kinds, n_digits, n, seed, as_json=as_json)
         return
     report = store.generate_arithmetic(
         kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=source_date_epoch()
@@ -252,12 +114,22 @@ def generate(
 
 
 def _write_evalset(
-    output: Path, kinds: tuple[str, ...], n_digits: int, n: int, seed: int, *, as_json: bool
+    store: Store,
+    output: Path,
+    kinds: tuple[str, ...],
+    n_digits: int,
+    n: int,
+    seed: int,
+    *,
+    as_json: bool,
 ) -> None:
     from tunixrt.errors import BadInputError
+    from tunixrt.eval.evalsets import check_evalset_file
     from tunixrt.log.digests import digest_bytes
     from tunixrt.store import held_out_evalset
 
+    if output.resolve().parent == store.layout.evalsets.resolve():
+        check_evalset_file(output)
     data = held_out_evalset(kinds=kinds, n_digits=n_digits, n=n, seed=seed)
     if output.exists() and output.read_bytes() != data:
         raise BadInputError(
@@ -291,14 +163,14 @@ def _write_evalset(
 def list_traces(
     store: Store, where: tuple[str, ...], limit: int | None, everything: bool, as_json: bool
 ) -> None:
-    """List traces in the order of the log."""
+    """List traces in the order of the log, as they are read from it."""
     filters = parse_pairs(where, "--where")
     found = store.select_traces(filters, everything=everything)
-    rows = list(itertools.islice(found, limit))
+    rows = itertools.islice(found, limit)
     if as_json:
-        emit_json({"traces": [trace_document(state, content) for state, content in rows]})
+        stream_json("traces", (trace_document(state, content) for state, content in rows))
         return
-    cells = [
+    cells = (
         (
             short(s.id),
             len(t.steps) if t else 0,
@@ -307,8 +179,8 @@ def list_traces(
             status_of(s),
         )
         for s, t in rows
-    ]
-    click.echo(table(("trace", "steps", "prompt", "answer", "state"), cells))
+    )
+    stream_table(("trace", "steps", "prompt", "answer", "state"), cells)
 
 
 @trace.command(examples=("tunixrt trace show 5d1f0c",))

@@ -10,7 +10,12 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.options import lock_timeout_option, recorded_at_option, source_date_epoch
+from tunixrt.cli.options import (
+    goes_with,
+    lock_timeout_option,
+    recorded_at_option,
+    source_date_epoch,
+)
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
@@ -90,10 +95,11 @@ def add(
 
 
 def _from_stdin() -> dict[str, Any]:
+    from tunixrt.data.file_kinds import without_mark
     from tunixrt.data.traces import trace_of
     from tunixrt.log.canonical import decode
 
-    value = decode(sys.stdin.buffer.read())
+    value = decode(without_mark("stdin", sys.stdin.buffer.read(), "JSON"))
     if not isinstance(value, dict):
         trace_of(value)  # raises: it says what was expected and what was found
     return dict(value)  # type: ignore[arg-type]
@@ -248,6 +254,8 @@ def redact(
         raise click.UsageError("Name the traces to redact, or give --sweep.")
     if ids and reason is None:
         raise click.UsageError("A redaction needs a --reason.")
+    goes_with("reason", "an ID to redact", holds=bool(ids))
+    goes_with("recorded_at", "an ID to redact", holds=bool(ids))
     done = store.sweep(waiting=waiting) if sweep else None
     if ids:
         done = store.redact_traces(

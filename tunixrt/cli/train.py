@@ -13,6 +13,7 @@ from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
 from tunixrt.cli.dry_run import show_dry_run
 from tunixrt.cli.interrupts import Interrupts
+from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.progress import Progress
 from tunixrt.errors import ExitCode
@@ -74,6 +75,7 @@ def train(
     Every training.save_steps steps a checkpoint is made, and another one when Ctrl-C (or SIGTERM)
     stops training; the same command with --resume goes on from the newest, to the same bits.
     """
+    goes_with("resume", "training, not with --dry-run", holds=not dry_run)
     if dry_run:
         dry = store.rehearse_training(config, dataset=dataset, base=base, overrides=overrides)
         show_dry_run(dry, as_json=as_json)

@@ -1,20 +1,22 @@
 """Datasets as text that other tools read: the same bytes every time.
 
-Each line is the canonical JSON (RFC 8785) of one member, in ascending order of trace ids. The
-shapes are those that users of the earlier system know; where a metadata key of a trace has the name
-of one of ours, ours keeps the name and the trace's is written as ``meta.NAME``.
+Each line is the canonical JSON (RFC 8785) of one member, in ascending order of trace ids, but for
+U+0085, U+2028 and U+2029: these are escaped, since many readers take them for the end of a line.
+The shapes are those that users of the earlier system know; where a metadata key of a trace has the
+name of one of ours, ours keeps the name and the trace's is written as ``meta.NAME``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
 from tunixrt.data.datasets import load_dataset, members
+from tunixrt.data.lines import on_one_line
 from tunixrt.data.payloads import MemberPayloads
 from tunixrt.data.recipes import Split
 from tunixrt.data.render import (
@@ -27,7 +29,8 @@ from tunixrt.data.render import (
     response,
     tunix_sft_text,
 )
-from tunixrt.data.traces import encode_around, in_order, parse_payload
+from tunixrt.data.trace_rows import trace_row
+from tunixrt.data.traces import encode_around, parse_payload
 from tunixrt.data.violations import did_you_mean, quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log.snapshots import load_snapshot
@@ -65,14 +68,17 @@ class OmitReason(StrEnum):
 class ExportReport(msgspec.Struct, frozen=True):
     """What was written: rows, and the SHA-256 of all bytes as 64 hex digits.
 
-    ``omitted`` counts members that were left out, by reason. ``n_with_template_text`` counts rows
-    whose trace itself contains the text of a special token such as ``<end_of_turn>``: a text format
-    cannot tell it from the token, so a reader may.
+    ``canonical_sha256`` is that of the same rows as canonical JSON: what tunixrt wrote before it
+    escaped line breaks, and what the manifests of runs from that time name. ``omitted`` counts
+    members that were left out, by reason. ``n_with_template_text`` counts rows whose trace itself
+    contains the text of a special token such as ``<end_of_turn>``: a text format cannot tell it
+    from the token, so a reader may.
     """
 
     format: ExportFormat
     rows: int
     sha256: str
+    canonical_sha256: str
     omitted: dict[str, int]
     n_with_template_text: int
 
@@ -92,17 +98,22 @@ def parse_export_format(text: str) -> ExportFormat:
         ) from None
 
 
-def parse_split(text: str) -> Split:
+#: In place of the name of a split: every member, and each row says in which split it is.
+ALL_SPLITS: Final = "all"
+
+
+def parse_split(text: str, *, or_all: bool = False) -> Split:
     """The split of this name.
 
     Raises:
-        ExportError: There is none; the message lists them.
+        ExportError: There is none; the message lists them, and ``all`` where that is allowed.
     """
     try:
         return Split(text)
     except ValueError:
+        every = f"; {ALL_SPLITS} is every one of them" if or_all else ""
         raise ExportError(
-            f"There is no split {quoted(text)}. The splits are {', '.join(Split)}."
+            f"There is no split {quoted(text)}. The splits are {', '.join(Split)}{every}."
         ) from None
 
 
@@ -113,10 +124,10 @@ def export_dataset(
     export_format: ExportFormat,
     out: BinaryIO,
     *,
-    split: str | None = None,
+    split: str = Split.TRAIN,
     system: str | None = None,
 ) -> ExportReport:
-    """Write the members of a dataset to ``out``, one line each.
+    """Write the members of a split of a dataset to ``out``, one line each.
 
     Args:
         layout: Where the dataset is.
@@ -124,12 +135,13 @@ def export_dataset(
         key: The key of the dataset.
         export_format: What a line looks like.
         out: Receives the bytes.
-        split: Only this split; None for all members.
+        split: Only this split; ``all`` writes every member, with its split as ``split``.
         system: A system instruction, put before each prompt with a blank line between. The format
             ``trace`` is the trace as it is, and has none.
 
     Raises:
-        ExportError: A system instruction with the format ``trace``, or an unknown split.
+        ExportError: A system instruction with the format ``trace``, or a split that is unknown or
+            has no members.
         BadInputError: There is no such dataset, or there are several of the key.
         DamagedError: A file of the store is not what its digest says.
     """
@@ -138,20 +150,59 @@ def export_dataset(
             "The format trace writes traces as they are and takes no system instruction; "
             f"the formats {ExportFormat.TUNIX_SFT} and {ExportFormat.TRAINING_EXAMPLE} do."
         )
+    wanted = None if split == ALL_SPLITS else parse_split(split, or_all=True)
+    dataset = load_dataset(layout, key)
+    if wanted is not None:
+        _check_has_members(dataset, wanted)
     omitted: Counter[str] = Counter()
-    sha256, n_rows, n_with_template_text = hashlib.sha256(), 0, 0
-    for state, trace in _traces(layout, log, key, split, omitted):
-        line = encode_around(trace.meta, _record(export_format, state, trace, system)) + b"\n"
+    digests, n_rows, n_with_template_text = _Digests(), 0, 0
+    for member_split, state, trace in _traces(layout, log, dataset, wanted, omitted):
+        record = _record(export_format, state, trace, system)
+        if wanted is None:
+            record["split"] = member_split
+        canonical = encode_around(trace.meta, record)
+        line = on_one_line(canonical) + b"\n"
         out.write(line)
-        sha256.update(line)
+        digests.update(canonical, line)
         n_rows += 1
-        n_with_template_text += _has_template_text(line, trace)
+        n_with_template_text += _has_template_text(canonical, trace)
     return ExportReport(
         format=export_format,
         rows=n_rows,
-        sha256=sha256.hexdigest(),
+        sha256=digests.written.hexdigest(),
+        canonical_sha256=digests.canonical.hexdigest(),
         omitted=dict(sorted(omitted.items())),
         n_with_template_text=n_with_template_text,
+    )
+
+
+class _Digests:
+    """The SHA-256 of what is written, and of its canonical form; one object until they differ."""
+
+    def __init__(self) -> None:
+        self.written = self.canonical = hashlib.sha256()
+
+    def update(self, canonical: bytes, line: bytes) -> None:
+        if self.canonical is self.written and len(line) != len(canonical) + 1:
+            self.canonical = self.written.copy()
+        self.written.update(line)
+        if self.canonical is not self.written:
+            self.canonical.update(canonical + b"\n")
+
+
+def _check_has_members(dataset: Dataset, split: Split) -> None:
+    """Refuse a split that nothing is in: an empty file would be taken for an export.
+
+    Raises:
+        ExportError: It is empty; the message says which are not.
+    """
+    counts = dataset.manifest.split_counts
+    if counts.get(split) or not any(counts.values()):
+        return
+    shown = ", ".join(f"{n:,} {name}" for name, n in counts.items() if n)
+    raise ExportError(
+        f"The dataset {dataset.key} has no members in the split {split}. Its members are: {shown}. "
+        f"Name another split, or {ALL_SPLITS} (--split {ALL_SPLITS}) for every one of them."
     )
 
 
@@ -182,42 +233,48 @@ def render_dataset(
         DamagedError: A file of the store is not what its digest says.
     """
     omitted: Counter[str] = Counter()
+    wanted = parse_split(split) if split is not None else None
     examples = tuple(
         render_example(trace, state.id, data_format=data_format, system=system)
-        for state, trace in _traces(layout, log, key, split, omitted)
+        for _, state, trace in _traces(layout, log, load_dataset(layout, key), wanted, omitted)
     )
     return RenderedExamples(examples, dict(sorted(omitted.items())))
 
 
 def _traces(
-    layout: Layout, log: EventLog, key: str, split: str | None, omitted: Counter[str]
-) -> Iterator[tuple[TraceState, Trace]]:
+    layout: Layout, log: EventLog, dataset: Dataset, wanted: Split | None, omitted: Counter[str]
+) -> Iterator[tuple[Split, TraceState, Trace]]:
     """The members that are to be written and can be, counting those that are left out."""
-    wanted = parse_split(split) if split is not None else None
-    dataset = load_dataset(layout, key)
     snapshot = load_snapshot(layout, dataset.manifest.snapshot)
     payloads = MemberPayloads(log, snapshot.segments)
+    splits: deque[Split] = deque()  # of the members that were asked for and not answered yet
     try:
-        for state, payload in payloads.read(_in_split(dataset, wanted, omitted)):
+        for state, payload in payloads.read(_in_split(dataset, wanted, omitted, splits)):
+            split = splits.popleft()
             if payload is None:
                 omitted[OmitReason.REDACTED] += 1
             else:
-                yield state, parse_payload(payload)
+                yield split, state, parse_payload(payload)
     finally:
         payloads.close()
 
 
-def _in_split(dataset: Dataset, wanted: Split | None, omitted: Counter[str]) -> Iterator[Digest]:
+def _in_split(
+    dataset: Dataset, wanted: Split | None, omitted: Counter[str], splits: deque[Split]
+) -> Iterator[Digest]:
     for member in members(dataset):
         if wanted is not None and member.split is not wanted:
             omitted[OmitReason.OTHER_SPLIT] += 1
         else:
+            splits.append(member.split)
             yield member.trace
 
 
 def _record(
     export_format: ExportFormat, state: TraceState, trace: Trace, system: str | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
+    if export_format is ExportFormat.TRACE:
+        return trace_row(trace, state.id, state.recorded_at)
     own = {"trace_version": trace.trace_version}
     if export_format is ExportFormat.TRAINING_EXAMPLE:
         data_format = DataFormat.TRAINING_EXAMPLE
@@ -229,19 +286,11 @@ def _record(
         }
     if state.recorded_at is not None:
         own["recorded_at"] = state.recorded_at
-    if export_format is ExportFormat.TUNIX_SFT:
-        return {
-            "id": state.id,
-            "prompts": tunix_sft_text(trace, system),
-            "final_answer": trace.final_answer,
-            "metadata": _metadata({**own, "format": export_format.value}, trace.meta),
-        }
     return {
         "id": state.id,
-        "prompts": trace.prompt,
-        "trace_steps": [step.content for step in in_order(trace.steps)],
+        "prompts": tunix_sft_text(trace, system),
         "final_answer": trace.final_answer,
-        "metadata": _metadata(own, trace.meta),
+        "metadata": _metadata({**own, "format": export_format.value}, trace.meta),
     }
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.data.file_kinds import UnreadableFileError
 from tunixrt.data.gsm8k import read_gsm8k
-from tunixrt.data.lines import UnreadableFileError, read_chunks
+from tunixrt.data.lines import on_one_line, read_chunks
 from tunixrt.data.quick_reading import quick_trace
 from tunixrt.data.second_reader import SecondReader, is_worth_it
+from tunixrt.data.trace_rows import is_row, read_row
 from tunixrt.data.traces import Trace, payload_of, trace_id, trace_of
 from tunixrt.data.violations import TraceError, did_you_mean, quoted
 from tunixrt.errors import BadInputError
@@ -25,8 +27,7 @@ from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.log.digests import Digest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tunixrt.data.lines import TextSource
     from tunixrt.data.quick_reading import QuickAnswer
 
 
@@ -35,6 +36,8 @@ class SourceFormat(StrEnum):
 
     TUNIXRT = "tunixrt"
     GSM8K = "gsm8k"
+    #: What `dataset export --format trace` writes.
+    TRACE = "trace"
 
 
 class DropReason(StrEnum):
@@ -45,13 +48,17 @@ class DropReason(StrEnum):
 
 
 class ImportedTrace(msgspec.Struct, frozen=True, gc=False):
-    """A trace that was read: its canonical payload, its id, and where it stood."""
+    """A trace that was read: its canonical payload, its id, and where it stood.
+
+    ``recorded_at`` is the time that the record states for its first recording, where it does.
+    """
 
     payload: bytes
     id: Digest
     n_steps: int
     file: str
     line: int
+    recorded_at: str | None = None
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -84,7 +91,7 @@ class Rejection(msgspec.Struct, frozen=True):
             fields["raw"] = self.raw.decode()
         except UnicodeDecodeError:
             fields["raw_base64"] = self.raw
-        return msgspec.json.encode(fields, order="sorted") + b"\n"
+        return on_one_line(msgspec.json.encode(fields, order="sorted")) + b"\n"
 
 
 class Dropped(msgspec.Struct, frozen=True):
@@ -101,48 +108,75 @@ Record = ImportedTrace | Rejection | Dropped
 class UnknownFormatError(BadInputError):
     """A source format that there is no reader for."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(
-            f"There is no source format {quoted(text)}. {did_you_mean(text, [*SourceFormat])}"
-        )
+    def __init__(self, text: str, known: Sequence[str]) -> None:
+        super().__init__(f"There is no source format {quoted(text)}. {did_you_mean(text, known)}")
         self.text = text
 
 
-#: Turns a decoded record into a trace and the number of blank lines that it dropped.
-_Reader = Callable[[object], tuple[Trace, int]]
+class OptionError(BadInputError):
+    """An option of the import that means nothing for its format."""
 
 
-def parse_source_format(text: str) -> SourceFormat:
+class _Read(msgspec.Struct, frozen=True):
+    """What a line says: a trace, how many blank lines were dropped, when it was recorded first."""
+
+    trace: Trace
+    n_blank: int = 0
+    recorded_at: str | None = None
+
+
+_Reader = Callable[[bytes], _Read]
+
+
+def parse_source_format(text: str, *, others: Sequence[str] = ()) -> SourceFormat:
     """The source format of this name.
 
+    Args:
+        text: The name.
+        others: Names of formats that the caller reads by itself.
+
     Raises:
-        UnknownFormatError: There is none; the message lists them.
+        UnknownFormatError: There is none; the message lists them, and the others.
     """
     try:
         return SourceFormat(text)
     except ValueError:
-        raise UnknownFormatError(text) from None
+        raise UnknownFormatError(text, [*SourceFormat, *others]) from None
+
+
+def check_strips(source_format: str, *, strip_calculator: bool) -> None:
+    """Refuse to strip annotations that a format does not have.
+
+    Raises:
+        OptionError: It is another format than GSM8K.
+    """
+    if strip_calculator and source_format != SourceFormat.GSM8K:
+        raise OptionError(
+            "Only the format gsm8k has calculator annotations to strip: strip_calculator "
+            f"(--strip-calculator) has no effect on {source_format}."
+        )
 
 
 def read_traces(
-    path: Path,
+    path: TextSource,
     source_format: SourceFormat,
     *,
     source: str | None = None,
     strip_calculator: bool = False,
 ) -> Iterator[Record]:
-    """Read a file of records, one JSON object a line.
+    """Read a file of records, one JSON object per line.
 
     Args:
-        path: The file.
+        path: The file, or a stream that is open.
         source_format: What a record looks like.
         source: Becomes ``meta.source`` of every trace, in place of what the record says. GSM8K
             records get ``gsm8k`` where it is None.
         strip_calculator: Whether to cut GSM8K's ``<<48/2=24>>`` annotations out of the steps.
 
     Raises:
-        UnreadableFileError: The file is absent, no file, empty, or no text; or a line is longer
-            than 64 MiB.
+        OptionError: ``strip_calculator`` with another format than GSM8K.
+        UnreadableFileError: The file is absent, no file, empty, or no JSON Lines; or a line is
+            longer than 64 MiB.
     """
     reader = _reader(source_format, source, strip_calculator=strip_calculator)
     quick = source_format is SourceFormat.TUNIXRT and source is None
@@ -163,12 +197,12 @@ def read_traces(
                     yield Dropped(name, line, DropReason.BLANK_LINE)
     if is_empty:
         raise UnreadableFileError(
-            path, f"The file {name} holds no records: it is empty or has only blank lines."
+            name, f"The file {name} holds no records: it is empty or has only blank lines."
         )
 
 
 def _answered(
-    path: Path, stack: contextlib.ExitStack, *, quick: bool
+    path: TextSource, stack: contextlib.ExitStack, *, quick: bool
 ) -> Iterator[tuple[tuple[int, list[bytes]], list[QuickAnswer] | None]]:
     """The lines of a file, with what a second process says of them where one is worth it."""
     chunks = read_chunks(path)
@@ -196,16 +230,17 @@ def _record(name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool) -
         yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line)
         return
     try:
-        trace, n_blank = reader(decode(raw))
-        payload = payload_of(trace)
+        read = reader(raw)
+        payload = payload_of(read.trace)
     except CanonicalError as error:
         yield Rejection(name, line, error.reason, raw, column=_column(error))
     except TraceError as error:
         yield Rejection(name, line, str(error), raw, field=error.violation.field)
     else:
-        for _ in range(n_blank):
+        for _ in range(read.n_blank):
             yield Dropped(name, line, DropReason.BLANK_STEP)
-        yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line)
+        n_steps = len(read.trace.steps)
+        yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, read.recorded_at)
 
 
 def _column(error: CanonicalError) -> int | None:
@@ -220,15 +255,41 @@ def _column(error: CanonicalError) -> int | None:
 
 
 def _reader(source_format: SourceFormat, source: str | None, *, strip_calculator: bool) -> _Reader:
+    check_strips(source_format, strip_calculator=strip_calculator)
     match source_format:
         case SourceFormat.TUNIXRT:
-            return lambda value: (_with_source(trace_of(value), source), 0)
+            return lambda raw: _Read(_with_source(_trace_of(decode(raw)), source))
         case SourceFormat.GSM8K:
-            return lambda value: read_gsm8k(
-                value,
-                source=SourceFormat.GSM8K if source is None else source,
-                strip_calculator=strip_calculator,
+            named = SourceFormat.GSM8K if source is None else source
+
+            def from_gsm8k(raw: bytes) -> _Read:
+                return _Read(
+                    *read_gsm8k(decode(raw), source=named, strip_calculator=strip_calculator)
+                )
+
+            return from_gsm8k
+        case SourceFormat.TRACE:
+
+            def from_row(raw: bytes) -> _Read:
+                trace, recorded_at = read_row(raw)
+                return _Read(_with_source(trace, source), recorded_at=recorded_at)
+
+            return from_row
+
+
+def _trace_of(value: object) -> Trace:
+    try:
+        return trace_of(value)
+    except TraceError as error:
+        if not is_row(value):
+            raise
+        raise TraceError(
+            msgspec.structs.replace(
+                error.violation,
+                sentence="This is a row of `dataset export --format trace`, not a record of the "
+                "format tunixrt: import it with --from trace.",
             )
+        ) from None
 
 
 def _with_source(trace: Trace, source: str | None) -> Trace:

@@ -1,14 +1,28 @@
-"""A file as numbered lines, read one at a time; files that are no JSON lines are refused early."""
+"""Text that a person hands over, as numbered lines, read one at a time.
+
+Every file of theirs is opened here: a byte order mark is passed over, and what is no JSON Lines is
+refused early. A line ends at a line feed and at nothing else.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tunixrt.errors import BadInputError
+from tunixrt.data.file_kinds import (
+    BYTE_ORDER_MARK,
+    JSON_LINES,
+    UnreadableFileError,
+    check_json_lines,
+    without_mark,
+)
+from tunixrt.log.digests import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: A longer line is refused before it is read whole: no trace needs it, and memory stays bounded.
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
@@ -16,92 +30,114 @@ MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
-class UnreadableFileError(BadInputError):
-    """A file that cannot be read as records at all."""
+@dataclass(frozen=True)
+class OpenText:
+    """Text from a stream that is open already, such as standard input; it can be read once.
 
-    def __init__(self, path: Path, sentence: str, line: int | None = None) -> None:
-        super().__init__(sentence)
-        self.path = path
-        self.line = line
+    Attributes:
+        name: what messages call it.
+        stream: its bytes.
+    """
+
+    name: str
+    stream: BinaryIO
+
+    def __str__(self) -> str:
+        """The name."""
+        return self.name
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+#: Where text comes from; its ``str`` is what messages call it.
+TextSource = Path | OpenText
+
+
+def read_lines(source: TextSource) -> Iterator[tuple[int, bytes]]:
     """Number (from 1) and bytes of each line, without the line feed.
 
     Raises:
         UnreadableFileError: As of :func:`read_chunks`.
     """
-    for first, lines in read_chunks(path):
+    for first, lines in read_chunks(source):
         yield from enumerate(lines, first)
 
 
-def read_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+def read_chunks(source: TextSource) -> Iterator[tuple[int, list[bytes]]]:
     """Lines in groups of about a mebibyte, each with the number of its first line (from 1).
 
     Raises:
-        UnreadableFileError: The file is absent, a directory or not readable, is in another format
-            that its first bytes give away, or has a line longer than 64 MiB.
+        UnreadableFileError: The file is absent, a directory or not readable, or has a line longer
+            than 64 MiB; as FileKindError, its beginning shows that it is no JSON Lines in UTF-8.
     """
-    with _open(path) as file:
-        number, rest = 0, b""
+    with _open(source) as file:
+        number, rest, begun = 0, b"", False
         while data := file.read(_CHUNK_BYTES):
-            if not number and not rest:
-                _check_beginning(path, data)
+            if not begun:
+                begun = True
+                data = without_mark(str(source), data, JSON_LINES)
+                check_json_lines(str(source), data)
             *lines, rest = (rest + data).split(b"\n")
             if lines:
                 if max(map(len, lines)) >= MAX_LINE_BYTES:  # the line feed counts
                     longest = [len(raw) >= MAX_LINE_BYTES for raw in lines].index(True)
-                    raise _too_long(path, number + longest + 1)
+                    raise _too_long(source, number + longest + 1)
                 yield number + 1, lines
                 number += len(lines)
             if len(rest) > MAX_LINE_BYTES:
-                raise _too_long(path, number + 1)
+                raise _too_long(source, number + 1)
         if rest:
             yield number + 1, [rest]
 
 
-def _too_long(path: Path, number: int) -> UnreadableFileError:
+def digest_text(path: Path) -> Digest:
+    """The SHA-256 of a text file's bytes after the byte order mark, if there is one.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        sha256 = hashlib.sha256(file.read(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK))
+        while data := file.read(_CHUNK_BYTES):
+            sha256.update(data)
+    return Digest(f"sha256:{sha256.hexdigest()}")
+
+
+#: What ``str.splitlines`` takes for the end of a line and JSON leaves as it is, in UTF-8. These
+#: bytes stand for nothing else, and in JSON they stand in strings alone.
+_LINE_BREAKS: Final = tuple((c.encode(), b"\\u%04x" % ord(c)) for c in "\x85\u2028\u2029")
+
+
+def on_one_line(data: bytes) -> bytes:
+    """A JSON text in which U+0085, U+2028 and U+2029 are escaped: the same value, surely one line.
+
+    JSON has all other line breaks escaped already, except those that lay it out.
+    """
+    for raw, escaped in _LINE_BREAKS:
+        if raw in data:
+            data = data.replace(raw, escaped)
+    return data
+
+
+def _too_long(source: TextSource, number: int) -> UnreadableFileError:
     return UnreadableFileError(
-        path,
-        f"{path}, line {number}: The line is longer than {MAX_LINE_BYTES:,} bytes "
-        "(64 MiB). The file should hold one JSON object a line.",
+        str(source),
+        f"{source}, line {number}: The line is longer than {MAX_LINE_BYTES:,} bytes "
+        "(64 MiB). The file should hold one JSON object per line.",
         number,
     )
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(source: TextSource) -> contextlib.AbstractContextManager[BinaryIO]:
+    if isinstance(source, OpenText):
+        return contextlib.nullcontext(source.stream)
     try:
-        if path.is_dir():
-            raise UnreadableFileError(path, f"{path} is a directory, not a file of records.")
-        return path.open("rb")
+        if source.is_dir():
+            raise UnreadableFileError(
+                str(source), f"{source} is a directory, not a file of records."
+            )
+        return source.open("rb")
     except FileNotFoundError:
-        raise UnreadableFileError(path, f"There is no file {path}.") from None
+        raise UnreadableFileError(str(source), f"There is no file {source}.") from None
     except OSError as error:
         raise UnreadableFileError(
-            path, f"The file {path} cannot be opened: {error.strerror or error}."
+            str(source), f"The file {source} cannot be opened: {error.strerror or error}."
         ) from error
-
-
-_OTHER_KINDS: Final = (
-    (b"\xff\xfe", "UTF-16 text; save it as UTF-8"),
-    (b"\xfe\xff", "UTF-16 text; save it as UTF-8"),
-    (b"\x1f\x8b", "compressed with gzip; decompress it first"),
-    (b"\x28\xb5\x2f\xfd", "compressed with Zstandard; decompress it first"),
-    (b"PK\x03\x04", "a ZIP archive; unpack it first"),
-    (b"PAR1", "Parquet; convert it to one JSON object a line first"),
-)
-
-
-def _check_beginning(path: Path, raw: bytes) -> None:
-    for magic, what in _OTHER_KINDS:
-        if raw.startswith(magic):
-            raise UnreadableFileError(
-                path, f"{path}, line 1: The file should be JSON lines in UTF-8, but is {what}.", 1
-            )
-    if raw.startswith(b"\xef\xbb\xbf"):
-        raise UnreadableFileError(
-            path,
-            f"{path}, line 1: The file begins with a UTF-8 byte order mark (EF BB BF), which JSON "
-            "does not allow; save it as UTF-8 without one.",
-            1,
-        )

@@ -14,13 +14,14 @@ import marshal
 import os
 from typing import IO, TYPE_CHECKING, Final
 
+from tunixrt.data.lines import OpenText
 from tunixrt.data.quick_reading import quick_batch
 from tunixrt.log.second_process import SecondProcess, run_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
+    from tunixrt.data.lines import TextSource
     from tunixrt.data.quick_reading import QuickAnswer
 
     Chunk = tuple[int, list[bytes]]
@@ -31,10 +32,12 @@ MIN_FILE_BYTES: Final = 16 * 1024 * 1024
 _LENGTH_BYTES: Final = 4
 
 
-def is_worth_it(path: Path) -> bool:
+def is_worth_it(source: TextSource) -> bool:
     """Whether a file is so large, and the machine so free, that two read it faster than one."""
     try:
-        return path.stat().st_size >= MIN_FILE_BYTES and len(os.sched_getaffinity(0)) > 1
+        # Of a pipe nothing says how much will come; of a file that is redirected the size does.
+        stat = os.fstat(source.stream.fileno()) if isinstance(source, OpenText) else source.stat()
+        return stat.st_size >= MIN_FILE_BYTES and len(os.sched_getaffinity(0)) > 1
     except (OSError, AttributeError):  # no such file, or no such call on this system
         return False
 

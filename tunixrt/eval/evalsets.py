@@ -2,17 +2,20 @@
 
 A line is ``{"id", "prompt", "expected_answer", "category", "difficulty"}``. Category and
 difficulty may be any text; a line that leaves them out says ``unspecified``. A run names an eval
-set by the digest of the file's bytes, so nothing about the file is ever mended in silence: a blank
-line, a duplicate id and an unknown field are errors that name the line.
+set by the digest of the file's bytes (without a byte order mark, if there is one), so nothing about
+the file is ever changed in silence: a blank line, a duplicate id and an unknown field are errors
+that name the line.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.lines import read_lines
+from tunixrt.data.lines import digest_text, read_lines
+from tunixrt.data.names import BadNameError, check_name
 from tunixrt.data.violations import (
     TextLimit,
     did_you_mean,
@@ -24,12 +27,12 @@ from tunixrt.data.violations import (
 )
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.log.digests import Digest, digest_file
+from tunixrt.log.digests import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from tunixrt.data.lines import TextSource
     from tunixrt.data.violations import Violation
     from tunixrt.log.canonical import JsonValue
 
@@ -56,7 +59,7 @@ class EvalSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EvalSet(msgspec.Struct, frozen=True):
-    """A file of samples, in the order of its lines; ``digest`` is that of the file's bytes."""
+    """A file of samples, in the order of its lines; ``digest`` is that of the file's text."""
 
     name: str
     digest: Digest
@@ -73,7 +76,7 @@ class EvalSetError(BadInputError):
     """
 
     def __init__(
-        self, path: Path, line: int | None, sentence: str, field: str | None = None
+        self, path: TextSource, line: int | None, sentence: str, field: str | None = None
     ) -> None:
         where = f"{path}" if line is None else f"{path}, line {line}"
         super().__init__(f"{where}: {sentence}")
@@ -102,38 +105,101 @@ class UnknownEvalSetError(BadInputError):
         self.known = known
 
 
+class MisnamedFile(msgspec.Struct, frozen=True):
+    """A file among the eval sets that no command can name."""
+
+    path: Path
+    problem: str
+
+
 def list_evalsets(directory: Path) -> tuple[str, ...]:
-    """The names of the eval sets of a directory, sorted."""
-    if not directory.is_dir():
-        return ()
-    return tuple(sorted(path.stem for path in directory.glob(f"*{SUFFIX}") if path.is_file()))
+    """The names of the eval sets of a directory, sorted; without files that are misnamed."""
+    return tuple(sorted(path.stem for path in _files(directory) if _problem(path) is None))
 
 
-def find_evalset(directory: Path, name: str) -> Path:
-    """The file of a named eval set.
+def misnamed_evalsets(directory: Path) -> tuple[MisnamedFile, ...]:
+    """The files of a directory that would be eval sets, had they a name that is allowed; sorted."""
+    found = ((path, _problem(path)) for path in sorted(_files(directory)))
+    return tuple(MisnamedFile(path, problem) for path, problem in found if problem is not None)
+
+
+def check_evalset_name(name: str) -> str:
+    """Return the name, if an eval set may have it: the rule is that of datasets.
 
     Raises:
+        BadNameError: It may not; the message says what is allowed.
+    """
+    return check_name(name, "eval set name")
+
+
+def check_evalset_file(path: Path) -> None:
+    """Refuse a path in a directory of eval sets that could not be used as one.
+
+    Raises:
+        BadNameError: Its name is not that of an eval set.
+    """
+    problem = _problem(path)
+    if problem is not None:
+        raise BadNameError(f"{path}: {problem}", path.name)
+
+
+def find_evalset(directory: Path, name: str, *, used: bool = False) -> Path:
+    """The file of a named eval set.
+
+    Args:
+        directory: where eval sets are.
+        name: the name, with or without ``.jsonl``.
+        used: whether a run names it; runs from before the rule for names may name any file.
+
+    Raises:
+        BadNameError: no eval set may have this name.
         UnknownEvalSetError: there is none of that name; the message lists those that there are.
     """
-    known = list_evalsets(directory)
     name = name.removesuffix(SUFFIX)
+    path = directory / f"{name}{SUFFIX}"
+    if used and path in _files(directory):
+        return path
+    check_evalset_name(name)
+    known = list_evalsets(directory)
     if name not in known:
         raise UnknownEvalSetError(name, known, directory)
-    return directory / f"{name}{SUFFIX}"
+    return path
+
+
+def _files(directory: Path) -> list[Path]:
+    """What is meant as an eval set. Files that begin with a dot are those of editors and tools."""
+    if not directory.is_dir():
+        return []
+    return [
+        path
+        for path in directory.iterdir()
+        if path.suffix.lower() == SUFFIX and not path.name.startswith(".") and path.is_file()
+    ]
+
+
+def _problem(path: Path) -> str | None:
+    """Why the name of a file is not that of an eval set; None where it is."""
+    if path.suffix != SUFFIX:
+        return f"The name of an eval set ends with {SUFFIX}, and this one with {path.suffix}."
+    try:
+        check_evalset_name(path.stem)
+    except BadNameError as error:
+        return str(error)
+    return None
 
 
 def load_evalset(path: Path) -> EvalSet:
     """Read and check an eval set.
 
     Raises:
-        UnreadableFileError: the file is absent, is no JSON lines or begins with a byte order mark.
+        UnreadableFileError: the file is absent or is no JSON Lines.
         EvalSetError: a line is not a sample, two lines have one id, or there is no sample.
     """
-    digest = digest_file(path) if path.is_file() else None
+    digest = digest_text(path) if path.is_file() else None
     samples: list[EvalSample] = []
     seen: dict[str, int] = {}
     for line, raw in read_lines(path):
-        sample = _sample(path, line, raw)
+        sample = read_sample(path, line, raw)
         first = seen.setdefault(sample.id, line)
         if first != line:
             sentence = (
@@ -147,7 +213,12 @@ def load_evalset(path: Path) -> EvalSet:
     return EvalSet(name=path.stem, digest=digest, samples=tuple(samples))
 
 
-def _sample(path: Path, line: int, raw: bytes) -> EvalSample:
+def read_sample(path: TextSource, line: int, raw: bytes) -> EvalSample:
+    """The sample of a line.
+
+    Raises:
+        EvalSetError: it is none; the message names the file, the line and what is wrong.
+    """
     if not raw.strip():
         raise EvalSetError(
             path, line, "The line is blank. Remove it; every line has to be one sample."
@@ -156,13 +227,13 @@ def _sample(path: Path, line: int, raw: bytes) -> EvalSample:
         value = decode(raw)
     except CanonicalError as error:
         raise EvalSetError(path, line, f"The line is not one JSON object: {error}") from error
-    violation = _violation(value)
+    violation = sample_violation(value)
     if violation is not None:
         raise EvalSetError(path, line, violation.sentence, violation.field)
     return msgspec.convert(value, EvalSample)
 
 
-def _violation(value: JsonValue) -> Violation | None:
+def sample_violation(value: JsonValue) -> Violation | None:
     """The first thing that keeps a value from being a sample."""
     if not isinstance(value, dict):
         return wrong_kind(value, "an object with id, prompt and expected_answer")

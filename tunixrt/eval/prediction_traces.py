@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from tunixrt.data.importers import Dropped, Rejection, imported
 from tunixrt.data.traces import TRACE_VERSION, Trace, TraceStep
 from tunixrt.data.violations import TraceError
-from tunixrt.eval.predictions import encode_predictions, read_predictions
+from tunixrt.eval.predictions import encode_predictions, iterate_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tunixrt.data.importers import Record
+    from tunixrt.data.lines import TextSource
     from tunixrt.eval.predictions import Prediction
 
 PREDICTIONS: Final = "predictions"
@@ -36,18 +36,18 @@ class PredictionDrop(StrEnum):
     NO_STEPS = "no reasoning step in the response"
 
 
-def read_prediction_traces(path: Path, *, source: str | None = None) -> Iterator[Record]:
+def read_prediction_traces(path: TextSource, *, source: str | None = None) -> Iterator[Record]:
     """Read a ``predictions.jsonl`` as traces.
 
     Args:
-        path: the file.
+        path: the file, or a stream that is open.
         source: becomes ``meta.source``; ``evaluation`` where it is None.
 
     Raises:
         UnreadableFileError: the file is absent or no text.
         PredictionsError: a line is not a prediction.
     """
-    for line, prediction in enumerate(read_predictions(path), start=1):
+    for line, prediction in enumerate(iterate_predictions(path), start=1):
         yield _record(str(path), line, prediction, source or SOURCE)
 
 

@@ -18,9 +18,10 @@ from tunixrt.log.canonical import CanonicalError, decode, encode
 from tunixrt.log.digests import digest_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from tunixrt.data.lines import TextSource
     from tunixrt.log.digests import Digest
 
 PREDICTIONS_NAME: Final = "predictions.jsonl"
@@ -72,7 +73,7 @@ class PredictionsError(BadInputError):
         line: the line, from 1; None where the whole file is meant.
     """
 
-    def __init__(self, path: Path, line: int | None, sentence: str) -> None:
+    def __init__(self, path: TextSource, line: int | None, sentence: str) -> None:
         where = f"{path}" if line is None else f"{path}, line {line}"
         super().__init__(f"{where}: {sentence}")
         self.path = path
@@ -95,25 +96,35 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> Digest:
     return digest_bytes(data)
 
 
-def read_predictions(path: Path) -> tuple[Prediction, ...]:
+def read_predictions(source: TextSource) -> tuple[Prediction, ...]:
     """Read ``predictions.jsonl``.
 
     Raises:
         UnreadableFileError: the file is absent or cannot be read as lines.
         PredictionsError: a line is not a prediction, or two lines have one id and draw.
     """
-    predictions: dict[tuple[str, int | None], Prediction] = {}
-    for line, raw in read_lines(path):
+    return tuple(iterate_predictions(source))
+
+
+def iterate_predictions(source: TextSource) -> Iterator[Prediction]:
+    """The predictions of ``predictions.jsonl``, one at a time.
+
+    Raises:
+        UnreadableFileError, PredictionsError: as of :func:`read_predictions`.
+    """
+    seen: set[tuple[str, int | None]] = set()
+    for line, raw in read_lines(source):
         try:
             prediction = msgspec.convert(decode(raw), Prediction)
         except (CanonicalError, msgspec.ValidationError) as error:
-            raise PredictionsError(path, line, f"The line is not a prediction: {error}") from error
+            sentence = f"The line is not a prediction: {error}"
+            raise PredictionsError(source, line, sentence) from error
         key = prediction.example_id, prediction.draw
-        if key in predictions:
+        if key in seen:
             drawn = "" if prediction.draw is None else f", draw {prediction.draw}"
             sentence = f"A second prediction for the sample {quoted(prediction.example_id)}{drawn}."
-            raise PredictionsError(path, line, sentence)
-        predictions[key] = prediction
-    if not predictions:
-        raise PredictionsError(path, None, "There is no prediction in the file.")
-    return tuple(predictions.values())
+            raise PredictionsError(source, line, sentence)
+        seen.add(key)
+        yield prediction
+    if not seen:
+        raise PredictionsError(source, None, "There is no prediction in the file.")

@@ -90,7 +90,7 @@ def plan_evaluation_again(
     Raises:
         BadInputError: the model was a directory from elsewhere, which nobody can find again.
     """
-    evalset = load_evalset(find_evalset(layout.evalsets, manifest.evalset.name))
+    evalset = load_evalset(find_evalset(layout.evalsets, manifest.evalset.name, used=True))
     identity = manifest.identity
     name = manifest.model.run_id
     if manifest.model.untrained is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.data.file_kinds import without_mark
 from tunixrt.data.member_proofs import MEMBER_PROOF_FORMAT, MemberProof, check_member
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
@@ -119,7 +120,7 @@ def _read(path: Path) -> Proof | MemberProof | ExtensionProof:
     if len(data) > MAX_PROOF_BYTES:
         raise ProofFileError(path, f"it is larger than {MAX_PROOF_BYTES:,} bytes.")
     try:
-        value = decode(data)
+        value = decode(without_mark(str(path), data, "JSON"))
     except CanonicalError as error:
         raise ProofFileError(path, str(error)) from None
     kind = value.get("format") if isinstance(value, dict) else None

@@ -14,11 +14,12 @@ import msgspec
 
 from tunixrt.data import dataset_verification
 from tunixrt.data.datasets import list_datasets
-from tunixrt.data.exports import ExportFormat, ExportReport, OmitReason, export_dataset
+from tunixrt.data.exports import ALL_SPLITS, ExportFormat, ExportReport, OmitReason, export_dataset
+from tunixrt.data.lines import digest_text
 from tunixrt.errors import TunixrtError
-from tunixrt.eval.evalsets import SUFFIX, list_evalsets
+from tunixrt.eval.evalsets import SUFFIX, list_evalsets, misnamed_evalsets
 from tunixrt.jobs.verify_since import SinceCheck, verify_since
-from tunixrt.log.digests import Digest, digest_file, from_hex
+from tunixrt.log.digests import Digest, from_hex
 from tunixrt.log.findings import Finding
 from tunixrt.log.snapshots import verify_snapshots
 from tunixrt.runs.directories import UnfinishedRunError, list_run_ids, read_runs, verify_runs
@@ -170,7 +171,7 @@ def _verify_promoted(layout: Layout, log: EventLog) -> Iterator[Finding]:
 
 
 def _verify_evalsets(layout: Layout, manifests: list[Manifest]) -> Iterator[Finding]:
-    """An eval set never changes once a run has used it."""
+    """An eval set never changes once a run has used it, and has a name that commands can say."""
     seen: set[tuple[str, Digest]] = set()
     for manifest in manifests:
         if not isinstance(manifest, EvaluationManifest):
@@ -180,7 +181,7 @@ def _verify_evalsets(layout: Layout, manifests: list[Manifest]) -> Iterator[Find
             continue
         seen.add((name, digest))
         path = layout.evalsets / f"{name}{SUFFIX}"
-        found = digest_file(path) if path.is_file() else None
+        found = digest_text(path) if path.is_file() else None
         if found != digest:
             yield Finding(
                 path=layout.relative(path),
@@ -188,6 +189,10 @@ def _verify_evalsets(layout: Layout, manifests: list[Manifest]) -> Iterator[Find
                 expected=digest,
                 found=found or "no such file",
             )
+    named = {name for name, _ in seen}
+    for misnamed in misnamed_evalsets(layout.evalsets):
+        if misnamed.path.stem not in named:
+            yield Finding(layout.relative(misnamed.path), misnamed.problem)
 
 
 def list_datasets_or_none(layout: Layout) -> list[Dataset]:
@@ -232,7 +237,7 @@ def _exports(
 ) -> Iterator[Rebuilt]:
     """Derive every export of a dataset, and the text that each run trained on it has seen."""
     for export_format in ExportFormat:
-        report = _export(layout, log, dataset, export_format)
+        report = _export(layout, log, dataset, export_format, split=ALL_SPLITS)
         yield Rebuilt(
             what=f"export {export_format}",
             name=dataset.key,
@@ -253,7 +258,9 @@ def _exports(
             split=run.dataset.split,
             system=template.system_instruction,
         )
-        digest = from_hex(report.sha256)
+        # Runs of earlier versions name the canonical bytes of the same rows.
+        canonical = from_hex(report.canonical_sha256)
+        digest = canonical if canonical == run.dataset.export else from_hex(report.sha256)
         yield Rebuilt(
             what=f"text of run {run.run_id[:12]}",
             name=dataset.key,
@@ -271,7 +278,7 @@ def _export(
     dataset: Dataset,
     export_format: ExportFormat,
     *,
-    split: str | None = None,
+    split: str,
     system: str | None = None,
 ) -> ExportReport:
     with Path(os.devnull).open("wb") as nowhere:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from tunixrt.data.lines import digest_text
 from tunixrt.data.render import DataFormat
 from tunixrt.eval.comparison import compare
 from tunixrt.eval.evalsets import SUFFIX, load_evalset
@@ -17,7 +18,7 @@ from tunixrt.jobs.contamination import contamination_of
 from tunixrt.jobs.evaluate import BATCH_SIZE
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.canonical import encode
-from tunixrt.log.digests import Digest, digest_file
+from tunixrt.log.digests import Digest
 from tunixrt.report import (
     Command,
     ExperimentView,
@@ -220,7 +221,7 @@ def _contamination(
     if evaluation.contamination is not None:
         return evaluation.contamination
     path = layout.evalsets / f"{evaluation.evalset.name}{SUFFIX}"
-    if not path.is_file() or digest_file(path) != evaluation.evalset.digest:
+    if not path.is_file() or digest_text(path) != evaluation.evalset.digest:
         return None
     return contamination_of(layout, log, load_evalset(path), trained)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tunixrt.data.file_kinds import without_mark
 from tunixrt.data.render import DataFormat
 from tunixrt.errors import BadInputError
 from tunixrt.runs.architecture import Architecture
@@ -218,7 +219,7 @@ def _read_file(path: str) -> str:
             ],
         )
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return without_mark(path, Path(path).read_bytes(), "TOML").decode()
     except UnicodeDecodeError as error:
         raise ConfigError(path, [f" is not UTF-8: bad byte at offset {error.start}."]) from error
     except OSError as error:

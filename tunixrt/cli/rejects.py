@@ -1,0 +1,60 @@
+"""The files of rejected records that a quarantining import writes beside what it read."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from tunixrt.data.importers import Rejection
+
+
+class RejectsFiles:
+    """``FILE.rejects.jsonl`` of each file with rejected records; they appear when all is done.
+
+    What has no place of its own, such as standard input or a pipe, has its rejects in the current
+    directory.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Path, tuple[Path, BinaryIO]] = {}
+        self._published: set[Path] = set()
+        self._paths: dict[str, Path] = {}
+
+    def add(self, rejection: Rejection) -> None:
+        """Set a record aside."""
+        path = self._path(rejection.file)
+        if path not in self._open:
+            staged = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            self._open[path] = staged, staged.open("xb")
+        self._open[path][1].write(rejection.as_line())
+
+    def of(self, file: str) -> Path | None:
+        """The rejects of this file, once they are there; None where it has none."""
+        path = self._path(file)
+        return path if path in self._published else None
+
+    def __enter__(self) -> Self:
+        """Begin; nothing is written before there is a rejected record."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Put the files into place, or after an error leave nothing behind."""
+        with contextlib.ExitStack() as stack:
+            for path, (staged, file) in self._open.items():
+                stack.callback(staged.unlink, missing_ok=True)
+                file.close()
+                if kind is None:
+                    staged.replace(path)
+                    self._published.add(path)
+
+    def _path(self, file: str) -> Path:
+        if file not in self._paths:
+            path = Path(file)
+            place = path.parent if path.is_file() else Path()
+            self._paths[file] = place / f"{path.name}.rejects.jsonl"
+        return self._paths[file]

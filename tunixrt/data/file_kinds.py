@@ -1,0 +1,173 @@
+"""What a file that somebody hands over is, told by its first bytes.
+
+Text is UTF-8, and may begin with a byte order mark, which is no part of it. Everything else gets
+one sentence that names what the file is and the command that turns it into what is read here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Final
+
+from tunixrt.errors import BadInputError
+
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+JSON_LINES: Final = "JSON Lines"
+
+#: What messages call standard input, which has no name that a command could be given.
+STDIN: Final = "stdin"
+
+
+class UnreadableFileError(BadInputError):
+    """A file that cannot be read as records at all.
+
+    Attributes:
+        name: the file, as messages call it.
+        line: the line that shows it, from 1; None where no line does.
+    """
+
+    def __init__(self, name: str, sentence: str, line: int | None = None) -> None:
+        super().__init__(sentence)
+        self.name = name
+        self.line = line
+
+
+class FileKindError(UnreadableFileError):
+    """A file of another kind than the one that is read."""
+
+    def __init__(self, name: str, expected: str, kind: str, cure: str) -> None:
+        if name != STDIN:
+            cure = cure.replace("FILE", shlex.quote(name))
+        sentence = f"The file should be {expected} in UTF-8, but is {kind}. {cure}."
+        super().__init__(name, f"{name}, line 1: {sentence}", 1)
+
+
+_FROM_PARQUET: Final = (
+    "Write it as one JSON object per line first; pandas does, with "
+    'read_parquet(...).to_json(..., orient="records", lines=True)'
+)
+#: First bytes, what they mean, and what to do. A longer beginning stands before its own beginning.
+_BINARY: Final = (
+    (b"\xff\xfe\x00\x00", "UTF-32 text", "Convert it: iconv -f UTF-32 -t UTF-8 FILE > OUT"),
+    (b"\x00\x00\xfe\xff", "UTF-32 text", "Convert it: iconv -f UTF-32 -t UTF-8 FILE > OUT"),
+    (b"\xff\xfe", "UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8 FILE > OUT"),
+    (b"\xfe\xff", "UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8 FILE > OUT"),
+    (b"\x1f\x8b", "compressed with gzip", "Decompress it first: gzip -dc FILE > OUT"),
+    (b"BZh", "compressed with bzip2", "Decompress it first: bzip2 -dc FILE > OUT"),
+    (b"\xfd7zXZ\x00", "compressed with xz", "Decompress it first: xz -dc FILE > OUT"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "compressed with Zstandard",
+        "Decompress it first: zstd -dc FILE > OUT",
+    ),
+    (b"\x04\x22\x4d\x18", "compressed with LZ4", "Decompress it first: lz4 -dc FILE > OUT"),
+    (b"PK\x03\x04", "a ZIP archive", "Unpack it first: unzip FILE"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "Unpack it first: 7z x FILE"),
+    (b"PAR1", "Parquet", _FROM_PARQUET),
+    (b"ARROW1", "Arrow", "Write it as one JSON object per line first"),
+    (b"SQLite format 3\x00", "an SQLite database", "Write its rows as one JSON object each first"),
+    (
+        b"version https://git-lfs.github.com/spec/",
+        "a pointer of Git LFS, and the content is elsewhere",
+        "Fetch it first: git lfs pull",
+    ),
+)
+_TAR: Final = (257, b"ustar")
+#: ASCII text in UTF-16 or UTF-32 has zero bytes in its first characters, and UTF-8 text has none.
+_WIDE: Final = (
+    (re.compile(rb"[^\x00]\x00\x00\x00"), "UTF-32 text", "UTF-32LE"),
+    (re.compile(rb"\x00\x00\x00[^\x00]"), "UTF-32 text", "UTF-32BE"),
+    (re.compile(rb"[^\x00]\x00"), "UTF-16 text", "UTF-16LE"),
+    (re.compile(rb"\x00[^\x00]"), "UTF-16 text", "UTF-16BE"),
+)
+_BLANK: Final = b" \t\r\n"
+_CELL: Final = rb'(?:"[^"\r\n{}]*"|[A-Za-z_][\w .\-]*)'
+_CSV_HEADER: Final = re.compile(rb"%s(?:[,;\t]%s)+\r?" % (_CELL, _CELL))
+
+
+def without_mark(name: str, beginning: bytes, expected: str) -> bytes:
+    """The first bytes of a text without a byte order mark.
+
+    Args:
+        name: What the file is called, for the sentence.
+        beginning: Its first bytes: all of them, or some hundreds.
+        expected: What it should be: ``JSON Lines``, ``TOML``.
+
+    Raises:
+        FileKindError: It is no UTF-8 text.
+    """
+    for magic, kind, cure in _BINARY:
+        if beginning.startswith(magic):
+            raise FileKindError(name, expected, kind, cure)
+    place, magic = _TAR
+    if beginning[place : place + len(magic)] == magic:
+        raise FileKindError(name, expected, "a tar archive", "Unpack it first: tar -xf FILE")
+    for pattern, kind, encoding in _WIDE:
+        if pattern.match(beginning):
+            cure = f"Convert it: iconv -f {encoding} -t UTF-8 FILE > OUT"
+            raise FileKindError(name, expected, kind, cure)
+    return beginning.removeprefix(BYTE_ORDER_MARK)
+
+
+def check_json_lines(name: str, beginning: bytes) -> None:
+    """Refuse text that is plainly another form than one JSON object per line.
+
+    What is merely wrong in some line is left to whoever reads the lines.
+
+    Args:
+        name: What the file is called, for the sentence.
+        beginning: Its first bytes without a byte order mark: all of them, or a mebibyte.
+
+    Raises:
+        FileKindError: It is a JSON array, JSON over several lines, HTML, XML or CSV.
+    """
+    text = beginning.lstrip(_BLANK)
+    first, _, rest = text.partition(b"\n")
+    others = bool(rest.strip(_BLANK))
+    if text[:1] == b"[":
+        # Lists on lines of their own are JSON Lines: records that are wrong one by one.
+        if not (others and _is_json(first)):
+            cure = "Write one object per line: jq -c '.[]' FILE > OUT"
+            raise FileKindError(name, JSON_LINES, "a JSON array", cure)
+    elif text[:1] == b"{":
+        if others and not _is_json(first):
+            _refuse_spread_out(name, text, first)
+    elif text[:1] == b"<":
+        cure = "If it was downloaded, the address led to a page and not to the file"
+        raise FileKindError(name, JSON_LINES, "HTML or XML", cure)
+    elif _CSV_HEADER.fullmatch(first):
+        cure = "Write each of its rows as a JSON object first"
+        raise FileKindError(name, JSON_LINES, "a table such as CSV", cure)
+
+
+def _refuse_spread_out(name: str, text: bytes, first: bytes) -> None:
+    """Refuse JSON values that go on over several lines: nobody writes ``{`` alone as a record."""
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        if first.strip(_BLANK) != b"{":
+            return
+        value = None
+    lists = [k for k, v in (value or {}).items() if isinstance(v, list) and _has_objects(v)]
+    records = f".{json.dumps(lists[0])}[]" if len(lists) == 1 and len(value) < _FEW else "."
+    cure = f"Write one object per line: jq -c {shlex.quote(records)} FILE > OUT"
+    raise FileKindError(name, JSON_LINES, "JSON spread over several lines", cure)
+
+
+#: A document around a list of records has few other fields; a trace has a list of steps and five.
+_FEW: Final = 3
+
+
+def _has_objects(values: list[object]) -> bool:
+    return bool(values) and all(isinstance(item, dict) for item in values)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

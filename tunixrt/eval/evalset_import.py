@@ -1,0 +1,260 @@
+"""Files that people have, made into eval sets: GSM8K, traces, exports, samples from elsewhere.
+
+A record gives its question and its answer. The id of a sample is made from its question, so it is
+the same whatever else the file holds and however its lines are ordered. One question is asked once:
+a second record that asks the same and expects the same is a duplicate and is counted; one that
+expects something else is rejected, since no answer to it could be right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from tunixrt.data.file_kinds import UnreadableFileError
+from tunixrt.data.importers import Dropped, DropReason, Rejection, SourceFormat, read_traces
+from tunixrt.data.importing import RejectedError
+from tunixrt.data.lines import on_one_line, read_lines
+from tunixrt.data.traces import parse_payload
+from tunixrt.data.violations import did_you_mean, quoted
+from tunixrt.errors import BadInputError
+from tunixrt.eval.evalsets import (
+    SUFFIX,
+    UNSPECIFIED,
+    EvalSample,
+    EvalSetError,
+    check_evalset_name,
+    read_sample,
+    sample_violation,
+)
+from tunixrt.log.digests import Digest, digest_bytes, digest_value, hex_of
+from tunixrt.log.files import ImmutableFileError, publish_file, staging_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tunixrt.data.lines import TextSource
+    from tunixrt.data.traces import Trace
+    from tunixrt.log.layout import Layout
+
+_ID_DIGITS: Final = 16
+_LONGEST_LABEL: Final = 64
+
+
+class EvalsetFormat(StrEnum):
+    """The record formats that an eval set can be made of."""
+
+    GSM8K = "gsm8k"
+    TUNIXRT = "tunixrt"
+    TRACE = "trace"
+    #: Samples as they are, with their own ids.
+    EVALSET = "evalset"
+
+
+class EvalsetExistsError(BadInputError):
+    """An eval set of this name is there, with other samples."""
+
+
+class EvalsetImport(msgspec.Struct, frozen=True):
+    """What was made of a file.
+
+    Attributes:
+        name: of the eval set.
+        path: of the file that was written.
+        digest: of the eval set.
+        n_samples: how many samples it has.
+        duplicates: records that ask and expect what an earlier one does, and are left out.
+        rejected: how many records were set aside.
+        dropped: what else was left out, by reason.
+        created: False where the same eval set was there already.
+    """
+
+    name: str
+    path: Path
+    digest: Digest
+    n_samples: int
+    duplicates: tuple[Dropped, ...]
+    rejected: int
+    dropped: dict[str, int]
+    created: bool
+
+
+def import_evalset(
+    layout: Layout,
+    source: TextSource,
+    name: str,
+    *,
+    source_format: str,
+    category: str = UNSPECIFIED,
+    difficulty: str = UNSPECIFIED,
+    on_rejection: Callable[[Rejection], None] | None = None,
+) -> EvalsetImport:
+    """Make the eval set ``name`` of a file of records, whole or not at all.
+
+    Args:
+        layout: Where eval sets are.
+        source: The file, or a stream that is open.
+        name: The name of the eval set.
+        source_format: ``gsm8k``, ``tunixrt``, ``trace`` or ``evalset``.
+        category: Of samples whose record says nothing of it; a trace says it in its metadata.
+        difficulty: Likewise.
+        on_rejection: Receives the records that are none, and the rest is imported; without it, one
+            such record stops the import.
+
+    Raises:
+        RejectedError: A record is none, and nothing was written.
+        EvalsetExistsError: The eval set exists with other samples.
+        BadInputError: The file cannot be read, or the name or format is wrong.
+    """
+    check_evalset_name(name)
+    read = _Reader(source, _parse_format(source_format), category, difficulty)
+    lines: list[bytes] = []
+    first_rejection: Rejection | None = None
+    n_rejected = 0
+    for record in read.records():
+        if isinstance(record, EvalSample):
+            lines.append(on_one_line(msgspec.json.encode(record, order="sorted")) + b"\n")
+            continue
+        n_rejected += 1
+        first_rejection = first_rejection or record
+        if on_rejection is not None:
+            on_rejection(record)
+    if first_rejection is not None and on_rejection is None:
+        raise RejectedError(first_rejection, n_rejected)
+    if not lines:
+        raise UnreadableFileError(str(source), f"{source} holds no sample for an eval set.")
+    data = b"".join(lines)
+    path = layout.evalsets / f"{name}{SUFFIX}"
+    return EvalsetImport(
+        name=name,
+        path=path,
+        digest=digest_bytes(data),
+        n_samples=len(lines),
+        duplicates=tuple(read.duplicates),
+        rejected=n_rejected,
+        dropped=dict(sorted(read.dropped.items())),
+        created=_publish(layout, path, data),
+    )
+
+
+def sample_id(prompt: str) -> str:
+    """The id of a sample that has none of its own: 16 hexadecimal digits, from its question."""
+    return hex_of(digest_value(["sample", prompt]))[:_ID_DIGITS]
+
+
+class _Reader:
+    """Reads records as samples, and counts what is left out."""
+
+    def __init__(
+        self, source: TextSource, source_format: EvalsetFormat, category: str, difficulty: str
+    ) -> None:
+        self._source = source
+        self._format = source_format
+        self._defaults = {"category": category, "difficulty": difficulty}
+        self._asked: dict[str, tuple[int, str]] = {}
+        self._ids: dict[str, int] = {}
+        self.duplicates: list[Dropped] = []
+        self.dropped: Counter[str] = Counter()
+
+    def records(self) -> Iterator[EvalSample | Rejection]:
+        """The samples in the order of the file, and the records that are none."""
+        every = self._samples() if self._format is EvalsetFormat.EVALSET else self._of_traces()
+        for line, record, raw in every:
+            if (
+                isinstance(record, Rejection)
+                or (reason := self._reason_against(line, record)) is None
+            ):
+                yield record
+            elif reason:
+                yield Rejection(str(self._source), line, reason, raw)
+
+    def _reason_against(self, line: int, sample: EvalSample) -> str | None:
+        """Why a sample cannot be one beside those before it; empty where it is a duplicate."""
+        first, expected = self._asked.setdefault(sample.prompt, (line, sample.expected_answer))
+        if first != line:
+            if expected == sample.expected_answer:
+                reason = f"asks and expects what line {first} does"
+                self.duplicates.append(Dropped(str(self._source), line, reason))
+                return ""
+            return (
+                f"The record asks what line {first} asks and expects "
+                f"{quoted(sample.expected_answer)}, not {quoted(expected)}: no answer could be "
+                "right. Keep one of the two."
+            )
+        other = self._ids.setdefault(sample.id, line)
+        if other != line:
+            return f"The id {quoted(sample.id)} is the id of line {other} too."
+        return None
+
+    def _samples(self) -> Iterator[tuple[int, EvalSample | Rejection, bytes]]:
+        for line, raw in read_lines(self._source):
+            if not raw.strip(b" \t\r"):
+                self.dropped[DropReason.BLANK_LINE] += 1
+                continue
+            try:
+                sample = read_sample(self._source, line, raw)
+            except EvalSetError as error:
+                reason = str(error).removeprefix(f"{self._source}, line {line}: ")
+                yield line, Rejection(str(self._source), line, reason, raw, error.field), raw
+            else:
+                given = {
+                    key: value
+                    for key, value in self._defaults.items()
+                    if getattr(sample, key) == UNSPECIFIED
+                }
+                yield line, msgspec.structs.replace(sample, **given), raw
+
+    def _of_traces(self) -> Iterator[tuple[int, EvalSample | Rejection, bytes]]:
+        for record in read_traces(self._source, SourceFormat(self._format)):
+            if isinstance(record, Rejection):
+                yield record.line, record, record.raw
+            elif isinstance(record, Dropped):
+                # Steps are no part of a sample, and so a blank one is no loss.
+                if record.reason != DropReason.BLANK_STEP:
+                    self.dropped[record.reason] += 1
+            else:
+                raw = record.payload
+                yield record.line, self._sample(record.line, parse_payload(raw), raw), raw
+
+    def _sample(self, line: int, trace: Trace, raw: bytes) -> EvalSample | Rejection:
+        fields: dict[str, Any] = {
+            "id": sample_id(trace.prompt),
+            "prompt": trace.prompt,
+            "expected_answer": trace.final_answer,
+        }
+        for key, default in self._defaults.items():
+            said = trace.meta.get(key)
+            fits = isinstance(said, str) and 1 <= len(said) <= _LONGEST_LABEL
+            fields[key] = said if fits else default
+        violation = sample_violation(fields)
+        if violation is None:
+            return msgspec.convert(fields, EvalSample)
+        return Rejection(str(self._source), line, violation.sentence, raw, violation.field)
+
+
+def _parse_format(text: str) -> EvalsetFormat:
+    try:
+        return EvalsetFormat(text)
+    except ValueError:
+        raise BadInputError(
+            f"There is no source format {quoted(text)} for eval sets. "
+            f"{did_you_mean(text, [*EvalsetFormat])}"
+        ) from None
+
+
+def _publish(layout: Layout, path: Path, data: bytes) -> bool:
+    """Write the file; False where it is there already, with these bytes."""
+    existed = path.exists()
+    try:
+        with staging_directory(layout) as staging:
+            publish_file(path, data, staging)
+    except ImmutableFileError:
+        raise EvalsetExistsError(
+            f"The eval set {path.stem} exists with other samples ({path}), and an eval set never "
+            "changes once it is used. Choose another name."
+        ) from None
+    return not existed
