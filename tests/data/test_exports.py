@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.data.making import Place, trace
+from tests.data.making import Place, trace, value
 from tunixrt.data.datasets import AmbiguousDatasetError, build_dataset, list_datasets
 from tunixrt.data.events import redacted, retracted
 from tunixrt.data.exports import (
@@ -29,9 +30,6 @@ from tunixrt.data.recipes import make_recipe
 from tunixrt.data.render import DataFormat, derived_id, render_example
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.redaction import redact
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def build(place: Place, version: str = "v1", **recipe: Any) -> None:
@@ -351,3 +349,13 @@ def test_no_text_breaks_out_of_its_line_or_its_field(
         assert content in rows[0]["metadata"].values()
     _, (row,), _ = place.export("d-v1")
     assert (row["prompts"], row["trace_steps"], row["final_answer"]) == (prompt, [content], answer)
+
+
+def test_the_row_on_the_format_page_is_what_is_written(place: Place) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
+    block = page.partition("```jsonl export trace\n")[2].partition("```")[0]
+    steps = value()["steps"]
+    steps[1]["content"] = "Add 15\u2028and 27"
+    place.record(trace(steps=steps))
+    build(place)
+    assert place.export("d-v1", split="all")[2].decode() == block

@@ -42,7 +42,12 @@ def made_store(root: Path, *, n: int = 24, n_samples: int = 20) -> Store:
 
 
 def made_training(
-    store: Store, *, seed: int = 0, key: str = "sums-v1", base: Digest | None = None
+    store: Store,
+    *,
+    seed: int = 0,
+    key: str = "sums-v1",
+    base: Digest | None = None,
+    export: Digest | None = None,
 ) -> TrainingManifest:
     """A training run whose weights are a few bytes that depend on the seed."""
     dataset = store.dataset(key)
@@ -83,7 +88,7 @@ def made_training(
                 digest=dataset.digest,
                 split="train",
                 snapshot=dataset.manifest.snapshot,
-                export=None,
+                export=export,
             ),
             outputs=output_digests(staged),
         )

@@ -73,7 +73,7 @@ def list_evalsets(store: Store, as_json: bool) -> None:
     examples=(
         "tunixrt evalset import test.jsonl --from gsm8k --name gsm8k_test",
         "tunixrt evalset import traces.jsonl --from tunixrt --name mine --category sums",
-        "curl -sL URL | tunixrt evalset import - --from gsm8k --name gsm8k_test",
+        "gzip -dc test.jsonl.gz | tunixrt evalset import - --from gsm8k --name gsm8k_test",
     ),
 )
 @click.argument("file", metavar="FILE|-")

@@ -29,10 +29,13 @@ def log(store: Store, limit: int | None, as_json: bool) -> None:
 
     The order is the same in every clone; it is not that of time. With --json, one document a line.
     """
+    from tunixrt.data.lines import on_one_line
+
     for event in _events(store, limit):
         if as_json:
             document = {"schema_version": SCHEMA_VERSION, **_document(event)}
-            click.echo(json.dumps(document, ensure_ascii=False))
+            text = json.dumps(document, ensure_ascii=False)
+            click.echo(on_one_line(text.encode()).decode())
         else:
             click.echo(_line(event))
 

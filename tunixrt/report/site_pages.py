@@ -208,9 +208,11 @@ def dataset_body(view: DatasetView, rows: Sequence[RunRow]) -> str:
         )
         for m in view.members
     )
+    # Without --split it is train that is exported, and a dataset may have nothing there.
+    options = "-o train.jsonl" if manifest.split_counts.get("train") else "--split all -o all.jsonl"
     export = Listing(
         "The texts of this dataset:",
-        f"tunixrt dataset export {manifest.dataset_key} --format tunix_sft -o train.jsonl",
+        f"tunixrt dataset export {manifest.dataset_key} --format tunix_sft {options}",
         language="sh",
     )
     n = manifest.trace_count

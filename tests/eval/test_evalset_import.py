@@ -1,0 +1,175 @@
+"""Eval sets made of files that people have: the same each time, and every loss is counted."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.data.making import trace, value, write_lines
+from tunixrt import Store
+from tunixrt.data.importing import RejectedError
+from tunixrt.data.lines import OpenText
+from tunixrt.data.names import BadNameError
+from tunixrt.data.trace_rows import trace_row
+from tunixrt.data.traces import payload_of, trace_id
+from tunixrt.errors import BadInputError
+from tunixrt.eval.evalset_import import EvalsetExistsError, sample_id
+from tunixrt.eval.evalsets import misnamed_evalsets
+
+if TYPE_CHECKING:
+    from tunixrt.data.importers import Rejection
+    from tunixrt.eval.evalset_import import EvalsetImport
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_NAMED = os.environ.get("TUNIXRT_GSM8K")
+GSM8K = Path(_NAMED) if _NAMED else _REPOSITORY.parent / "shared/data/gsm8k/train.jsonl"
+
+
+def gsm(question: str, answer: str) -> dict[str, str]:
+    return {"question": question, "answer": f"Think.\n#### {answer}"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.init(tmp_path / "root")
+
+
+def take(store: Store, path: Path, name: str = "mine", **options: Any) -> EvalsetImport:
+    options.setdefault("source_format", "gsm8k")
+    return store.import_evalset(path, name, **options)
+
+
+def test_gsm8k_becomes_samples_with_ids_of_their_questions(store: Store, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "g.jsonl", [gsm("1+1?", "2"), gsm("2+2?", "4")])
+    done = take(store, path, category="sums", difficulty="easy")
+    found = store.evalset("mine")
+    assert [
+        (s.id, s.prompt, s.expected_answer, s.category, s.difficulty) for s in found.samples
+    ] == [
+        (sample_id("1+1?"), "1+1?", "2", "sums", "easy"),
+        (sample_id("2+2?"), "2+2?", "4", "sums", "easy"),
+    ]
+    assert (done.digest, done.n_samples, done.created) == (found.digest, 2, True)
+    assert list(store.root.rglob("store/.tmp/*")) == []
+
+
+def test_the_id_of_a_sample_does_not_depend_on_the_other_lines(
+    store: Store, tmp_path: Path
+) -> None:
+    a, b = gsm("1+1?", "2"), gsm("2+2?", "4")
+    take(store, write_lines(tmp_path / "one", [a, b]), "one")
+    take(store, write_lines(tmp_path / "two", [b, b, a]), "two")
+    one, two = (store.evalset(name).samples for name in ("one", "two"))
+    assert sorted(one, key=lambda s: s.id) == sorted(two, key=lambda s: s.id)
+
+
+def test_a_question_that_stands_twice_is_a_duplicate_and_two_answers_to_it_are_an_error(
+    store: Store, tmp_path: Path
+) -> None:
+    twice = write_lines(
+        tmp_path / "g.jsonl", [gsm("1+1?", "2"), gsm("2+2?", "4"), gsm("1+1?", "2")]
+    )
+    done = take(store, twice)
+    assert (done.n_samples, [(d.line, d.reason) for d in done.duplicates]) == (
+        2,
+        [(3, "asks and expects what line 1 does")],
+    )
+    other = write_lines(tmp_path / "h.jsonl", [gsm("1+1?", "2"), gsm("1+1?", "3")])
+    with pytest.raises(RejectedError, match='2: The record asks what line 1 asks and expects "3"'):
+        take(store, other, "other")
+    aside: list[Rejection] = []
+    done = take(store, other, "other", on_rejection=aside.append)
+    assert (done.n_samples, done.rejected, [r.line for r in aside]) == (1, 1, [2])
+
+
+def test_importing_again_changes_nothing_and_other_samples_never_overwrite(
+    store: Store, tmp_path: Path
+) -> None:
+    path = write_lines(tmp_path / "g.jsonl", [gsm("1+1?", "2")])
+    first = take(store, path)
+    before = first.path.read_bytes()
+    again = take(store, path)
+    assert (again.created, again.digest) == (False, first.digest)
+    with pytest.raises(EvalsetExistsError, match="The eval set mine exists with other samples"):
+        take(store, path, category="sums")
+    assert first.path.read_bytes() == before
+
+
+def test_traces_exports_and_samples_become_eval_sets_too(store: Store, tmp_path: Path) -> None:
+    named = value(meta={"category": "sums", "difficulty": "hard"})
+    take(store, write_lines(tmp_path / "t", [named]), "t", source_format="tunixrt", category="x")
+    (sample,) = store.evalset("t").samples
+    assert (sample.category, sample.difficulty) == ("sums", "hard")
+    whole = trace()
+    row = trace_row(whole, trace_id(payload_of(whole)), None)
+    take(store, write_lines(tmp_path / "r", [row]), "r", source_format="trace")
+    assert store.evalset("r").samples[0].id == sample.id
+    own = {"id": "q\u2028", "prompt": "?", "expected_answer": "x"}
+    take(store, write_lines(tmp_path / "e", [own]), "e", source_format="evalset", category="c")
+    (kept,) = store.evalset("e").samples
+    assert (kept.id, kept.category) == ("q\u2028", "c")
+    assert len((store.layout.evalsets / "e.jsonl").read_text("utf-8").splitlines()) == 1
+
+
+def test_standard_input_and_blank_lines(store: Store) -> None:
+    data = b"\xef\xbb\xbf\n" + json.dumps(gsm("1+1?", "2")).encode()
+    stream = OpenText("stdin", io.BytesIO(data))
+    done = store.import_evalset(stream, "mine", source_format="gsm8k")
+    assert (done.n_samples, done.dropped) == (1, {"blank line between records": 1})
+
+
+@pytest.mark.parametrize(
+    ("records", "options", "sentence"),
+    [
+        ([gsm("1+1?", "2"), {"question": "?"}], {}, 'line 2: The field "answer" is missing'),
+        ([gsm("1+1?", "2")], {"source_format": "gsm"}, 'for eval sets. Did you mean "gsm8k"'),
+        ([gsm("1+1?", "2")], {"category": ""}, 'The field "category" should be text of 1 to 64'),
+        ([gsm("1+1?", "2")], {"name": "My Set"}, 'How about "my-set"?'),
+        (
+            [{"id": "a", "prompt": "?"}],
+            {"source_format": "evalset"},
+            '"expected_answer" is missing',
+        ),
+        ([value(final_answer=" ")], {"source_format": "tunixrt"}, "not only white space"),
+    ],
+)
+def test_what_is_no_eval_set_gets_a_sentence_and_nothing_is_written(
+    store: Store, tmp_path: Path, records: list[Any], options: dict[str, Any], sentence: str
+) -> None:
+    path = write_lines(tmp_path / "g.jsonl", records)
+    with pytest.raises(BadInputError) as error:
+        take(store, path, **options)
+    assert sentence in str(error.value)
+    assert list(store.layout.evalsets.iterdir()) == []
+
+
+BAD_NAMES = ["My Set.jsonl", "Sums.jsonl", "con.jsonl", "a..b.jsonl", "sums.JSONL"]
+
+
+def test_misnamed_files_are_reported_by_list_and_verify_and_cannot_be_named(
+    store: Store, tmp_path: Path
+) -> None:
+    take(store, write_lines(tmp_path / "g.jsonl", [gsm("1+1?", "2")]), "good")
+    data = (store.layout.evalsets / "good.jsonl").read_bytes()
+    assert store.verify().ok
+    for name in (*BAD_NAMES, "README.md", ".jsonl", ".hidden.jsonl"):
+        (store.layout.evalsets / name).write_bytes(data)
+    assert [e.name for e in store.evalsets()] == ["good"]
+    misnamed = misnamed_evalsets(store.layout.evalsets)
+    assert [m.path.name for m in misnamed] == sorted(BAD_NAMES)
+    findings = store.verify().findings
+    assert [f.path for f in findings] == [f"evalsets/{name}" for name in sorted(BAD_NAMES)]
+    with pytest.raises(BadNameError, match='The eval set name "My Set" should be 1 to 64'):
+        store.evalset("My Set")
+
+
+@pytest.mark.skipif(not GSM8K.is_file(), reason="GSM8K is not at hand")
+def test_all_of_gsm8k_becomes_an_eval_set_with_ids_that_differ(store: Store) -> None:
+    done = take(store, GSM8K, "gsm8k")
+    assert (done.n_samples + len(done.duplicates), done.rejected) == (7_473, 0)
+    assert len({s.id for s in store.evalset("gsm8k").samples}) == done.n_samples
