@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from tunixrt.cli.output import emit_json, stream_json, stream_table, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.cli.conftest import Outcome
 
@@ -148,6 +148,8 @@ def test_a_byte_order_mark_is_accepted_wherever_a_text_is_read(
     proof = cli("snapshot", "prove", added["id"]).out
     (store / "proof.json").write_bytes(MARK + proof.encode())
     assert cli("snapshot", "check-proof", "proof.json").code == 0
+    stdin((store / "proof.json").read_bytes())
+    assert cli("snapshot", "check-proof", "-").code == 0
 
 
 def test_what_trace_exports_is_imported_again_as_the_same_traces(cli: Cli, store: Path) -> None:
@@ -185,6 +187,39 @@ def test_an_option_that_has_no_effect_is_refused(
     assert any(f"{arg} has no effect here" in outcome.err for arg in args if arg[:2] == "--")
     assert condition in outcome.err
     assert tree(store) == before
+
+
+@pytest.mark.parametrize("name", ["My Set.jsonl", "con.jsonl", "sums.txt"])
+def test_held_out_problems_are_not_written_where_no_command_finds_them(
+    cli: Cli, store: Path, name: str
+) -> None:
+    outcome = cli(
+        *("trace", "generate", "arithmetic", "-n", "3", "--held-out", "-o", f"evalsets/{name}")
+    )
+    assert (outcome.code, f"evalsets/{name}: The" in outcome.err) == (2, True)
+    assert list((store / "evalsets").iterdir()) == []
+    (store / "evalsets" / name).write_text("{}")
+    listed = cli("evalset", "list", "--json").document
+    assert listed["evalsets"] == []
+    assert [Path(m["file"]).name for m in listed["misnamed"]] == [name] * (name != "sums.txt")
+    assert ("is not listed" in cli("evalset", "list").err) == (name != "sums.txt")
+
+
+def test_gsm8k_becomes_an_eval_set(cli: Cli, store: Path, stdin: Callable[[bytes], None]) -> None:
+    good = {"question": "1+1?", "answer": "Add.\n#### 2"}
+    stdin(json.dumps(good).encode() + b"\n{}\n" + json.dumps(good).encode())
+    take = ("evalset", "import", "-", "--from", "gsm8k", "--name", "sums", "--category", "s")
+    document = cli(*take, "--on-error", "quarantine", "--json").document
+    assert (document["n_samples"], document["duplicates"], document["rejected"]) == (1, 1, 1)
+    assert (document["dropped"], document["created"]) == (0, True)
+    assert document["rejects_file"] == "stdin.rejects.jsonl"
+    assert cli("evalset", "check", "sums").out == document["digest"] + "\n"
+    stdin(json.dumps(good).encode())
+    again = cli(*take)
+    assert "sums: 1 sample, 0 duplicates, 0 rejected (it was there already)." in again.err
+    stdin(json.dumps(good | {"question": "2+2?"}).encode())
+    other = cli(*take)
+    assert (other.code, "exists with other samples" in other.err) == (2, True)
 
 
 def test_the_log_as_json_is_one_document_per_line_for_every_reader(cli: Cli, store: Path) -> None:
@@ -231,16 +266,16 @@ def test_a_table_measures_its_first_rows_and_prints_the_others_as_they_come(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     seen: list[str] = []
+    whole = [(f"row {number}", number) for number in range(1_000, 4_000)]
 
     def rows() -> Iterator[tuple[str, int]]:
-        for number in range(3_000):
-            if number == 2_000:
-                seen.append(capsys.readouterr().out)
-            yield f"row {number}", number
+        yield from whole[:2_000]
+        seen.append(capsys.readouterr().out)
+        yield from whole[2_000:]
 
     stream_table(("name", "number"), rows())
     printed = seen[0] + capsys.readouterr().out
-    assert 1_000 < seen[0].count("\n") <= 2_002
-    assert printed == table(("name", "number"), [(f"row {n}", n) for n in range(3_000)]) + "\n"
+    assert seen[0].count("\n") == 2 + 2_000
+    assert printed == table(("name", "number"), whole) + "\n"
     stream_table(("name",), [])
     assert capsys.readouterr().out == "(none)\n"

@@ -169,6 +169,16 @@ def test_a_file_that_holds_no_json_lines_is_refused_and_nothing_is_written(
     assert place.files() == before
 
 
+@pytest.mark.parametrize("junk", [b"{", b"question,answer", b"<html>", b'{"prompt": '])
+def test_a_line_of_another_kind_before_good_records_is_one_bad_record(
+    tmp_path: Path, junk: bytes
+) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(junk + b"\n" + GOOD + b"\n")
+    first, second = read(path)
+    assert (type(first), type(second)) == (Rejection, ImportedTrace)
+
+
 def test_lists_on_lines_of_their_own_are_records_that_are_wrong_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(b"[1]\n" + GOOD + b"\n[" + GOOD + b"]\n")

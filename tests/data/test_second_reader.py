@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from tunixrt import Store
 from tunixrt.data import second_reader
 from tunixrt.data.importers import Dropped, ImportedTrace, Rejection, SourceFormat, read_traces
+from tunixrt.data.lines import OpenText
 from tunixrt.data.quick_reading import quick_batch
 from tunixrt.data.second_reader import SecondReader, is_worth_it, serve
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt.data.importers import Record
+    from tunixrt.data.importing import ImportReport
 
 N = 6_000
 
@@ -60,6 +63,28 @@ def read(path: Path) -> list[Record]:
 def alone(path: Path) -> list[Record]:
     assert not is_worth_it(path)
     return read(path)
+
+
+def test_several_files_and_a_redirected_one_are_read_by_two_processes_too(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(b"\xef\xbb\xbf" + line(N + 1) + b"\n" + line(1))
+
+    def take(root: str) -> ImportReport:
+        store = Store.init(tmp_path / root)
+        with path.open("rb") as file:
+            return store.import_traces(
+                [other, OpenText(str(path), file)], source_format="tunixrt", on_error="quarantine"
+            )
+
+    alone = take("alone")
+    monkeypatch.setattr(second_reader, "MIN_FILE_BYTES", 0)
+    with path.open("rb") as file:
+        assert is_worth_it(OpenText("stdin", file)) == is_worth_it(path)
+    assert not is_worth_it(OpenText("stdin", io.BytesIO(b"")))
+    assert take("together") == alone
+    assert [file.recorded for file in alone.files] == [2, N - 5]
 
 
 def test_two_processes_read_what_one_reads(

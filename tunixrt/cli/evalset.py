@@ -11,7 +11,7 @@ from tunixrt.cli.base import NounGroup, json_option, store_options
 from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.rejects import RejectsFiles
-from tunixrt.cli.trace_import import text_sources
+from tunixrt.cli.sources import text_sources
 from tunixrt.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:

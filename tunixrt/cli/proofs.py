@@ -12,6 +12,7 @@ import msgspec
 
 from tunixrt.cli.base import ExampleCommand, json_option, store_options
 from tunixrt.cli.output import count, emit_json, say, short
+from tunixrt.cli.sources import text_sources
 
 if TYPE_CHECKING:
     from tunixrt.log.snapshot_diff import Difference
@@ -124,7 +125,7 @@ def prove(
         "tunixrt snapshot check-proof proof.json --about sha256:5d1f...",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("file", metavar="FILE|-")
 @click.option(
     "--about",
     multiple=True,
@@ -132,16 +133,18 @@ def prove(
     help="A whole digest that the proof must be about: trace, snapshot, dataset; may be repeated.",
 )
 @json_option
-def check_proof(file: Path, about: tuple[str, ...], as_json: bool) -> None:
+def check_proof(file: str, about: tuple[str, ...], as_json: bool) -> None:
     """Check a proof, without any store, and say what it proves.
 
     A proof is worth as much as the digests it is about: compare them with those that you got from
-    elsewhere, or give these with --about. Exit code 1 when the proof does not hold.
+    elsewhere, or give these with --about. Exit code 1 when the proof does not hold. A FILE of - is
+    standard input.
     """
     from tunixrt.jobs.proofs import check_proof_file
     from tunixrt.log.digests import parse_digest
 
-    proven = check_proof_file(file, frozenset(parse_digest(text) for text in about))
+    (source,) = text_sources((file,))
+    proven = check_proof_file(source, frozenset(parse_digest(text) for text in about))
     if as_json:
         emit_json({"ok": True} | msgspec.structs.asdict(proven))
         return

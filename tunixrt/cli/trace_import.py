@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,10 +11,10 @@ from tunixrt.cli.options import goes_with, source_date_epoch
 from tunixrt.cli.output import count, emit_json, say
 from tunixrt.cli.progress import Progress
 from tunixrt.cli.rejects import RejectsFiles
+from tunixrt.cli.sources import text_sources
 
 if TYPE_CHECKING:
     from tunixrt.data.importing import FileReport, ImportReport
-    from tunixrt.data.lines import OpenText
     from tunixrt.store import Store
 
 _SHOWN = 10
@@ -94,20 +93,6 @@ def import_(
         )
     if report.segment is not None:
         click.echo(report.segment)
-
-
-def text_sources(files: tuple[str, ...]) -> list[str | OpenText]:
-    """What the arguments name: files, and standard input for ``-``.
-
-    Raises:
-        click.UsageError: Standard input is named twice; it can be read once.
-    """
-    from tunixrt.data.file_kinds import STDIN
-    from tunixrt.data.lines import OpenText
-
-    if files.count("-") > 1:
-        raise click.UsageError("- is standard input, and can be given once.")
-    return [OpenText(STDIN, sys.stdin.buffer) if file == "-" else file for file in files]
 
 
 def _say_imported(report: FileReport, rejects: RejectsFiles) -> None:

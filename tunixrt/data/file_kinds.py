@@ -126,15 +126,18 @@ def check_json_lines(name: str, beginning: bytes) -> None:
     """
     text = beginning.lstrip(_BLANK)
     first, _, rest = text.partition(b"\n")
-    others = bool(rest.strip(_BLANK))
+    others = rest.strip(_BLANK)
     if text[:1] == b"[":
         # Lists on lines of their own are JSON Lines: records that are wrong one by one.
         if not (others and _is_json(first)):
             cure = "Write one object per line: jq -c '.[]' FILE > OUT"
             raise FileKindError(name, JSON_LINES, "a JSON array", cure)
     elif text[:1] == b"{":
-        if others and not _is_json(first):
+        # Inside of an object no line begins with another one: that is the next record.
+        if others and others[:1] != b"{" and not _is_json(first):
             _refuse_spread_out(name, text, first)
+    elif b"\n{" in text:
+        return
     elif text[:1] == b"<":
         cure = "If it was downloaded, the address led to a page and not to the file"
         raise FileKindError(name, JSON_LINES, "HTML or XML", cure)

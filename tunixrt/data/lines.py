@@ -68,7 +68,7 @@ def read_chunks(source: TextSource) -> Iterator[tuple[int, list[bytes]]]:
         UnreadableFileError: The file is absent, a directory or not readable, or has a line longer
             than 64 MiB; as FileKindError, its beginning shows that it is no JSON Lines in UTF-8.
     """
-    with _open(source) as file:
+    with open_text(source) as file:
         number, rest, begun = 0, b"", False
         while data := file.read(_CHUNK_BYTES):
             if not begun:
@@ -126,7 +126,12 @@ def _too_long(source: TextSource, number: int) -> UnreadableFileError:
     )
 
 
-def _open(source: TextSource) -> contextlib.AbstractContextManager[BinaryIO]:
+def open_text(source: TextSource) -> contextlib.AbstractContextManager[BinaryIO]:
+    """The bytes of a source, to be used in a ``with``; a stream stays open.
+
+    Raises:
+        UnreadableFileError: The file is absent, a directory or not readable.
+    """
     if isinstance(source, OpenText):
         return contextlib.nullcontext(source.stream)
     try:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.file_kinds import without_mark
+from tunixrt.data.file_kinds import UnreadableFileError, without_mark
+from tunixrt.data.lines import open_text
 from tunixrt.data.member_proofs import MEMBER_PROOF_FORMAT, MemberProof, check_member
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
@@ -15,7 +16,7 @@ from tunixrt.log.proofs import PROOF_FORMAT, Proof, ProofError, check_proof
 from tunixrt.log.snapshot_diff import EXTENSION_FORMAT, ExtensionProof, check_extension
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tunixrt.data.lines import TextSource
 
 _KINDS: dict[str, type[Proof | MemberProof | ExtensionProof]] = {
     PROOF_FORMAT: Proof,
@@ -33,7 +34,7 @@ class ProofFileError(BadInputError):
         path: The file.
     """
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: TextSource, problem: str) -> None:
         super().__init__(f"{path} is not a proof: {problem}")
         self.path = path
 
@@ -58,11 +59,11 @@ class Proven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dataset: Digest | None = None
 
 
-def check_proof_file(path: Path, expected: frozenset[Digest] = frozenset()) -> Proven:
+def check_proof_file(path: TextSource, expected: frozenset[Digest] = frozenset()) -> Proven:
     """Check the proof in a file, and say what it proves.
 
     Args:
-        path: The file.
+        path: The file, or a stream that is open.
         expected: Digests that the proof must be about: of a trace, snapshots, a dataset. Without
             them the proof is only held against itself.
 
@@ -111,12 +112,12 @@ def _check(proof: Proof | MemberProof | ExtensionProof) -> Proven:
             )
 
 
-def _read(path: Path) -> Proof | MemberProof | ExtensionProof:
+def _read(path: TextSource) -> Proof | MemberProof | ExtensionProof:
     try:
-        with path.open("rb") as file:
+        with open_text(path) as file:
             data = file.read(MAX_PROOF_BYTES + 1)
-    except OSError as error:
-        raise ProofFileError(path, f"it cannot be read ({error.strerror}).") from None
+    except UnreadableFileError as error:
+        raise ProofFileError(path, f"it cannot be read. {error}") from None
     if len(data) > MAX_PROOF_BYTES:
         raise ProofFileError(path, f"it is larger than {MAX_PROOF_BYTES:,} bytes.")
     try:

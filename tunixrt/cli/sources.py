@@ -1,0 +1,26 @@
+"""Arguments that name texts: a file, or ``-`` for standard input."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tunixrt.data.lines import TextSource
+
+
+def text_sources(files: tuple[str, ...]) -> list[TextSource]:
+    """What the arguments name. A file that is called ``-`` is ``./-``.
+
+    Raises:
+        click.UsageError: Standard input is named twice; it can be read once.
+    """
+    from tunixrt.data.file_kinds import STDIN
+    from tunixrt.data.lines import OpenText
+
+    if files.count("-") > 1:
+        raise click.UsageError("- is standard input, and can be given once.")
+    return [OpenText(STDIN, sys.stdin.buffer) if file == "-" else Path(file) for file in files]
