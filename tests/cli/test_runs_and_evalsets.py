@@ -245,7 +245,7 @@ BAD_COMMANDS = {
     "an eval set that does not exist": (["evalset", "check", "sum"], ["sum", "sums"]),
     "a split without a dataset": (
         ["evalset", "check", "sums", "--split", "train"],
-        ["--split goes with --dataset"],
+        ["--split has no effect here: it goes with --dataset"],
     ),
     "a leaderboard of no eval set": (["run", "list", "--evalset", "gsm"], ["gsm", "sums"]),
     "a name that is no name": (
