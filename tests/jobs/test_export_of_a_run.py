@@ -60,3 +60,16 @@ def test_an_eval_set_that_gets_or_loses_a_byte_order_mark_is_the_same_eval_set(
     data = b'{"id": "a", "prompt": "?", "expected_answer": "x"}\n'
     path.write_bytes(b"\xef\xbb\xbf" + data)
     assert store.evalset("one").digest == digest_bytes(data)
+
+
+def test_the_site_prints_an_export_that_works_for_a_dataset_without_training_traces(
+    store: Store, tmp_path: Path
+) -> None:
+    store.build_dataset("held", "v1", splits={"test": "1"})
+    store.build_site(tmp_path / "site")
+    pages = [path.read_text("utf-8") for path in tmp_path.glob("site/datasets/*.html")]
+    commands = sorted(page.partition("dataset export ")[2].partition("<")[0] for page in pages)
+    assert [command.strip() for command in commands] == [
+        "held-v1 --format tunix_sft --split all -o all.jsonl",
+        "lines-v1 --format tunix_sft -o train.jsonl",
+    ]
