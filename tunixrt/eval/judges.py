@@ -27,6 +27,7 @@ aside. ``math-verify`` compares LaTeX: see ``tunixrt.eval.math_judge``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -36,6 +37,8 @@ from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.eval.answers import AnswerForm, ParsedResponse, parse_response, strip_end_tokens
 from tunixrt.eval.markup import plain
+from tunixrt.eval.quantities import Quantity, same_money
+from tunixrt.eval.run_on import before_new_question
 from tunixrt.eval.sentences import readings
 from tunixrt.eval.units import units_agree
 from tunixrt.eval.values import Item, Listing, parse_alternatives, words
@@ -44,6 +47,7 @@ from tunixrt.runs.identity import Judge
 _MAX_CHARACTERS: Final = 2_000
 _MAX_SHOWN: Final = 80
 _MARK: Final = "Answer: "
+_EXCLAIMED: Final = re.compile(r"\s*(-?\d+)\s*!+\s*")
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -99,15 +103,20 @@ class UnknownJudgeError(BadInputError):
         self.name = name
 
 
-def judge_answer(*, expected: str, response: str, cut: bool = False) -> Judgement:
-    """Judge a response with the judge ``exact``.
+def judge_answer(
+    *, expected: str, response: str, cut: bool = False, stop_at_new_question: bool = False
+) -> Judgement:
+    """Judge a response with the judge ``exact``, or with ``exact-first``.
 
     Args:
         expected: the expected answer of the eval set.
         response: the text that the model generated, or a bare answer.
         cut: whether the generation stopped at its length limit instead of ending its turn.
+        stop_at_new_question: whether the response ends where it begins a new question
+            (``exact-first``), as base models do that run on.
     """
-    return JUDGES[DEFAULT_JUDGE](expected=expected, response=response, cut=cut)
+    judge = JUDGES[FIRST_ANSWER if stop_at_new_question else DEFAULT_JUDGE]
+    return judge(expected=expected, response=response, cut=cut)
 
 
 def judge_by_name(name: str) -> AnswerJudge:
@@ -146,6 +155,12 @@ def _exact(expected: str, response: str, cut: bool) -> Judgement:
         return Judgement(correct=False, reason=reason, parsed=parsed)
     correct, reason = _compare(expected, answer, parsed.form)
     return Judgement(correct=correct, reason=reason, parsed=parsed)
+
+
+def _exact_first(expected: str, response: str, cut: bool) -> Judgement:
+    first = before_new_question(response)
+    # What stands before a new question was not cut off, wherever the generation ended.
+    return _exact(expected, first, cut and len(first) == len(response))
 
 
 def unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | None:
@@ -191,7 +206,7 @@ def _several_lines(expected: str, parsed: ParsedResponse) -> Judgement:
 
 def _compare(expected: str, answer: str, form: AnswerForm) -> tuple[bool, str]:
     """Compare each reading of the answer; the first that is right decides, else the first fails."""
-    wanted = parse_alternatives(plain(expected))
+    answer, wanted = _factorial(answer, form), parse_alternatives(plain(_factorial(expected)))
     first_failure = None
     for reading in readings(answer, wanted, guess=form is AnswerForm.LAST_LINE):
         correct, reason = _compare_alternatives(wanted, reading, answer, expected)
@@ -199,6 +214,13 @@ def _compare(expected: str, answer: str, form: AnswerForm) -> tuple[bool, str]:
             return True, reason
         first_failure = first_failure or reason
     return False, first_failure or _differs(answer, expected, "it says nothing that can be read")
+
+
+def _factorial(text: str, form: AnswerForm = AnswerForm.BOXED) -> str:
+    """``5!`` is 120; in a sentence or behind ``Answer:`` it is an exclamation."""
+    in_prose = form in (AnswerForm.ANSWER_LINE, AnswerForm.SENTENCE)
+    match = None if in_prose else _EXCLAIMED.fullmatch(text)
+    return f"{match[1]} factorial" if match else text
 
 
 def _compare_alternatives(
@@ -257,12 +279,18 @@ def _item_problem(wanted: Item, found: Item) -> str | None:
         same_kind = wanted.quantity is None and found.quantity is None
         same = wanted.text == found.text if same_kind else wanted.shown == found.shown
         return None if same else "the texts differ"
-    if wanted.quantity.value != found.quantity.value:
+    if same_money(wanted.quantity, found.quantity):
+        return None
+    return _quantity_problem(wanted.quantity, found.quantity)
+
+
+def _quantity_problem(wanted: Quantity, found: Quantity) -> str | None:
+    if wanted.value != found.value:
         return "the numbers differ"
-    if wanted.quantity.factor != found.quantity.factor:
+    if wanted.factor != found.factor:
         return "the numbers differ by a factor that is not rational"
-    if not units_agree(wanted.quantity.unit, found.quantity.unit):
-        names = [q.unit.name for q in (found.quantity, wanted.quantity) if q.unit]
+    if not units_agree(wanted.unit, found.unit):
+        names = [q.unit.name for q in (found, wanted) if q.unit]
         return f"the units differ ({names[0]}, not {names[1]})"
     return None
 
@@ -284,12 +312,15 @@ def _verbatim(expected: str, response: str, cut: bool) -> Judgement:
 
 
 DEFAULT_JUDGE: Final = "exact"
+#: As ``exact``, for base models that run on.
+FIRST_ANSWER: Final = "exact-first"
 #: Optional: see ``tunixrt.eval.math_judge``.
 MATH_VERIFY: Final = "math-verify"
 JUDGES: Final = {
     judge.name: judge
     for judge in (
-        AnswerJudge(name="exact", version="1", decide=_exact),
-        AnswerJudge(name="verbatim", version="1", decide=_verbatim),
+        AnswerJudge(name="exact", version="2", decide=_exact),
+        AnswerJudge(name=FIRST_ANSWER, version="2", decide=_exact_first),
+        AnswerJudge(name="verbatim", version="2", decide=_verbatim),
     )
 }

@@ -125,7 +125,8 @@ _IRREGULAR: Final = {
 #: Words that join another value to a number: `two three`, `5 plus`, `one hundred and`.
 _CONNECTIVES: Final = NUMBER_WORDS | {
     "and", "or", "per", "plus", "minus", "times", "over", "to", "than", "by", "but",
-    "squared", "cubed", "factorial", "doubled", "tripled", "halved",
+    "squared", "cubed", "factorial", "doubled", "tripled", "halved", "is", "are", "was", "were",
+    "not", "no", "wrong", "incorrect", "mod", "choose",
 }  # fmt: skip
 _POWERS: Final = {"square": "^2", "sq": "^2", "cubic": "^3", "cu": "^3"}
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['.-][^\W\d_]+)*\.?")
