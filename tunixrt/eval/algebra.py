@@ -19,7 +19,8 @@ _TERM: Final = re.compile(
 _TIMES: Final = re.compile(r"(?<=[\d)])\s*[xX]\s*(?=[\d(])")
 #: A letter that a function is taken of, or a product of letters; a unit's letter is no unit there.
 _ARGUMENT: Final = re.compile(
-    rf"(?:[|⌊⌈‖]|\\[A-Za-z]++|\b(?:{FUNCTIONS})(?:_\w++)?)\s*[({{\[|]*\s*-?[A-Za-z](?![A-Za-z])"
+    rf"(?:[|⌊⌈‖√∛∜]|\\(?!Delta|angle|triangle|vec|hat)[A-Za-z]++|\b(?:{FUNCTIONS})(?:_\w++)?)"
+    r"(?:\[\w+\])?\s*[({\[|]*\s*-?[A-Za-z](?![A-Za-z])"
     r"|(?<![A-Za-z])[A-Za-z]\s?(?:!|\||(?:factorial|mod)\b)|(?<![A-Za-z])[xyz]{2,3}(?![A-Za-z])"
     r"|[-+*/^(]\s*[xyz]\s*\)",
     re.IGNORECASE,

@@ -65,7 +65,7 @@ _MAX_NESTING = 8
 
 _STRONG = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
 #: Not `-`, `+` and `>`: in front of a number they are signs.
-_LINE_PREFIX = re.compile(r"^(?:#+\s+|[*•]\s+)+")
+_LINE_PREFIX = re.compile(r"^(?:#+\s+|[*•]\s+|>\s+(?=\*\*|__))+")
 _NEGATIVE_WORD = re.compile(r"\b(?:minus|negative)\s+(?=[$€£]?\.?\d)", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
@@ -138,7 +138,7 @@ def _trim(text: str) -> str:
     Emphasis may be there by half: ``**Answer: 42**`` leaves ``42**``.
     """
     while True:
-        shorter = text.rstrip(" .!;,:*`_").lstrip(" *`_")
+        shorter = text.rstrip(" .!;,:*`_✅✓✔☑🎉👍\ufe0f").lstrip(" *`_✅✓✔☑")
         if len(shorter) > 1 and shorter[0] == shorter[-1] and shorter[0] in "\"'":
             shorter = shorter[1:-1].strip()
         if shorter == text:

@@ -126,7 +126,8 @@ _IRREGULAR: Final = {
 _CONNECTIVES: Final = NUMBER_WORDS | {
     "and", "or", "per", "plus", "minus", "times", "over", "to", "than", "by", "but",
     "squared", "cubed", "factorial", "doubled", "tripled", "halved", "is", "are", "was", "were",
-    "not", "no", "wrong", "incorrect", "mod", "choose",
+    "not", "no", "at", "maybe", "perhaps", "possibly", "probably", "wrong", "incorrect", "mod",
+    "choose",
 }  # fmt: skip
 _POWERS: Final = {"square": "^2", "sq": "^2", "cubic": "^3", "cu": "^3"}
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['.-][^\W\d_]+)*\.?")
