@@ -37,6 +37,7 @@ from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.eval.answers import AnswerForm, ParsedResponse, parse_response, strip_end_tokens
 from tunixrt.eval.markup import plain
+from tunixrt.eval.not_text import is_text, legible
 from tunixrt.eval.quantities import Quantity, same_money
 from tunixrt.eval.run_on import before_new_question
 from tunixrt.eval.sentences import readings
@@ -296,7 +297,9 @@ def _quantity_problem(wanted: Quantity, found: Quantity) -> str | None:
 
 
 def shown(text: str) -> str:
-    """The text in quotes on one line, shortened."""
+    """The text in quotes on one line, shortened; what is known of it if it is not text."""
+    if not is_text(text):
+        return legible(text)
     line = " ".join(text.split())
     return f'"{line}"' if len(line) <= _MAX_SHOWN else f'"{line[: _MAX_SHOWN - 1]}…"'
 
