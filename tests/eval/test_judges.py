@@ -278,6 +278,17 @@ def test_no_text_makes_the_judge_fail(expected: str, text: str) -> None:
         "<think>",
         "two ",
         "1.",
+        "<answer>1",
+        "```\n",
+        "12. Wait, ",
+        "12... no, ",
+        "**5** ",
+        '"answer": ',
+        "not 1, ",
+        "1 000 ",
+        "Question: ",
+        "8 am ",
+        "\n",
     ],
 )
 def test_a_model_that_repeats_itself_does_not_make_the_judge_slow(piece: str) -> None:

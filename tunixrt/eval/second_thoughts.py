@@ -28,6 +28,7 @@ _FAULT: Final = re.compile(
     r"|can't be|cannot be|scratch)\b",
     re.IGNORECASE,
 )
+_SIGNS: Final = re.compile(r"[\s,.:;!?…—-]*")
 _LEADING: Final = re.compile(
     r"(?:[\s,.:;!?…—-]|\b(?:no|nope|wait|sorry|actually|it is|it's|it’s|it should be|i mean)\b)*",
     re.IGNORECASE,
@@ -46,19 +47,27 @@ def second_thought(text: str, start: int, end: int) -> tuple[int, int] | None:
         None if nothing takes the answer back.
     """
     behind = text[start:]
-    last = max((m.end() for rule in (_TAKEN_BACK, _NO) for m in rule.finditer(behind)), default=0)
-    if not last:
+    found = (match for rule in (_TAKEN_BACK, _NO) for match in rule.finditer(behind))
+    last = max(found, key=lambda match: match.end(), default=None)
+    if last is None:
         return None
-    begin = start + last
-    begin = _LEADING.match(text, begin).end()  # type: ignore[union-attr]  # it matches everywhere
+    begin = _skip(_LEADING, text, start + last.end())
     lines = _lines(text, begin)
-    numbers = [line for line in lines if any(c.isdigit() for c in text[line[0] : line[1]])]
+    numbers = [line for line in lines if _has_digit(text[slice(*line)])]
     if numbers:
         return numbers[-1]
-    had_number = any(character.isdigit() for character in text[start:end])
-    if _FAULT.search(text, start + last - 1) or _FAULT.search(behind[:last]):
-        return (begin, len(text)) if lines else (start + last - 1, len(text))
-    return lines[0] if lines and not had_number else None
+    if _FAULT.search(behind):
+        return (begin if lines else _skip(_SIGNS, text, start + last.start())), len(text)
+    return lines[0] if lines and not _has_digit(text[start:end]) else None
+
+
+def _skip(rule: re.Pattern[str], text: str, position: int) -> int:
+    match = rule.match(text, position)
+    return match.end() if match else position
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdigit() for character in text)
 
 
 def _lines(text: str, start: int) -> list[tuple[int, int]]:
