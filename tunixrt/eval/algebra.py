@@ -5,13 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tunixrt.eval.units import lookup
+from tunixrt.eval.units import FUNCTIONS, lookup
 
-#: Names of functions, for a regular expression.
-FUNCTIONS: Final = (
-    r"(?:arc|a)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log(?:e|_?\d+)?|lg|exp|sqrt|cbrt|abs|gcd|lcm|det|binom"
-    r"|floor|ceil|sgn|mod|min|max|erf"
-)
 #: A letter that stands in a term: behind a digit, or beside an operator.
 _TERM: Final = re.compile(
     r"\d\s?([A-Za-z])(?![A-Za-z])|(?<![A-Za-z])([A-Za-z])\s*[-+*/^×÷]|[-+*/^×÷]\s*([A-Za-z])(?![A-Za-z])"

@@ -9,9 +9,12 @@ import re
 from typing import Final
 
 _CLOCK: Final = re.compile(
-    r"(?<![\w:.,$])(?:(?P<hour>\d{1,2})(?::(?P<minute>\d{2}))?\s*(?P<half>[ap])\s?\.?\s?m\b\.?"
+    r"(?<![\w:.,$])(?:(?P<hour>\d{1,2})(?:[:.](?P<minute>\d{2}))?\s*(?P<half>[ap])\s?\.?\s?m\b\.?"
     r"|(?P<late>1[3-9]|2[0-3]):(?P<past>\d{2})(?![:\d])|(?P<word>noon|midnight)\b)",
     re.IGNORECASE,
+)
+_BOUND: Final = re.compile(
+    r"\b(?:before|after|until|till|by|past|since|from|to|between)\s+\Z", re.IGNORECASE
 )
 
 
@@ -22,9 +25,14 @@ def parse_clock(text: str) -> str | None:
 
 
 def only_clock(text: str) -> str | None:
-    """The only time of a text as it is written; None if there are several or other numbers."""
+    """The only time of a text as it is written; None if there are several or other numbers.
+
+    ``before 8 am`` names no time.
+    """
     matches = list(_CLOCK.finditer(text))
     if len(matches) != 1 or _time(matches[0]) is None:
+        return None
+    if _BOUND.search(text[: matches[0].start()]):
         return None
     outside = text[: matches[0].start()] + text[matches[0].end() :]
     return None if any(c.isdigit() for c in outside) else matches[0][0]

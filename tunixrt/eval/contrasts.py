@@ -11,7 +11,7 @@ _OTHER: Final = rf"(?:{_NUMBER}|[\w'-]+(?: [\w'-]+)?)"
 _BEHIND: Final = re.compile(
     r"(?P<sign>\s?[,;(]\s?|\s?—\s?|\s-\s|\s)(?:(?:and|but) )?"
     r"(?:(?:definitely|certainly|surely|clearly|really) )?"
-    rf"(?P<word>not|rather than|instead of|as opposed to) (?P<other>{_OTHER})\)?\Z",
+    rf"(?P<word>not|never|rather than|instead of|as opposed to) (?P<other>{_OTHER})\)?\Z",
     re.IGNORECASE,
 )
 #: `not 13 but 12`, `it isn't 13, it's 12`.

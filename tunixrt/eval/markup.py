@@ -64,7 +64,7 @@ _SIMPLE = re.compile(r"-?(?:\d+(?:\.\d+)?|[A-Za-z]|pi)\Z")
 _MAX_NESTING = 8
 
 _STRONG = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
-_HTML = re.compile(r"</?(?:b|strong|i|em|u|code)>", re.IGNORECASE)
+_HTML = re.compile(r"</?(?:b|strong|i|em|u|code|p|div|span)>", re.IGNORECASE)
 #: Not `-`, `+` and `>`: in front of a number they are signs.
 _LINE_PREFIX = re.compile(r"^(?:#+\s+|[*•]\s+|>\s+(?=\*\*|__))+")
 _NEGATIVE_WORD = re.compile(r"\b(?:minus|negative)\s+(?=[$€£]?\.?\d)", re.IGNORECASE)

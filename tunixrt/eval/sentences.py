@@ -13,11 +13,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.eval.algebra import FUNCTIONS, has_variable
+from tunixrt.eval.algebra import has_variable
 from tunixrt.eval.clock import only_clock, parse_clock
 from tunixrt.eval.contrasts import without_contrast
 from tunixrt.eval.markup import plain
-from tunixrt.eval.units import known_unit
+from tunixrt.eval.units import FUNCTIONS, known_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _DENIAL: Final = re.compile(
     r"\b(?:not|no|never|neither|nor|cannot|wrong|incorrect|instead|rather|maybe|perhaps|might"
-    r"|could|either|between|almost|nearly|barely|unknown|possibly|close to|near"
+    r"|could|either|between|almost|nearly|barely|unknown|possibly|close to|near|used to|formerly"
     r"|(?:anything|everything|all) but)\b|n't\b|[<>≤≥≠±?]"
     r"|\d\+|\b(?:at most|at least|or (?:more|less|fewer|so|above|below|higher|lower))\Z"
     r"|\b(?:(?:less|more|fewer|greater|larger|smaller|higher|lower) than|at least|at most|up to"
@@ -68,6 +68,8 @@ _NUMBER: Final = re.compile(
 _MATHEMATICS: Final = re.compile(
     rf"[\\|^_{{}}\[\]=√∛∑∏∫]|\b(?:{FUNCTIONS}|mod|choose|factorial|squared|cubed)\b", re.IGNORECASE
 )
+#: What makes another number of the one before it: `12 + 1`, `5 and a half`.
+_CHANGED: Final = re.compile(r"\s*(?:[-+*/^=×÷!]|and\s+(?:an?|one|two|three|\d)\b)", re.IGNORECASE)
 #: One segment in bold, as ``readings`` marks it.
 _BOLD: Final = re.compile(
     r"(?P<sign>\*\*|__)(?=\S)(?P<text>[^*_\n]+)(?<=\S)(?P=sign)"
@@ -130,7 +132,8 @@ def readings(answer: str, expected: tuple[Listing, ...], *, guess: bool) -> Iter
         yield from _with_a_number(text, answer)
     elif not _DENIAL.search(text):
         yield from _behind_copula(text)
-        time = only_clock(text) if all(parse_clock(item.shown) for item in items) else None
+        wants_time = bool(items) and all(parse_clock(item.shown) for item in items)
+        time = only_clock(text) if wants_time and not _OR.search(text) else None
         if time:
             yield time
 
@@ -225,7 +228,7 @@ def _number_with_words(before: str, number: str, behind: str) -> str | None:
         return None
     if any(rule.search(before) for rule in (_MONTH, _OPERATION, _LABEL)):
         return None
-    if _MATHEMATICS.search(before) or re.match(r"\s*[-+*/^=×÷!]", behind):
+    if _MATHEMATICS.search(before) or _CHANGED.match(behind):
         return None
     attached = _attached(behind)
     if attached and not known_unit(attached):

@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
-from tunixrt.eval.algebra import FUNCTIONS, has_variable
+from tunixrt.eval.algebra import has_variable
 from tunixrt.eval.clock import parse_clock
 from tunixrt.eval.quantities import Quantity, money_of_two, parse_quantity
+from tunixrt.eval.units import FUNCTIONS
 
 _OR: Final = re.compile(r"\s*,?\s+or\s+", re.IGNORECASE)
 _BRACKETS: Final = {"(": ")", "[": "]", "{": "}"}
