@@ -4,25 +4,29 @@ A judge reads the expected answer of an eval set and the text that a model gener
 ``Judgement``: ``correct`` and a sentence. A judge's bits are part of a result, so it has a name and
 a version; the version changes whenever one answer might be judged otherwise.
 
-``exact`` (version 1) compares values, not characters:
+``exact`` (version 2) compares values, not characters:
 
-- Numbers are exact fractions: ``1,198`` = ``1198``, ``0.5`` = ``1/2`` = ``50%``; ``0.33`` is not
-  ``1/3``, and ``50`` is not ``50%``. No tolerance.
-- Units are names, never converted. If only one side names a unit, the number decides (``120`` and
-  ``$120`` answer ``120 km`` and ``120``); if both do, the units must be the same.
+- Numbers are exact fractions: ``1,198`` = ``1 198`` = ``1198``, ``0.5`` = ``1/2`` = ``50%``;
+  ``0.33`` is not ``1/3``, and ``50`` is not ``50%``. No tolerance.
+- Units are names, never converted, but for money: ``50 cents`` is ``$0.50``. If only one side names
+  a unit, the number decides (``120`` and ``$120`` answer ``120 km`` and ``120``); if both do, the
+  units must be the same.
+- Times of day are compared as such: ``8 a.m.`` is ``8:00 AM``.
 - ``A or B`` in the expected answer accepts either. In a response every alternative must be right:
   naming the right answer among others is a guess, not an answer.
 - Lists need every item in its order; a set in braces (``{2, 3}``) needs them in any order, and so
   do named values (``x = 3, y = 4``).
 - Words are compared without letter case, articles, quotes and final punctuation.
 - If the response's answer is a sentence, the part behind its only ``is`` or ``are``, or its only
-  number, is compared too, unless the sentence denies it, bounds it or makes another number of it
-  (``not 12``, ``more than 12``, ``half of 12``).
-- An equation answers with its right side, unless its left side is algebra (``5x = 5``).
+  number (the only one in bold), is compared too, unless the sentence denies it, bounds it or makes
+  another number of it (``not 12``, ``more than 12``, ``half of 12``). ``12, not 13`` answers 12.
+- No number is picked out of mathematics: ``ln 5`` does not answer 5. An equation answers with its
+  right side, unless its left side is algebra (``5x = 5``, ``|x| = 5``).
 - An answer that the generation's end cut off is wrong: ``Answer: 1`` may have become ``12``.
 
-``verbatim`` (version 1) compares the final answer character by character, white space at its ends
-aside. ``math-verify`` compares LaTeX: see ``tunixrt.eval.math_judge``.
+``exact-first`` does the same up to where the response begins a new question: see
+``tunixrt.eval.run_on``. ``verbatim`` (version 2) compares the final answer character by character,
+white space at its ends aside. ``math-verify`` compares LaTeX: see ``tunixrt.eval.math_judge``.
 """
 
 from __future__ import annotations
