@@ -27,7 +27,7 @@ def test_what_a_person_can_read_is_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("\ufffd", "(not text: 1 character, 1 of them not valid UTF-8; begins ??)"),
+        ("\ufffd", "(not text: 1 character, not valid UTF-8)"),
         (
             "\ufffd\x07a\ufffd\ufffd z",
             (
@@ -38,13 +38,14 @@ def test_what_a_person_can_read_is_text(text: str) -> None:
         (
             "\x00" * 1_200,
             (
-                "(not text: 1,200 characters, 1,200 of them control characters; "
+                "(not text: 1,200 characters, control characters; "
                 "begins 00 00 00 00 00 00 00 00 ...)"
             ),
         ),
+        ("\n\n" + "\ufffd" * 8 + "a", "(not text: 11 characters, 8 of them not valid UTF-8)"),
         (
-            "é\ufffd\ufffd\ufffd\ufffd",
-            "(not text: 5 characters, 4 of them not valid UTF-8; begins c3 a9 ?? ?? ?? ??)",
+            "\n é\ufffd\ufffd\ufffd\ufffd",
+            "(not text: 7 characters, 4 of them not valid UTF-8; begins c3 a9 ?? ?? ?? ??)",
         ),
     ],
 )
@@ -65,6 +66,6 @@ def test_a_judges_reason_does_not_quote_what_is_not_text() -> None:
 def test_a_recorded_reason_is_shown_without_its_boxes() -> None:
     recorded = 'The answer "\ufffd\ufffd\ufffd\ufffd…" is not the expected "42": the texts differ.'
     assert legible_quotes(recorded) == (
-        "The answer (not text: 4 characters, 4 of them not valid UTF-8; begins ?? ?? ?? ??) is not "
+        "The answer (not text: 4 characters, not valid UTF-8) is not "
         'the expected "42": the texts differ.'
     )

@@ -44,15 +44,19 @@ def legible_quotes(sentence: str) -> str:
 def _description(text: str) -> str:
     n_replaced = text.count(_REPLACEMENT)
     n_control = len(_BAD.findall(text)) - n_replaced
-    parts = []
-    if n_replaced:
-        parts.append(f"{n_replaced:,} of them not valid UTF-8")
-    if n_control:
-        parts.append(f"{n_control:,} of them control characters")
+    counted = ((n_replaced, "not valid UTF-8"), (n_control, "control characters"))
+    parts = [what if n == len(text) else f"{n:,} of them {what}" for n, what in counted if n]
     characters = "1 character" if len(text) == 1 else f"{len(text):,} characters"
-    begins = " ".join("??" if c == _REPLACEMENT else _hex(c) for c in text[:_N_SHOWN])
-    more = " ..." if len(text) > _N_SHOWN else ""
-    return f"(not text: {characters}, {', '.join(parts)}; begins {begins}{more})"
+    begins = _beginning(text.lstrip(" \t\n\r"))
+    return f"(not text: {characters}, {', '.join(parts)}{begins})"
+
+
+def _beginning(text: str) -> str:
+    """The bytes of the first characters, unless all of them are lost."""
+    if not text[:_N_SHOWN].strip(_REPLACEMENT):
+        return ""
+    shown = " ".join("??" if c == _REPLACEMENT else _hex(c) for c in text[:_N_SHOWN])
+    return f"; begins {shown}{' ...' if len(text) > _N_SHOWN else ''}"
 
 
 def _hex(character: str) -> str:
