@@ -1,19 +1,28 @@
-"""How good are judges? Precision and recall over the pairs of tests/eval/judge_cases.jsonl.
+"""How good are judges? Precision and recall over labelled pairs.
 
     pip install 'math-verify[antlr4-13-2]' && python -m benchmarks.judges
+
+The pairs:
+
+- tests/eval/judge_cases.jsonl, which the first version of `exact` was made with.
+- The grammars of tests/eval/judge_pairs.py and judge_pairs_held_out.py, written before the second
+  version; the families of responses that run on into another question have a table of their own.
+- Four models' solutions of GSM8K with the labels of their authors, each also compared with the
+  ground truth of another question: example_model_solutions.jsonl of
+  https://github.com/openai/grade-school-math, where TUNIXRT_GSM8K_SOLUTIONS says; left out without.
 
 The other judges are those that people use for answers of this kind:
 
 - The two filters of the task gsm8k of EleutherAI's lm-evaluation-harness (version 3.0 of
   lm_eval/tasks/gsm8k/gsm8k.yaml, as of lm-eval 0.4.13), each followed by the exact match of that
   file. The regular expressions stand here as data; the harness itself is not needed. The strict one
-  asks for GSM8K's `#### 42`, so it is shown once more on responses whose `Answer:` is written so.
+  asks for GSM8K's `#### 42`, so it is shown once more on responses whose `Answer:` (or `A:`, as in
+  the solutions) is written so.
 - math-verify as its documentation uses it: `verify(parse(expected), parse(response))`; where
   nothing is read of the expected answer, it is parsed once more between dollar signs.
 
 Precision is the share of right ones among the responses that a judge calls right, recall the share
-of the right ones that it calls right. Prints a table over all pairs, and one over those whose
-expected answer is a plain number, which is all that the filters of the harness are made for.
+of the right ones that it calls right.
 """
 
 from __future__ import annotations
@@ -24,11 +33,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.eval import judge_pairs, judge_pairs_held_out
+from tests.eval.judge_grammar import pairs
+from tests.eval.judge_pairs_solutions import other_questions, public_labels, solutions_file
 from tunixrt.eval.judges import judge_by_name
 from tunixrt.eval.math_judge import MathVerifyMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from types import ModuleType
+
+    from tests.eval.judge_grammar import Family, Pair
 
     Decide = Callable[[str, str], bool]
 
@@ -37,7 +52,7 @@ PLAIN_NUMBER = re.compile(r"-?\$?\d[\d,]*(\.\d+)?")
 
 STRICT_MATCH = re.compile(r"#### (\-?[0-9\.\,]+)"), 0
 FLEXIBLE_EXTRACT = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)"), -1
-ANSWER = re.compile(r"^Answer:", re.MULTILINE)
+ANSWER = re.compile(r"^(?:Answer|A):", re.MULTILINE)
 IGNORED = (",", r"\$", r"(?s).*#### ", r"\.$")
 
 
@@ -47,28 +62,91 @@ class Case(NamedTuple):
     expected: str
     response: str
     correct: bool
+    family: str = ""
 
 
 def main() -> None:
-    cases = [
+    judges = all_judges()
+    for title, cases in all_cases():
+        if cases:
+            n_right = sum(case.correct for case in cases)
+            print(f"{title}: {len(cases):,}, of which {n_right:,} are right.\n")
+            print("| Judge | Called right | Of these wrong | Precision | Recall |")
+            print("| :-- | --: | --: | --: | --: |")
+            for name, decide in judges.items():
+                print(row(name, decide, cases))
+            print()
+    print_families(judges)
+
+
+def all_cases() -> Iterator[tuple[str, list[Case]]]:
+    old = [
         Case(row["expected"], row["response"], row["correct"])
         for row in map(json.loads, CASES.read_text().splitlines())
     ]
-    numbers = [case for case in cases if PLAIN_NUMBER.fullmatch(case.expected)]
-    judges = all_judges()
-    for title, chosen in (("All pairs", cases), ("Pairs that expect a plain number", numbers)):
-        n_right = sum(case.correct for case in chosen)
-        print(f"{title}: {len(chosen)}, of which {n_right} are right.\n")
-        print("| Judge | Called right | Of these wrong | Precision | Recall |")
-        print("| :-- | --: | --: | --: | --: |")
-        for name, decide in judges.items():
-            print(row(name, decide, chosen))
-        print()
+    yield "The pairs of version 1", old
+    numbers = [case for case in old if PLAIN_NUMBER.fullmatch(case.expected)]
+    yield "Those of them that expect a plain number", numbers
+    looked_at, held_out = grammar_pairs(judge_pairs), grammar_pairs(judge_pairs_held_out)
+    run_on = running_on()
+    yield "New pairs that were looked at", [c for c in looked_at if c.family not in run_on]
+    yield "New pairs that were held out", [c for c in held_out if c.family not in run_on]
+    yield (
+        "New pairs that run on into another question",
+        [c for c in looked_at + held_out if c.family in run_on],
+    )
+    path = solutions_file()
+    if path is None:
+        print("The solutions of GSM8K are not at hand: set TUNIXRT_GSM8K_SOLUTIONS.\n")
+        return
+    yield "GSM8K solutions, public labels", [as_case(pair) for pair in public_labels(path)]
+    yield (
+        "GSM8K solutions, right ones and the same with another question's answer",
+        [as_case(pair) for pair in public_labels(path) if pair.correct]
+        + [as_case(pair) for pair in other_questions(path)],
+    )
+
+
+def families(module: ModuleType) -> tuple[Family, ...]:
+    found: tuple[Family, ...] = module.OPEN if module is judge_pairs else module.HELD_OUT
+    return found
+
+
+def grammar_pairs(module: ModuleType) -> list[Case]:
+    return [as_case(pair) for pair in pairs(families(module), module.WORDS, module.SEED)]
+
+
+def running_on() -> set[str]:
+    both = (*families(judge_pairs), *families(judge_pairs_held_out))
+    return {family.name for family in both if family.run_on}
+
+
+def as_case(pair: Pair) -> Case:
+    return Case(pair.expected, pair.response, pair.correct, pair.family)
+
+
+def print_families(judges: dict[str, Decide]) -> None:
+    run_on = running_on()
+    exact, first = (
+        next(decide for name, decide in judges.items() if f"`{wanted}`" in name)
+        for wanted in ("exact", "exact-first")
+    )
+    print("| Family | Pairs | Right | Called right | Of these wrong |")
+    print("| :-- | --: | --: | --: | --: |")
+    for module in (judge_pairs, judge_pairs_held_out):
+        cases = grammar_pairs(module)
+        for family in families(module):
+            mine = [case for case in cases if case.family == family.name]
+            decide = first if family.name in run_on else exact
+            called = [case for case in mine if decide(case.expected, case.response)]
+            n_right = sum(case.correct for case in mine)
+            n_wrong = sum(not case.correct for case in called)
+            print(f"| {family.name} | {len(mine)} | {n_right} | {len(called)} | {n_wrong} |")
 
 
 def all_judges() -> dict[str, Decide]:
     judges: dict[str, Decide] = {}
-    for name in ("exact", "verbatim"):
+    for name in ("exact", "exact-first", "verbatim"):
         judge = judge_by_name(name)
         judges[f"tunixrt `{name}` {judge.version}"] = ours(name)
     judges["lm-eval gsm8k `strict-match`"] = harness(*STRICT_MATCH)

@@ -240,7 +240,7 @@ BAD_COMMANDS = {
     ),
     "a judge that does not exist": (
         ["eval", "untrained:nano", "--evalset", "sums", "--judge", "kind"],
-        ["kind", "exact, math-verify, verbatim"],
+        ["kind", "exact, exact-first, math-verify, verbatim"],
     ),
     "an eval set that does not exist": (["evalset", "check", "sum"], ["sum", "sums"]),
     "a split without a dataset": (
@@ -276,7 +276,7 @@ def test_runs_over_different_judges_are_compared_only_on_request(
     other = made_evaluation(store, runs[0], n_right=15, judge="verbatim")
     refused = cli("run", "compare", runs[2].run_id, other.run_id)
     assert refused.code == 2
-    assert "the judge differs (exact 1 against verbatim 1)" in refused.err
+    assert "the judge differs (exact 2 against verbatim 2)" in refused.err
     assert cli("run", "compare", runs[2].run_id, other.run_id, "--allow-differences").code == 0
 
 

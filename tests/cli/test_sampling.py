@@ -79,7 +79,7 @@ def test_another_judge_generates_nothing_and_says_whose_responses_it_read(
         (("--temperature", "0.8", "--top-p", "0"), ("top_p", "above 0")),
         (("--temperature", "nan"), ("temperature", "nan")),
         (("--temperature", "0.8", "--samples", "0"), ("--samples",)),
-        (("--judge", "llm"), ("exact, math-verify, verbatim",)),
+        (("--judge", "llm"), ("exact, exact-first, math-verify, verbatim",)),
     ],
 )
 def test_bad_settings_get_a_sentence_and_write_nothing(

@@ -66,7 +66,7 @@ def test_precision_and_recall_over_the_table() -> None:
     judged = [judge_answer(expected=c.expected, response=c.response).correct for c in table]
     true_positives = sum(j and c.correct for j, c in zip(judged, table, strict=True))
     assert true_positives / sum(judged) == 1.0
-    assert true_positives / sum(c.correct for c in table) > 0.97
+    assert true_positives / sum(c.correct for c in table) >= 0.979
 
 
 def test_every_judgement_of_the_table_says_why_in_one_sentence() -> None:

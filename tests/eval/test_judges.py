@@ -150,11 +150,12 @@ def test_the_verbatim_judge_wants_the_same_characters() -> None:
 
 def test_judges_are_known_by_name_and_version() -> None:
     assert {judge.name: judge.version for judge in JUDGES.values()} == {
-        "exact": "1",
-        "verbatim": "1",
+        "exact": "2",
+        "exact-first": "2",
+        "verbatim": "2",
     }
     identity = judge_by_name("exact").identity
-    assert (identity.name, identity.version) == ("exact", "1")
+    assert (identity.name, identity.version) == ("exact", "2")
 
 
 def test_an_unknown_judge_is_refused_with_the_known_ones() -> None:
@@ -162,7 +163,7 @@ def test_an_unknown_judge_is_refused_with_the_known_ones() -> None:
         judge_by_name("llm")
     assert (
         str(caught.value)
-        == 'There is no judge "llm"; the judges are: exact, math-verify, verbatim.'
+        == 'There is no judge "llm"; the judges are: exact, exact-first, math-verify, verbatim.'
     )
     assert caught.value.name == "llm"
 
@@ -277,6 +278,17 @@ def test_no_text_makes_the_judge_fail(expected: str, text: str) -> None:
         "<think>",
         "two ",
         "1.",
+        "<answer>1",
+        "```\n",
+        "12. Wait, ",
+        "12... no, ",
+        "**5** ",
+        '"answer": ',
+        "not 1, ",
+        "1 000 ",
+        "Question: ",
+        "8 am ",
+        "\n",
     ],
 )
 def test_a_model_that_repeats_itself_does_not_make_the_judge_slow(piece: str) -> None:

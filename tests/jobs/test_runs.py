@@ -169,7 +169,7 @@ def test_another_version_of_the_judge_promises_only_close(copy: Store) -> None:
     seal_run(directory, msgspec.structs.replace(manifest, identity=identity))
     (verdict,) = copy.reproduce(manifest.run_id)
     assert verdict.expected is Verdict.CLOSE
-    assert verdict.reasons == ["the judge exact is version 1 here and was 0"]
+    assert verdict.reasons == ["the judge exact is version 2 here and was 0"]
 
 
 def test_a_run_over_redacted_members_is_not_reproducible(copy: Store) -> None:

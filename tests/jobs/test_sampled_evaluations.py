@@ -114,6 +114,6 @@ def test_the_leaderboard_the_report_and_the_site_say_what_several_draws_say(
     assert ">response 4 of 4<" in page
     # It is compared with the other one of four responses, and not with the greedy one.
     assert page.count("../compare/") == 1
-    assert "exact 1; temperature 0.8, top-p 0.95, 4" in (tmp_path / "site/runs.html").read_text()
+    assert "exact 2; temperature 0.8, top-p 0.95, 4" in (tmp_path / "site/runs.html").read_text()
     lines = (store.layout.runs / after.run_id / "predictions.jsonl").read_text().splitlines()
     assert [json.loads(line)["draw"] for line in lines[:5]] == [0, 1, 2, 3, 0]

@@ -20,6 +20,8 @@ from tunixrt.report import ReportView, render_report
 from tunixrt.report.content import build_document
 from tunixrt.report.document import Chart, Heading
 from tunixrt.report.samples import Group, choose_samples
+from tunixrt.report.site_runs import _prediction as prediction_details
+from tunixrt.report.site_runs import comparison_page
 
 if TYPE_CHECKING:
     from tunixrt.runs.manifests import Contamination
@@ -438,3 +440,34 @@ def test_the_report_layer_needs_no_numeric_package() -> None:
         "assert not found, found"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_response_that_is_not_text_is_counted_and_not_printed() -> None:
+    made = view()
+    boxes = "\ufffd\x03a\ufffd" * 500
+    garbage = tuple(
+        msgspec.structs.replace(
+            p,
+            generated_response=boxes,
+            parsed_answer=boxes,
+            parsed_steps=(boxes,),
+            reason=f'The answer "{boxes[:79]}…" is not the expected "42": the texts differ.',
+        )
+        for p in made.before.evaluation.predictions
+    )
+    evaluation = msgspec.structs.replace(made.before.evaluation, predictions=garbage)
+    before = msgspec.structs.replace(made.before, evaluation=evaluation)
+    report = msgspec.structs.replace(made, before=before)
+    described = (
+        "(not text: 2,000 characters, 1,000 of them not valid UTF-8, 500 of them control "
+        "characters; begins ?? 03 61 ?? ?? 03 61 ?? ...)"
+    )
+    for text in (
+        markdown(report),
+        render_report(report)["report.html"].decode(),
+        comparison_page(report)[1],
+        prediction_details(garbage[0], 1),
+    ):
+        assert "\ufffd" not in text
+        assert "⟨U+0003⟩" not in text
+        assert described in text

@@ -76,7 +76,8 @@ if TYPE_CHECKING:
     default="exact",
     show_default=True,
     metavar="NAME",
-    help="How answers are judged: exact compares values, verbatim characters, math-verify LaTeX "
+    help="How answers are judged: exact compares values; exact-first does so up to where a base "
+    "model begins a new question; verbatim compares characters, math-verify LaTeX "
     "(pip install 'tunixrt[math]').",
 )
 @click.option(

@@ -9,10 +9,16 @@ The final answer is looked for in this order; the first form that is there decid
      ``Reasoning:\n1. ...\nAnswer: ...``; Markdown around the words does not matter; when the line
      ends there, the next line that is not blank is the answer),
    - GSM8K's ``#### 42``,
-   - LaTeX's ``\boxed{42}``.
+   - LaTeX's ``\boxed{42}``,
+   - the tags ``<answer>42</answer>`` (over several lines, too),
+   - the field of a JSON object, ``"answer": 42``.
 2. A sentence ``the answer is ...``, again the last one.
 3. The last line of the text, without its step number. It is a guess, and the judge reads it as a
    sentence: it has to hold one single number, or to end in an equation.
+
+Lines that are nothing but markup (``\]``, ``$$``, a code fence, ``---``) are no lines of text. An
+answer that is taken back right away (``12. Wait, 13``, ``12... no, 13``) is what stands behind the
+words that take it back: see ``tunixrt.eval.second_thoughts``.
 
 In a response with ``<think>...</think>`` only what stands behind it can be the answer, and a
 ``<think>`` that is never closed has none. End-of-turn tokens at the end are not part of the text.
@@ -26,6 +32,8 @@ from typing import Final
 
 import msgspec
 
+from tunixrt.eval.second_thoughts import second_thought
+
 
 class AnswerForm(StrEnum):
     """How the final answer was marked."""
@@ -33,6 +41,8 @@ class AnswerForm(StrEnum):
     ANSWER_LINE = "answer_line"
     HASHES = "hashes"
     BOXED = "boxed"
+    TAG = "tag"
+    FIELD = "field"
     SENTENCE = "sentence"
     LAST_LINE = "last_line"
     NONE = "none"
@@ -79,6 +89,17 @@ _HASHES: Final = re.compile(
 )
 _BOXED: Final = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _BRACE: Final = re.compile(r"[{}]")
+_TAG: Final = re.compile(r"<(/?)(?:final[_ -]?)?answer>", re.IGNORECASE)
+_FIELD: Final = re.compile(
+    r"[\"'](?:final[_ -]?)?answer[\"']\s{0,8}:\s{0,8}(?:\"([^\"\n]*)\"|([^\s\",}][^\",}\n]*))",
+    re.IGNORECASE,
+)
+_ANSWER_WORD: Final = re.compile(r"(?:the[ \t]+)?(?:final[ \t]+)?answer[ \t]*:\s*", re.IGNORECASE)
+_MARKUP_LINE: Final = re.compile(
+    r"[ \t>]*(?:\\[\[\]()]|\$\$|(?:`{3,}|~{3,})[ \t]*[\w+-]{0,20}|\\(?:begin|end)\{[a-z]{1,20}\*?\}"
+    r"|[-*_=]{2,}|</?[a-z]{1,20}>)[ \t]*[.,]?[ \t]*",
+    re.IGNORECASE,
+)
 _SENTENCE: Final = re.compile(
     r"\banswer\s+(?:is|would be|should be|must be|equals|comes to)\b\s*:?\s*"
     r"|(?<![/\w])answer\s*:\s*",
@@ -109,6 +130,8 @@ def parse_response(text: str) -> ParsedResponse:
     found = _marked(visible) or _sentence(visible) or _last_line(visible)
     if found is None:
         return ParsedResponse(steps=_steps(thoughts + visible))
+    if (later := second_thought(visible, found.start, found.end)) is not None:
+        found = _Found(AnswerForm.LAST_LINE, found.marker_start, *later)
     answer = visible[found.start : found.end].strip()
     before = visible[: found.marker_start]
     steps = _steps(thoughts) or _steps(before)
@@ -151,7 +174,7 @@ def _closed(found: _Found) -> bool:
 
 
 def _marked(text: str) -> _Found | None:
-    candidates = [*_answer_lines(text), *_hashes(text), *_boxes(text)]
+    candidates = [*_answer_lines(text), *_hashes(text), *_boxes(text), *_tags(text), *_fields(text)]
     return max(candidates, key=lambda found: found.marker_start, default=None)
 
 
@@ -166,12 +189,21 @@ def _hashes(text: str) -> list[_Found]:
 
 
 def _line_after(text: str, match: re.Match[str], form: AnswerForm) -> _Found:
-    """The rest of the marker's line, or the next line that is not blank."""
-    start = match.end()
-    while start < len(text) and text[start].isspace():
-        start += 1
-    end = text.find("\n", start)
-    return _Found(form, match.start(), start, len(text) if end < 0 else end)
+    """The rest of the marker's line, or the next line that is neither blank nor markup."""
+    start, end = _next_line(text, match.end())
+    return _Found(form, match.start(), start, end)
+
+
+def _next_line(text: str, start: int) -> tuple[int, int]:
+    """Where the rest of a line begins and ends, or the next one that says something."""
+    while True:
+        while start < len(text) and text[start].isspace():
+            start += 1
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        if end == len(text) or not _MARKUP_LINE.fullmatch(text, start, end):
+            return start, end
+        start = end
 
 
 def _boxes(text: str) -> list[_Found]:
@@ -190,24 +222,69 @@ def _boxes(text: str) -> list[_Found]:
     ]
 
 
+def _tags(text: str) -> list[_Found]:
+    """What stands between ``<answer>`` and ``</answer>``; one that is never closed goes to the end.
+
+    Of several lines the last one counts, and an ``Answer:`` inside of the tags is no part of it.
+    """
+    found: list[_Found] = []
+    opened: re.Match[str] | None = None
+    for tag in _TAG.finditer(text):
+        if not tag[1]:
+            opened = tag
+        elif opened is not None:
+            found.append(_inside(text, opened, tag.start()))
+            opened = None
+    if opened is not None:
+        found.append(_inside(text, opened, len(text)))
+    return found
+
+
+def _fields(text: str) -> list[_Found]:
+    return [
+        _Found(AnswerForm.FIELD, match.start(), *match.span(match.lastindex or 0))
+        for match in _FIELD.finditer(text)
+    ]
+
+
+def _inside(text: str, opened: re.Match[str], end: int) -> _Found:
+    inner = text[opened.end() : end]
+    line = _last_line(inner)
+    start, stop = (0, len(inner)) if line is None else (line.start, line.end)
+    if word := _SENTENCE.match(inner, start) or _ANSWER_WORD.match(inner, start):
+        start = word.end()
+    offset = opened.end()
+    return _Found(AnswerForm.TAG, opened.start(), offset + start, offset + stop)
+
+
 def _sentence(text: str) -> _Found | None:
     for match in reversed(list(_SENTENCE.finditer(text))):
-        sentence = _SENTENCE_END.split(text[match.end() :], maxsplit=1)[0]
-        if sentence.strip():
-            end = match.end() + len(sentence)
-            return _Found(AnswerForm.SENTENCE, match.start(), match.end(), end)
+        start, _ = _next_line(text, match.end())
+        end = _SENTENCE_END.search(text, start)
+        stop = len(text) if end is None else end.start()
+        if text[start:stop].strip():
+            return _Found(AnswerForm.SENTENCE, match.start(), start, stop)
     return None
 
 
 def _last_line(text: str) -> _Found | None:
+    """The last line that says something; a text of nothing but markup is its own last line."""
     if not text.strip():
         return None
-    start = text.rfind("\n") + 1
+    end = len(text.rstrip())
+    start = text.rfind("\n", 0, end) + 1
+    last = start, end
+    while _MARKUP_LINE.fullmatch(text, start, end) or not text[start:end].strip():
+        if start == 0:
+            start, end = last
+            break
+        end = start - 1
+        start = text.rfind("\n", 0, end) + 1
     # `1. 42` is a step; a line that is nothing but `42.` is an answer.
-    step = _STEP.match(text[start:])
-    if step and start + step.end() < len(text):
+    step = _STEP.match(text[start:end])
+    if step and start + step.end() < end:
         start += step.end()
-    return _Found(AnswerForm.LAST_LINE, len(text), start, len(text))
+    return _Found(AnswerForm.LAST_LINE, end, start, end)
 
 
 def _steps(text: str) -> tuple[str, ...]:

@@ -4,29 +4,34 @@ A judge reads the expected answer of an eval set and the text that a model gener
 ``Judgement``: ``correct`` and a sentence. A judge's bits are part of a result, so it has a name and
 a version; the version changes whenever one answer might be judged otherwise.
 
-``exact`` (version 1) compares values, not characters:
+``exact`` (version 2) compares values, not characters:
 
-- Numbers are exact fractions: ``1,198`` = ``1198``, ``0.5`` = ``1/2`` = ``50%``; ``0.33`` is not
-  ``1/3``, and ``50`` is not ``50%``. No tolerance.
-- Units are names, never converted. If only one side names a unit, the number decides (``120`` and
-  ``$120`` answer ``120 km`` and ``120``); if both do, the units must be the same.
+- Numbers are exact fractions: ``1,198`` = ``1 198`` = ``1198``, ``0.5`` = ``1/2`` = ``50%``;
+  ``0.33`` is not ``1/3``, and ``50`` is not ``50%``. No tolerance.
+- Units are names, never converted, but for money: ``50 cents`` is ``$0.50``. If only one side names
+  a unit, the number decides (``120`` and ``$120`` answer ``120 km`` and ``120``); if both do, the
+  units must be the same.
+- Times of day are compared as such: ``8 a.m.`` is ``8:00 AM``.
 - ``A or B`` in the expected answer accepts either. In a response every alternative must be right:
   naming the right answer among others is a guess, not an answer.
 - Lists need every item in its order; a set in braces (``{2, 3}``) needs them in any order, and so
   do named values (``x = 3, y = 4``).
 - Words are compared without letter case, articles, quotes and final punctuation.
 - If the response's answer is a sentence, the part behind its only ``is`` or ``are``, or its only
-  number, is compared too, unless the sentence denies it, bounds it or makes another number of it
-  (``not 12``, ``more than 12``, ``half of 12``).
-- An equation answers with its right side, unless its left side is algebra (``5x = 5``).
+  number (the only one in bold), is compared too, unless the sentence denies it, bounds it or makes
+  another number of it (``not 12``, ``more than 12``, ``half of 12``). ``12, not 13`` answers 12.
+- No number is picked out of mathematics: ``ln 5`` does not answer 5. An equation answers with its
+  right side, unless its left side is algebra (``5x = 5``, ``|x| = 5``).
 - An answer that the generation's end cut off is wrong: ``Answer: 1`` may have become ``12``.
 
-``verbatim`` (version 1) compares the final answer character by character, white space at its ends
-aside. ``math-verify`` compares LaTeX: see ``tunixrt.eval.math_judge``.
+``exact-first`` does the same up to where the response begins a new question: see
+``tunixrt.eval.run_on``. ``verbatim`` (version 2) compares the final answer character by character,
+white space at its ends aside. ``math-verify`` compares LaTeX: see ``tunixrt.eval.math_judge``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -36,6 +41,9 @@ from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.eval.answers import AnswerForm, ParsedResponse, parse_response, strip_end_tokens
 from tunixrt.eval.markup import plain
+from tunixrt.eval.not_text import is_text, legible
+from tunixrt.eval.quantities import Quantity, same_money
+from tunixrt.eval.run_on import before_new_question
 from tunixrt.eval.sentences import readings
 from tunixrt.eval.units import units_agree
 from tunixrt.eval.values import Item, Listing, parse_alternatives, words
@@ -44,6 +52,7 @@ from tunixrt.runs.identity import Judge
 _MAX_CHARACTERS: Final = 2_000
 _MAX_SHOWN: Final = 80
 _MARK: Final = "Answer: "
+_EXCLAIMED: Final = re.compile(r"\s*(-?\d+)\s*!+\s*")
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -99,15 +108,20 @@ class UnknownJudgeError(BadInputError):
         self.name = name
 
 
-def judge_answer(*, expected: str, response: str, cut: bool = False) -> Judgement:
-    """Judge a response with the judge ``exact``.
+def judge_answer(
+    *, expected: str, response: str, cut: bool = False, stop_at_new_question: bool = False
+) -> Judgement:
+    """Judge a response with the judge ``exact``, or with ``exact-first``.
 
     Args:
         expected: the expected answer of the eval set.
         response: the text that the model generated, or a bare answer.
         cut: whether the generation stopped at its length limit instead of ending its turn.
+        stop_at_new_question: whether the response ends where it begins a new question
+            (``exact-first``), as base models do that run on.
     """
-    return JUDGES[DEFAULT_JUDGE](expected=expected, response=response, cut=cut)
+    judge = JUDGES[FIRST_ANSWER if stop_at_new_question else DEFAULT_JUDGE]
+    return judge(expected=expected, response=response, cut=cut)
 
 
 def judge_by_name(name: str) -> AnswerJudge:
@@ -146,6 +160,12 @@ def _exact(expected: str, response: str, cut: bool) -> Judgement:
         return Judgement(correct=False, reason=reason, parsed=parsed)
     correct, reason = _compare(expected, answer, parsed.form)
     return Judgement(correct=correct, reason=reason, parsed=parsed)
+
+
+def _exact_first(expected: str, response: str, cut: bool) -> Judgement:
+    first = before_new_question(response)
+    # What stands before a new question was not cut off, wherever the generation ended.
+    return _exact(expected, first, cut and len(first) == len(response))
 
 
 def unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | None:
@@ -191,7 +211,7 @@ def _several_lines(expected: str, parsed: ParsedResponse) -> Judgement:
 
 def _compare(expected: str, answer: str, form: AnswerForm) -> tuple[bool, str]:
     """Compare each reading of the answer; the first that is right decides, else the first fails."""
-    wanted = parse_alternatives(plain(expected))
+    answer, wanted = _factorial(answer, form), parse_alternatives(plain(_factorial(expected)))
     first_failure = None
     for reading in readings(answer, wanted, guess=form is AnswerForm.LAST_LINE):
         correct, reason = _compare_alternatives(wanted, reading, answer, expected)
@@ -199,6 +219,13 @@ def _compare(expected: str, answer: str, form: AnswerForm) -> tuple[bool, str]:
             return True, reason
         first_failure = first_failure or reason
     return False, first_failure or _differs(answer, expected, "it says nothing that can be read")
+
+
+def _factorial(text: str, form: AnswerForm = AnswerForm.BOXED) -> str:
+    """``5!`` is 120; in a sentence or behind ``Answer:`` it is an exclamation."""
+    in_prose = form in (AnswerForm.ANSWER_LINE, AnswerForm.SENTENCE)
+    match = None if in_prose else _EXCLAIMED.fullmatch(text)
+    return f"{match[1]} factorial" if match else text
 
 
 def _compare_alternatives(
@@ -257,18 +284,26 @@ def _item_problem(wanted: Item, found: Item) -> str | None:
         same_kind = wanted.quantity is None and found.quantity is None
         same = wanted.text == found.text if same_kind else wanted.shown == found.shown
         return None if same else "the texts differ"
-    if wanted.quantity.value != found.quantity.value:
+    if same_money(wanted.quantity, found.quantity):
+        return None
+    return _quantity_problem(wanted.quantity, found.quantity)
+
+
+def _quantity_problem(wanted: Quantity, found: Quantity) -> str | None:
+    if wanted.value != found.value:
         return "the numbers differ"
-    if wanted.quantity.factor != found.quantity.factor:
+    if wanted.factor != found.factor:
         return "the numbers differ by a factor that is not rational"
-    if not units_agree(wanted.quantity.unit, found.quantity.unit):
-        names = [q.unit.name for q in (found.quantity, wanted.quantity) if q.unit]
+    if not units_agree(wanted.unit, found.unit):
+        names = [q.unit.name for q in (found, wanted) if q.unit]
         return f"the units differ ({names[0]}, not {names[1]})"
     return None
 
 
 def shown(text: str) -> str:
-    """The text in quotes on one line, shortened."""
+    """The text in quotes on one line, shortened; what is known of it if it is not text."""
+    if not is_text(text):
+        return legible(text)
     line = " ".join(text.split())
     return f'"{line}"' if len(line) <= _MAX_SHOWN else f'"{line[: _MAX_SHOWN - 1]}…"'
 
@@ -284,12 +319,15 @@ def _verbatim(expected: str, response: str, cut: bool) -> Judgement:
 
 
 DEFAULT_JUDGE: Final = "exact"
+#: As ``exact``, for base models that run on.
+FIRST_ANSWER: Final = "exact-first"
 #: Optional: see ``tunixrt.eval.math_judge``.
 MATH_VERIFY: Final = "math-verify"
 JUDGES: Final = {
     judge.name: judge
     for judge in (
-        AnswerJudge(name="exact", version="1", decide=_exact),
-        AnswerJudge(name="verbatim", version="1", decide=_verbatim),
+        AnswerJudge(name="exact", version="2", decide=_exact),
+        AnswerJudge(name=FIRST_ANSWER, version="2", decide=_exact_first),
+        AnswerJudge(name="verbatim", version="2", decide=_verbatim),
     )
 }

@@ -24,12 +24,24 @@ _CHARACTERS = str.maketrans(
         "’": "'", "‘": "'", "“": '"', "”": '"', "º": "°", "˚": "°", "π": "pi",
     }
 )  # fmt: skip
-#: The spaces that separate groups of three digits in print (and LaTeX's ``\,`` and ``{,}``).
-_DIGIT_GROUP_SPACE = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
+#: What separates groups of three digits: spaces, apostrophes, underscores, two or more full stops;
+#: and India's groups of two. A comma alone may also separate the items of a list: see ``values``.
+_DIGIT_GROUPS = re.compile(
+    r"(?<![\w.,:'])(?:\d{1,3}(?:[ \u00a0\u2007\u2009\u202f'’_]\d{3})+|\d{1,3}(?:\.\d{3}){2,}"
+    r"|\d{1,2}(?:,\d{2})+,\d{3})(?![\d'’_]|\s?/|,\d)"
+)
+_NOT_DIGITS = re.compile(r"\D+")
+_LATEX_GROUP = re.compile(
+    r"(?<=\d)(?:\{,\}|\\!,|,\\!|\\[,;: ]|\{\\[,;: ]\}|~|\\thinspace\s?)(?=\d{3}(?!\d))"
+)
 _ROOT_SIGN = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+|[a-z]\b))")
 
 _MATH_DOLLARS = re.compile(r"(?<!\\)\$(?!\s)([^$\n]+?)(?<![\s\\])\$(?!\d)")
-_LATEX_DELIMITERS = re.compile(r"\\[()\[\]]|\$\$")
+_LATEX_DELIMITERS = re.compile(r"\\[()\[\]]|\$\$|\\(?:begin|end)\{[a-z]+\*?\}")
+#: The places where equations are aligned, and the ends of their lines.
+_ALIGNMENT = re.compile(r"&(?==)|(?<==)&|\\\\")
+#: ``!`` inside of mathematics, where it cannot be an exclamation.
+_FACTORIAL = re.compile(r"(?<=[\d)])\s*!+(?=\s*(?:\$|\\[)\]]|\}))")
 _LATEX_WORDS = {
     "times": "×", "cdot": "×", "ast": "×", "div": "÷", "pm": "±", "approx": "≈", "sim": "≈",
     "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠", "pi": "pi",
@@ -52,8 +64,9 @@ _SIMPLE = re.compile(r"-?(?:\d+(?:\.\d+)?|[A-Za-z]|pi)\Z")
 _MAX_NESTING = 8
 
 _STRONG = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
+_HTML = re.compile(r"</?(?:b|strong|i|em|u|code|p|div|span)>", re.IGNORECASE)
 #: Not `-`, `+` and `>`: in front of a number they are signs.
-_LINE_PREFIX = re.compile(r"^(?:#+\s+|[*•]\s+)+")
+_LINE_PREFIX = re.compile(r"^(?:#+\s+|[*•]\s+|>\s+(?=\*\*|__))+")
 _NEGATIVE_WORD = re.compile(r"\b(?:minus|negative)\s+(?=[$€£]?\.?\d)", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
@@ -61,7 +74,7 @@ _SPACES = re.compile(r"\s+")
 def plain(text: str) -> str:
     """The text without markup: one line, ASCII signs, no trailing full stop."""
     text = _typography(text.strip())
-    if "\\" in text or "$" in text:
+    if "\\" in text or "$" in text or "{,}" in text:
         text = _latex(text)
     text = unicodedata.normalize("NFKC", text)
     text = _markdown(text)
@@ -71,7 +84,7 @@ def plain(text: str) -> str:
 
 
 def _typography(text: str) -> str:
-    text = _DIGIT_GROUP_SPACE.sub("", text)
+    text = _DIGIT_GROUPS.sub(lambda m: _NOT_DIGITS.sub("", m[0]), text)
     text = _VULGAR_SIGN.sub(
         lambda m: (" " if m.start() and text[m.start() - 1].isdigit() else "") + _VULGAR[m[0]],
         text,
@@ -82,11 +95,13 @@ def _typography(text: str) -> str:
 
 
 def _latex(text: str) -> str:
+    text = _LATEX_GROUP.sub("", text)
+    text = _FACTORIAL.sub(" factorial", text)
     text = _LATEX_DELIMITERS.sub("", text)
     text = _MATH_DOLLARS.sub(r"\1", text)
     if "\\" not in text:
         return text
-    text = re.sub(r"(?<=\d)(?:\{,\}|\\,)(?=\d{3}(?!\d))", "", text)
+    text = _ALIGNMENT.sub(" ", text)
     text = _LATEX_ESCAPE.sub(r"\1", text)
     text = _REPEATING.sub(r"(\1)", text)
     text = re.sub(r"\^\s*\{?\\circ\}?", "°", text)
@@ -114,7 +129,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    text = _LINE_PREFIX.sub("", text)
+    text = _LINE_PREFIX.sub("", _HTML.sub("", text))
     return _STRONG.sub(r"\2", text)
 
 
@@ -124,7 +139,7 @@ def _trim(text: str) -> str:
     Emphasis may be there by half: ``**Answer: 42**`` leaves ``42**``.
     """
     while True:
-        shorter = text.rstrip(" .!;,:*`_").lstrip(" *`_")
+        shorter = text.rstrip(" .!;,:*`_✅✓✔☑🎉👍\ufe0f").lstrip(" *`_✅✓✔☑")
         if len(shorter) > 1 and shorter[0] == shorter[-1] and shorter[0] in "\"'":
             shorter = shorter[1:-1].strip()
         if shorter == text:

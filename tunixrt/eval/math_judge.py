@@ -22,7 +22,7 @@ from tunixrt.eval.judges import MATH_VERIFY, AnswerJudge, Judgement, shown, unan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_VERSION: Final = "1"
+_VERSION: Final = "2"
 _TIMEOUT_S: Final = 5
 #: What makes a text mathematics: a command, an operator, a relation, or a variable alone.
 _SIGNS: Final = re.compile(r"[\\^_=+*/<>]|^\s*[A-Za-z]\s*$")

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from tunixrt.eval.number_words import read_number_words
 from tunixrt.eval.units import Unit, lookup, parse_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MAX_CHARACTERS: Final = 400
 _MAX_EXPONENT: Final = 400
@@ -61,6 +64,35 @@ class Quantity(msgspec.Struct, frozen=True):
     factor: str = ""
     unit: Unit | None = None
     percent: bool = False
+
+
+#: Money is one value in two units, unlike a distance in metres and in kilometres: `$0.50` is what
+#: `50 cents` says, and no question asks for the conversion.
+_HUNDREDTHS: Final = {"cent": frozenset({"dollar", "euro"}), "pence": frozenset({"sterling"})}
+
+
+def same_money(a: Quantity, b: Quantity) -> bool:
+    """Whether one amount is in hundredths of the other's unit, and both are one value."""
+    for small, large in ((a, b), (b, a)):
+        if small.unit is None or large.unit is None:
+            continue
+        if large.unit.name in _HUNDREDTHS.get(small.unit.name, ()):
+            return small.value / 100 == large.value and small.factor == large.factor
+    return False
+
+
+def money_of_two(parts: Sequence[Quantity | None]) -> Quantity | None:
+    """The amount of ``1 dollar and 25 cents``, or None if the parts are not such a pair."""
+    whole, rest = parts if len(parts) == 2 else (None, None)
+    if whole is None or rest is None:
+        return None
+    if whole.unit is None or rest.unit is None or whole.factor or rest.factor:
+        return None
+    if whole.unit.name not in _HUNDREDTHS.get(rest.unit.name, ()) or not 0 <= rest.value < 100:
+        return None
+    if whole.value < 0 or whole.value.denominator != 1:
+        return None
+    return Quantity(whole.value + rest.value / 100, unit=whole.unit)
 
 
 def parse_quantity(text: str) -> Quantity | None:

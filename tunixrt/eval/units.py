@@ -125,8 +125,16 @@ _IRREGULAR: Final = {
 #: Words that join another value to a number: `two three`, `5 plus`, `one hundred and`.
 _CONNECTIVES: Final = NUMBER_WORDS | {
     "and", "or", "per", "plus", "minus", "times", "over", "to", "than", "by", "but",
-    "squared", "cubed", "factorial", "doubled", "tripled", "halved",
+    "squared", "cubed", "factorial", "doubled", "tripled", "halved", "is", "are", "was", "were",
+    "not", "no", "at", "maybe", "perhaps", "possibly", "probably", "wrong", "incorrect", "mod",
+    "choose",
 }  # fmt: skip
+#: Names of functions, for a regular expression; none is the name of a thing counted.
+FUNCTIONS: Final = (
+    r"(?:arc|a)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log(?:e|_?\d+)?|lg|exp|sqrt|cbrt|abs|gcd|lcm|det|binom"
+    r"|floor|ceil|sgn|mod|min|max|erf|cis"
+)
+_NO_THING: Final = re.compile(rf"(?:{FUNCTIONS})|.*n't")
 _POWERS: Final = {"square": "^2", "sq": "^2", "cubic": "^3", "cu": "^3"}
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['.-][^\W\d_]+)*\.?")
 _TRAILING_POWERS: Final = {"squared": "^2", "cubed": "^3"}
@@ -216,7 +224,7 @@ def lookup(phrase: str) -> str | None:
 
 def _counted(phrase: str, power: str) -> Unit | None:
     words = [singular(w) for w in phrase.lower().split() if w not in _FILLERS]
-    if not _CONNECTIVES.isdisjoint(words):
+    if not _CONNECTIVES.isdisjoint(words) or any(map(_NO_THING.fullmatch, phrase.lower().split())):
         return None
     if len(words) > 6 or (len(words) == 1 and len(words[0]) == 1):
         return None  # `3 n` is algebra, not three of something

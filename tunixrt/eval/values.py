@@ -11,8 +11,10 @@ from typing import Final
 
 import msgspec
 
-from tunixrt.eval.quantities import Quantity, parse_quantity
-from tunixrt.eval.units import lookup
+from tunixrt.eval.algebra import has_variable
+from tunixrt.eval.clock import parse_clock
+from tunixrt.eval.quantities import Quantity, money_of_two, parse_quantity
+from tunixrt.eval.units import FUNCTIONS
 
 _OR: Final = re.compile(r"\s*,?\s+or\s+", re.IGNORECASE)
 _BRACKETS: Final = {"(": ")", "[": "]", "{": "}"}
@@ -22,12 +24,9 @@ _SEPARATOR: Final = re.compile(
 )
 _COMMA: Final = re.compile(r"\s*[,;]\s*")
 _EQUALS: Final = re.compile(r"(?<![<>!:=])=(?!=)|≈")
-#: A letter that stands in a term: behind a digit, or beside an operator.
-_TERM: Final = re.compile(
-    r"\d\s?([A-Za-z])(?![A-Za-z])|(?<![A-Za-z])([A-Za-z])\s*[-+*/^]|[-+*/^]\s*([A-Za-z])(?![A-Za-z])"
-)
-_TIMES: Final = re.compile(r"(?<=[\d)])\s*[xX]\s*(?=[\d(])")
 _NAME: Final = re.compile(r"[A-Za-zα-ωΑ-Ω](?:_?\{?\w{1,2}\}?)?'?(?:\(\w+\))?")
+#: `abs(x)` and the product `xy`.
+_NO_NAME: Final = re.compile(rf"(?:{FUNCTIONS})\b|[xyz]{{2,3}}\Z", re.IGNORECASE)
 _PARENTHESIS: Final = re.compile(r"(.*\S)\s+\(\s*=?\s*([^()]*)\)")
 _ARTICLE: Final = re.compile(r"^(?:the|a|an)\s+")
 _OPTION: Final = re.compile(r"^(?:option|choice)\s+(?=\(?[a-z]\)?$)")
@@ -86,7 +85,11 @@ def parse_listing(text: str) -> Listing:
     parts = [part for part in separator.split(inner, maxsplit=_MAX_ITEMS) if part.strip()]
     if len(parts) < 2:
         return Listing(text, (parse_item(inner),), ordered)
-    return Listing(text, tuple(parse_item(part) for part in parts), ordered)
+    items = tuple(parse_item(part) for part in parts)
+    amount = money_of_two([item.quantity for item in items])
+    if amount is not None:
+        return Listing(text, (Item(shown=text, text=words(text), quantity=amount),))
+    return Listing(text, items, ordered)
 
 
 def _compound(text: str) -> tuple[Item, ...] | None:
@@ -95,6 +98,9 @@ def _compound(text: str) -> tuple[Item, ...] | None:
     if len(parts) < 2 or "".join(parts).replace(" ", "") != text.replace(" ", ""):
         return None
     items = tuple(parse_item(part) for part in parts)
+    amount = money_of_two([item.quantity for item in items])
+    if amount is not None:
+        return (Item(shown=text, text=words(text), quantity=amount),)
     measures = (item.quantity and item.quantity.unit and item.quantity.unit.known for item in items)
     return items if all(measures) else None
 
@@ -103,6 +109,8 @@ def parse_item(text: str) -> Item:
     """One value, with its name if it is an assignment."""
     text = text.strip()
     name, value = _assignment(text)
+    if time := parse_clock(value):
+        return Item(shown=text, text=time, name=name)
     return Item(shown=text, text=words(value), name=name, quantity=parse_quantity(value))
 
 
@@ -111,21 +119,11 @@ def _assignment(text: str) -> tuple[str, str]:
     sides = [side.strip() for side in _EQUALS.split(text)]
     if len(sides) < 2 or not sides[-1] or not sides[0]:
         return "", text
-    if _NAME.fullmatch(sides[0]):
+    if _NAME.fullmatch(sides[0]) and not _NO_NAME.match(sides[0]):
         return sides[0], sides[-1]
     if len(sides) == 2 and _NAME.fullmatch(sides[1]) and parse_quantity(sides[0]):
         return sides[1], sides[0]
     return ("", text) if has_variable(sides[0]) else ("", sides[-1])
-
-
-def has_variable(text: str) -> bool:
-    """Whether the left side of an equation is algebra: ``5x``, ``x + 1``, but not ``4 x 5``."""
-    return any(
-        lookup(letter) is None
-        for match in _TERM.finditer(_TIMES.sub(" ", text))
-        for letter in match.groups()
-        if letter
-    )
 
 
 def words(text: str) -> str:

@@ -10,6 +10,8 @@ import html
 import re
 from typing import Final
 
+from tunixrt.eval.not_text import legible
+
 #: Control characters, lone surrogates, and characters that are invisible or turn the direction of
 #: writing (which can make a line read as something that it is not). A fixed table and not
 #: ``unicodedata``: another version of Python must not write another report. Joiners stay: scripts
@@ -41,7 +43,11 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, at_most: int) -> str:
-    """The beginning of a text, and how much more there is."""
+    """The beginning of a text, and how much more there is; what is known of it if it is not text.
+
+    Everything that a model or a trace says is shown through here.
+    """
+    text = legible(text)
     if len(text) <= at_most:
         return text
     return f"{text[:at_most]}… ({len(text) - at_most:,} more characters)"

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.draws import are_drawn, majority
+from tunixrt.eval.not_text import legible_quotes
 from tunixrt.report.document import (
     Block,
     Bullets,
@@ -137,7 +138,7 @@ def _response(prediction: Prediction) -> tuple[Paragraph | Listing, ...]:
                 Text(")."),
             )
         ),
-        Paragraph((Text(f"Judge: {prediction.reason}"),)),
+        Paragraph((Text(f"Judge: {legible_quotes(prediction.reason)}"),)),
         Listing(f"{name}:", shortened(prediction.generated_response, _MAX_RESPONSE)),
     )
 

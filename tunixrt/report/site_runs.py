@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tunixrt.eval.not_text import legible_quotes
 from tunixrt.report.checks import commands_listing, contamination_sentences
 from tunixrt.report.content import build_document
 from tunixrt.report.document import Bullets, Code, Heading, Link, Paragraph, Table, Text
@@ -201,7 +202,7 @@ def _prediction(prediction: Prediction, n_draws: int) -> str:
         f'<details class="prediction">\n<summary><span class="tag {tag}">{word}</span> {question}'
         f"{drawn}</summary>\n"
         f"<p>Answer: <code>{html_text(found)}</code>, expected <code>{expected}</code>. "
-        f"{html_text(prediction.reason)}</p>\n{whole}"
+        f"{html_text(legible_quotes(prediction.reason))}</p>\n{whole}"
         f'<p class="label">Response ({html_text(count(prediction.n_tokens, "token"))}, stopped by '
         f"{html_text(prediction.stop_reason)}):</p>\n"
         f'<pre tabindex="0" role="region" aria-label="Response">{response}</pre>\n</details>\n'

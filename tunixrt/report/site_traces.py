@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from tunixrt.data.traces import in_order
+from tunixrt.eval.not_text import legible
 from tunixrt.report.escape import html_text, shortened, visible
 
 if TYPE_CHECKING:
@@ -95,9 +96,9 @@ def trace_row(name: str, state: str, trace: Trace) -> list[object]:
     return [
         name,
         state,
-        visible(trace.prompt),
-        visible(trace.final_answer),
-        [[visible(step.type), visible(step.content)] for step in in_order(trace.steps)],
+        visible(legible(trace.prompt)),
+        visible(legible(trace.final_answer)),
+        [[visible(step.type), visible(legible(step.content))] for step in in_order(trace.steps)],
         [[visible(key), visible(_text(value))] for key, value in sorted(trace.meta.items())],
     ]
 
