@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.dataset_diff import diff
-from tunixrt.cli.options import lock_timeout_option
-from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.options import built_at_option, lock_timeout_option
+from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ dataset.add_command(diff)
     metavar="NAME=FRACTION",
     help="A share of the prompts for test or validation; the rest is train.",
 )
-@click.option("--built-at", metavar="TIME", help="An RFC 3339 time to record in the manifest.")
+@built_at_option
 @click.option("--parent", metavar="KEY", help="The dataset that this one follows.")
 @lock_timeout_option
 @store_options
@@ -178,16 +177,14 @@ def export(
 ) -> None:
     """Write a dataset as JSON lines: the same bytes every time, everywhere.
 
-    FILE appears when it is complete. With --json and without -o only the figures are printed.
+    A regular FILE is replaced when the export is complete; a FIFO or a device is written through.
+    With --json and without -o only the figures are printed.
     """
-    if output is None and as_json:
+    if names_stdout(output) and as_json:
         report = _export_to_nowhere(store, key, export_format, split, system)
-    elif output is None:
-        report = store.export_dataset(
-            key, export_format, sys.stdout.buffer, split=split, system=system
-        )
     else:
-        report = _export_to_file(store, output, key, export_format, split, system)
+        with writing_to(output) as out:
+            report = store.export_dataset(key, export_format, out, split=split, system=system)
     if as_json:
         emit_json(msgspec.structs.asdict(report))
         return
@@ -207,19 +204,6 @@ def _export_to_nowhere(
 
     with Path(os.devnull).open("wb") as nowhere:
         return store.export_dataset(key, export_format, nowhere, split=split, system=system)
-
-
-def _export_to_file(
-    store: Store, output: Path, key: str, export_format: str, split: str | None, system: str | None
-) -> ExportReport:
-    partial = output.with_name(f"{output.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            report = store.export_dataset(key, export_format, file, split=split, system=system)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
-    return report
 
 
 def _splits(counts: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.output import SCHEMA_VERSION, short
+from tunixrt.cli.output import emit_json_line, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,7 @@ def log(store: Store, limit: int | None, as_json: bool) -> None:
     """
     for event in _events(store, limit):
         if as_json:
-            document = {"schema_version": SCHEMA_VERSION, **_document(event)}
-            click.echo(json.dumps(document, ensure_ascii=False))
+            emit_json_line(_document(event))
         else:
             click.echo(_line(event))
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-import click
+from tunixrt.cli.output import redraw
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,7 +39,7 @@ class Progress:
     ) -> None:
         """Clear the line, whatever happened."""
         if self._shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            redraw("")
 
     def show(self, done: int, total: int | None, detail: str = "", *, n_before: int = 0) -> None:
         """Say how far it has come.
@@ -59,4 +59,4 @@ class Progress:
         if total:
             left = (now - self._start) / max(done - n_before, 1) * (total - done)
             text += f" of {total:,} ({100 * done // total}%), {left:.0f} s left"
-        click.echo(f"\r\x1b[K{text}{', ' + detail if detail else ''}", nl=False, err=True)
+        redraw(f"{text}{', ' + detail if detail else ''}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, json_option, store_options
-from tunixrt.cli.output import count, emit_json, say, short
+from tunixrt.cli.output import count, emit_json, names_stdout, say, short, writing_to
 
 if TYPE_CHECKING:
     from tunixrt.log.snapshot_diff import Difference
@@ -106,14 +105,13 @@ def prove(
     else:
         proof = store.prove_recorded(str(trace_id), snapshot_prefix)
     data = encode(proof) + b"\n"
-    if output is None and not as_json:
-        sys.stdout.buffer.write(data)
-        return
-    if output is not None:
-        output.write_bytes(data)
+    to_stdout = names_stdout(output)
+    if not (to_stdout and as_json):
+        with writing_to(output) as out:
+            out.write(data)
     if as_json:
-        emit_json({"file": None if output is None else str(output), "proof": proof})
-    else:
+        emit_json({"file": None if to_stdout else str(output), "proof": proof})
+    elif not to_stdout:
         say(f"The proof is in {output}; `tunixrt snapshot check-proof` checks it without a store.")
 
 

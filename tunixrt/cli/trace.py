@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -10,13 +11,14 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
-from tunixrt.cli.options import source_date_epoch
-from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.options import recorded_at_option
+from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
 from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.progress import Progress
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import BinaryIO
 
     from tunixrt.data.importers import Rejection
@@ -62,7 +64,7 @@ for _command in FACT_COMMANDS:
     show_default=True,
     help="Reject the file for one bad record, or set bad records aside in FILE.rejects.jsonl.",
 )
-@click.option("--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the traces.")
+@recorded_at_option
 @store_options
 def import_(
     store: Store,
@@ -89,7 +91,7 @@ def import_(
                 source=source,
                 strip_calculator=strip_calculator,
                 on_error=on_error,
-                recorded_at=recorded_at or source_date_epoch(),
+                recorded_at=recorded_at,
                 on_rejection=rejects.add if on_error == "quarantine" else None,
                 on_progress=lambda n: progress.show(n, None),
             )
@@ -106,26 +108,26 @@ class _Rejects:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.written: Path | None = None
-        self._partial = path.with_name(f"{path.name}.partial")
+        self._opened = contextlib.ExitStack()
         self._file: BinaryIO | None = None
 
     def add(self, rejection: Rejection) -> None:
         if self._file is None:
-            self._file = self._partial.open("wb")
+            self._file = self._opened.enter_context(writing_to(self.path))
         self._file.write(rejection.as_line())
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._file is None:
-            return
-        self._file.close()
-        if kind is None:
-            self._partial.replace(self.path)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
+        if self._file is not None and kind is None:
             self.written = self.path
-        else:
-            self._partial.unlink()
 
 
 def _say_imported(path: Path, report: ImportReport, rejects: Path | None) -> None:
@@ -209,6 +211,7 @@ def _import_document(reports: list[tuple[Path, ImportReport, Path | None]]) -> d
     metavar="FILE",
     help="With --held-out: the eval set to write.",
 )
+@recorded_at_option
 @store_options
 def generate(
     store: Store,
@@ -219,6 +222,7 @@ def generate(
     seed: int,
     held_out: bool,
     output: Path | None,
+    recorded_at: str | None,
     as_json: bool,
 ) -> None:
     """Generate arithmetic problems with written-out steps: real data without any download.
@@ -235,7 +239,7 @@ def generate(
         _write_evalset(output, kinds, n_digits, n, seed, as_json=as_json)
         return
     report = store.generate_arithmetic(
-        kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=source_date_epoch()
+        kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=recorded_at
     )
     if as_json:
         emit_json(
@@ -259,12 +263,15 @@ def _write_evalset(
     from tunixrt.store import held_out_evalset
 
     data = held_out_evalset(kinds=kinds, n_digits=n_digits, n=n, seed=seed)
-    if output.exists() and output.read_bytes() != data:
+    if output.is_file() and output.read_bytes() != data:
         raise BadInputError(
             f"{output} exists with other content, and an eval set never changes once it is used. "
             "Choose another name."
         )
-    output.write_bytes(data)
+    with writing_to(output) as out:
+        out.write(data)
+    if names_stdout(output):
+        return
     if as_json:
         emit_json({"file": str(output), "n_samples": n, "digest": digest_bytes(data)})
     else:

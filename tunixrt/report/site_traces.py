@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from tunixrt.data.traces import in_order
-from tunixrt.report.escape import html_text, shortened, visible
+from tunixrt.report.escape import html_text, shortened
+from tunixrt.visible import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
