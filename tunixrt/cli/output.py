@@ -79,7 +79,7 @@ def redraw(line: str) -> None:
     sys.stderr.buffer.write(b"\r\x1b[K")
     sys.stderr.buffer.flush()
     if line:
-        click.echo(line, nl=False, err=True)
+        click.echo(one_line(line), nl=False, err=True)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

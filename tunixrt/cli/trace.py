@@ -16,6 +16,7 @@ from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.progress import Progress
 from tunixrt.cli.trace_facts import FACT_COMMANDS
+from tunixrt.visible import one_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -332,13 +333,12 @@ def show(store: Store, trace_id: str, as_json: bool) -> None:
 
     click.echo(f"trace {state.id} ({status_of(state)})")
     for key, value in content.meta.items():
-        click.echo(
-            f"{key}: {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
-        )
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        click.echo(f"{one_line(key)}: {text}")
     click.echo(f"baseline score: {baseline_score(content).score:.2f}\n")
     click.echo(content.prompt + "\n")
     for number, step in enumerate(content.steps, start=1):
-        click.echo(f"{number:3}. [{step.type}] {step.content}")
+        click.echo(f"{number:3}. [{one_line(step.type)}] {step.content}")
     click.echo(f"\nAnswer: {content.final_answer}")
 
 

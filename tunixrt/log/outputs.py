@@ -217,23 +217,22 @@ def _read_manifest(directory: Path, place: Path, manifest: str, made_by: str) ->
     """
     if not place.exists():
         return set()
+    # A process that was killed leaves its staging directory behind.
+    if all(path.name.startswith(_STAGED) for path in place.iterdir()):
+        return set()
+    path = place / manifest
     try:
-        found = msgspec.json.decode((place / manifest).read_bytes(), type=_Manifest)
-    except FileNotFoundError:
-        # A process that was killed leaves its staging directory behind.
-        if all(path.name.startswith(_STAGED) for path in place.iterdir()):
-            return set()
-        problem = f"it has no {manifest}"
+        data = path.read_bytes() if path.is_file() else b""
+        found = msgspec.json.decode(data, type=_Manifest)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        problem = f"its {manifest} does not list the files that it wrote"
+        pass
     else:
         if found.made_by == made_by and all(map(_is_plain, found.files)):
             return set(found.files)
-        problem = f"its {manifest} is that of another command"
     raise ForeignDirectoryError(
         directory,
-        f"is not empty and was not made by `{made_by}` ({problem}). What is in it would be "
-        "replaced: name an empty or a new directory.",
+        f"is not empty and was not made by `{made_by}` (it has no {manifest} of that command, which "
+        "lists what it wrote). Name an empty or a new directory.",
     )
 
 
