@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -186,3 +187,13 @@ def test_text_that_waits_is_written_before_data() -> None:
     door.buffer.write(b"\x1b")
     door.flush()
     assert under.getvalue() == b"\\xe9\\x1b\x1b"
+
+
+def test_a_program_that_collects_text_gets_the_data_too(
+    cli: Callable[..., Outcome], store: Store
+) -> None:
+    args = ["trace", "list", "--json", "--store", str(store.root)]
+    wanted = cli(*args).out
+    with contextlib.redirect_stdout(io.StringIO()) as collected:
+        assert cli(*args).code == 0
+    assert collected.getvalue() == wanted

@@ -17,7 +17,7 @@ from tests.cli.files import TRACE
 from tests.cli.test_start_up import commands as known_commands
 from tests.jobs.made_runs import made_store
 from tunixrt import Store
-from tunixrt.cli.streams import READER_GONE_CODE
+from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ def test_no_command_exits_with_1_because_its_reader_left(
         if name in COMPUTING - {"train"}:
             continue  # they end before they print: what they print is in the test below
         code, _, err = run(args, store.root, stdout=pipe)
-        assert code in {0, READER_GONE_CODE}, (name, err)
+        assert code in {0, ExitCode.READER_GONE}, (name, err)
         for word in (b"Traceback", b"Exception ignored", b"Broken pipe", b"rror:"):
             assert word not in err, (name, err)
     os.close(pipe)
@@ -95,7 +95,7 @@ def test_no_command_exits_with_1_because_its_reader_left(
 def test_a_reader_that_left_and_a_stdout_that_was_never_open(args: list[str], store: Store) -> None:
     pipe = closed_pipe()
     code, _, err = run(args, store.root, stdout=pipe)
-    assert code == READER_GONE_CODE, err
+    assert code == ExitCode.READER_GONE, err
     assert b"Traceback" not in err
     # Messages that no reader sees stop nothing: the data comes out whole.
     whole = run(args, store.root)
@@ -246,11 +246,13 @@ def test_every_output_goes_through_pipes_and_links(
             assert run([*args, "-o", stdout], store.root)[1].startswith(wanted), (name, stdout)
         code, _, err = run([*args, "-o", str(tmp_path)], store.root)
         assert (code, b"is a directory" in err) == (2, True)
+        code, _, err = run([*args, "-o", f"{tmp_path}/absent/"], store.root)
+        assert (code, b"ends in a slash" in err) == (2, True)
         code, _, err = run([*args, "-o", str(tmp_path / "absent" / "x")], store.root)
         assert (code, b"does not exist" in err) == (2, True)
         reader = closed_pipe()
         code, _, err = run([*args, "-o", f"/dev/fd/{reader}"], store.root, pass_fds=(reader,))
-        assert (code, b"Traceback" in err) == (READER_GONE_CODE, False)
+        assert (code, b"Traceback" in err) == (ExitCode.READER_GONE, False)
         os.close(reader)
         assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 

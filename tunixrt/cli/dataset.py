@@ -10,7 +10,7 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.dataset_diff import diff
-from tunixrt.cli.options import built_at_option, lock_timeout_option
+from tunixrt.cli.options import built_at_option, lock_timeout_option, output_option
 from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
 from tunixrt.cli.pairs import parse_pairs
 
@@ -156,13 +156,7 @@ def show(store: Store, key: str, as_json: bool) -> None:
     metavar="FORMAT",
     help="trace, tunix_sft or training_example.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write into FILE instead of stdout.",
-)
+@output_option("Write into FILE instead of stdout.")
 @click.option("--split", metavar="SPLIT", help="Only train, validation or test.")
 @click.option("--system", metavar="TEXT", help="A system instruction, put before every prompt.")
 @store_options

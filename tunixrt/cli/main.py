@@ -10,7 +10,7 @@ import click
 from tunixrt.cli.base import LazyGroup
 from tunixrt.cli.interrupts import Terminated, termination_unwinds
 from tunixrt.cli.output import say
-from tunixrt.cli.streams import READER_GONE_CODE, ReaderGoneError, doors, open_doors
+from tunixrt.cli.streams import ReaderGoneError, doors, open_doors
 from tunixrt.errors import ExitCode, TunixrtError
 
 
@@ -74,7 +74,7 @@ def _explain(error: Exception) -> int | None:
             say("interrupted")
             return ExitCode.INTERRUPTED
         case ReaderGoneError():
-            return READER_GONE_CODE
+            return ExitCode.READER_GONE
         case OSError():
             # A full disk, a read-only directory: what publishes has left nothing half.
             where = f" ({error.filename})" if error.filename else ""

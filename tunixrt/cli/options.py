@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -43,6 +44,27 @@ def _time_option(name: str, help_text: str) -> Callable[..., Callable[..., objec
 
 recorded_at_option = _time_option("--recorded-at", "An RFC 3339 time to record with the event")
 built_at_option = _time_option("--built-at", "An RFC 3339 time to record in the manifest")
+
+
+class _OutputFile(click.Path):
+    """A path for a file: a name that ends in a slash means a directory, and is not cut short."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse a directory, whether it exists or not."""
+        if str(value).endswith("/"):
+            self.fail(f"{str(value)!r} ends in a slash; a file was expected.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def output_option(help_text: str) -> Callable[..., Callable[..., object]]:
+    """``-o FILE``, for a command that opens it with `tunixrt.cli.output.writing_to`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=_OutputFile(path_type=Path, dir_okay=False, allow_dash=True),
+        metavar="FILE",
+        help=help_text,
+    )
 
 
 def _waiting(_: click.Context, __: click.Parameter, timeout_s: float) -> Waiting:

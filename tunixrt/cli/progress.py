@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Self
@@ -22,7 +23,8 @@ class Progress:
         """Begin; nothing is shown in the first second."""
         self.verb = verb
         self.noun = noun
-        self._on = sys.stderr.isatty()
+        # A dumb terminal has no line that can be written over.
+        self._on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._start = time.monotonic()
         self._last = self._start + _FIRST_AFTER_S - _EVERY_S
         self._shown = False

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, json_option, store_options
+from tunixrt.cli.options import output_option
 from tunixrt.cli.output import count, emit_json, names_stdout, say, short, writing_to
 
 if TYPE_CHECKING:
@@ -69,13 +70,7 @@ def _echo_difference(title: str, mark: str, difference: Difference) -> None:
 )
 @click.option("--dataset", metavar="KEY", help="Prove that this dataset lists the trace.")
 @click.option("--contains", metavar="DIGEST", help="Prove that the snapshot contains another.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write into FILE instead of stdout.",
-)
+@output_option("Write into FILE instead of stdout.")
 @store_options
 def prove(
     store: Store,

@@ -21,9 +21,6 @@ from tunixrt.visible import visible, visible_escapes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: What a shell reports of a program that SIGPIPE ended.
-READER_GONE_CODE = 141
-
 
 class ReaderGoneError(Exception):
     """The reader of stdout (`head`, a pager) closed it: nothing more is wanted.
@@ -84,6 +81,21 @@ class _Outlet(io.RawIOBase):
             raise StdoutError(error) from error
 
 
+class _Collected(io.RawIOBase):
+    """Bytes for a stream that takes text only: of a program that collects what commands print."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._stream.write(self._decoder.decode(bytes(data)))
+        return len(data)
+
+
 class TextDoor(io.TextIOWrapper):
     """A text stream that shows control characters, and never fails to encode."""
 
@@ -128,13 +140,11 @@ def doors() -> Iterator[None]:
         sys.stdin, sys.stdout, sys.stderr = before
 
 
-def _door(stream: TextIO | None, *, is_stdout: bool) -> TextIO:
+def _door(stream: TextIO | None, *, is_stdout: bool) -> TextDoor:
     if stream is None:
         return TextDoor(_Outlet(None, is_stdout=is_stdout), "utf-8")
     stream.flush()
-    buffer = getattr(stream, "buffer", None)
-    if buffer is None:  # text that a program which embeds this one collects
-        return stream
+    buffer: Any = getattr(stream, "buffer", None) or _Collected(stream)
     # Not buffered: what a broken pipe refused must not be tried again when the process ends.
     outlet = _Outlet(getattr(buffer, "raw", buffer), is_stdout=is_stdout)
     return TextDoor(outlet, stream.encoding or "utf-8")

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
-from tunixrt.cli.options import recorded_at_option
+from tunixrt.cli.options import output_option, recorded_at_option
 from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
 from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.progress import Progress
@@ -205,13 +205,7 @@ def _import_document(reports: list[tuple[Path, ImportReport, Path | None]]) -> d
     is_flag=True,
     help="Write an eval set of problems that no generated trace ever shows.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="With --held-out: the eval set to write.",
-)
+@output_option("With --held-out: the eval set to write.")
 @recorded_at_option
 @store_options
 def generate(

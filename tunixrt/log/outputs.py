@@ -115,19 +115,14 @@ def output_directory(directory: Path, *, manifest: str, made_by: str) -> Iterato
     if place.exists() and not place.is_dir():
         raise OutputPathError(directory, "is not a directory; a directory was expected.")
     before = _read_manifest(directory, place, manifest, made_by)
-    made = _make_directories(place)
     staged = place / f"{_STAGED}{secrets.token_hex(16)}"
-    try:
-        staged.mkdir()
-        yield staged
-        _take_place(directory, staged, place, before, _Writer(manifest, made_by))
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        for one in made:
-            with contextlib.suppress(OSError):  # not empty: something was published
-                one.rmdir()
-        raise
-    shutil.rmtree(staged, ignore_errors=True)
+    with _named(directory), _made(place):
+        try:
+            staged.mkdir()
+            yield staged
+            _take_place(directory, staged, place, before, _Writer(manifest, made_by))
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
 
 
 class _Writer(msgspec.Struct, frozen=True):
@@ -151,7 +146,7 @@ def _named(path: Path) -> Iterator[None]:
         raise  # a reader that has seen enough
     except OSError as error:
         name = str(error.filename or "")
-        if name and not Path(name).name.startswith(_STAGED):
+        if name and not any(part.startswith(_STAGED) for part in Path(name).parts):
             raise
         raise OutputPathError(
             path, f"could not be written: {error.strerror or error}. Free space or permissions."
@@ -231,8 +226,8 @@ def _read_manifest(directory: Path, place: Path, manifest: str, made_by: str) ->
             return set(found.files)
     raise ForeignDirectoryError(
         directory,
-        f"is not empty and was not made by `{made_by}` (it has no {manifest} of that command, which "
-        "lists what it wrote). Name an empty or a new directory.",
+        f"is not empty and was not made by `{made_by}` (no {manifest} lists what that command "
+        "wrote). Name an empty or a new directory.",
     )
 
 
@@ -242,16 +237,18 @@ def _is_plain(name: str) -> bool:
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
-def _make_directories(place: Path) -> list[Path]:
-    """Make a directory and its parents; those that were made, the innermost first."""
-    made: list[Path] = []
-    for one in (place, *place.parents):
-        if one.exists():
-            break
-        made.append(one)
-    for one in reversed(made):
-        one.mkdir(exist_ok=True)
-    return made
+@contextlib.contextmanager
+def _made(place: Path) -> Iterator[None]:
+    """Have a directory and its parents; those that were made go again if the block fails."""
+    missing = [one for one in (place, *place.parents) if not one.exists()]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for one in missing:
+            with contextlib.suppress(OSError):  # not empty: something was published
+                one.rmdir()
+        raise
 
 
 def _take_place(
