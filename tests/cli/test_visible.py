@@ -138,7 +138,10 @@ def test_errors_show_what_they_quote(
         outcome = cli(*args, *root)
         check(args, outcome)
         assert outcome.code != 0 or not outcome.out, args
-    check("no store", cli("status", "--store", str(tmp_path / EVIL)))
+    outcome = cli("status", "--store", str(tmp_path / EVIL))
+    check("no store", outcome)
+    assert visible(EVIL) in outcome.err  # shown, and not cut out
+    assert "No such command" in cli("\x1b[31mred").err
 
 
 def test_a_table_stays_a_table(cli: Callable[..., Outcome], store: Store) -> None:

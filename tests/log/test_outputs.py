@@ -223,6 +223,8 @@ def test_what_may_not_be_written_gets_a_sentence(tmp_path: Path) -> None:
     path.parent.chmod(0o555)
     with pytest.raises(OutputPathError, match="Permission denied"):
         write(path.parent / "new")
+    with pytest.raises(ForeignDirectoryError):
+        build(path.parent, {"a": b"1"})
     path.parent.chmod(0o755)
     assert tree(tmp_path) == {"closed/file": b"old"}
 

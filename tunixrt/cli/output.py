@@ -69,7 +69,8 @@ def writing_to(path: Path | None) -> Iterator[BinaryIO]:
 
 def say(message: str) -> None:
     """A message for the person: stderr."""
-    click.echo(message, err=True)
+    # Outside of a command click would cut escape sequences out, which the door would show.
+    click.echo(message, err=True, color=True)
 
 
 def redraw(line: str) -> None:
@@ -79,7 +80,7 @@ def redraw(line: str) -> None:
     sys.stderr.buffer.write(b"\r\x1b[K")
     sys.stderr.buffer.flush()
     if line:
-        click.echo(one_line(line), nl=False, err=True)
+        click.echo(one_line(line), nl=False, err=True, color=True)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
