@@ -261,20 +261,16 @@ def test_every_output_goes_through_pipes_and_links(
 def test_a_signal_leaves_the_older_file_and_nothing_beside_it(
     number: signal.Signals, store: Store, tmp_path: Path
 ) -> None:
-    """The process sends itself the signal in the middle of an export."""
+    """The process sends itself the signal when all is written, and not in its place yet."""
     path = tmp_path / "out.jsonl"
     path.write_text("older")
     program = f"""
 import os, sys
-import tunixrt.store
 from tunixrt.cli.main import main
-real = tunixrt.store.export_dataset
-def export(layout, log, key, export_format, out, **options):
-    out.write(b"half")
-    out.flush()
-    os.kill(os.getpid(), {int(number)})
-    return real(layout, log, key, export_format, out, **options)
-tunixrt.store.export_dataset = export
+def hook(event, arguments):
+    if event == "os.rename" and "/.tunixrt-" in str(arguments[0]):
+        os.kill(os.getpid(), {int(number)})
+sys.addaudithook(hook)
 main()
 """
     export = ["dataset", "export", "sums-v1", "--format", "trace", "-o", str(path)]
