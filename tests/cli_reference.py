@@ -18,7 +18,22 @@ Made from the help texts by `make docs`; a test fails when the two differ.
 Data goes to stdout, messages and progress to stderr. Every command takes `--json` and then prints
 one document with a `schema_version`; fields are only ever added. Exit codes are frozen: 0 done; 1
 the answer is no (verification failed, a run diverged); 2 bad usage or bad input, nothing written;
-3 no store here; 4 the store is locked by another process; 130 interrupted.
+3 no store here; 4 the store is locked by another process; 130 interrupted; 141 the reader of the
+output left before its end, as in `tunixrt trace list | head`; 128 + N ended by signal N.
+
+Text for people shows control characters, and characters that turn the direction of writing, as
+signs (`␛`, `⟨U+202E⟩`): what a trace says cannot steer a terminal. Where the encoding of stdout has
+no such signs, and for everything else that it cannot encode, escapes are printed (`\\x1b`,
+`\\u2192`). Data (`--json`, exports, proofs) is UTF-8 in every locale, and JSON has its own escapes.
+
+`-o FILE` replaces a regular file when it is complete, with the permissions that it had; a failure
+or Ctrl-C leaves the older one. A symbolic link stays, and its target is written. A FIFO, a
+terminal, `/dev/stdout` and `/dev/fd/N` are written through; `-o -` is stdout. `-o DIR` replaces and
+removes only what an earlier command wrote there, as a file in DIR lists it, and refuses a directory
+that holds other things.
+
+A time is recorded only where one is given: by `--recorded-at` or `--built-at`, or for every command
+that has such an option by the variable `SOURCE_DATE_EPOCH`.
 """
 
 

@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     NO_STORE = 3
     STORE_LOCKED = 4
     INTERRUPTED = 130
+    READER_GONE = 141
 
 
 class TunixrtError(Exception):

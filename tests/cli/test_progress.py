@@ -55,7 +55,7 @@ def test_training_shows_loss_speed_and_what_is_left_on_a_terminal(tmp_path: Path
         stdout=subprocess.PIPE,
         stderr=its_end,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm"},
     )
     os.close(its_end)
     shown = read_all(terminal)
@@ -83,6 +83,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setenv("TERM", "xterm")
     return clock
 
 
@@ -105,3 +106,25 @@ def test_what_is_over_in_a_second_shows_nothing(
         clock.now += 0.5
         progress.show(1, None)
     assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_that_cannot_write_over_a_line_gets_none(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    with Progress("training", "step") as progress:
+        clock.now += 10
+        progress.show(60, 100)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_name_of_a_file_cannot_steer_the_terminal(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Progress("importing a\n\x1b[2Jb", "line") as progress:
+        clock.now += 10
+        progress.show(60, None)
+    shown = capsys.readouterr().err
+    assert shown == "\r\x1b[Kimporting a⏎␛[2Jb: line 60\r\x1b[K"

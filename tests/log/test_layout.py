@@ -76,6 +76,20 @@ def test_init_adds_to_git_files_only_the_lines_that_they_miss(tmp_path: Path) ->
     assert (tmp_path / ".gitignore").read_bytes() == b".tunixrt/\n/store/.tmp/\n"
 
 
+def test_init_keeps_links_and_permissions_of_git_files(tmp_path: Path) -> None:
+    shared = tmp_path / "shared-ignore"
+    shared.write_text("*.pyc\n")
+    shared.chmod(0o640)
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / ".gitignore").symlink_to(shared)
+    init(root)
+    assert (root / ".gitignore").is_symlink()
+    assert shared.read_text().startswith("*.pyc\n")
+    assert ".tunixrt/" in shared.read_text()
+    assert shared.stat().st_mode & 0o777 == 0o640
+
+
 def test_init_does_not_touch_a_store_of_another_format(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "store.json").write_bytes(b"{}")

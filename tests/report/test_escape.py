@@ -32,9 +32,10 @@ from tunixrt.report.document import (
     Tone,
     Verdict,
 )
-from tunixrt.report.escape import one_line, shortened, visible
+from tunixrt.report.escape import shortened
 from tunixrt.report.html import render_html
 from tunixrt.report.markdown import render_markdown
+from tunixrt.visible import one_line, visible
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tunixrt.cli.streams import ReaderGoneError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -68,6 +70,14 @@ class NounGroup(click.Group):
 
 class LazyGroup(NounGroup):
     """The root: knows its commands by name and imports one only when it is used."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a FIFO whose reader left ends it like a stdout whose reader left."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # Before click sees it, which would exit with 1: "the answer is no".
+            raise ReaderGoneError from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

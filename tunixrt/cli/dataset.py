@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.dataset_diff import diff
-from tunixrt.cli.options import goes_with, lock_timeout_option
-from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, output_option
+from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ dataset.add_command(diff)
     metavar="NAME=FRACTION",
     help="A share of the prompts for test or validation; the rest is train.",
 )
-@click.option("--built-at", metavar="TIME", help="An RFC 3339 time to record in the manifest.")
+@built_at_option
 @click.option("--parent", metavar="KEY", help="The dataset that this one follows.")
 @lock_timeout_option
 @store_options
@@ -159,13 +158,7 @@ def show(store: Store, key: str, as_json: bool) -> None:
     metavar="FORMAT",
     help="trace, tunix_sft or training_example.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write into FILE instead of stdout.",
-)
+@output_option("Write into FILE instead of stdout.")
 @click.option(
     "--split",
     default="train",
@@ -186,17 +179,15 @@ def export(
 ) -> None:
     """Write a split of a dataset as JSON Lines: the same bytes every time, everywhere.
 
-    What the format trace writes, `tunixrt trace import --from trace` reads back. FILE appears when
-    it is complete. With --json and without -o only the figures are printed.
+    What the format trace writes, `tunixrt trace import --from trace` reads back. A regular FILE is
+    replaced when the export is complete; a FIFO or a device is written through. With --json and
+    without -o only the figures are printed.
     """
-    if output is None and as_json:
+    if names_stdout(output) and as_json:
         report = _export_to_nowhere(store, key, export_format, split, system)
-    elif output is None:
-        report = store.export_dataset(
-            key, export_format, sys.stdout.buffer, split=split, system=system
-        )
     else:
-        report = _export_to_file(store, output, key, export_format, split, system)
+        with writing_to(output) as out:
+            report = store.export_dataset(key, export_format, out, split=split, system=system)
     if as_json:
         emit_json(msgspec.structs.asdict(report))
         return
@@ -216,19 +207,6 @@ def _export_to_nowhere(
 
     with Path(os.devnull).open("wb") as nowhere:
         return store.export_dataset(key, export_format, nowhere, split=split, system=system)
-
-
-def _export_to_file(
-    store: Store, output: Path, key: str, export_format: str, split: str, system: str | None
-) -> ExportReport:
-    partial = output.with_name(f"{output.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            report = store.export_dataset(key, export_format, file, split=split, system=system)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
-    return report
 
 
 def _splits(counts: dict[str, int]) -> str:

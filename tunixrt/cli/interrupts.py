@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from typing import TYPE_CHECKING, Any, Self
 
 from tunixrt.cli.output import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType, TracebackType
 
 #: SIGTERM is what batch systems send before they kill.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+#: Without a handler, these end Python at once, and what was being written stays behind.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM), or lost its terminal (SIGHUP).
+
+    Like KeyboardInterrupt no Exception: nothing but the entry point catches it.
+
+    Attributes:
+        exit_code: What a shell reports of a program that this signal ended.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def termination_unwinds() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into `Terminated`, so that files that are staged get removed.
+
+    A signal that is ignored (`nohup`) stays so; in a thread that hears no signals, nothing changes.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    before: dict[int, Any] = {}
+    try:
+        for one in _ENDING:
+            if signal.getsignal(one) is signal.SIG_DFL:
+                before[one] = signal.signal(one, end)
+    except ValueError:  # not the main thread
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interrupts:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.output import SCHEMA_VERSION, short
+from tunixrt.cli.output import emit_json_line, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +29,9 @@ def log(store: Store, limit: int | None, as_json: bool) -> None:
 
     The order is the same in every clone; it is not that of time. With --json, one document a line.
     """
-    from tunixrt.data.lines import on_one_line
-
     for event in _events(store, limit):
         if as_json:
-            document = {"schema_version": SCHEMA_VERSION, **_document(event)}
-            text = json.dumps(document, ensure_ascii=False)
-            click.echo(on_one_line(text.encode()).decode())
+            emit_json_line(_document(event))
         else:
             click.echo(_line(event))
 

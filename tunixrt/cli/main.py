@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import NoReturn
 
 import click
 
 from tunixrt.cli.base import LazyGroup
+from tunixrt.cli.interrupts import Terminated, termination_unwinds
+from tunixrt.cli.output import say
+from tunixrt.cli.streams import ReaderGoneError, doors, open_doors
 from tunixrt.errors import ExitCode, TunixrtError
 
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        # Or click cuts escape sequences out of what is not a terminal; see `tunixrt.cli.streams`.
+        "color": True,
+    },
     epilog="Exit codes: 0 done; 1 the answer is no; 2 bad usage or input, nothing written; "
-    "3 no store here; 4 the store is locked; 130 interrupted.",
+    "3 no store here; 4 the store is locked; 130 interrupted; 141 the reader of the output left.",
 )
 @click.version_option(None, "-V", "--version", package_name="tunixrt", prog_name="tunixrt")
 def root() -> None:
@@ -29,22 +36,28 @@ def root() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with one of the frozen codes."""
+    # Not closed again: what the interpreter writes at its end passes the doors, too.
+    open_doors()
     sys.exit(run())
 
 
 def run() -> int:
     """Run the command line; return its exit code."""
-    try:
-        result = root.main(standalone_mode=False)
-        sys.stdout.flush()
-    except Exception as error:
-        code = _explain(error)
-        if code is None:
-            raise
-        return code
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        return ExitCode.INTERRUPTED
+    with doors():
+        try:
+            with termination_unwinds():
+                result = root.main(standalone_mode=False)
+                sys.stdout.flush()
+        except Exception as error:
+            code = _explain(error)
+            if code is None:
+                raise
+            return code
+        except Terminated as signal:
+            return signal.exit_code
+        except KeyboardInterrupt:
+            say("interrupted")
+            return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else ExitCode.DONE
 
 
@@ -55,19 +68,17 @@ def _explain(error: Exception) -> int | None:
             error.show()
             return ExitCode.BAD_INPUT
         case TunixrtError():
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}")
             return error.exit_code
         case click.Abort():
-            click.echo("interrupted", err=True)
+            say("interrupted")
             return ExitCode.INTERRUPTED
-        case BrokenPipeError():
-            # The reader (head, a pager) has seen enough; without this Python complains at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return ExitCode.DONE
+        case ReaderGoneError():
+            return ExitCode.READER_GONE
         case OSError():
             # A full disk, a read-only directory: what publishes has left nothing half.
             where = f" ({error.filename})" if error.filename else ""
-            click.echo(f"error: {error.strerror or error}{where}.", err=True)
+            say(f"error: {error.strerror or error}{where}.")
             return ExitCode.BAD_INPUT
     return None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
     from tunixrt.log.lock import Holder, Waiting
 
-recorded_at_option: Callable[..., Callable[..., object]] = click.option(
-    "--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the event."
-)
+_MAX_EPOCH_S = 253402300799
 
 
 def goes_with(name: str, condition: str, *, holds: bool) -> None:
@@ -40,16 +39,52 @@ def goes_with(name: str, condition: str, *, holds: bool) -> None:
     raise click.UsageError(f"{spelling} has no effect here: it goes with {condition}.")
 
 
-def source_date_epoch() -> str | None:
-    """SOURCE_DATE_EPOCH as RFC 3339, where it is set; otherwise no time is recorded."""
+def _given_time(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    """The time of the option; else SOURCE_DATE_EPOCH as RFC 3339; else none is recorded."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if not epoch:
-        return None
-    if not epoch.isdigit() or int(epoch) > 253402300799:
+    if given is not None or not epoch:
+        return given
+    digits = epoch.isascii() and epoch.isdigit() and len(epoch) <= len(str(_MAX_EPOCH_S))
+    if not digits or int(epoch) > _MAX_EPOCH_S:
         raise click.UsageError(
             f"SOURCE_DATE_EPOCH should be seconds since 1970 as digits; found {epoch!r}."
         )
     return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time_option(name: str, help_text: str) -> Callable[..., Callable[..., object]]:
+    """An option for a time that a command records; there is no other way to record one."""
+    return click.option(
+        name,
+        metavar="TIME",
+        callback=_given_time,
+        help=f"{help_text}; by default SOURCE_DATE_EPOCH where that is set, otherwise none.",
+    )
+
+
+recorded_at_option = _time_option("--recorded-at", "An RFC 3339 time to record with the event")
+built_at_option = _time_option("--built-at", "An RFC 3339 time to record in the manifest")
+
+
+class _OutputFile(click.Path):
+    """A path for a file: a name that ends in a slash means a directory, and is not cut short."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse a directory, whether it exists or not."""
+        if str(value).endswith("/"):
+            self.fail(f"{str(value)!r} ends in a slash; a file was expected.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def output_option(help_text: str) -> Callable[..., Callable[..., object]]:
+    """``-o FILE``, for a command that opens it with `tunixrt.cli.output.writing_to`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=_OutputFile(path_type=Path, dir_okay=False, allow_dash=True),
+        metavar="FILE",
+        help=help_text,
+    )
 
 
 def _waiting(_: click.Context, __: click.Parameter, timeout_s: float) -> Waiting:

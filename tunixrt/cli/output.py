@@ -1,17 +1,26 @@
-"""How commands speak: data on stdout, everything else on stderr."""
+"""How commands speak: data on stdout, everything else on stderr.
+
+Text goes through `tunixrt.cli.streams`, whoever prints it. Data is bytes: always UTF-8.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from tunixrt.visible import one_line, visible_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import BinaryIO
 
 #: The version of the JSON documents that `--json` prints. Fields are only ever added.
 SCHEMA_VERSION = "1"
@@ -19,13 +28,61 @@ SCHEMA_VERSION = "1"
 
 def emit_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document, with its ``schema_version`` first."""
+    _print_json(document, indent=2)
+
+
+def emit_json_line(document: Mapping[str, Any]) -> None:
+    """Print one JSON document of many, on a line of its own."""
+    _print_json(document, indent=None)
+
+
+def _print_json(document: Mapping[str, Any], indent: int | None) -> None:
     plain = msgspec.to_builtins({"schema_version": SCHEMA_VERSION, **document})
-    click.echo(json.dumps(plain, ensure_ascii=False, indent=2))
+    text = json.dumps(plain, ensure_ascii=False, indent=indent)
+    out = data_out()
+    out.write(visible_json(text).encode() + b"\n")
+    out.flush()
+
+
+def data_out() -> BinaryIO:
+    """Standard output for bytes that a program reads; text that was printed before goes first."""
+    sys.stdout.flush()
+    return sys.stdout.buffer
+
+
+def names_stdout(path: Path | None) -> bool:
+    """Whether a command without ``-o``, or with ``-o -``, writes its data to stdout."""
+    return path is None or path == Path("-")
+
+
+@contextlib.contextmanager
+def writing_to(path: Path | None) -> Iterator[BinaryIO]:
+    """Open what ``-o`` names, or stdout; see `tunixrt.log.outputs.output_file`."""
+    from tunixrt.log.outputs import output_file
+
+    if path is None or names_stdout(path):
+        out = data_out()
+        yield out
+        out.flush()
+        return
+    with output_file(path) as file:
+        yield file
 
 
 def say(message: str) -> None:
     """A message for the person: stderr."""
-    click.echo(message, err=True)
+    # Outside of a command click would cut escape sequences out, which the door would show.
+    click.echo(message, err=True, color=True)
+
+
+def redraw(line: str) -> None:
+    """Write over the last line of a terminal on stderr."""
+    sys.stderr.flush()
+    # The only control characters that tunixrt itself sends; those of the text become visible.
+    sys.stderr.buffer.write(b"\r\x1b[K")
+    sys.stderr.buffer.flush()
+    if line:
+        click.echo(one_line(line), nl=False, err=True, color=True)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -49,19 +106,22 @@ def stream_json(name: str, items: Iterable[Mapping[str, Any]]) -> None:
         name: The field that the list has.
         items: Its items.
     """
-    click.echo(f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "{name}": [', nl=False)
+    out = data_out()
+    out.write(f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "{name}": ['.encode())
     separator = "\n"
     for item in items:
         text = json.dumps(msgspec.to_builtins(item), ensure_ascii=False, indent=2)
-        click.echo(separator + textwrap.indent(text, "    ", _always), nl=False)
+        document = textwrap.indent(visible_json(text), "    ", _always)
+        out.write(separator.encode() + document.encode())
         separator = ",\n"
-    click.echo("]\n}" if separator == "\n" else "\n  ]\n}")
+    out.write(b"]\n}\n" if separator == "\n" else b"\n  ]\n}\n")
+    out.flush()
 
 
 def _table_lines(
     header: Sequence[str], rows: Iterable[Sequence[object]], n_measured: int | None = None
 ) -> Iterator[str]:
-    every = ([str(value) for value in row] for row in rows)
+    every = ([one_line(str(value)) for value in row] for row in rows)
     cells = list(itertools.islice(every, n_measured))
     if not cells:
         yield "(none)"

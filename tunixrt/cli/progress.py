@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-import click
+from tunixrt.cli.output import redraw
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,7 +23,8 @@ class Progress:
         """Begin; nothing is shown in the first second."""
         self.verb = verb
         self.noun = noun
-        self._on = sys.stderr.isatty()
+        # A dumb terminal has no line that can be written over.
+        self._on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._start = time.monotonic()
         self._last = self._start + _FIRST_AFTER_S - _EVERY_S
         self._shown = False
@@ -39,7 +41,7 @@ class Progress:
     ) -> None:
         """Clear the line, whatever happened."""
         if self._shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            redraw("")
 
     def show(self, done: int, total: int | None, detail: str = "", *, n_before: int = 0) -> None:
         """Say how far it has come.
@@ -59,4 +61,4 @@ class Progress:
         if total:
             left = (now - self._start) / max(done - n_before, 1) * (total - done)
             text += f" of {total:,} ({100 * done // total}%), {left:.0f} s left"
-        click.echo(f"\r\x1b[K{text}{', ' + detail if detail else ''}", nl=False, err=True)
+        redraw(f"{text}{', ' + detail if detail else ''}")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, json_option, store_options
-from tunixrt.cli.output import count, emit_json, say, short
+from tunixrt.cli.options import output_option
+from tunixrt.cli.output import count, emit_json, names_stdout, say, short, writing_to
 from tunixrt.cli.sources import text_sources
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tunixrt.log.snapshot_diff import Difference
     from tunixrt.store import Store
 
@@ -71,13 +72,7 @@ def _echo_difference(title: str, mark: str, difference: Difference) -> None:
 )
 @click.option("--dataset", metavar="KEY", help="Prove that this dataset lists the trace.")
 @click.option("--contains", metavar="DIGEST", help="Prove that the snapshot contains another.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write into FILE instead of stdout.",
-)
+@output_option("Write into FILE instead of stdout.")
 @store_options
 def prove(
     store: Store,
@@ -107,14 +102,13 @@ def prove(
     else:
         proof = store.prove_recorded(str(trace_id), snapshot_prefix)
     data = encode(proof) + b"\n"
-    if output is None and not as_json:
-        sys.stdout.buffer.write(data)
-        return
-    if output is not None:
-        output.write_bytes(data)
+    to_stdout = names_stdout(output)
+    if not (to_stdout and as_json):
+        with writing_to(output) as out:
+            out.write(data)
     if as_json:
-        emit_json({"file": None if output is None else str(output), "proof": proof})
-    else:
+        emit_json({"file": None if to_stdout else str(output), "proof": proof})
+    elif not to_stdout:
         say(f"The proof is in {output}; `tunixrt snapshot check-proof` checks it without a store.")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tunixrt.cli.output import writing_to
+
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import BinaryIO
 
     from tunixrt.data.importers import Rejection
@@ -21,7 +23,8 @@ class RejectsFiles:
     """
 
     def __init__(self) -> None:
-        self._open: dict[Path, tuple[Path, BinaryIO]] = {}
+        self._opened = contextlib.ExitStack()
+        self._open: dict[Path, BinaryIO] = {}
         self._published: set[Path] = set()
         self._paths: dict[str, Path] = {}
 
@@ -29,9 +32,8 @@ class RejectsFiles:
         """Set a record aside."""
         path = self._path(rejection.file)
         if path not in self._open:
-            staged = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-            self._open[path] = staged, staged.open("xb")
-        self._open[path][1].write(rejection.as_line())
+            self._open[path] = self._opened.enter_context(writing_to(path))
+        self._open[path].write(rejection.as_line())
 
     def of(self, file: str) -> Path | None:
         """The rejects of this file, once they are there; None where it has none."""
@@ -42,15 +44,16 @@ class RejectsFiles:
         """Begin; nothing is written before there is a rejected record."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Put the files into place, or after an error leave nothing behind."""
-        with contextlib.ExitStack() as stack:
-            for path, (staged, file) in self._open.items():
-                stack.callback(staged.unlink, missing_ok=True)
-                file.close()
-                if kind is None:
-                    staged.replace(path)
-                    self._published.add(path)
+        self._opened.__exit__(kind, error, trace)
+        if kind is None:
+            self._published.update(self._open)
 
     def _path(self, file: str) -> Path:
         if file not in self._paths:

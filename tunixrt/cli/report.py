@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     default=Path("report"),
     show_default=True,
     metavar="DIR",
-    help="The directory to write into.",
+    help="A new or an empty directory, or one of an older report, whose files are replaced.",
 )
 @store_options
 def report(store: Store, before: str, after: str, output: Path, as_json: bool) -> None:

@@ -8,11 +8,13 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
-from tunixrt.cli.options import lock_timeout_option
+from tunixrt.cli.options import lock_timeout_option, recorded_at_option
 from tunixrt.cli.output import emit_json, say, short, table
 from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tunixrt.eval.comparison import Comparison
     from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.log.lock import Waiting
@@ -63,10 +65,16 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
 
     manifest = store.run(run_id)
     row = store.run_row(manifest)
-    environments = read_environments(store.layout, manifest.run_id)
+    unreadable: list[str] = []
+    environments = read_environments(store.layout, manifest.run_id, on_unreadable=unreadable.append)
     if as_json:
         emit_json(
-            {"manifest": manifest, "environments": environments, **msgspec.structs.asdict(row)}
+            {
+                "manifest": manifest,
+                "environments": environments,
+                "unreadable_environments": unreadable,
+                **msgspec.structs.asdict(row),
+            }
         )
         return
     names = f" ({', '.join(row.names)})" if row.names else ""
@@ -75,10 +83,22 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
     click.echo(f"weights {manifest.weights}")
     click.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
     for environment in environments:
-        click.echo(
-            f"executed at {environment['started_at']} in {environment['duration_s']} s "
-            f"(tunixrt {environment['tunixrt']}, Python {environment['python']})"
-        )
+        click.echo(_execution(environment))
+    for problem in unreadable:
+        say(f"warning: {problem}")
+
+
+def _execution(environment: Mapping[str, object]) -> str:
+    """One execution in words: no field is sure to be there, since nothing hashes them."""
+    started_at, duration_s = environment.get("started_at"), environment.get("duration_s")
+    when = "" if started_at is None else f" at {started_at}"
+    how_long = "" if duration_s is None else f" in {duration_s} s"
+    versions = [
+        f"{name} {environment[key]}"
+        for key, name in (("tunixrt", "tunixrt"), ("python", "Python"))
+        if environment.get(key) is not None
+    ]
+    return f"executed{when}{how_long}" + (f" ({', '.join(versions)})" if versions else "")
 
 
 @run.command(
@@ -89,7 +109,7 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
 )
 @click.argument("run_id", metavar="RUN")
 @click.option("--as", "name", required=True, metavar="NAME", help="The name to give the run.")
-@click.option("--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the name.")
+@recorded_at_option
 @lock_timeout_option
 @store_options
 def promote(

@@ -31,7 +31,7 @@ def site() -> None:
     default=Path("site"),
     show_default=True,
     metavar="DIR",
-    help="The directory to make, or a site that was built before, which is replaced.",
+    help="A new or an empty directory, or one of an older site, whose files are replaced.",
 )
 @click.option(
     "--title", default="tunixrt store", show_default=True, metavar="TEXT", help="Name of the site."

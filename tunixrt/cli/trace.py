@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
-from tunixrt.cli.options import source_date_epoch
-from tunixrt.cli.output import count, emit_json, say, short, stream_json, stream_table
+from tunixrt.cli.options import output_option, recorded_at_option
+from tunixrt.cli.output import (
+    count,
+    emit_json,
+    names_stdout,
+    say,
+    short,
+    stream_json,
+    stream_table,
+    writing_to,
+)
 from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 from tunixrt.cli.trace_import import import_
+from tunixrt.visible import one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tunixrt.data.projection import TraceState
     from tunixrt.data.traces import Trace
     from tunixrt.store import Store
@@ -64,13 +75,8 @@ for _command in (*FACT_COMMANDS, import_):
     is_flag=True,
     help="Write an eval set of problems that no generated trace ever shows.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="With --held-out: the eval set to write.",
-)
+@output_option("With --held-out: the eval set to write.")
+@recorded_at_option
 @store_options
 def generate(
     store: Store,
@@ -81,6 +87,7 @@ def generate(
     seed: int,
     held_out: bool,
     output: Path | None,
+    recorded_at: str | None,
     as_json: bool,
 ) -> None:
     """Generate arithmetic problems with written-out steps: real data without any download.
@@ -97,7 +104,7 @@ def generate(
         _write_evalset(store, output, kinds, n_digits, n, seed, as_json=as_json)
         return
     report = store.generate_arithmetic(
-        kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=source_date_epoch()
+        kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=recorded_at
     )
     if as_json:
         emit_json(
@@ -131,12 +138,15 @@ def _write_evalset(
     if output.resolve().parent == store.layout.evalsets.resolve():
         check_evalset_file(output)
     data = held_out_evalset(kinds=kinds, n_digits=n_digits, n=n, seed=seed)
-    if output.exists() and output.read_bytes() != data:
+    if output.is_file() and output.read_bytes() != data:
         raise BadInputError(
             f"{output} exists with other content, and an eval set never changes once it is used. "
             "Choose another name."
         )
-    output.write_bytes(data)
+    with writing_to(output) as out:
+        out.write(data)
+    if names_stdout(output):
+        return
     if as_json:
         emit_json({"file": str(output), "n_samples": n, "digest": digest_bytes(data)})
     else:
@@ -197,13 +207,12 @@ def show(store: Store, trace_id: str, as_json: bool) -> None:
 
     click.echo(f"trace {state.id} ({status_of(state)})")
     for key, value in content.meta.items():
-        click.echo(
-            f"{key}: {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
-        )
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        click.echo(f"{one_line(key)}: {text}")
     click.echo(f"baseline score: {baseline_score(content).score:.2f}\n")
     click.echo(content.prompt + "\n")
     for number, step in enumerate(content.steps, start=1):
-        click.echo(f"{number:3}. [{step.type}] {step.content}")
+        click.echo(f"{number:3}. [{one_line(step.type)}] {step.content}")
     click.echo(f"\nAnswer: {content.final_answer}")
 
 

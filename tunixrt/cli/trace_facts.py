@@ -10,12 +10,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.options import (
-    goes_with,
-    lock_timeout_option,
-    recorded_at_option,
-    source_date_epoch,
-)
+from tunixrt.cli.options import goes_with, lock_timeout_option, recorded_at_option
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
@@ -76,7 +71,7 @@ def add(
         "meta": parse_pairs(meta, "--meta"),
     }
     document = _from_stdin() if source is not None else value
-    trace, report = store.add_trace(document, recorded_at=recorded_at or source_date_epoch())
+    trace, report = store.add_trace(document, recorded_at=recorded_at)
     if as_json:
         emit_json(
             {
@@ -121,9 +116,7 @@ def score(
 
     A score that is recorded already, and that no other branch disputes, is not recorded again.
     """
-    stated, scores = store.score_traces(
-        ids, recorded_at=recorded_at or source_date_epoch(), waiting=waiting
-    )
+    stated, scores = store.score_traces(ids, recorded_at=recorded_at, waiting=waiting)
     if as_json:
         found = [
             {"id": trace} | msgspec.to_builtins(score)
@@ -164,9 +157,7 @@ def label(
     decides it. Datasets select by labels with `--where label.KEY=VALUE`.
     """
     pairs = {name: text or None for name, text in parse_pairs(labels, "label").items()}
-    stated = store.label_traces(
-        [trace_id], pairs, recorded_at=recorded_at or source_date_epoch(), waiting=waiting
-    )
+    stated = store.label_traces([trace_id], pairs, recorded_at=recorded_at, waiting=waiting)
     _finish(stated, as_json=as_json)
 
 
@@ -191,7 +182,7 @@ def supersede(
         ids,
         by=by,
         reason=reason,
-        recorded_at=recorded_at or source_date_epoch(),
+        recorded_at=recorded_at,
         waiting=waiting,
     )
     _finish(stated, as_json=as_json)
@@ -212,9 +203,7 @@ def retract(
     as_json: bool,
 ) -> None:
     """Take traces back: datasets built later leave them out. Their text stays; see `redact`."""
-    stated = store.retract_traces(
-        ids, reason=reason, recorded_at=recorded_at or source_date_epoch(), waiting=waiting
-    )
+    stated = store.retract_traces(ids, reason=reason, recorded_at=recorded_at, waiting=waiting)
     _finish(stated, as_json=as_json)
 
 
@@ -261,7 +250,7 @@ def redact(
         done = store.redact_traces(
             ids,
             reason=reason or "",
-            recorded_at=recorded_at or source_date_epoch(),
+            recorded_at=recorded_at,
             waiting=waiting,
         )
     assert done is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.options import goes_with, source_date_epoch
+from tunixrt.cli.options import goes_with, recorded_at_option
 from tunixrt.cli.output import count, emit_json, say
 from tunixrt.cli.progress import Progress
 from tunixrt.cli.rejects import RejectsFiles
@@ -50,7 +50,7 @@ _SHOWN = 10
     show_default=True,
     help="Reject all files for one bad record, or set bad records aside in FILE.rejects.jsonl.",
 )
-@click.option("--recorded-at", metavar="TIME", help="An RFC 3339 time to record with the traces.")
+@recorded_at_option
 @store_options
 def import_(
     store: Store,
@@ -77,7 +77,7 @@ def import_(
             source=source,
             strip_calculator=strip_calculator,
             on_error=on_error,
-            recorded_at=recorded_at or source_date_epoch(),
+            recorded_at=recorded_at,
             on_rejection=rejects.add if on_error == "quarantine" else None,
             on_progress=lambda n: progress.show(n, None),
         )

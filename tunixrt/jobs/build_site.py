@@ -1,14 +1,13 @@
 """The site job: a store in, a directory of static pages out.
 
 The pages need no server and no network, and their bytes depend on the store and the title alone.
-The directory is made anew beside the old one and takes its place when it is complete, so nothing
-of an older site stays behind, least of all a trace that was redacted since.
+The files are written aside and take the place of an older site's when they are complete: nothing of
+that one stays behind, least of all a trace that was redacted since, and nothing else is touched.
 """
 
 from __future__ import annotations
 
 import itertools
-import shutil
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -18,10 +17,10 @@ from tunixrt.data.datasets import list_datasets, members
 from tunixrt.data.payloads import read_in_order
 from tunixrt.data.projection import TraceState, project
 from tunixrt.data.traces import parse_payload
-from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, list_evalsets, load_evalset
 from tunixrt.jobs.status import read_status
 from tunixrt.jobs.write_report import commands_of, report_view, run_view, training_view
+from tunixrt.log.outputs import output_directory
 from tunixrt.log.snapshots import take_snapshot
 from tunixrt.report import site_pages, site_runs, site_traces
 from tunixrt.report.site_frame import ICON, SCRIPT_NAME, STYLE_NAME, frame, site_css
@@ -49,9 +48,8 @@ if TYPE_CHECKING:
     from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.promotions import Promotions
 
+#: Lists the files of a site, in the site.
 MARKER: Final = "site.json"
-SITE_FORMAT: Final = "tunixrt-site-1"
-_MARK: Final = b'{"format":"tunixrt-site-1"}\n'
 _BASELINE: Final = "baseline"
 #: Up to so many comparable evaluations are compared each with each.
 _MAX_ALL_PAIRS: Final = 8
@@ -67,17 +65,6 @@ class SiteBuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size_bytes: int
 
 
-class NotASiteError(BadInputError):
-    """The directory holds something else, and building would remove it."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(
-            f"{directory} is not empty and was not made by `tunixrt site build` (it has no "
-            f"{MARKER}). Building replaces the whole directory: name an empty or a new one."
-        )
-        self.directory = directory
-
-
 def build_site(
     layout: Layout,
     log: EventLog,
@@ -91,40 +78,25 @@ def build_site(
     Args:
         layout: where runs, datasets and eval sets are.
         log: where the traces are.
-        directory: the site; a new or an empty directory, or an older site, which is replaced.
+        directory: the site; a new or an empty directory, or an older site, whose files are
+            replaced.
         title: what the site is called.
         on_progress: called with how many traces are written, and of how many.
 
     Raises:
-        NotASiteError: the directory holds something else.
+        ForeignDirectoryError: the directory holds something else.
         BadInputError: a run or an eval set cannot be read.
     """
-    if directory.exists() and not _is_ours(directory):
-        raise NotASiteError(directory)
-    staged = directory.with_name(f"{directory.name}.partial")
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    try:
+    with output_directory(directory, manifest=MARKER, made_by="tunixrt site build") as staged:
         builder = _Builder(layout, log, staged, title)
         n_pages = builder.build(on_progress)
-        if directory.exists():
-            shutil.rmtree(directory)
-        staged.rename(directory)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    files = [path for path in directory.rglob("*") if path.is_file()]
+        sizes = [path.stat().st_size for path in staged.rglob("*") if path.is_file()]
     return SiteBuilt(
         n_pages=n_pages,
         n_traces=builder.n_traces,
-        n_files=len(files),
-        size_bytes=sum(path.stat().st_size for path in files),
+        n_files=len(sizes),
+        size_bytes=sum(sizes),
     )
-
-
-def _is_ours(directory: Path) -> bool:
-    if not directory.is_dir():
-        return False
-    return (directory / MARKER).is_file() or not any(directory.iterdir())
 
 
 class _Builder:
@@ -307,7 +279,6 @@ class _Builder:
         self._write("icon.svg", ICON)
         # Without it GitHub would treat the pages as sources of another generator.
         self._write(".nojekyll", "")
-        (self._directory / MARKER).write_bytes(_MARK)
 
     def _write(self, name: str, text: str) -> None:
         (self._directory / name).write_bytes(text.encode())

@@ -67,7 +67,7 @@ class _Processes:
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
-        self._at_work: dict[str, subprocess.Popen[str]] = {}
+        self._at_work: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = False
         self._lock = Lock()
 
@@ -92,7 +92,6 @@ class _Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                text=True,
                 env=environment,
                 process_group=0,
             )
@@ -103,7 +102,7 @@ class _Processes:
             with self._lock:
                 del self._at_work[run_id]
         if process.returncode not in (ExitCode.DONE, ExitCode.ANSWER_IS_NO) or not out:
-            raise RunProcessError(run_id, process.returncode, err)
+            raise RunProcessError(run_id, process.returncode, err.decode(errors="replace"))
         return msgspec.json.decode(out, type=_Answer).runs
 
     def stop(self) -> None:

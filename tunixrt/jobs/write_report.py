@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ from tunixrt.jobs.evaluate import BATCH_SIZE
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest
+from tunixrt.log.outputs import output_directory
 from tunixrt.report import (
     Command,
     ExperimentView,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
     from tunixrt.runs.manifests import Contamination
 
+#: Lists the files of a report, in its directory.
+REPORT_FILES: Final = "report.json"
+
 
 class _LedgerLine(msgspec.Struct, frozen=True):
     """What the report needs of a line of ``ledger.jsonl``."""
@@ -58,19 +62,20 @@ def write_report(
 ) -> list[Path]:
     """Compare two evaluation runs and write ``report.md``, ``report.html`` and the charts.
 
-    Files of the same names are replaced; everything else in the directory stays.
+    An older report in the directory is replaced; everything else in it stays.
 
     Args:
         layout: where the runs are.
         log: where the traces of their datasets are.
         before: the evaluation to compare with, a run id or its beginning.
         after: the evaluation to compare.
-        directory: where the files go; it is made when it is missing.
+        directory: where the files go: a new or an empty directory, or one of an older report.
 
     Returns:
         The files, by name.
 
     Raises:
+        ForeignDirectoryError: the directory holds something else.
         BadInputError: one is no evaluation, or the two answer different questions.
     """
     return _write(report_view(*_found(layout, log, (before, after))), directory)
@@ -86,9 +91,10 @@ def write_experiment(
         log: where the traces of their datasets are.
         before: the evaluations to compare with, one a seed.
         after: the evaluations to compare, in the same order of seeds.
-        directory: where the files go; it is made when it is missing.
+        directory: where the files go: a new or an empty directory, or one of an older report.
 
     Raises:
+        ForeignDirectoryError: the directory holds something else.
         BadInputError: one is no evaluation, they are not paired, or they answer different
             questions.
     """
@@ -109,15 +115,11 @@ def _found(
 
 
 def _write(report: ReportView | ExperimentView, directory: Path) -> list[Path]:
-    directory.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, data in render_report(report).items():
-        path = directory / name
-        partial = directory / f"{name}.partial"
-        partial.write_bytes(data)
-        partial.replace(path)
-        written.append(path)
-    return written
+    files = render_report(report)
+    with output_directory(directory, manifest=REPORT_FILES, made_by="tunixrt report") as staged:
+        for name, data in files.items():
+            (staged / name).write_bytes(data)
+    return [directory / name for name in files]
 
 
 def report_view(
@@ -166,7 +168,7 @@ def run_view(layout: Layout, log: EventLog, manifest: EvaluationManifest) -> Run
 
 def _model_in_words(manifest: EvaluationManifest, training: TrainingView | None) -> str:
     if training is not None:
-        data_format = training.config["data.format"]
+        data_format = training.config.get("data.format", DataFormat.TUNIX_SFT)
         # Only what is not the rule is told, such as training on answers without their steps.
         told = "" if data_format == DataFormat.TUNIX_SFT else f" as {data_format}"
         return f"{training.config['model.name']} trained on {training.dataset_key}{told}"
@@ -188,8 +190,12 @@ def training_view(layout: Layout, manifest: TrainingManifest) -> TrainingView:
         base=manifest.base,
         n_params=manifest.results.n_params,
         seeds={
-            "initial weights": int(config["training.seed"]),
-            "order of examples": int(config["data.shuffle_seed"]),
+            what: int(config[key])
+            for what, key in (
+                ("initial weights", "training.seed"),
+                ("order of examples", "data.shuffle_seed"),
+            )
+            if key in config  # another version may have had no such key
         },
         config=config,
         losses=tuple(

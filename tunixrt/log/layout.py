@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from tunixrt.errors import BadInputError, NoStoreError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, hex_of
-from tunixrt.log.files import publish_file, replace_file, staging_directory, sync_directory, writing
+from tunixrt.log.files import publish_file, staging_directory, sync_directory, writing
 from tunixrt.log.findings import DamagedError, Finding, entries, place
+from tunixrt.log.outputs import output_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -148,8 +149,8 @@ def init(root: Path) -> Layout:
         with writing(root):
             layout.runs.mkdir(exist_ok=True)
             layout.evalsets.mkdir(exist_ok=True)
-            _add_lines(root / ".gitattributes", _ATTRIBUTES, staging)
-            _add_lines(root / ".gitignore", _IGNORED, staging)
+            _add_lines(root / ".gitattributes", _ATTRIBUTES)
+            _add_lines(root / ".gitignore", _IGNORED)
             # What is recorded here later must not vanish together with the name of the directory.
             for directory in (root, *(path.parent for path in made)):
                 sync_directory(directory)
@@ -219,7 +220,7 @@ def _verify_description(layout: Layout) -> Iterator[Finding]:
         )
 
 
-def _add_lines(path: Path, lines: Sequence[str], staging: Path) -> None:
+def _add_lines(path: Path, lines: Sequence[str]) -> None:
     text = path.read_bytes().decode(errors="surrogateescape") if path.exists() else ""
     present = {line.strip() for line in text.splitlines()}
     missing = [line for line in lines if line not in present]
@@ -227,4 +228,6 @@ def _add_lines(path: Path, lines: Sequence[str], staging: Path) -> None:
         if text and not text.endswith("\n"):
             text += "\n"
         text += "".join(line + "\n" for line in missing)
-        replace_file(path, text.encode(errors="surrogateescape"), staging)
+        # The file is the user's: its permissions stay, and so does a link.
+        with output_file(path) as file:
+            file.write(text.encode(errors="surrogateescape"))

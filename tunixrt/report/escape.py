@@ -11,17 +11,8 @@ import re
 from typing import Final
 
 from tunixrt.eval.not_text import legible
+from tunixrt.visible import one_line, visible
 
-#: Control characters, lone surrogates, and characters that are invisible or turn the direction of
-#: writing (which can make a line read as something that it is not). A fixed table and not
-#: ``unicodedata``: another version of Python must not write another report. Joiners stay: scripts
-#: and emoji need them.
-_HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b"
-    "\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-_NAMED: Final = {"\x00": "␀", "\x08": "␈", "\r": "␍", "\x1b": "␛"}
 #: Everything that may be structure inside of a line, with GitHub's mathematics and bare links. What
 #: cannot be structure where it stands (`a_b`, `p < 1`) stays as it is: sources are read too.
 _INLINE: Final = re.compile(
@@ -30,16 +21,6 @@ _INLINE: Final = re.compile(
 #: What may be structure at the beginning of a line only.
 _LINE_START: Final = re.compile(r"^(?:[-+=>]|\d{1,9}[.)])")
 _BACKTICKS: Final = re.compile("`+")
-
-
-def visible(text: str) -> str:
-    """The text with what cannot be seen written out: ``⟨U+202E⟩``. Line feeds and tabs stay."""
-    return _HIDDEN.sub(lambda m: _NAMED.get(m[0]) or f"⟨U+{ord(m[0]):04X}⟩", text)
-
-
-def one_line(text: str) -> str:
-    """The text on one line, line feeds and tabs as signs."""
-    return visible(text).replace("\n", "⏎").replace("\t", "⇥")
 
 
 def shortened(text: str, at_most: int) -> str:

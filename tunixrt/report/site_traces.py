@@ -17,7 +17,8 @@ import msgspec
 
 from tunixrt.data.traces import in_order
 from tunixrt.eval.not_text import legible
-from tunixrt.report.escape import html_text, shortened, visible
+from tunixrt.report.escape import html_text, shortened
+from tunixrt.visible import visible
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, rea
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tunixrt.log.layout import Layout
@@ -243,12 +243,31 @@ def _verify_environments(layout: Layout, directory: Path) -> Iterator[Finding]:
             )
 
 
-def read_environments(layout: Layout, run_id: str) -> list[dict[str, object]]:
-    """The executions of a run that were recorded, in the order of their digests."""
-    return [
-        msgspec.json.decode(path.read_bytes(), type=dict[str, object])
-        for path in sorted((layout.runs / run_id / ENVIRONMENTS).glob("*.json"))
-    ]
+def read_environments(
+    layout: Layout, run_id: str, *, on_unreadable: Callable[[str], None] | None = None
+) -> list[dict[str, object]]:
+    """The executions of a run that were recorded, in the order of their digests.
+
+    Nothing hashes them: no field is sure to be there, and what is not a JSON object in a file is
+    left out.
+
+    Args:
+        layout: where the run is.
+        run_id: the run.
+        on_unreadable: called with a sentence for each entry that is left out.
+    """
+    read: list[dict[str, object]] = []
+    for path in sorted((layout.runs / run_id / ENVIRONMENTS).glob("*")):
+        try:
+            read.append(msgspec.json.decode(path.read_bytes(), type=dict[str, object]))
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            if on_unreadable is not None:
+                on_unreadable(
+                    f"{_relative(layout, path)} cannot be read ({reason}). No result depends on "
+                    "it; `git checkout` brings it back."
+                )
+    return read
 
 
 def _relative(layout: Layout, path: Path) -> str:
