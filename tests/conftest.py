@@ -9,7 +9,7 @@ import tempfile
 
 from hypothesis import HealthCheck, settings
 
-# No example has a deadline that every machine keeps, and none is too slow: a machine is.
+# A deadline or a health check by the clock would make a busy machine fail.
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")
 

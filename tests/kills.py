@@ -5,8 +5,8 @@ costs no start of Python; the writers in the children are the real commands. For
 command runs first to its end on a copy of the store. That says byte for byte what it was going to
 write, how many operations on files it makes, and how many calls of functions. Then it runs on the
 store itself, and dies: every other time just before an operation on files, else just before a call,
-and now and then after it has printed its result. No clock decides, so a seed names the moments on
-every machine. The next command goes on with what this one left.
+and now and then after it has printed its result. No clock decides, so a seed means the same moments
+on every machine. The next command goes on with what this one left.
 
 The rules, after each kill:
 
@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.moments import Fuse, before_calls, before_operations
+from tests.moments import CallLimit, before_calls, before_operations
 from tests.writers import (
     WRITERS,
     acknowledged,
@@ -139,8 +139,8 @@ class Killer:
         if n % 2:
             moment = Moment(operation=self.rng.randrange(rehearsal.n_operations + 1))
         else:
-            # At most an eighth of them come too late.
-            moment = Moment(call=self.rng.randrange(rehearsal.n_calls * 9 // 8 + 1))
+            # One in nine is after the end.
+            moment = Moment(call=self.rng.randrange(rehearsal.n_calls * 9 // 8))
         ended = self._in_child(name, self.root, n, moment)
         after = content(self.root)
         done = acknowledged(name, ended.out)
@@ -199,14 +199,14 @@ def in_child(work: Callable[[], int], moment: Moment, without_rename: bool) -> E
         try:
             if without_rename:
                 os.rename = _move_one_by_one  # type: ignore[assignment]
-            operations, calls = Fuse(moment.operation), Fuse(moment.call)
+            operations, calls = CallLimit(moment.operation), CallLimit(moment.call)
             before_operations(operations)
             before_calls(calls)
             code = work()
             sys.setprofile(None)
             os.write(counted, b"%d %d" % (operations.n, calls.n))
             if moment != Moment() and code == 0:
-                # It has printed its result, and that was not too much yet.
+                # It has printed its result before it got to the moment.
                 os.kill(os.getpid(), signal.SIGKILL)
         except BaseException:  # a forked child must not go on as its parent
             code = 70

@@ -1,12 +1,12 @@
-"""Moments at which a process stops itself, counted in what it does and never in seconds.
+"""Stop a process at a known point, counted in what it does and never in seconds.
 
-A test that sends a signal after a while tests nothing on a machine that is done by then, and fails
-on one that has not begun. So the process counts its own work, its changes of files or its calls of
-functions, and acts just before the one that it was given.
+A test that sends a signal after a delay tests nothing on a machine that has finished by then, and
+fails on one that has not started. So the process counts its own file operations or function calls,
+and stops just before the given one.
 
-As a program, `python -m tests.moments MOMENT DEED [--at PLACE] -m MODULE ARGUMENT...` runs a
-module as `python -m MODULE` does. MOMENT is `OPERATION:TEXT:N`: just before the N-th of these
-operations on a path that contains the text. DEED is one of `DEEDS`.
+`python -m tests.moments MOMENT ACTION [--at FIFO] -m MODULE ARGUMENT...` runs a module as
+`python -m MODULE` does. MOMENT is `OPERATION:TEXT:N`: just before the N-th of these operations on a
+path that contains the text. ACTION is one of `ACTIONS`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILL, INTERRUPT, WAIT = "kill", "interrupt", "wait"
-DEEDS = (KILL, INTERRUPT, WAIT)
+ACTIONS = (KILL, INTERRUPT, WAIT)
 
-#: How long a test waits for a process that should come to a place, before it fails. Nothing ends
-#: because of it where all is well: every process either comes there or ends.
+#: After this time a test gives up on a process that neither arrives nor ends. Only a fault of ours
+#: gets there: no test passes or fails because of it otherwise.
 PATIENCE_S = 600.0
 
 #: The operations that have an audit event, with the argument that is the path they change.
@@ -45,11 +45,14 @@ _OPERATIONS = {
 
 
 def before_operations(hear: Callable[[str, str], None]) -> None:
-    """Call a function before each change of files that this process makes, for good.
+    """Call a function before each file operation of this process that changes something.
 
-    It gets the name of the operation (open, rename, mkdir, rmdir, remove, truncate, fsync) and the
-    path, which for a file that is synced is known on Linux alone. Nothing is synced any more:
-    processes die here, and not machines, so the bytes need not reach a disk. See tests.power_cuts.
+    It cannot be undone. Nothing is synced from then on: processes die here, not machines, so the
+    bytes need not reach a disk (`tests.power_cuts` is about those).
+
+    Args:
+        hear: called with the name of the operation (open, rename, mkdir, rmdir, remove, truncate,
+            fsync) and the path; of fsync, the path is known only on Linux and empty elsewhere.
     """
 
     def audit(event: str, arguments: tuple[object, ...]) -> None:
@@ -68,9 +71,10 @@ def before_operations(hear: Callable[[str, str], None]) -> None:
 
 
 def before_calls(hear: Callable[[], None]) -> None:
-    """Call a function before each call of a function, Python's and C's, that this thread makes.
+    """Call a function before each function call of this thread, Python's and C's.
 
-    There are far more of them than operations on files, and they are as reproducible.
+    There are far more of them than file operations, and they are as reproducible.
+    ``sys.setprofile(None)`` ends it.
     """
 
     def profile(_frame: object, event: str, _argument: object) -> None:
@@ -80,12 +84,12 @@ def before_calls(hear: Callable[[], None]) -> None:
     sys.setprofile(profile)
 
 
-class Fuse:
-    """Counts how often it is called, and kills this process when it has been as often as it may.
+class CallLimit:
+    """Counts how often it is called, and kills this process at a limit.
 
     Attributes:
-        n: How often it has been called.
-        last: How often it may be; None for always.
+        n: how often it has been called.
+        last: how many calls return before one kills; None for all.
     """
 
     def __init__(self, last: int | None = None) -> None:
@@ -124,109 +128,106 @@ class Moment:
         operation, path, n = text.split(":")
         return cls(operation, path, int(n))
 
-    def act(self, deed: Callable[[], None]) -> None:
-        """Do something at this moment of the process, once."""
+    def act(self, action: Callable[[], None]) -> None:
+        """Call a function once, when this process gets to this moment."""
         numbers = count(1)
 
         def hear(operation: str, path: str) -> None:
             if operation == self.operation and self.text in path and next(numbers) == self.n:
-                deed()
+                action()
 
         before_operations(hear)
 
 
-class MeetingPlace:
-    """Where processes say that they have come to their moment, and wait for a signal."""
+class Rendezvous:
+    """A FIFO where processes report that they arrived at their moment; there they wait."""
 
     def __init__(self, path: Path) -> None:
-        """Make it.
-
-        Args:
-            path: A name that is free.
-        """
+        """Make the FIFO; nothing has this path yet."""
         os.mkfifo(path)
         self.path = path
         # Open at both ends, so that neither side waits for the other to open it.
         self._descriptor = os.open(path, os.O_RDWR)
 
-    def wait_for(self, n: int, process: subprocess.Popen[Any]) -> list[int]:
-        """Wait until so many processes have come; their ids, in the order in which they came.
+    def arrived(self, n: int, process: subprocess.Popen[Any]) -> list[int]:
+        """Wait until n processes have arrived; their process ids, in order of arrival.
 
         Args:
-            n: How many.
-            process: It, or they are its children. It prints nothing before its end.
+            n: how many.
+            process: the one that arrives, or the parent of those; it prints nothing before it ends.
 
         Raises:
-            AssertionError: It ended before.
+            AssertionError: it ended first.
         """
         assert process.stdout is not None
-        come: list[int] = []
+        pids: list[int] = []
         both = [self._descriptor, process.stdout.fileno()]
-        while len(come) < n:
+        while len(pids) < n:
             ready, _, _ = select.select(both, [], [], PATIENCE_S)
             if self._descriptor not in ready:
                 process.kill()
-                raise AssertionError(f"it did not come so far: {process.communicate()}")
-            # A short line is written to a pipe in one piece.
-            come += map(int, os.read(self._descriptor, 4096).split())
-        return come
-
-    def close(self) -> None:
-        """Let go of it."""
-        os.close(self._descriptor)
+                raise AssertionError(f"it ended before its moment: {process.communicate()}")
+            # A short line is written to a FIFO in one piece.
+            pids += map(int, os.read(self._descriptor, 4096).split())
+        return pids
 
 
 @contextlib.contextmanager
-def meeting_place(path: Path) -> Iterator[MeetingPlace]:
-    """A meeting place that is there for a block."""
-    place = MeetingPlace(path)
+def rendezvous(path: Path) -> Iterator[Rendezvous]:
+    """A rendezvous that is closed when the block ends."""
+    place = Rendezvous(path)
     try:
         yield place
     finally:
-        place.close()
+        os.close(place._descriptor)
 
 
-def wait_for_a_signal(place: str) -> None:
-    """Say at a meeting place that this process has come, and stay there.
+def wait_for_a_signal(fifo: str) -> None:
+    """Report at a rendezvous that this process has arrived, and wait until a signal ends it.
 
-    A signal that comes before the process sleeps is not missed: it leaves a byte in a pipe.
+    A signal that arrives before the wait is not missed: it leaves a byte in a pipe.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing)
-    with open(place, "a", encoding="ascii") as file:  # noqa: PTH123
+    with open(fifo, "a", encoding="ascii") as file:  # noqa: PTH123
         file.write(f"{os.getpid()}\n")
     while True:
         os.read(reading, 1)
 
 
 def program(
-    moment: Moment, deed: str, *module: str, place: MeetingPlace | None = None
+    moment: Moment, action: str, *module: str, place: Rendezvous | None = None
 ) -> list[str]:
-    """The command that runs a module up to a moment: ``module`` is its name and its arguments.
+    """The command that runs a module up to a moment.
 
-    Without a module, one is to follow as for Python itself: ``-m``, its name, its arguments.
+    Args:
+        moment: where the process stops.
+        action: how: one of `ACTIONS`.
+        module: its name and its arguments. Without it, the caller appends ``-m``, the name and the
+            arguments.
+        place: where it waits, if it does.
     """
     where = [] if place is None else ["--at", str(place.path)]
     what = ["-m", *module] if module else []
-    return [sys.executable, "-m", "tests.moments", str(moment), deed, *where, *what]
+    return [sys.executable, "-m", "tests.moments", str(moment), action, *where, *what]
 
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("moment", type=Moment.parse)
-    parser.add_argument("deed", choices=DEEDS)
-    parser.add_argument("--at", metavar="PLACE", help="where to wait: a MeetingPlace")
+    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument("--at", metavar="FIFO", help="where to wait: a Rendezvous")
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, required=True)
     options = parser.parse_args(arguments)
-    # Whoever starts the tests in the background of a shell may have it ignored.
+    # A shell that runs the tests in the background may have it ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    deeds: dict[str, Callable[[], None]] = {
+    actions: dict[str, Callable[[], None]] = {
         KILL: lambda: os.kill(os.getpid(), signal.SIGKILL),
         INTERRUPT: lambda: signal.raise_signal(signal.SIGINT),
         WAIT: lambda: wait_for_a_signal(options.at),
     }
-    options.moment.act(deeds[options.deed])
+    options.moment.act(actions[options.action])
     sys.argv = options.module
     runpy.run_module(options.module[0], run_name="__main__", alter_sys=True)
 

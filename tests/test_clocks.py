@@ -9,18 +9,18 @@ from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 
-#: Reading a clock, waiting for it, or giving something an end by it; in embedded programs, too.
+#: Reading a clock, sleeping, and time-outs that end work; in embedded programs, too.
 CLOCK = re.compile(
     r"\bsleep\(|\b(?:perf_counter|process_time|thread_time)\b|\btime\.(?:time|monotonic)\b"
     r"|\bfrom time import\b|\balarm\(|\bsetitimer\(|\.(?:communicate|wait|join)\([^)]*timeout"
     r"|\bdeadline=(?!None)"
 )
 
-#: What may: it prints how long a variation took, or sets the clock that the product reads.
+#: The exceptions, with their reasons.
 MAY = {
-    "portability/__main__.py": "the seconds of a table that people read",
-    "cli/test_progress.py": "a clock that the tests move",
-    "test_clocks.py": "this page",
+    "portability/__main__.py": "prints how long a variation took",
+    "cli/test_progress.py": "sets the clock that the product reads",
+    "test_clocks.py": "the pattern",
 }
 
 

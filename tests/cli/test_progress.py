@@ -32,8 +32,8 @@ TINY = (
 )
 
 
-#: The command line under a clock of its own, which is a second later whenever it is read: so the
-#: line is due at every report, however fast the machine is.
+#: The command line with a clock that advances by a second each time it is read, so that the line is
+#: due at every report, however fast the machine is.
 PROGRAM = """
 import itertools, time
 time.monotonic = map(float, itertools.count(100)).__next__

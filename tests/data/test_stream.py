@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).parents[2]
 
-# It adds traces for ever, and dies after the first ten and so many thousandths of the calls of
-# functions that those took.
+# It adds traces without an end, and kills itself after the first ten and so many thousandths of the
+# function calls that those took.
 _WRITER = """
 import itertools, sys
 from pathlib import Path
 from tests.data.making import trace
-from tests.moments import Fuse, before_calls
+from tests.moments import CallLimit, before_calls
 from tunixrt import Store
 first, max_events, n_thousandths = map(int, sys.argv[2:])
-calls = Fuse()
+calls = CallLimit()
 with Store.open(Path(sys.argv[1])).stream(max_events=max_events) as stream:
     before_calls(calls)
     for n in itertools.count(first):
@@ -47,7 +47,7 @@ with Store.open(Path(sys.argv[1])).stream(max_events=max_events) as stream:
 
 
 def killed_writer(root: Path, *arguments: int) -> list[str]:
-    """Have a writer die; what it had acknowledged."""
+    """The ids that a writer acknowledged before it was killed."""
     died = subprocess.run(
         [sys.executable, "-c", _WRITER, str(root), *map(str, arguments)],
         check=False,

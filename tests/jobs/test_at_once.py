@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _GO = "print('ready', flush=True); sys.stdin.readline()\n"
 
-# These two do a third of their work for each line that they are given, and say when it is done.
+# These two do a third of their work per line on stdin, and print a line when it is done.
 _IMPORT = (
     "import sys; from tunixrt import Store\nstore = Store.open(sys.argv[1])\n"
     "print('ready', flush=True)\n"
@@ -98,7 +98,7 @@ def test_eight_processes_that_import_and_add_at_once_and_a_reader_of_whole_batch
     n_seen = 0
 
     def look() -> int:
-        """What a reader sees is whole imports, and nothing that it saw goes."""
+        """Check that a reader sees whole imports, and no fewer traces than before; return n."""
         with store.traces() as projection:
             seen = {state.id for state in projection.active()}
         for ids in whole:
@@ -114,7 +114,7 @@ def test_eight_processes_that_import_and_add_at_once_and_a_reader_of_whole_batch
         _get_ready(stack, writers)
         for _ in range(3):
             _let_go(writers)
-            n_seen = look()  # while they are at it
+            n_seen = look()  # while they write
             _wait_for("done\n", writers)
             n_seen = look()
         for process in writers:

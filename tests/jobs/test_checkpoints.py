@@ -69,10 +69,10 @@ def finish(program: list[str]) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def before_checkpoint(step: int, deed: str, arguments: list[str]) -> tuple[int, str]:
-    """Do something to a training just before the checkpoint of a step is there; status, stderr."""
+def before_checkpoint(step: int, action: str, arguments: list[str]) -> tuple[int, str]:
+    """Stop a training just before it publishes the checkpoint of a step; its status and stderr."""
     moment = Moment("rename", f"/step-{step:08}", 1)
-    status, _, err = finish(program(moment, deed, "tunixrt.cli.main", *arguments))
+    status, _, err = finish(program(moment, action, "tunixrt.cli.main", *arguments))
     return status, err
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.moments import KILL, WAIT, MeetingPlace, Moment, meeting_place, program
+from tests.moments import KILL, WAIT, Moment, Rendezvous, program, rendezvous
 from tunixrt import Store
 from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.eval.evaluation import Generated
@@ -58,7 +58,8 @@ def made(root: Path, questions: bytes) -> Store:
     (root / "evalsets" / "few.jsonl").write_bytes(few)
     for seed in (0, 1):
         (root / f"tiny{seed}.toml").write_text(
-            '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 2\n'
+            '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n'
+            "hidden_size = 16\nintermediate_size = 32\nhead_dim = 8\n"
             f"[training]\nseed = {seed}\n"
         )
     return store
@@ -67,7 +68,7 @@ def made(root: Path, questions: bytes) -> Store:
 def evaluate(
     store: Store, seed: int = 0, evalset: str = "few", **settings: object
 ) -> EvaluationDone:
-    chosen: dict[str, Any] = {"max_new_tokens": 40, "batch_size": 4} | settings
+    chosen: dict[str, Any] = {"max_new_tokens": 12, "batch_size": 4} | settings
     return store.evaluate(
         f"untrained:{store.root / f'tiny{seed}.toml'}",
         evalset=evalset,
@@ -250,16 +251,12 @@ def damage(store: Store) -> int:
     return caught.value.line
 
 
-#: What asks for it, as a command and from Python.
-SHORT = {"max_new_tokens": 12, "batch_size": 4}
-
-
-def command(store: Store, moment: Moment, deed: str, place: MeetingPlace | None = None) -> Popen:
-    """Start an evaluation that comes as far as a moment."""
+def command(store: Store, moment: Moment, action: str, place: Rendezvous | None = None) -> Popen:
+    """Start the evaluation that `evaluate` asks for; it comes as far as a moment."""
     model = ("eval", "untrained:tiny0.toml", "--evalset", "sums")
     settings = ("--max-new-tokens", "12", "--batch-size", "4")
     return subprocess.Popen(
-        program(moment, deed, "tunixrt.cli.main", *model, *settings, place=place),
+        program(moment, action, "tunixrt.cli.main", *model, *settings, place=place),
         cwd=store.root,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
@@ -282,12 +279,12 @@ def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(
     # Its third batch is written, and not counted yet.
     moment = Moment("fsync", "responses.jsonl", 3)
     with (
-        meeting_place(tmp_path / "place") as place,
+        rendezvous(tmp_path / "fifo") as place,
         command(store, moment, WAIT, place) as process,
     ):
-        assert place.wait_for(1, process) == [process.pid]
+        assert place.arrived(1, process) == [process.pid]
         with pytest.raises(EvaluationGoesOnError, match=r"Another process is generating") as caught:
-            evaluate(store, evalset="sums", **SHORT)
+            evaluate(store, evalset="sums")
         assert caught.value.exit_code == ExitCode.STORE_LOCKED
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
@@ -297,7 +294,7 @@ def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(
     assert "Traceback" not in err
     assert n_lines(store) == 3
     seen: list[int] = []
-    done = evaluate(store, evalset="sums", on_progress=lambda n, _: seen.append(n), **SHORT)
+    done = evaluate(store, evalset="sums", on_progress=lambda n, _: seen.append(n))
     assert seen == list(range(12, N_SAMPLES + 1, 4))
     assert not done.already_done
 
@@ -329,10 +326,10 @@ def test_an_evaluation_that_is_killed_at_every_kind_of_moment_is_the_one_that_wa
     assert 4 * n == N_SAMPLES
     assert store.runs() == []
     seen: list[int] = []
-    done = evaluate(store, evalset="sums", on_progress=lambda n, _: seen.append(n), **SHORT)
+    done = evaluate(store, evalset="sums", on_progress=lambda n, _: seen.append(n))
     assert seen == [N_SAMPLES]
     assert (done.n_reused, done.n_generated) == (N_SAMPLES, 0)
-    alone = evaluate(made(tmp_path / "b", questions), evalset="sums", **SHORT)
+    alone = evaluate(made(tmp_path / "b", questions), evalset="sums")
     assert done.manifest.run_id == alone.manifest.run_id
     assert predictions_digest(done) == predictions_digest(alone)
     assert store.verify().ok

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tests.moments import WAIT, Moment, meeting_place, program
+from tests.moments import WAIT, Moment, program, rendezvous
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.reproduce_at_once import RunProcessError, reproduce_at_once
 from tunixrt.runs.directories import seal_run
@@ -58,7 +58,7 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-#: Starts the command with another program in the place of Python, for the processes of the runs.
+#: The command line, with another program in place of Python for the processes of the runs.
 WITH_CHILDREN = """
 import signal, sys
 from tunixrt.cli.main import main
@@ -72,10 +72,10 @@ main()
 def two_at_work(
     store: Store, tmp_path: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
-    """Two trainings being made again; both wait in their staging directories, before any step."""
+    """`reproduce` with two trainings in progress: both wait in their staging directories."""
     for seed in (0, 1):
         made_training(store, seed=seed)
-    with meeting_place(tmp_path / "place") as place:
+    with rendezvous(tmp_path / "fifo") as place:
         waiting = program(Moment("open", "/staged/metrics.jsonl", 1), WAIT, place=place)
         python = tmp_path / "python"
         python.write_text(f'#!/bin/sh\nexec {shlex.join(waiting)} "$@"\n')
@@ -87,7 +87,7 @@ def two_at_work(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
-            yield process, place.wait_for(2, process)
+            yield process, place.arrived(2, process)
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ ECHO = """
 import json, os, sys
 first, second, pipe, run, *_ = sys.argv[1:]
 if run == first:
-    open(pipe).read()  # ends when the other process has
+    open(pipe).read()  # until the other process ends
 elif run == second:
     held = open(pipe, "w")
 threads = os.environ.get("NPROC", "all")

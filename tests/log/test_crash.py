@@ -62,18 +62,18 @@ for batch, _ in enumerate(sys.stdin):
     print(log.append(traces(*range(first, first + n_traces))), flush=True)
 """
 
-# This one appends for ever, and dies after its first batch and so many thousandths of the calls of
-# functions that its first batch took.
+# This one appends without an end, and kills itself after its first batch and so many thousandths of
+# the function calls that its first batch took.
 _DYING_WRITER = """
 import itertools, sys
 from pathlib import Path
 from tests.log.samples import traces
-from tests.moments import Fuse, before_calls
+from tests.moments import CallLimit, before_calls
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import Layout
 root, writer, n_traces, n_thousandths = Path(sys.argv[1]), *map(int, sys.argv[2:])
 log = EventLog(Layout(root))
-calls = Fuse()
+calls = CallLimit()
 before_calls(calls)
 for batch in itertools.count():
     first = writer * 1_000_000 + batch * n_traces
@@ -308,7 +308,7 @@ def test_eight_processes_that_append_at_once_lose_nothing_and_double_nothing(
     n_seen = 0
 
     def look() -> int:
-        """What a reader sees is whole and only grows."""
+        """Check that a reader sees whole batches, and no fewer than before; return the events."""
         n_events = sum(1 for _ in log.events())
         assert n_events % n_traces == 0
         assert n_events >= n_seen
@@ -320,7 +320,7 @@ def test_eight_processes_that_append_at_once_lose_nothing_and_double_nothing(
         _start_together(stack, writers)
         for _ in range(n_batches):
             _let_go(writers)
-            n_seen = look()  # while they are at it
+            n_seen = look()  # while they write
             for writer in writers:
                 assert writer.stdout is not None
                 acknowledged.add(Digest(writer.stdout.readline().decode().strip()))

@@ -144,13 +144,15 @@ def test_the_second_process_ends_when_the_first_is_killed(log: EventLog) -> None
     log.append([trace(1)])
     (ref,) = log.segments()
     part = str(ref.path / "0000.jsonl")
-    first = subprocess.Popen([sys.executable, "-c", program, part], stdout=subprocess.PIPE)
-    assert first.stdout is not None
-    second = int(first.stdout.readline())
-    ended = os.pidfd_open(second)
-    os.kill(second, signal.SIGINT)  # Ctrl-C reaches both; only the first listens
-    assert select.select([ended], [], [], 0) == ([], [], [])
-    first.kill()
-    first.communicate()
+    command = [sys.executable, "-c", program, part]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
+        try:
+            assert first.stdout is not None
+            second = int(first.stdout.readline())
+            ended = os.pidfd_open(second)
+            os.kill(second, signal.SIGINT)  # Ctrl-C reaches both; only the first listens
+            assert select.select([ended], [], [], 0) == ([], [], [])
+        finally:
+            first.kill()
     assert select.select([ended], [], [], PATIENCE_S) == ([ended], [], [])
     os.close(ended)

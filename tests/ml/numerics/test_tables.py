@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.moments import Fuse, before_calls
+from tests.moments import CallLimit, before_calls
 from tunixrt.ml import tables
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_blocks_of_initial_weights_are_independent() -> None:
 
 
 def test_initial_weights_are_computed_by_the_block_and_not_one_by_one() -> None:
-    calls = Fuse()
+    calls = CallLimit()
     before_calls(calls)
     try:
         tables.normal_matrix(0, "w", (1000, 500), 0.02)
