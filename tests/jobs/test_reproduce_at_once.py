@@ -58,10 +58,13 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-#: The command line, with another program in place of Python for the processes of the runs.
+#: The command line, with another program in place of Python for the processes of the runs, which
+#: may take as long as they like to clear up on a busy machine.
 WITH_CHILDREN = """
 import signal, sys
 from tunixrt.cli.main import main
+from tunixrt.jobs import reproduce_at_once
+reproduce_at_once._PATIENCE_S = 600.0
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.executable = sys.argv.pop(1)
 main()
