@@ -5,8 +5,8 @@ costs no start of Python; the writers in the children are the real commands. For
 command runs first to its end on a copy of the store. That says byte for byte what it was going to
 write, how many operations on files it makes, and how many calls of functions. Then it runs on the
 store itself, and dies: every other time just before an operation on files, else just before a call,
-and now and then after it has printed its result. No clock decides, so a seed means the same moments
-on every machine. The next command goes on with what this one left.
+and now and then after it has printed its result. No clock decides, so the kills hit the work on
+every machine. The next command goes on with what this one left.
 
 The rules, after each kill:
 
