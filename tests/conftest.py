@@ -1,4 +1,4 @@
-"""Shared by all tests: compiled programs are kept for the session and compiled only once."""
+"""Shared by all tests: no deadlines; programs are compiled once and kept for the session."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import atexit
 import os
 import shutil
 import tempfile
+
+from hypothesis import HealthCheck, settings
+
+# A deadline or a health check by the clock would make a busy machine fail.
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 # Set before anything imports jax, and inherited by pytest-xdist's workers and by every process that
 # a test starts. The portability matrix, whose cases must compile for the machine that they pretend

@@ -3,9 +3,10 @@
 `python -m tests.kills --n 500` prints one line for each command. The process forks, so that a kill
 costs no start of Python; the writers in the children are the real commands. For each kill the
 command runs first to its end on a copy of the store. That says byte for byte what it was going to
-write, how many operations on files it makes, and how long it takes. Then it runs on the store
-itself, and dies: every other time just before an operation, else after a random time, which may be
-after it has printed its result. The next one goes on with what it left.
+write, how many operations on files it makes, and how many calls of functions. Then it runs on the
+store itself, and dies: every other time just before an operation on files, else just before a call,
+and now and then after it has printed its result. No clock decides, so the kills hit the work on
+every machine. The next command goes on with what this one left.
 
 The rules, after each kill:
 
@@ -29,12 +30,12 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.moments import CallLimit, before_calls, before_operations
 from tests.writers import (
     WRITERS,
     acknowledged,
@@ -52,24 +53,24 @@ if TYPE_CHECKING:
 
 #: After so many kills a new store is begun, so that looking at it stays cheap.
 KILLS_PER_STORE = 24
-_OPERATIONS = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.truncate"}
 
 
 @dataclass
 class Moment:
-    """When to die: before an operation on files, or after a time."""
+    """When to die: before an operation on files, or before a call of a function."""
 
     operation: int | None = None
-    delay_s: float | None = None
+    call: int | None = None
 
 
 @dataclass
 class Ended:
-    """What became of a child: its output, how many changes of files it made, how long it took."""
+    """What became of a child: its output, and what it did, unless it died before its work ended."""
 
     out: bytes
-    n_operations: int = 0
-    duration_s: float = 0.0
+    n_operations: int
+    n_calls: int
+    died_midway: bool
 
 
 @dataclass
@@ -77,6 +78,7 @@ class Tally:
     """What was seen of one command."""
 
     n_kills: int = 0
+    n_midway: int = 0
     n_acknowledged: int = 0
     n_whole: int = 0
     n_partly: int = 0
@@ -123,6 +125,10 @@ class Killer:
     def n_kills(self) -> int:
         return sum(tally.n_kills for tally in self.tallies.values())
 
+    @property
+    def n_midway(self) -> int:
+        return sum(tally.n_midway for tally in self.tallies.values())
+
     def _once(self, name: str, n: int) -> None:
         copy = self.directory / "copy"
         shutil.copytree(self.root, copy)
@@ -133,7 +139,8 @@ class Killer:
         if n % 2:
             moment = Moment(operation=self.rng.randrange(rehearsal.n_operations + 1))
         else:
-            moment = Moment(delay_s=self.rng.uniform(0, 1.3 * rehearsal.duration_s))
+            # One in nine is after the end.
+            moment = Moment(call=self.rng.randrange(rehearsal.n_calls * 9 // 8))
         ended = self._in_child(name, self.root, n, moment)
         after = content(self.root)
         done = acknowledged(name, ended.out)
@@ -145,6 +152,7 @@ class Killer:
         assert not lost_traces(self.root, self.streamed), f"{name}: a streamed trace is lost"
         tally = self.tallies[name]
         tally.n_kills += 1
+        tally.n_midway += ended.died_midway
         tally.n_acknowledged += done
         tally.n_whole += after == wanted
         tally.n_partly += before != after != wanted
@@ -183,7 +191,6 @@ def in_child(work: Callable[[], int], moment: Moment, without_rename: bool) -> E
     sys.stdout.flush()
     reading, writing = os.pipe()
     counting, counted = os.pipe()
-    started = time.monotonic()
     pid = os.fork()
     if pid == 0:
         os.dup2(writing, 1)
@@ -192,28 +199,28 @@ def in_child(work: Callable[[], int], moment: Moment, without_rename: bool) -> E
         try:
             if without_rename:
                 os.rename = _move_one_by_one  # type: ignore[assignment]
-            n_operations = _count_operations(moment.operation)
+            operations, calls = CallLimit(moment.operation), CallLimit(moment.call)
+            before_operations(operations)
+            before_calls(calls)
             code = work()
+            sys.setprofile(None)
+            os.write(counted, b"%d %d" % (operations.n, calls.n))
             if moment != Moment() and code == 0:
-                # It has printed its result, and lives on until it is killed.
-                os.kill(os.getpid(), signal.SIGKILL) if moment.delay_s is None else signal.pause()
-            os.write(counted, b"%d" % n_operations[0])
+                # It has printed its result before it got to the moment.
+                os.kill(os.getpid(), signal.SIGKILL)
         except BaseException:  # a forked child must not go on as its parent
             code = 70
         os._exit(code)
     os.close(writing)
     os.close(counted)
-    if moment.delay_s is not None:
-        time.sleep(moment.delay_s)
-        os.kill(pid, signal.SIGKILL)
-    with os.fdopen(reading, "rb") as out, os.fdopen(counting, "rb") as count:
-        printed, number = out.read(), count.read()
+    with os.fdopen(reading, "rb") as out, os.fdopen(counting, "rb") as counts:
+        printed, numbers = out.read(), counts.read().split()
     _, status = os.waitpid(pid, 0)
-    duration_s = time.monotonic() - started
     was_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     assert was_killed == (moment != Moment()), f"the writer ended with {status}"
     assert was_killed or status == 0, f"the writer ended with {status}"
-    return Ended(printed, int(number or b"0"), duration_s)
+    n_operations, n_calls = map(int, numbers or (0, 0))
+    return Ended(printed, n_operations, n_calls, died_midway=not numbers)
 
 
 def _move_one_by_one(source: Path, target: Path) -> None:
@@ -226,29 +233,6 @@ def _move_one_by_one(source: Path, target: Path) -> None:
         _move_one_by_one(Path(entry.path), Path(target) / entry.name)
 
 
-def _count_operations(last: int | None) -> list[int]:
-    """Count this process's changes of files, and die just before one of them."""
-    n_done = [0]
-
-    def count(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "open":
-            _, _, flags = arguments
-            if isinstance(flags, int) and flags & os.O_ACCMODE:
-                operation()
-        elif event in _OPERATIONS:
-            operation()
-
-    def operation() -> None:
-        if n_done[0] == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-        n_done[0] += 1
-
-    sys.addaudithook(count)
-    # Processes die here, and not machines: the bytes need not reach a disk. See tests.power_cuts.
-    os.fsync = lambda descriptor: operation()  # type: ignore[assignment]
-    return n_done
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=500, help="how many kills (default: 500)")
@@ -258,15 +242,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         killer = Killer(Path(directory), random.Random(options.seed), options.without_rename)
         killer.run(options.n)
-    print("command          kills  printed  whole  partly  leftovers")
+    print("command          kills  midway  printed  whole  partly  leftovers")
     for name, t in killer.tallies.items():
         print(
-            f"{name:16} {t.n_kills:5}  {t.n_acknowledged:7}  {t.n_whole:5}  {t.n_partly:6}  "
-            f"{t.n_leftovers:9}"
+            f"{name:16} {t.n_kills:5}  {t.n_midway:6}  {t.n_acknowledged:7}  {t.n_whole:5}  "
+            f"{t.n_partly:6}  {t.n_leftovers:9}"
         )
     print(
-        f"{killer.n_kills} kills in {killer.n_stores} stores: nothing acknowledged is lost, "
-        "nothing is there in part, every store verifies, every leftover is reported."
+        f"{killer.n_kills} kills in {killer.n_stores} stores, {killer.n_midway} of them in the "
+        "middle of the work: nothing acknowledged is lost, nothing is there in part, every store "
+        "verifies, every leftover is reported."
     )
     return 0
 

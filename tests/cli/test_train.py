@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -99,11 +98,11 @@ def test_the_first_signal_asks_and_the_second_stops(capfd: pytest.CaptureFixture
     before = signal.getsignal(signal.SIGINT)
     with Interrupts() as interrupts:
         assert not interrupts.asked()
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         assert interrupts.asked()
         assert "Stopping after the steps" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
 from tests.data.making import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-# Examples that write to a disk have no deadline that every machine keeps.
-settings.register_profile("data", deadline=None)
-settings.load_profile("data")
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ def _id(number: int) -> bytes:
 
 
 @given(st.lists(st.integers(0, 40), max_size=80), st.integers(1, 10))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_it_is_a_set_however_often_it_spills(
     monkeypatch: pytest.MonkeyPatch, numbers: list[int], n_in_memory: int
 ) -> None:

@@ -212,7 +212,10 @@ def test_a_full_disk_under_a_projection_is_said_in_a_sentence(
         project(place.log).n_traces  # noqa: B018
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(batches=st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=4))
 def test_importing_is_idempotent_however_the_traces_are_batched(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]]

@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 
 _GO = "print('ready', flush=True); sys.stdin.readline()\n"
 
+# These two do a third of their work per line on stdin, and print a line when it is done.
 _IMPORT = (
     "import sys; from tunixrt import Store\nstore = Store.open(sys.argv[1])\n"
-    + _GO
-    + "for path in sys.argv[2:]:\n    store.import_traces(path, source_format='tunixrt')\n"
+    "print('ready', flush=True)\n"
+    "for path, _ in zip(sys.argv[2:], sys.stdin):\n"
+    "    store.import_traces(path, source_format='tunixrt')\n"
+    "    print('done', flush=True)\n"
 )
 
 _ADD = (
     "import sys; from tests.writers import value; from tunixrt import Store\n"
     "store = Store.open(sys.argv[1])\n"
-    + _GO
-    + "for text in sys.argv[2:]:\n    store.add_trace(value(text))\n"
+    "print('ready', flush=True)\n"
+    "for n, _ in zip(range(3), sys.stdin):\n"
+    "    for text in sys.argv[2:][4 * n :][:4]:\n        store.add_trace(value(text))\n"
+    "    print('done', flush=True)\n"
 )
 
 _BUILD = (
@@ -54,13 +59,21 @@ def _start(program: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def _let_go(stack: contextlib.ExitStack, processes: list[subprocess.Popen[str]]) -> None:
-    """Wait until all are ready, and then let them start at once."""
+def _wait_for(said: str, processes: list[subprocess.Popen[str]]) -> None:
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == said
+
+
+def _get_ready(stack: contextlib.ExitStack, processes: list[subprocess.Popen[str]]) -> None:
     for process in processes:
         stack.callback(process.kill)
         stack.enter_context(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+    _wait_for("ready\n", processes)
+
+
+def _let_go(processes: list[subprocess.Popen[str]]) -> None:
+    """Let all of them start at once."""
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -82,23 +95,32 @@ def test_eight_processes_that_import_and_add_at_once_and_a_reader_of_whole_batch
     alone = [f"alone {number}" for number in range(24)]
     whole = [{_id(text) for text in batch} for batch in batches]
     expected = set().union(*whole) | {_id(text) for text in alone}
-    n_looks, n_seen = 0, 0
+    n_seen = 0
+
+    def look() -> int:
+        """Check that a reader sees whole imports, and no fewer traces than before; return n."""
+        with store.traces() as projection:
+            seen = {state.id for state in projection.active()}
+        for ids in whole:
+            assert ids <= seen or not ids & seen, "a reader saw a part of an import"
+        assert len(seen) >= n_seen
+        return len(seen)
+
     with contextlib.ExitStack() as stack:
         # Some import the same files, and some add the same traces, at the same time.
         importers = [_start(_IMPORT, store.root, *paths[3 * (n % 4) :][:3]) for n in range(5)]
         adders = [_start(_ADD, store.root, *alone[8 * n :][:12]) for n in range(3)]
-        _let_go(stack, [*importers, *adders])
-        while any(process.poll() is None for process in (*importers, *adders)):
-            with store.traces() as projection:
-                seen = {state.id for state in projection.active()}
-            for ids in whole:
-                assert ids <= seen or not ids & seen, "a reader saw a part of an import"
-            assert len(seen) >= n_seen
-            n_looks, n_seen = n_looks + 1, len(seen)
-        for process in (*importers, *adders):
+        writers = [*importers, *adders]
+        _get_ready(stack, writers)
+        for _ in range(3):
+            _let_go(writers)
+            n_seen = look()  # while they write
+            _wait_for("done\n", writers)
+            n_seen = look()
+        for process in writers:
             assert process.communicate() == ("", "")
             assert process.returncode == 0
-    assert n_looks > 1
+    assert n_seen == len(expected)
     with store.traces() as projection:
         listed = Counter(state.id for state in projection.traces())
     assert listed == Counter(dict.fromkeys(expected, 1))
@@ -112,7 +134,8 @@ def test_of_builds_of_one_key_at_once_one_wins_and_the_others_are_told(tmp_path:
     store.generate_arithmetic(kinds=["addition"], n_digits=2, n=20, seed=0)
     with contextlib.ExitStack() as stack:
         builders = [_start(_BUILD, store.root, n) for n in range(1, 7)]
-        _let_go(stack, builders)
+        _get_ready(stack, builders)
+        _let_go(builders)
         printed = {builder.communicate() for builder in builders}
     ((digest, complaint),) = printed
     assert (digest.strip(), complaint) == (store.dataset("d-v1").digest, "")

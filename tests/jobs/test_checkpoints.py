@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.jobs.conftest import make_store
-from tunixrt import Store
+from tests.moments import INTERRUPT, KILL, Moment, program
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.train import TrainingControl, train_run
 from tunixrt.log.digests import digest_file
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tunixrt import Store
     from tunixrt.runs.config import RunConfig
 
 TINY = (
@@ -47,43 +47,33 @@ TINY = (
     "model.architecture.head_dim=8",
     "training.batch_size=4",
     "training.warmup_steps=2",
-    "training.num_steps=120",
+    "training.num_steps=60",
     "training.save_steps=10",
     "training.weight_decay=0.1",
 )
 
 
-def command(root: Path, mode: str, *more: str) -> list[str]:
+def command(root: Path, mode: str) -> list[str]:
     settings = [f"--set={setting}" for setting in (*TINY, f"training.numeric_mode={mode}")]
-    program = [sys.executable, "-m", "tunixrt.cli.main", "train", "nano", "--dataset", "sums-v1"]
-    return [*program, *settings, "--store", str(root), *more]
+    return ["train", "nano", "--dataset", "sums-v1", *settings, "--store", str(root)]
 
 
-def start(arguments: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        arguments,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+def finish(program: list[str]) -> tuple[int, str, str]:
+    done = subprocess.run(
+        program,
+        check=False,
+        capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
+    return done.returncode, done.stdout, done.stderr
 
 
-def finish(arguments: list[str]) -> tuple[int, str, str]:
-    process = start(arguments)
-    out, err = process.communicate()
-    return process.returncode, out, err
-
-
-def stop_after(step: int, root: Path, process: subprocess.Popen[str], number: int) -> str:
-    """Send a signal when there is a checkpoint of this step or a later one; return stderr."""
-    layout = Store.open(root).layout
-    while not any(steps[-1] >= step for _, steps in unfinished_runs(layout)):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.002)
-    process.send_signal(number)
-    _, err = process.communicate()
-    return err
+def before_checkpoint(step: int, action: str, arguments: list[str]) -> tuple[int, str]:
+    """Stop a training just before it publishes the checkpoint of a step; its status and stderr."""
+    moment = Moment("rename", f"/step-{step:08}", 1)
+    status, _, err = finish(program(moment, action, "tunixrt.cli.main", *arguments))
+    return status, err
 
 
 @pytest.mark.slow
@@ -92,38 +82,33 @@ def test_interrupted_killed_and_damaged_training_ends_in_the_same_bits(
     mode: str, tmp_path: Path
 ) -> None:
     whole, broken = make_store(tmp_path / "whole"), make_store(tmp_path / "broken")
-    code, run_id, err = finish(command(whole.root, mode))
+    tunixrt = [sys.executable, "-m", "tunixrt.cli.main"]
+    code, run_id, err = finish([*tunixrt, *command(whole.root, mode)])
     assert code == 0, err
     run_id = run_id.strip()
 
-    process = start(command(broken.root, mode))
-    err = stop_after(20, broken.root, process, signal.SIGINT)
-    assert process.returncode == ExitCode.INTERRUPTED, err
-    stopped = re.search(r"interrupted after step (\d+) of 120", err)
-    assert stopped is not None
-    ((found, steps),) = unfinished_runs(broken.layout)
-    assert found == run_id
-    assert steps[-1] == int(stopped[1]) >= 20
+    code, err = before_checkpoint(20, INTERRUPT, command(broken.root, mode))
+    assert code == ExitCode.INTERRUPTED, err
+    assert "Training was interrupted after step 20 of 60." in err
+    assert unfinished_runs(broken.layout) == [(run_id, [10, 20])]
 
     # The command that is shown is the one that goes on.
     shown = re.search(r"Go on with: tunixrt (.*)", err)
     assert shown is not None
-    go_on = [sys.executable, "-m", "tunixrt.cli.main", *shlex.split(shown[1])]
-    process = start(go_on)
-    err = stop_after(steps[-1] + 10, broken.root, process, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    assert f"Training goes on after step {steps[-1]}." in err
+    go_on = shlex.split(shown[1])
+    code, err = before_checkpoint(40, KILL, go_on)
+    assert code == -signal.SIGKILL, err
+    assert "Training goes on after step 20." in err
 
     # What a disk may do to the newest: the one before it is used.
-    ((_, steps),) = unfinished_runs(broken.layout)
-    assert len(steps) >= 2
+    assert unfinished_runs(broken.layout) == [(run_id, [20, 30])]
     directory = broken.layout.derived / "checkpoints" / run_id
-    weights = checkpoint_at(directory, steps[-1]) / "model/model.safetensors"
+    weights = checkpoint_at(directory, 30) / "model/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    code, out, err = finish(go_on)
+    code, out, err = finish([*tunixrt, *go_on])
     assert code == 0, err
-    assert f"The checkpoint of step {steps[-1]} is damaged and not used" in err
-    assert f"Training goes on after step {steps[-2]}." in err
+    assert "The checkpoint of step 30 is damaged and not used" in err
+    assert "Training goes on after step 20." in err
 
     assert out.strip() == run_id
     assert broken.run(run_id) == whole.run(run_id)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
-import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.moments import KILL, WAIT, Moment, Rendezvous, program, rendezvous
 from tunixrt import Store
 from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.eval.evaluation import Generated
@@ -34,7 +31,9 @@ if TYPE_CHECKING:
 
     from tunixrt.jobs.evaluate import EvaluationDone
 
-N_SAMPLES = 480
+    Popen = subprocess.Popen[str]
+
+N_SAMPLES = 32
 NAME = "ab" * 32
 
 
@@ -59,7 +58,8 @@ def made(root: Path, questions: bytes) -> Store:
     (root / "evalsets" / "few.jsonl").write_bytes(few)
     for seed in (0, 1):
         (root / f"tiny{seed}.toml").write_text(
-            '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 2\n'
+            '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n'
+            "hidden_size = 16\nintermediate_size = 32\nhead_dim = 8\n"
             f"[training]\nseed = {seed}\n"
         )
     return store
@@ -68,7 +68,7 @@ def made(root: Path, questions: bytes) -> Store:
 def evaluate(
     store: Store, seed: int = 0, evalset: str = "few", **settings: object
 ) -> EvaluationDone:
-    chosen: dict[str, Any] = {"max_new_tokens": 40, "batch_size": 4} | settings
+    chosen: dict[str, Any] = {"max_new_tokens": 12, "batch_size": 4} | settings
     return store.evaluate(
         f"untrained:{store.root / f'tiny{seed}.toml'}",
         evalset=evalset,
@@ -251,12 +251,14 @@ def damage(store: Store) -> int:
     return caught.value.line
 
 
-def command(store: Store, **environment: str) -> subprocess.Popen[str]:
-    arguments = ("--evalset", "sums", "--max-new-tokens", "40", "--batch-size", "4")
+def command(store: Store, moment: Moment, action: str, place: Rendezvous | None = None) -> Popen:
+    """Start the evaluation that `evaluate` asks for; it comes as far as a moment."""
+    model = ("eval", "untrained:tiny0.toml", "--evalset", "sums")
+    settings = ("--max-new-tokens", "12", "--batch-size", "4")
     return subprocess.Popen(
-        [sys.executable, "-m", "tunixrt.cli.main", "eval", "untrained:tiny0.toml", *arguments],
+        program(moment, action, "tunixrt.cli.main", *model, *settings, place=place),
         cwd=store.root,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | environment,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -270,60 +272,63 @@ def n_lines(store: Store) -> int:
     )
 
 
-def wait_for_lines(process: subprocess.Popen[str], store: Store, n: int) -> None:
-    while n_lines(store) < n:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.002)
-
-
 @pytest.mark.slow
-def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(store: Store) -> None:
-    with command(store) as process:
-        wait_for_lines(process, store, 3)
-        process.send_signal(signal.SIGSTOP)  # or it is done before we have looked
+def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(
+    store: Store, tmp_path: Path
+) -> None:
+    # Its third batch is written, and not counted yet.
+    moment = Moment("fsync", "responses.jsonl", 3)
+    with (
+        rendezvous(tmp_path / "fifo") as place,
+        command(store, moment, WAIT, place) as process,
+    ):
+        assert place.arrived(1, process) == [process.pid]
         with pytest.raises(EvaluationGoesOnError, match=r"Another process is generating") as caught:
             evaluate(store, evalset="sums")
         assert caught.value.exit_code == ExitCode.STORE_LOCKED
         process.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGCONT)
         out, err = process.communicate()
     assert process.returncode == ExitCode.INTERRUPTED
     assert out == ""
-    n = 4 * n_lines(store)
-    assert 0 < n < N_SAMPLES
-    said = re.search(rf"(\d+) of {N_SAMPLES} responses are kept: the same command goes on\.", err)
-    assert said is not None, err
-    # It may have been stopped between writing a batch and counting it.
-    assert n - 4 <= int(said[1]) <= n
+    assert f"8 of {N_SAMPLES} responses are kept: the same command goes on." in err
     assert "Traceback" not in err
+    assert n_lines(store) == 3
     seen: list[int] = []
-    done = evaluate(store, evalset="sums", on_progress=lambda n, total: seen.append(n))
-    assert seen == list(range(n, N_SAMPLES + 1, 4))
+    done = evaluate(store, evalset="sums", on_progress=lambda n, _: seen.append(n))
+    assert seen == list(range(12, N_SAMPLES + 1, 4))
     assert not done.already_done
 
 
+#: When an evaluation is killed, and how many batches it leaves behind that it did not find.
+KILLS = (
+    (Moment("mkdir", EVALUATIONS, 1), 0),
+    (Moment("open", "responses.jsonl", 1), 0),
+    (Moment("fsync", "responses.jsonl", 1), 1),
+    (Moment("open", "responses.jsonl", 1), 0),
+    (Moment("open", "responses.jsonl", 2), 1),
+    (Moment("fsync", "responses.jsonl", 3), 3),
+    (Moment("open", "predictions.jsonl", 1), N_SAMPLES // 4 - 5),
+    (Moment("rename", "/runs/", 1), 0),
+)
+
+
 @pytest.mark.slow
-def test_an_evaluation_that_is_killed_20_times_is_the_one_that_was_left_alone(
+def test_an_evaluation_that_is_killed_at_every_kind_of_moment_is_the_one_that_was_left_alone(
     store: Store, tmp_path: Path, questions: bytes
 ) -> None:
-    moments = random.Random(5)
-    for _ in range(20):
-        before = n_lines(store)
-        with command(store) as process:
-            # In turn before anything is generated, and in the middle of it.
-            more = moments.choice((0, 1, 1, 2))
-            if more:
-                wait_for_lines(process, store, before + more)
-            time.sleep(moments.uniform(0, 0.02 if more else 3))
-            process.kill()
-            process.communicate()
-        assert process.returncode == -signal.SIGKILL
-        assert n_lines(store) >= before
-    n = 4 * n_lines(store)
-    assert 40 <= n < N_SAMPLES
+    n = 0
+    for moment, n_more in KILLS:
+        with command(store, moment, KILL) as process:
+            _, err = process.communicate()
+        assert process.returncode == -signal.SIGKILL, (moment, err)
+        n += n_more
+        assert n_lines(store) == n, moment
+    assert 4 * n == N_SAMPLES
+    assert store.runs() == []
     seen: list[int] = []
-    done = evaluate(store, evalset="sums", on_progress=lambda n, total: seen.append(n))
-    assert seen == list(range(n, N_SAMPLES + 1, 4))
+    done = evaluate(store, evalset="sums", on_progress=lambda n, _: seen.append(n))
+    assert seen == [N_SAMPLES]
+    assert (done.n_reused, done.n_generated) == (N_SAMPLES, 0)
     alone = evaluate(made(tmp_path / "b", questions), evalset="sums")
     assert done.manifest.run_id == alone.manifest.run_id
     assert predictions_digest(done) == predictions_digest(alone)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,18 +15,17 @@ import msgspec
 import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.moments import WAIT, Moment, program, rendezvous
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.reproduce_at_once import RunProcessError, reproduce_at_once
 from tunixrt.runs.directories import seal_run
 from tunixrt.runs.manifests import TrainingManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from tunixrt import Store
     from tunixrt.runs.manifests import Manifest
-
-PATIENCE_S = 60.0
 
 
 def command(root: Path, *more: str) -> list[str]:
@@ -54,62 +54,63 @@ def test_two_at_a_time_say_what_one_at_a_time_says(copy: Store) -> None:
     assert len(msgspec.json.decode(answers[0])["runs"]) == 5
 
 
-def children_of(process: subprocess.Popen[bytes]) -> list[int]:
-    found = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], check=False, capture_output=True
-    )
-    return [int(pid) for pid in found.stdout.split()]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def start_long(copy: Store) -> tuple[subprocess.Popen[bytes], list[int]]:
-    """Two trainings that would take long, both at work in their staging directories."""
-    config = str(copy.root / "tiny.toml")
-    copy.train(config, dataset="sums-v1", overrides=["training.seed=1"])
-    for manifest in list(copy.runs()):
-        if isinstance(manifest, TrainingManifest):
-            training = manifest.config["training"] | {"num_steps": 5_000}  # type: ignore[operator]
-            longer = msgspec.structs.replace(
-                manifest, config=manifest.config | {"training": training}
-            )
-            seal_run(copy.layout.runs / manifest.run_id, longer)
-    process = subprocess.Popen(
-        command(copy.root, "--jobs", "2"),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    wait_for(lambda: len(list(copy.layout.root.glob("store/.tmp/*/staged/metrics.jsonl"))) == 2)
-    return process, children_of(process)
+#: The command line, with another program in place of Python for the processes of the runs, which
+#: may take as long as they like to clear up on a busy machine.
+WITH_CHILDREN = """
+import signal, sys
+from tunixrt.cli.main import main
+from tunixrt.jobs import reproduce_at_once
+reproduce_at_once._PATIENCE_S = 600.0
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.executable = sys.argv.pop(1)
+main()
+"""
+
+
+@contextlib.contextmanager
+def two_at_work(
+    store: Store, tmp_path: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+    """`reproduce` with two trainings in progress: both wait in their staging directories."""
+    for seed in (0, 1):
+        made_training(store, seed=seed)
+    with rendezvous(tmp_path / "fifo") as place:
+        waiting = program(Moment("open", "/staged/metrics.jsonl", 1), WAIT, place=place)
+        python = tmp_path / "python"
+        python.write_text(f'#!/bin/sh\nexec {shlex.join(waiting)} "$@"\n')
+        python.chmod(0o755)
+        command_line = command(store.root, "--jobs", "2")[3:]
+        with subprocess.Popen(
+            [sys.executable, "-c", WITH_CHILDREN, str(python), *command_line],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            yield process, place.arrived(2, process)
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_processes_and_leaves_nothing(copy: Store) -> None:
-    process, children = start_long(copy)
-    assert len(children) == 2
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+def test_ctrl_c_ends_the_processes_and_leaves_nothing(tmp_path: Path) -> None:
+    store = made_store(tmp_path / "store")
+    with two_at_work(store, tmp_path) as (process, children):
+        assert all(map(is_alive, children))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
     assert process.returncode == ExitCode.INTERRUPTED
     assert (out, err.decode().strip()) == (b"", "interrupted")
     assert not any(map(is_alive, children))
-    assert list(copy.layout.root.glob("store/.tmp/*")) == []
+    assert list(store.layout.staging.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_gets_a_sentence_and_ends_the_others(copy: Store) -> None:
-    process, children = start_long(copy)
-    os.kill(children[0], signal.SIGKILL)
-    out, err = process.communicate(timeout=30)
+def test_a_process_that_is_killed_gets_a_sentence_and_ends_the_others(tmp_path: Path) -> None:
+    with two_at_work(made_store(tmp_path / "store"), tmp_path) as (process, children):
+        os.kill(children[0], signal.SIGKILL)
+        out, err = process.communicate()
     assert process.returncode == ExitCode.BAD_INPUT
     assert out == b""
     assert b"again was ended by SIGKILL; a system that is out of memory does that." in err
@@ -117,11 +118,16 @@ def test_a_process_that_is_killed_gets_a_sentence_and_ends_the_others(copy: Stor
     assert not any(map(is_alive, children))
 
 
-#: Stands in for the command: says which run it was given, and how many threads.
+#: Stands in for the command: says which run it was given, and how many threads. Of the first two,
+#: which are at work at the same time, the first ends after the second.
 ECHO = """
-import json, os, sys, time
-run, threads = sys.argv[1], os.environ.get("NPROC", "all")
-time.sleep({"1": 0.4, "all": 0.0}[threads] if run < "8" else 0.0)
+import json, os, sys
+first, second, pipe, run, *_ = sys.argv[1:]
+if run == first:
+    open(pipe).read()  # until the other process ends
+elif run == second:
+    held = open(pipe, "w")
+threads = os.environ.get("NPROC", "all")
 verdict = dict(run_id=run, kind=threads, verdict="identical", expected="identical", reasons=[],
                first_difference=None, files=[])
 print(json.dumps({"runs": [verdict]}))
@@ -136,18 +142,20 @@ def test_verdicts_keep_their_order_and_fast_runs_their_threads(tmp_path: Path) -
     fast = trainings[2]
     identity = msgspec.structs.replace(fast.identity, numeric_mode="fast")
     seal_run(store.layout.runs / fast.run_id, msgspec.structs.replace(fast, identity=identity))
+    in_order = [m.run_id for m in store.runs() if isinstance(m, TrainingManifest)]
+    first, second, *_ = [run_id for run_id in in_order if run_id != fast.run_id]
+    os.mkfifo(tmp_path / "pipe")
     shown: list[tuple[int, int]] = []
     verdicts = reproduce_at_once(
         store.layout,
         3,
-        command=[sys.executable, "-c", ECHO],
+        command=[sys.executable, "-c", ECHO, first, second, str(tmp_path / "pipe")],
         environment=environment(),
         n_threads=1,
         on_progress=lambda done, total, _: shown.append((done, total)),
     )
     heads: list[Manifest] = [*trainings, untrained]
     kinds = {m.run_id: "all" if m is fast else "1" for m in heads}
-    in_order = [m.run_id for m in store.runs() if isinstance(m, TrainingManifest)]
     assert [v.run_id for v in verdicts] == [*in_order, untrained.run_id]
     assert {v.run_id: v.kind for v in verdicts} == kinds
     assert shown[-1] == (5, 5)

@@ -10,7 +10,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -42,26 +41,45 @@ def _start(program: str, *arguments: object) -> subprocess.Popen[bytes]:
 
 def _run(program: str, *arguments: object) -> str:
     with _start(program, *arguments) as process:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate()
     assert process.returncode == 0, err.decode()
     return out.decode()
 
 
-# Each writer appends batches of traces that nobody else appends, and prints the digest of a batch
-# when it has been acknowledged.
+# Each writer appends batches of traces that nobody else appends, one for each line that it is
+# given, and prints the digest of a batch when it has been acknowledged.
 _WRITER = """
 import sys
 from pathlib import Path
 from tests.log.samples import traces
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import Layout
-root, writer, n_batches, n_traces = Path(sys.argv[1]), *map(int, sys.argv[2:])
+root, writer, n_traces = Path(sys.argv[1]), *map(int, sys.argv[2:])
 log = EventLog(Layout(root))
 print("ready", flush=True)
-sys.stdin.readline()
-for batch in range(n_batches):
+for batch, _ in enumerate(sys.stdin):
     first = writer * 1_000_000 + batch * n_traces
     print(log.append(traces(*range(first, first + n_traces))), flush=True)
+"""
+
+# This one appends without an end, and kills itself after its first batch and so many thousandths of
+# the function calls that its first batch took.
+_DYING_WRITER = """
+import itertools, sys
+from pathlib import Path
+from tests.log.samples import traces
+from tests.moments import CallLimit, before_calls
+from tunixrt.log.eventlog import EventLog
+from tunixrt.log.layout import Layout
+root, writer, n_traces, n_thousandths = Path(sys.argv[1]), *map(int, sys.argv[2:])
+log = EventLog(Layout(root))
+calls = CallLimit()
+before_calls(calls)
+for batch in itertools.count():
+    first = writer * 1_000_000 + batch * n_traces
+    print(log.append(traces(*range(first, first + n_traces))), flush=True)
+    if calls.last is None:
+        calls.last = calls.n + calls.n * n_thousandths // 1000
 """
 
 
@@ -84,19 +102,13 @@ def test_a_writer_that_is_killed_at_any_moment_loses_nothing_that_it_acknowledge
     log = EventLog(init(tmp_path))
     acknowledged: set[Digest] = set()
     for writer in range(n_rounds):
-        with _start(_WRITER, tmp_path, writer, 100_000, n_traces) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n"
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
-            time.sleep(rng.uniform(0, 0.06))
-            process.send_signal(signal.SIGKILL)
-            out = process.stdout.read()
+        with _start(_DYING_WRITER, tmp_path, writer, n_traces, rng.randrange(2500)) as process:
+            out, err = process.communicate()
+        assert process.returncode == -signal.SIGKILL, err
         # A line that was cut off has not been acknowledged.
         acknowledged |= {Digest(line.decode()) for line in out.split(b"\n")[:-1]}
     _check_promise(log, acknowledged, n_traces)
-    assert acknowledged
+    assert n_rounds < len(acknowledged) < 4 * n_rounds
     # A writer dies at most once between publishing and acknowledging.
     assert len({ref.digest for ref in log.segments()} - acknowledged) <= n_rounds
     # The next writer is not held up by what the dead ones left in staging.
@@ -226,16 +238,49 @@ def test_a_disk_that_is_full_gets_a_sentence_and_changes_nothing(
 
 
 def _start_together(stack: contextlib.ExitStack, processes: list[subprocess.Popen[bytes]]) -> None:
-    """Wait until all are ready, and then let them go."""
+    """Wait until all are ready."""
     for process in processes:
         stack.callback(process.kill)
         stack.enter_context(process)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
+
+
+def _let_go(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Let each do the next thing, all at once."""
     for process in processes:
         assert process.stdin is not None
         process.stdin.write(b"go\n")
         process.stdin.flush()
+
+
+_LOOKED_AT = """
+import sys
+from pathlib import Path
+from tests.log.samples import traces
+from tests.moments import before_operations
+from tunixrt.log.eventlog import EventLog
+from tunixrt.log.layout import Layout
+log, reader = (EventLog(Layout(Path(sys.argv[1]))) for _ in range(2))
+
+def look(*_):
+    assert list(reader.verify()) == []
+    print(sum(1 for _ in reader.events()))
+
+before_operations(look)
+log.append(traces(4, 5, 6))
+look()
+"""
+
+
+def test_a_reader_that_looks_before_each_file_operation_of_an_append_sees_all_of_it_or_nothing(
+    tmp_path: Path,
+) -> None:
+    EventLog(init(tmp_path)).append(traces(1, 2, 3))
+    seen = [int(n_events) for n_events in _run(_LOOKED_AT, tmp_path).split()]
+    assert len(seen) > 10
+    assert set(seen) == {3, 6}
+    assert seen == sorted(seen)
 
 
 def test_a_full_disk_leaves_a_process_that_can_go_on(tmp_path: Path) -> None:
@@ -261,20 +306,29 @@ def test_eight_processes_that_append_at_once_lose_nothing_and_double_nothing(
     log = EventLog(init(tmp_path))
     acknowledged = set()
     n_seen = 0
+
+    def look() -> int:
+        """Check that a reader sees whole batches, and no fewer than before; return the events."""
+        n_events = sum(1 for _ in log.events())
+        assert n_events % n_traces == 0
+        assert n_events >= n_seen
+        assert list(log.verify()) == []
+        return n_events
+
     with contextlib.ExitStack() as stack:
-        writers = [_start(_WRITER, tmp_path, n, n_batches, n_traces) for n in range(n_writers)]
+        writers = [_start(_WRITER, tmp_path, n, n_traces) for n in range(n_writers)]
         _start_together(stack, writers)
-        # Whoever reads meanwhile sees a log that is whole and only grows.
-        while any(writer.poll() is None for writer in writers):
-            n_events = sum(1 for _ in log.events())
-            assert n_events % n_traces == 0
-            assert n_events >= n_seen
-            n_seen = n_events
-            assert list(log.verify()) == []
+        for _ in range(n_batches):
+            _let_go(writers)
+            n_seen = look()  # while they write
+            for writer in writers:
+                assert writer.stdout is not None
+                acknowledged.add(Digest(writer.stdout.readline().decode().strip()))
+            n_seen = look()
+            assert n_seen == len(acknowledged) * n_traces
         for writer in writers:
-            out, err = writer.communicate()
-            assert (writer.returncode, err) == (0, b"")
-            acknowledged |= {Digest(line) for line in out.decode().split()}
+            assert writer.communicate() == (b"", b"")
+            assert writer.returncode == 0
     assert len(acknowledged) == n_writers * n_batches
     assert {ref.digest for ref in log.segments()} == acknowledged
     _check_promise(log, acknowledged, n_traces)
@@ -305,6 +359,7 @@ def test_processes_that_publish_the_same_segment_at_once_all_succeed(tmp_path: P
     with contextlib.ExitStack() as stack:
         writers = [_start(_SAME_BATCH, tmp_path) for _ in range(4)]
         _start_together(stack, writers)
+        _let_go(writers)
         found = {writer.communicate() for writer in writers}
     (segment,) = log.segments()
     assert found == {(f"{segment.digest}\n".encode(), b"")}

@@ -86,7 +86,7 @@ def test_who_waits_long_enough_gets_the_lock(layout: Layout) -> None:
             assert process.stdin is not None
             process.stdin.close()
 
-        with store_lock(layout, "test", Waiting(timeout_s=30, on_wait=let_go)):
+        with store_lock(layout, "test", Waiting(timeout_s=600, on_wait=let_go)):
             assert process.wait() == 0
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.log.samples import trace
+from tests.moments import PATIENCE_S
 from tunixrt.log import segment_verifier
 from tunixrt.log.events import Envelope
 from tunixrt.log.part_prover import SecondProver, prove_part, serve
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.findings import Finding
     from tunixrt.log.headers import PartHeader
@@ -127,30 +129,30 @@ def test_other_events_than_recordings_are_not_proved(log: EventLog) -> None:
     assert prove_part(ref.path / "0000.jsonl", 2) is None
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
-def test_the_second_process_ends_when_the_first_is_killed(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for a process of another's")
+def test_the_second_process_ends_when_the_first_is_killed(log: EventLog) -> None:
     program = (
-        "import sys, time\n"
+        "import signal, sys\n"
+        "from pathlib import Path\n"
         "from tunixrt.log.part_prover import SecondProver\n"
         "with SecondProver() as second:\n"
+        "    second.ask(Path(sys.argv[1]), 1)\n"
+        "    assert second.answer() is not None\n"  # so that it has come to listening
         "    print(second._process.pid, flush=True)\n"
-        "    time.sleep(600)\n"
+        "    signal.pause()\n"
     )
-    first = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-    assert first.stdout is not None
-    second = int(first.stdout.readline())
-    os.kill(second, signal.SIGINT)  # Ctrl-C reaches both; only the first listens
-    first.kill()
-    first.communicate()
-    deadline = time.monotonic() + 60
-    while _runs(second) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _runs(second)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+    log.append([trace(1)])
+    (ref,) = log.segments()
+    part = str(ref.path / "0000.jsonl")
+    command = [sys.executable, "-c", program, part]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
+        try:
+            assert first.stdout is not None
+            second = int(first.stdout.readline())
+            ended = os.pidfd_open(second)
+            os.kill(second, signal.SIGINT)  # Ctrl-C reaches both; only the first listens
+            assert select.select([ended], [], [], 0) == ([], [], [])
+        finally:
+            first.kill()
+    assert select.select([ended], [], [], PATIENCE_S) == ([ended], [], [])
+    os.close(ended)
