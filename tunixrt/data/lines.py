@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tunixrt.errors import BadInputError
+from tunixrt.log.stored import open_stored, refuse_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,24 +26,28 @@ class UnreadableFileError(BadInputError):
         self.line = line
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: Path, *, stored: bool = False) -> Iterator[tuple[int, bytes]]:
     """Number (from 1) and bytes of each line, without the line feed.
+
+    Args:
+        path: The file.
+        stored: Whether it is a file of a store, which is a plain one (``tunixrt.log.stored``).
 
     Raises:
         UnreadableFileError: As of :func:`read_chunks`.
     """
-    for first, lines in read_chunks(path):
+    for first, lines in read_chunks(path, stored=stored):
         yield from enumerate(lines, first)
 
 
-def read_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+def read_chunks(path: Path, *, stored: bool = False) -> Iterator[tuple[int, list[bytes]]]:
     """Lines in groups of about a mebibyte, each with the number of its first line (from 1).
 
     Raises:
         UnreadableFileError: The file is absent, a directory or not readable, is in another format
             that its first bytes give away, or has a line longer than 64 MiB.
     """
-    with _open(path) as file:
+    with _open(path, stored=stored) as file:
         number, rest = 0, b""
         while data := file.read(_CHUNK_BYTES):
             if not number and not rest:
@@ -69,11 +74,15 @@ def _too_long(path: Path, number: int) -> UnreadableFileError:
     )
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path, *, stored: bool) -> BinaryIO:
     try:
+        if stored:
+            return open_stored(path)
         if path.is_dir():
             raise UnreadableFileError(path, f"{path} is a directory, not a file of records.")
-        return path.open("rb")
+        file = path.open("rb")
+        refuse_pointer(file, path)
+        return file
     except FileNotFoundError:
         raise UnreadableFileError(path, f"There is no file {path}.") from None
     except OSError as error:

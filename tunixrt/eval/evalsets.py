@@ -24,7 +24,9 @@ from tunixrt.data.violations import (
 )
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.log.digests import Digest, digest_file
+from tunixrt.log.digests import Digest, digest_stored
+from tunixrt.log.findings import entries
+from tunixrt.log.stored import is_plain_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,10 +105,21 @@ class UnknownEvalSetError(BadInputError):
 
 
 def list_evalsets(directory: Path) -> tuple[str, ...]:
-    """The names of the eval sets of a directory, sorted."""
-    if not directory.is_dir():
-        return ()
-    return tuple(sorted(path.stem for path in directory.glob(f"*{SUFFIX}") if path.is_file()))
+    """The names of the eval sets of a directory, sorted.
+
+    Raises:
+        DamagedError: it cannot be listed, or is a symbolic link.
+    """
+    # A name that is not a file is refused when the eval set is read, in a sentence.
+    return tuple(
+        sorted(
+            entry.name.removesuffix(SUFFIX)
+            for entry in entries(directory, directory.parent)
+            if entry.name.endswith(SUFFIX)
+            and entry.name.isprintable()
+            and not entry.is_dir(follow_symlinks=False)
+        )
+    )
 
 
 def find_evalset(directory: Path, name: str) -> Path:
@@ -129,10 +142,10 @@ def load_evalset(path: Path) -> EvalSet:
         UnreadableFileError: the file is absent, is no JSON lines or begins with a byte order mark.
         EvalSetError: a line is not a sample, two lines have one id, or there is no sample.
     """
-    digest = digest_file(path) if path.is_file() else None
+    digest = digest_stored(path) if is_plain_file(path) else None
     samples: list[EvalSample] = []
     seen: dict[str, int] = {}
-    for line, raw in read_lines(path):
+    for line, raw in read_lines(path, stored=True):
         sample = _sample(path, line, raw)
         first = seen.setdefault(sample.id, line)
         if first != line:

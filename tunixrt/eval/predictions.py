@@ -14,7 +14,7 @@ import msgspec
 from tunixrt.data.lines import read_lines
 from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
-from tunixrt.log.canonical import CanonicalError, decode, encode
+from tunixrt.log.canonical import CanonicalError, decode_stored, encode
 from tunixrt.log.digests import digest_bytes
 
 if TYPE_CHECKING:
@@ -95,17 +95,21 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> Digest:
     return digest_bytes(data)
 
 
-def read_predictions(path: Path) -> tuple[Prediction, ...]:
+def read_predictions(path: Path, *, stored: bool = False) -> tuple[Prediction, ...]:
     """Read ``predictions.jsonl``.
+
+    Args:
+        path: the file.
+        stored: whether it is a file of a store, which is a plain one.
 
     Raises:
         UnreadableFileError: the file is absent or cannot be read as lines.
         PredictionsError: a line is not a prediction, or two lines have one id and draw.
     """
     predictions: dict[tuple[str, int | None], Prediction] = {}
-    for line, raw in read_lines(path):
+    for line, raw in read_lines(path, stored=stored):
         try:
-            prediction = msgspec.convert(decode(raw), Prediction)
+            prediction = msgspec.convert(decode_stored(raw), Prediction)
         except (CanonicalError, msgspec.ValidationError) as error:
             raise PredictionsError(path, line, f"The line is not a prediction: {error}") from error
         key = prediction.example_id, prediction.draw

@@ -17,7 +17,8 @@ from tunixrt.jobs.contamination import contamination_of
 from tunixrt.jobs.evaluate import BATCH_SIZE
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.canonical import encode
-from tunixrt.log.digests import Digest, digest_file
+from tunixrt.log.digests import Digest, digest_stored
+from tunixrt.log.stored import is_plain_file, read_stored
 from tunixrt.report import (
     Command,
     ExperimentView,
@@ -193,10 +194,10 @@ def training_view(layout: Layout, manifest: TrainingManifest) -> TrainingView:
         config=config,
         losses=tuple(
             msgspec.json.decode(line, type=LossPoint, strict=False)
-            for line in (directory / METRICS_NAME).read_bytes().splitlines()
+            for line in read_stored(directory / METRICS_NAME).splitlines()
         ),
         ledger=tuple(
-            _ledger_row(line) for line in (directory / LEDGER_NAME).read_bytes().splitlines()
+            _ledger_row(line) for line in read_stored(directory / LEDGER_NAME).splitlines()
         ),
     )
 
@@ -220,7 +221,7 @@ def _contamination(
     if evaluation.contamination is not None:
         return evaluation.contamination
     path = layout.evalsets / f"{evaluation.evalset.name}{SUFFIX}"
-    if not path.is_file() or digest_file(path) != evaluation.evalset.digest:
+    if not is_plain_file(path) or digest_stored(path) != evaluation.evalset.digest:
         return None
     return contamination_of(layout, log, load_evalset(path), trained)
 

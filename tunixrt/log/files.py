@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,8 +164,8 @@ def publish_file(path: Path, data: bytes, staging: Path) -> None:
         staged = staging / path.name
         write_file(staged, data)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            if path.read_bytes() != data:
+        if os.path.lexists(path):
+            if read_stored(path) != data:
                 raise ImmutableFileError(path)
         else:
             staged.rename(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, hex_of
 from tunixrt.log.files import publish_file, replace_file, staging_directory, sync_directory, writing
 from tunixrt.log.findings import DamagedError, Finding, entries, place
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -168,7 +170,7 @@ def find(start: Path) -> Layout:
     absolute = start.absolute()
     for directory in (absolute, *absolute.parents):
         layout = Layout(directory)
-        if layout.store_json.is_file():
+        if os.path.lexists(layout.store_json):
             return layout
     raise StoreNotFoundError(start)
 
@@ -180,7 +182,7 @@ def check_format(layout: Layout) -> None:
         StoreFormatError: If store.json is missing, damaged or of another version.
     """
     try:
-        found = layout.store_json.read_bytes()
+        found = read_stored(layout.store_json)
     except OSError:
         raise StoreFormatError(layout.store_json) from None
     if found != STORE_JSON:
@@ -196,9 +198,10 @@ def verify_layout(layout: Layout) -> Iterator[Finding]:
             if entry.name not in _STORE_FILES | _STORE_DIRECTORIES:
                 yield Finding(where, "Nothing of this name belongs here: move it elsewhere.")
             elif entry.name in _STORE_DIRECTORIES and not entry.is_dir(follow_symlinks=False):
-                yield Finding(where, "This is not a directory.")
-            elif entry.name in _STORE_FILES and entry.is_symlink():
-                yield Finding(where, "This is not a plain file.")
+                problem = "This is not a directory"
+                if entry.is_symlink():
+                    problem += " but a symbolic link, and a store is never read through one"
+                yield Finding(where, f"{problem}.")
     except DamagedError as error:
         yield error.finding
 
@@ -206,7 +209,7 @@ def verify_layout(layout: Layout) -> Iterator[Finding]:
 def _verify_description(layout: Layout) -> Iterator[Finding]:
     where = layout.relative(layout.store_json)
     try:
-        found = layout.store_json.read_bytes()
+        found = read_stored(layout.store_json)
     except OSError as error:
         yield Finding(where, f"The description of the store cannot be read: {error.strerror}.")
         return

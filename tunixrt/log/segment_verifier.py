@@ -19,7 +19,7 @@ from tunixrt.log.events import (
     encode_envelope,
     envelope_problem,
 )
-from tunixrt.log.findings import DamagedError, Finding, entries
+from tunixrt.log.findings import DamagedError, Finding, entries, not_plain
 from tunixrt.log.headers import (
     HEADER_NAME,
     PartHeader,
@@ -121,7 +121,7 @@ def _stray_files(directory: Path, known: set[str]) -> Iterator[Finding]:
         if entry.name not in known:
             yield Finding(where, "The header of the segment names no such file.")
         elif not entry.is_file(follow_symlinks=False):
-            yield Finding(where, "This is not a plain file.")
+            yield not_plain(directory / entry.name, root_of_store(directory))
 
 
 def _proofs(
