@@ -1,0 +1,228 @@
+"""What Git would do to the files of a store that have to be committed: leave them out, change them.
+
+A `.gitignore` that many repositories have (``*.jsonl``, ``runs/``) keeps the log or the weights out
+of every commit without a word, and the clone is the first to notice. So Git itself is asked, once
+about its rules to ignore and once about attributes, for one path of each kind that a store writes
+and for what is here already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from tunixrt.log.findings import DamagedError, entries
+from tunixrt.log.git import GitError, git
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tunixrt.log.layout import Layout
+
+_HEX: Final = "0" * 64
+_ATTRIBUTES_FILE: Final = ".gitattributes"
+_LOG: Final = (f"store/log/00/{_HEX}/segment.json", f"store/log/00/{_HEX}/0000.jsonl")
+_RUN: Final = (
+    "manifest.json",
+    "SHA256SUMS",
+    "metrics.jsonl",
+    "ledger.jsonl",
+    "predictions.jsonl",
+    "model/model.safetensors",
+    "model/config.json",
+    "model/tokenizer.json",
+    "model/tokenizer_config.json",
+    f"environments/{_HEX}.json",
+)
+_COMMITTED: Final = (
+    _ATTRIBUTES_FILE,
+    "store/store.json",
+    *_LOG,
+    f"store/snapshots/{_HEX}.json",
+    f"store/datasets/name/v1/{_HEX}/manifest.json",
+    f"store/datasets/name/v1/{_HEX}/members-0000.jsonl",
+    *(f"runs/{_HEX}/{name}" for name in _RUN),
+    "evalsets/name.jsonl",
+)
+_DERIVED: Final = ("store/.tmp/x", ".tunixrt/x")
+_ROOT: Final = "."
+_ATTRIBUTES: Final = ("text", "merge", "filter", "ident", "working-tree-encoding", "export-ignore")
+
+LINES: Final = (
+    "!/store/",
+    "!/store/**",
+    "!/runs/",
+    "!/runs/**",
+    "!/evalsets/",
+    "!/evalsets/**",
+    "/store/.tmp/",
+)
+"""What has the last word at the end of a `.gitignore`. A directory comes back before its files, and
+what is staged is ignored again."""
+
+
+class Ignored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule that keeps files of a store out of Git.
+
+    Attributes:
+        source: The file with the rule, as Git names it: relative to the top of the repository,
+            or absolute.
+        line: Its line, from 1.
+        pattern: The rule.
+        paths: What it leaves out, of each kind of file one.
+        remedy: What to do, a sentence.
+    """
+
+    source: str
+    line: int
+    pattern: str
+    paths: tuple[str, ...]
+    remedy: str
+
+    def __str__(self) -> str:
+        """Return it as a sentence for a person."""
+        more = f" and {len(self.paths) - 1} more kinds of files" if len(self.paths) > 1 else ""
+        return (
+            f"{self.source}, line {self.line}: The rule `{self.pattern}` keeps "
+            f"{_shown(self.paths[0])}{more} out of Git, and a clone would lack them. {self.remedy}"
+        )
+
+
+class _Rule(NamedTuple):
+    source: str
+    line: int
+    pattern: str
+
+
+class Surroundings:
+    """What Git says about the paths of one store; it is asked when this is made.
+
+    Attributes:
+        is_repository: Whether there is a Git repository, and a Git to ask.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        """Ask Git which paths its rules leave out.
+
+        Raises:
+            GitError: There is a repository that cannot be read.
+        """
+        self._layout = layout
+        self._rules: dict[str, _Rule] = {}
+        self._paths = (*_COMMITTED, *_here(layout))
+        self._prefix = ""
+        try:
+            self._prefix = (
+                git(layout.root, "rev-parse", "--show-prefix")
+                .decode(errors="surrogateescape")
+                .strip("\n")
+            )
+        except GitError:
+            self.is_repository = False
+            return
+        self.is_repository = True
+        command = ("check-ignore", "-v", "-z", "--no-index", "--stdin")
+        given = _lines((*self._paths, *_DERIVED, _ROOT))
+        fields = _fields(git(layout.root, *command, given=given, no_is_an_answer=True))
+        for source, line, pattern, path in zip(fields, fields, fields, fields, strict=True):
+            if not pattern.startswith("!"):
+                self._rules[path] = _Rule(source, int(line), pattern)
+
+    def ignored(self) -> list[Ignored]:
+        """The rules that keep out what has to be committed, in the order of what they keep out."""
+        by_rule: dict[_Rule, list[str]] = {}
+        for path in self._paths:
+            if path in self._rules:
+                by_rule.setdefault(self._rules[path], []).append(path)
+        return [
+            Ignored(rule.source, rule.line, rule.pattern, tuple(paths), self._remedy(rule, paths))
+            for rule, paths in by_rule.items()
+        ]
+
+    def exposed(self) -> list[str]:
+        """The derived directories that Git does not ignore, relative to the root."""
+        return [path[:-1] for path in _DERIVED if path not in self._rules]
+
+    def attributes(self) -> list[str]:
+        """What attributes make Git do to the bytes of a store: "text is auto (store/...)".
+
+        Raises:
+            GitError: Git refuses to say.
+        """
+        paths = [path for path in self._paths if path != _ATTRIBUTES_FILE]
+        command = ("check-attr", "-z", "--stdin", *_ATTRIBUTES)
+        fields = _fields(git(self._layout.root, *command, given=_lines(paths)))
+        found: dict[str, str] = {}
+        for path, name, value in zip(fields, fields, fields, strict=True):
+            if not _is_harmless(path, name, value):
+                found.setdefault(f"{name} is {value}", path)
+        return [f"{problem} for {_shown(path)}" for problem, path in found.items()]
+
+    def _remedy(self, rule: _Rule, paths: list[str]) -> str:
+        tops = tuple(f"{self._prefix}{top}/" for top in ("store", "runs", "evalsets"))
+        if rule.source.startswith(tops):
+            return "Remove this line: rules in that directory have the last word there."
+        if self._prefix and self._rules.get(_ROOT) == rule:
+            return "Remove this line: it ignores the directory that the whole store is in."
+        lines = [f"!/{_ATTRIBUTES_FILE}"] if _ATTRIBUTES_FILE in paths else []
+        return (
+            f"Remove the rule, or put these lines, in this order, at the end of "
+            f"{self._prefix}.gitignore: {' '.join([*lines, *LINES])}"
+        )
+
+
+def git_problems(layout: Layout) -> list[str]:
+    """What Git would leave out of a store or change in it, as sentences; it asks Git, if any."""
+    try:
+        around = Surroundings(layout)
+        if not around.is_repository:
+            return []
+        problems = [str(rule) for rule in around.ignored()]
+        attributes = around.attributes()
+    except GitError as error:
+        return [str(error)]
+    return [*problems, attributes_sentence(attributes)] if attributes else problems
+
+
+def attributes_sentence(problems: list[str]) -> str:
+    """Say what `Surroundings.attributes` found, and what to do."""
+    return (
+        "Git may change files of the store, leave them out of archives, or stop their merges: "
+        f"{', '.join(problems)}. Fix .gitattributes: `tunixrt init` adds the line `/store/** "
+        "-text` where it is missing, and no later line may say otherwise."
+    )
+
+
+def _is_harmless(path: str, name: str, value: str) -> bool:
+    if name == "text":
+        return value == "unset"
+    if name == "merge":  # redactions have to merge; whatever else is in a store never changes
+        return value == "unspecified" or not path.startswith("store/log/")
+    if name == "filter" and value == "lfs":  # weights may be kept so: a clone has to fetch them
+        return path.startswith("runs/")
+    return value in ("unspecified", "unset")
+
+
+def _here(layout: Layout) -> Iterator[str]:
+    """Paths whose names somebody chose, and that a rule may mean: datasets and eval sets."""
+    with contextlib.suppress(DamagedError):
+        for entry in entries(layout.datasets, layout.root):
+            yield f"store/datasets/{entry.name}/v1/{_HEX}/manifest.json"
+    with contextlib.suppress(DamagedError):
+        for entry in entries(layout.evalsets, layout.root):
+            yield f"evalsets/{entry.name}"
+
+
+def _lines(paths: Iterable[str]) -> bytes:
+    return b"".join(path.encode(errors="surrogateescape") + b"\0" for path in paths)
+
+
+def _fields(said: bytes) -> Iterator[str]:
+    return iter(said.decode(errors="surrogateescape").split("\0")[:-1])
+
+
+def _shown(path: str) -> str:
+    shown = path.replace(_HEX, "<64 hex>")
+    return shown.encode(errors="surrogateescape").decode(errors="backslashreplace")
