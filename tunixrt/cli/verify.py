@@ -92,8 +92,9 @@ def _say_what_is_left_out(paths: list[str]) -> None:
     more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
     tops = " ".join(sorted({path.partition("/")[0] for path in paths}))
     say(
-        f"warning: Git tracks {', '.join(paths[:_SHOWN])}{more}, and this sparse checkout leaves it "
-        f"out, so it was not checked: `git sparse-checkout add {tops}` brings it."
+        f"warning: Git tracks {', '.join(paths[:_SHOWN])}{more}, and this sparse checkout leaves "
+        f"that out, so it was not checked: `git sparse-checkout add {tops}` brings it, or "
+        "`git sparse-checkout disable`."
     )
 
 

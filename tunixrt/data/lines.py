@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tunixrt.errors import BadInputError
@@ -80,9 +81,11 @@ def _open(path: Path, *, stored: bool) -> BinaryIO:
             return open_stored(path)
         if path.is_dir():
             raise UnreadableFileError(path, f"{path} is a directory, not a file of records.")
-        file = path.open("rb")
-        refuse_pointer(file, path)
-        return file
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("rb"))
+            refuse_pointer(file, path)
+            stack.pop_all()
+            return file
     except FileNotFoundError:
         raise UnreadableFileError(path, f"There is no file {path}.") from None
     except OSError as error:

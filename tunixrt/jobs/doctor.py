@@ -95,7 +95,7 @@ def _git(layout: Layout) -> Iterator[Check]:
         if attributes
         else "Git leaves every byte of the store as it is.",
     )
-    problems = [str(rule) for rule in around.ignored()]
+    problems = around.ignored()
     if exposed := around.exposed():
         problems.append(
             f"Git does not ignore {' and '.join(exposed)}: run `tunixrt init`, which adds what is "
@@ -104,7 +104,7 @@ def _git(layout: Layout) -> Iterator[Check]:
     yield Check(
         "git ignore",
         ok=not problems,
-        found=" ".join(problems)
+        found="\n".join(problems)
         or "Git ignores what is not part of the store, and nothing that is.",
     )
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
-
 from tunixrt.log.findings import DamagedError, entries
 from tunixrt.log.git import GitError, git
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
 
 _HEX: Final = "0" * 64
-_ATTRIBUTES_FILE: Final = ".gitattributes"
+_OF_GIT: Final = (".gitattributes", ".gitignore")
 _LOG: Final = (f"store/log/00/{_HEX}/segment.json", f"store/log/00/{_HEX}/0000.jsonl")
 _RUN: Final = (
     "manifest.json",
@@ -37,7 +35,7 @@ _RUN: Final = (
     f"environments/{_HEX}.json",
 )
 _COMMITTED: Final = (
-    _ATTRIBUTES_FILE,
+    *_OF_GIT,
     "store/store.json",
     *_LOG,
     f"store/snapshots/{_HEX}.json",
@@ -61,33 +59,6 @@ LINES: Final = (
 )
 """What has the last word at the end of a `.gitignore`. A directory comes back before its files, and
 what is staged is ignored again."""
-
-
-class Ignored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule that keeps files of a store out of Git.
-
-    Attributes:
-        source: The file with the rule, as Git names it: relative to the top of the repository,
-            or absolute.
-        line: Its line, from 1.
-        pattern: The rule.
-        paths: What it leaves out, of each kind of file one.
-        remedy: What to do, a sentence.
-    """
-
-    source: str
-    line: int
-    pattern: str
-    paths: tuple[str, ...]
-    remedy: str
-
-    def __str__(self) -> str:
-        """Return it as a sentence for a person."""
-        more = f" and {len(self.paths) - 1} more kinds of files" if len(self.paths) > 1 else ""
-        return (
-            f"{self.source}, line {self.line}: The rule `{self.pattern}` keeps "
-            f"{_shown(self.paths[0])}{more} out of Git, and a clone would lack them. {self.remedy}"
-        )
 
 
 class _Rule(NamedTuple):
@@ -130,16 +101,30 @@ class Surroundings:
             if not pattern.startswith("!"):
                 self._rules[path] = _Rule(source, int(line), pattern)
 
-    def ignored(self) -> list[Ignored]:
-        """The rules that keep out what has to be committed, in the order of what they keep out."""
+    def ignored(self) -> list[str]:
+        """What rules keep out of Git and has to be committed: a sentence for each, and the cure."""
         by_rule: dict[_Rule, list[str]] = {}
         for path in self._paths:
             if path in self._rules:
                 by_rule.setdefault(self._rules[path], []).append(path)
-        return [
-            Ignored(rule.source, rule.line, rule.pattern, tuple(paths), self._remedy(rule, paths))
-            for rule, paths in by_rule.items()
-        ]
+        sentences, overruled = [], []
+        for rule, paths in by_rule.items():
+            others = f" and {len(paths) - 1} other kinds of files" if len(paths) > 2 else ""
+            others = f" and {_shown(paths[1])}" if len(paths) == 2 else others
+            remedy = self._only_remedy(rule)
+            overruled += [] if remedy else paths
+            sentences.append(
+                f"{rule.source}, line {rule.line}: The rule `{rule.pattern}` keeps "
+                f"{_shown(paths[0])}{others} out of Git, so that a clone lacks them.{remedy}"
+            )
+        if overruled:
+            lines = [f"!/{path}" for path in _OF_GIT if path in overruled]
+            listed = "".join(f"\n    {line}" for line in (*lines, *LINES))
+            sentences.append(
+                "Remove such rules, or overrule them with these lines, in this order, at the end "
+                f"of {self._prefix}.gitignore:{listed}"
+            )
+        return sentences
 
     def exposed(self) -> list[str]:
         """The derived directories that Git does not ignore, relative to the root."""
@@ -151,7 +136,7 @@ class Surroundings:
         Raises:
             GitError: Git refuses to say.
         """
-        paths = [path for path in self._paths if path != _ATTRIBUTES_FILE]
+        paths = [path for path in self._paths if path not in _OF_GIT]
         command = ("check-attr", "-z", "--stdin", *_ATTRIBUTES)
         fields = _fields(git(self._layout.root, *command, given=_lines(paths)))
         found: dict[str, str] = {}
@@ -160,17 +145,15 @@ class Surroundings:
                 found.setdefault(f"{name} is {value}", path)
         return [f"{problem} for {_shown(path)}" for problem, path in found.items()]
 
-    def _remedy(self, rule: _Rule, paths: list[str]) -> str:
+    def _only_remedy(self, rule: _Rule) -> str:
+        """What to do about a rule that no line of the store's own .gitignore can overrule."""
         tops = tuple(f"{self._prefix}{top}/" for top in ("store", "runs", "evalsets"))
         if rule.source.startswith(tops):
-            return "Remove this line: rules in that directory have the last word there."
-        if self._prefix and self._rules.get(_ROOT) == rule:
-            return "Remove this line: it ignores the directory that the whole store is in."
-        lines = [f"!/{_ATTRIBUTES_FILE}"] if _ATTRIBUTES_FILE in paths else []
-        return (
-            f"Remove the rule, or put these lines, in this order, at the end of "
-            f"{self._prefix}.gitignore: {' '.join([*lines, *LINES])}"
-        )
+            return " Remove this line: rules in that directory have the last word there."
+        is_above = rule.source != f"{self._prefix}.gitignore"
+        if self._prefix and is_above and self._rules.get(_ROOT) == rule:
+            return " Remove this line: it ignores the directory that the whole store is in."
+        return ""
 
 
 def git_problems(layout: Layout) -> list[str]:
@@ -179,7 +162,7 @@ def git_problems(layout: Layout) -> list[str]:
         around = Surroundings(layout)
         if not around.is_repository:
             return []
-        problems = [str(rule) for rule in around.ignored()]
+        problems = around.ignored()
         attributes = around.attributes()
     except GitError as error:
         return [str(error)]

@@ -162,7 +162,8 @@ def _readable_runs(layout: Layout) -> list[Manifest]:
 def _not_checked_out(layout: Layout, checkout: Checkout) -> list[str]:
     """What could not be checked: whole runs and datasets, and single files that something names."""
     for name in checkout.below(layout.relative(layout.runs)):
-        checkout.lacks(f"{layout.relative(layout.runs)}/{name}")
+        if not (layout.runs / name).exists():  # no other check has asked about it
+            checkout.lacks(f"{layout.relative(layout.runs)}/{name}")
     missed = checkout.missed
     return sorted(p for p in missed if not any(p.startswith(f"{other}/") for other in missed))
 

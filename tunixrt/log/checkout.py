@@ -88,7 +88,8 @@ def _why(root: Path, place: str) -> str:
     if any(record.startswith(b"S ") for record in tracked.split(b"\0")):
         return (
             "Git tracks it, and this sparse checkout leaves it out: "
-            f"`git sparse-checkout add {place.partition('/')[0]}` brings it."
+            f"`git sparse-checkout add {place}` brings it, `git sparse-checkout disable` "
+            "everything. A log has to be here as a whole."
         )
     if tracked:
         return f"Git tracks it, and it was deleted here: `git checkout -- {place}` brings it back."

@@ -20,7 +20,7 @@ from tunixrt.log.digests import Digest, digest_bytes, digest_stored, hex_of
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import publish_directory, publish_file, staging_directory, writing
 from tunixrt.log.findings import DamagedError, Finding, entries, files_below, not_plain
-from tunixrt.log.stored import read_stored
+from tunixrt.log.stored import open_stored, read_stored
 from tunixrt.runs.checkpoints import CHECKPOINTS
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
@@ -184,11 +184,19 @@ def model_of(layout: Layout, run_id: str) -> Path:
     """The Hugging Face directory of a training run.
 
     Raises:
-        DamagedError: something in it is not a plain file.
+        DamagedError: something in it is not a plain file, or a pointer of Git LFS.
     """
     directory = layout.runs / run_id / "model"
-    for finding in files_below(directory, layout.root)[1]:
+    names, findings = files_below(directory, layout.root)
+    for finding in findings:
         raise DamagedError(finding)
+    for name in names:
+        try:
+            open_stored(directory / name).close()
+        except OSError as error:
+            place = layout.relative(directory / name)
+            problem = f"The file cannot be read: {error.strerror}."
+            raise DamagedError(Finding(place, problem)) from None
     return directory
 
 
