@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
-from tunixrt.log.stored import read_stored
+from tunixrt.log.stored import is_plain_directory, read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,6 +183,18 @@ def replace_file(path: Path, data: bytes, staging: Path) -> None:
         write_file(staged, data)
         staged.replace(path)
     _confirm(path, staged)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that is derived, or whatever else has taken its place; it may be missing.
+
+    Raises:
+        OSError: If the file system refuses.
+    """
+    if is_plain_directory(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_file(path: Path, data: bytes) -> None:
