@@ -2,8 +2,9 @@
 
 Looking up one trace folds the whole log, which takes seconds for a million. So the table of the
 fold is kept, beside the metadata of traces by key and value. It is derived and never needed: it
-takes in what the log has gained at its end, it is made again when it is absent, damaged, or of a
-log with other segments, it is used for lookups alone, and what it points to is held against the
+takes in what the log has gained at its end, it is made again when it is absent, was changed by
+anything else (a file beside it has its size and time), is damaged, or is of a log with other
+segments, it is used for lookups alone, and what it points to is held against the
 trace id. Nothing that gets published is made from it. A redaction throws it away, because it holds
 metadata.
 """
@@ -30,7 +31,7 @@ from tunixrt.log.files import WriteError, remove, writing
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.lock import LockHeldError, Waiting, store_lock
 from tunixrt.log.shelves import segment_digests
-from tunixrt.log.stored import is_plain_file
+from tunixrt.log.stored import is_plain_file, read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
 
 INDEX_NAME: Final = "index.sqlite"
+_STAMP: Final = ".stamp"
 
 MIN_EVENTS: Final = 10_000
 """Below, folding the log is as fast as opening an index."""
@@ -63,7 +65,7 @@ def open_index(log: EventLog, *, min_events: int = MIN_EVENTS) -> SavedIndex | N
     expected = _about(log.layout)
     found = _open(log.layout, expected)
     # What stands in the way of the index does not stand in the way of the answer.
-    if found is None and is_plain_file(_path(log.layout)):
+    if found is None and _is_stamped(log.layout):
         with contextlib.suppress(*_IN_THE_WAY, *_DAMAGED):
             _extend(log, expected)
         found = _open(log.layout, expected)
@@ -84,7 +86,7 @@ def forget_index(layout: Layout) -> None:
     with writing(path):
         remove(path)
         # What an interrupted writer left must not be played back into another index.
-        for suffix in ("-journal", "-wal", "-shm"):
+        for suffix in ("-journal", "-wal", "-shm", _STAMP):
             remove(path.with_name(f"{path.name}{suffix}"))
 
 
@@ -159,8 +161,8 @@ def _about(layout: Layout) -> str:
 
 def _open(layout: Layout, expected: str) -> SavedIndex | None:
     path = _path(layout)
-    if not is_plain_file(path):
-        return None  # opening a FIFO would wait
+    if not _is_stamped(layout):
+        return None
     try:
         index = SavedIndex(path)
     except _DAMAGED:
@@ -174,6 +176,32 @@ def _open(layout: Layout, expected: str) -> SavedIndex | None:
     return None
 
 
+def _is_stamped(layout: Layout) -> bool:
+    """Whether the index is the file that was written: most damage would not show in an answer."""
+    path = _path(layout)
+    try:
+        # Nothing else is opened: a FIFO would make SQLite wait.
+        return is_plain_file(path) and read_stored(_stamp_path(path)) == _stamp(path)
+    except OSError:
+        return False
+
+
+def _write_stamp(layout: Layout) -> None:
+    """Remember the index as it is now. A process that dies before leaves one to be made again."""
+    path = _path(layout)
+    remove(_stamp_path(path))
+    _stamp_path(path).write_bytes(_stamp(path))
+
+
+def _stamp(path: Path) -> bytes:
+    facts = path.lstat()
+    return f"{facts.st_size} {facts.st_mtime_ns}\n".encode()
+
+
+def _stamp_path(path: Path) -> Path:
+    return path.with_name(path.name + _STAMP)
+
+
 def _save(log: EventLog, about: str) -> None:
     """Make the index in another file, which takes its place when it is complete."""
     layout = log.layout
@@ -185,6 +213,7 @@ def _save(log: EventLog, about: str) -> None:
             make_index(log, partial, about)
             forget_index(layout)
             partial.replace(_path(layout))
+            _write_stamp(layout)
         finally:
             remove(partial)
 
@@ -197,6 +226,9 @@ def _extend(log: EventLog, about: str) -> None:
             new = index.news(log.layout)
             if new is not None:
                 index.add(new, _LazyAncestry(log), about)
+                index.close()
+                with writing(_path(log.layout)):
+                    _write_stamp(log.layout)
         except RedactedError:
             pass  # an index that holds metadata of what must be forgotten is made again
         finally:

@@ -16,6 +16,7 @@ import msgspec
 
 from tunixrt.errors import TunixrtError
 from tunixrt.jobs.git_surroundings import Surroundings, attributes_sentence
+from tunixrt.log.findings import DamagedError, entries
 from tunixrt.log.git import GitError, git
 from tunixrt.log.journal import TORN_SUFFIX, journals, read_journal
 from tunixrt.log.layout import STORE_FORMAT, check_format
@@ -122,11 +123,15 @@ def _lock(layout: Layout) -> Check:
 
 def _leftovers(layout: Layout) -> Iterator[Check]:
     name = "leftovers"
-    entries = sorted(layout.staging.iterdir()) if layout.staging.is_dir() else []
-    if not entries:
+    try:
+        left = [layout.staging / entry.name for entry in entries(layout.staging, layout.root)]
+    except DamagedError as error:
+        yield Check(name, ok=False, found=str(error.finding))
+        return
+    if not left:
         yield Check(name, ok=True, found="No writer has left anything behind.")
     streams = journals(layout)
-    for entry in entries:
+    for entry in left:
         place = layout.relative(entry)
         if entry in streams:
             n_events = sum(1 for _ in read_journal(entry))

@@ -12,8 +12,9 @@ from tunixrt.eval.evalsets import list_evalsets
 from tunixrt.jobs.git_surroundings import git_problems
 from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import Digest
+from tunixrt.log.findings import entries
 from tunixrt.log.journal import TORN_SUFFIX, journals
-from tunixrt.log.stored import is_plain_directory, is_plain_file
+from tunixrt.log.stored import is_plain_file
 from tunixrt.runs.directories import MANIFEST, list_run_ids
 from tunixrt.runs.promotions import read_promotions
 
@@ -74,7 +75,7 @@ def read_status(layout: Layout, log: EventLog) -> Status:
     missing = {name: run for name, run in promotions.names.items() if run not in run_ids}
     checkout = Checkout.of(layout) if missing else Checkout()
     left_out = {run for run in missing.values() if checkout.lacks(f"runs/{run}")}
-    staged = set(layout.staging.iterdir()) if is_plain_directory(layout.staging) else set()
+    staged = {layout.staging / entry.name for entry in entries(layout.staging, layout.root)}
     streams = set(journals(layout))
     torn = {path for path in staged if path.suffix == TORN_SUFFIX}
     return Status(

@@ -6,6 +6,7 @@ except that ``environments/`` gains a file for each machine that made the run ag
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import TYPE_CHECKING
@@ -309,6 +310,11 @@ class _Verification:
             )
 
     def _environments(self) -> Iterator[Finding]:
+        directory = self._directory / ENVIRONMENTS
+        with contextlib.suppress(DamagedError):  # that has been said
+            for entry in entries(directory, self._layout.root):
+                if entry.is_dir(follow_symlinks=False):
+                    yield not_plain(directory / entry.name, self._layout.root)
         for name, digest in self._digests.items():
             folder, _, file = name.partition("/")
             if folder == ENVIRONMENTS and file != f"{hex_of(digest)}.json":
@@ -363,8 +369,9 @@ def read_environments(layout: Layout, run_id: str) -> list[dict[str, object]]:
 
 def _read_environment(layout: Layout, path: Path) -> dict[str, object]:
     try:
-        return msgspec.json.decode(read_stored(path), type=dict[str, object])
-    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        value = canonical.decode_stored(read_stored(path))
+        return msgspec.convert(value, dict[str, object])
+    except (OSError, canonical.CanonicalError, msgspec.ValidationError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         problem = f"The environment cannot be read: {why}."
         raise DamagedError(Finding(layout.relative(path), problem)) from None
