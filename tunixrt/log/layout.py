@@ -11,7 +11,7 @@ from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, hex_of
 from tunixrt.log.files import publish_file, replace_file, staging_directory, sync_directory, writing
 from tunixrt.log.findings import DamagedError, Finding, entries, place
-from tunixrt.log.stored import read_stored
+from tunixrt.log.stored import is_plain_directory, read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,11 +38,18 @@ class StoreNotFoundError(NoStoreError):
         start: The directory where the search began.
     """
 
-    def __init__(self, start: Path) -> None:
-        super().__init__(
+    def __init__(self, start: Path, headless: Path | None = None) -> None:
+        sentence = (
             f"There is no store at {start} or above it: run `tunixrt init` where it should be, or "
             "name one with --store."
         )
+        if headless is not None:
+            sentence = (
+                f"{headless / 'store'} holds a log, and its store.json is missing, as after `git "
+                f"revert` of the commit that began the store: `tunixrt init {headless}` writes it "
+                "again, and it always has the same bytes."
+            )
+        super().__init__(sentence)
         self.start = start
 
 
@@ -168,11 +175,14 @@ def find(start: Path) -> Layout:
         StoreNotFoundError: If there is none.
     """
     absolute = start.absolute()
+    headless: Path | None = None
     for directory in (absolute, *absolute.parents):
         layout = Layout(directory)
         if os.path.lexists(layout.store_json):
             return layout
-    raise StoreNotFoundError(start)
+        if headless is None and is_plain_directory(layout.log):
+            headless = directory
+    raise StoreNotFoundError(start, headless)
 
 
 def check_format(layout: Layout) -> None:
