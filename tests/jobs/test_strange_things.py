@@ -154,6 +154,7 @@ def ask(attempt: Callable[..., tuple[int, str]], root: Path, what: str) -> tuple
     return answers[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("thing", THINGS)
 def test_anything_in_place_of_a_file_or_directory_gets_a_sentence(
     template: Path, tmp_path: Path, attempt: Callable[..., tuple[int, str]], thing: str
@@ -189,6 +190,7 @@ STRAYS: dict[str, Callable[[Path], object]] = {
 UNCHECKED = ("evalsets",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stray", STRAYS)
 def test_anything_beside_the_files_of_a_store_gets_a_sentence(
     template: Path, tmp_path: Path, attempt: Callable[..., tuple[int, str]], stray: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from tunixrt.jobs.evaluate import BATCH_SIZE
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_stored
+from tunixrt.log.findings import DamagedError, Finding
 from tunixrt.log.stored import is_plain_file, read_stored
 from tunixrt.report import (
     Command,
@@ -34,12 +35,14 @@ from tunixrt.runs.directories import find_run
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.runs.manifests import Contamination
+
+T = TypeVar("T")
 
 
 class _LedgerLine(msgspec.Struct, frozen=True):
@@ -192,14 +195,32 @@ def training_view(layout: Layout, manifest: TrainingManifest) -> TrainingView:
             "order of examples": int(config["data.shuffle_seed"]),
         },
         config=config,
-        losses=tuple(
-            msgspec.json.decode(line, type=LossPoint, strict=False)
-            for line in read_stored(directory / METRICS_NAME).splitlines()
-        ),
-        ledger=tuple(
-            _ledger_row(line) for line in read_stored(directory / LEDGER_NAME).splitlines()
-        ),
+        losses=_rows(layout, directory / METRICS_NAME, _loss_point),
+        ledger=_rows(layout, directory / LEDGER_NAME, _ledger_row),
     )
+
+
+def _rows(layout: Layout, path: Path, read: Callable[[bytes], T]) -> tuple[T, ...]:
+    """The lines of a file of a run.
+
+    Raises:
+        DamagedError: the file or a line cannot be read.
+    """
+    number, rows = None, []
+    try:
+        for number, line in enumerate(read_stored(path).splitlines(), start=1):  # noqa: B007
+            rows.append(read(line))
+    except OSError as error:
+        problem = f"The file cannot be read: {error.strerror}."
+        raise DamagedError(Finding(layout.relative(path), problem)) from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        problem = f"This is not a line of {path.name}: {error}."
+        raise DamagedError(Finding(layout.relative(path), problem, line=number)) from None
+    return tuple(rows)
+
+
+def _loss_point(line: bytes) -> LossPoint:
+    return msgspec.json.decode(line, type=LossPoint, strict=False)
 
 
 def _ledger_row(line: bytes) -> LedgerRow:

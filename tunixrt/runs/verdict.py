@@ -110,8 +110,15 @@ def judge_rebuilt(
     if all(file.same for file in files):
         verdict, difference = Verdict.IDENTICAL, None
     else:
-        difference = _first_difference(files, recorded, rebuilt, promised=not reasons)
-        beyond = _beyond_tolerance(manifest, recorded, rebuilt, rebuilt_score)
+        try:
+            difference = _first_difference(files, recorded, rebuilt, promised=not reasons)
+            beyond = _beyond_tolerance(manifest, recorded, rebuilt, rebuilt_score)
+        except _UNREADABLE:
+            beyond = None
+            difference = next(file.file for file in files if not file.same)
+            difference += " as a whole"
+            if reasons:
+                beyond = "What the run recorded cannot be read: `tunixrt verify` names the file."
         verdict = Verdict.CLOSE if reasons and beyond is None else Verdict.DIVERGED
         if reasons and beyond is not None:
             difference = f"{beyond} First difference: {difference}"
@@ -126,6 +133,9 @@ def judge_rebuilt(
     )
 
 
+#: What reading a recorded file says that is missing, or damaged, or something else altogether.
+_UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, RecursionError, canonical.CanonicalError)
+
 METRICS = "metrics.jsonl"
 WEIGHTS = "model/model.safetensors"
 
@@ -136,7 +146,10 @@ _BY_LINE = (("ledger.jsonl", "record"), (METRICS, "step"), ("predictions.jsonl",
 def _comparable(found: dict[str, Digest], recorded: Path, rebuilt: Path) -> dict[str, Digest]:
     """The digests of the new outputs, its metrics without what the recorded run did not write."""
     old, new = recorded / METRICS, rebuilt / METRICS
-    if not (old.is_file() and new.is_file()) or has_fingerprints(old) or not has_fingerprints(new):
+    try:
+        if has_fingerprints(old) or not has_fingerprints(new):
+            return found
+    except _UNREADABLE:
         return found
     return found | {METRICS: digest_bytes(without_fingerprints(new))}
 
