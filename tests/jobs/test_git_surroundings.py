@@ -126,7 +126,28 @@ def test_the_suggested_lines_without_the_last_one_leave_the_staging_directory_ex
         file.write("".join(f"{line}\n" for line in LINES[:-1]))
     (check,) = [check for check in made.store.examine() if check.name == "git ignore"]
     assert not check.ok
-    assert "Git does not ignore store/.tmp/" in check.found
+    assert "Git does not ignore store/.tmp" in check.found
+
+
+def test_links_in_a_store_do_not_keep_git_from_answering(tmp_path: Path) -> None:
+    made = repository(tmp_path, ".")
+    (made.root / "runs").rename(tmp_path / "runs")
+    (made.root / "runs").symlink_to(tmp_path / "runs")
+    assert made.store.git_problems() == []
+    (made.root / ".git" / "info" / "exclude").write_text("*.jsonl\n")
+    assert "The rule `*.jsonl`" in made.store.git_problems()[0]
+
+
+def test_a_derived_directory_that_is_a_link_has_to_be_ignored_as_a_file(tmp_path: Path) -> None:
+    made = repository(tmp_path, ".")
+    (made.root / ".tunixrt").rename(tmp_path / "elsewhere")
+    (made.root / ".tunixrt").symlink_to(tmp_path / "elsewhere")
+    (check,) = [check for check in made.store.examine() if check.name == "git ignore"]
+    assert "Git does not ignore .tunixrt" in check.found
+    with (made.root / ".gitignore").open("a") as file:
+        file.write("/.tunixrt\n")
+    (check,) = [check for check in made.store.examine() if check.name == "git ignore"]
+    assert check.ok
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,14 @@ and for what is here already.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tunixrt.log.findings import DamagedError, entries
 from tunixrt.log.git import GitError, git
+from tunixrt.log.stored import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,7 +48,7 @@ _COMMITTED: Final = (
     *(f"runs/{_HEX}/{name}" for name in _RUN),
     "evalsets/name.jsonl",
 )
-_DERIVED: Final = ("store/.tmp/x", ".tunixrt/x")
+_DERIVED: Final = ("store/.tmp", ".tunixrt")
 _ROOT: Final = "."
 _ATTRIBUTES: Final = ("text", "merge", "filter", "ident", "working-tree-encoding", "export-ignore")
 
@@ -82,7 +86,11 @@ class Surroundings:
         """
         self._layout = layout
         self._rules: dict[str, _Rule] = {}
-        self._paths = (*_COMMITTED, *_here(layout))
+        # Git refuses to speak of what is beyond a link; `verify` does, and a link that is derived
+        # itself must be ignored as a file is.
+        committed = (*_COMMITTED, *_here(layout))
+        self._paths = [path for path in committed if _link_on_the_way(layout, path) is None]
+        self._derived = {d: _link_on_the_way(layout, d) or f"{d}/x" for d in _DERIVED}
         self._prefix = ""
         try:
             self._prefix = (
@@ -95,7 +103,7 @@ class Surroundings:
             return
         self.is_repository = True
         command = ("check-ignore", "-v", "-z", "--no-index", "--stdin")
-        given = _lines((*self._paths, *_DERIVED, _ROOT))
+        given = _lines((*self._paths, *self._derived.values(), _ROOT))
         fields = _fields(git(layout.root, *command, given=given, no_is_an_answer=True))
         for source, line, pattern, path in zip(fields, fields, fields, fields, strict=True):
             if not pattern.startswith("!"):
@@ -128,7 +136,7 @@ class Surroundings:
 
     def exposed(self) -> list[str]:
         """The derived directories that Git does not ignore, relative to the root."""
-        return [path[:-1] for path in _DERIVED if path not in self._rules]
+        return [name for name, path in self._derived.items() if path not in self._rules]
 
     def attributes(self) -> list[str]:
         """What attributes make Git do to the bytes of a store: "text is auto (store/...)".
@@ -196,6 +204,16 @@ def _here(layout: Layout) -> Iterator[str]:
     with contextlib.suppress(DamagedError):
         for entry in entries(layout.evalsets, layout.root):
             yield f"evalsets/{entry.name}"
+
+
+def _link_on_the_way(layout: Layout, path: str) -> str | None:
+    """The path itself, or the first directory on the way to it, that is a symbolic link."""
+    try:
+        refuse_links(layout.root / path, layout.root)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return layout.relative(Path(os.fsdecode(error.filename)))
+    return None
 
 
 def _lines(paths: Iterable[str]) -> bytes:
