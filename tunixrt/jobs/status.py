@@ -14,6 +14,7 @@ from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import Digest
 from tunixrt.log.findings import entries
 from tunixrt.log.journal import TORN_SUFFIX, journals
+from tunixrt.log.snapshots import list_snapshots
 from tunixrt.log.stored import is_plain_file
 from tunixrt.runs.directories import MANIFEST, list_run_ids
 from tunixrt.runs.promotions import read_promotions
@@ -82,7 +83,7 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         n_traces=n_traces,
         n_active=n_active,
         n_segments=len(log.segments()),
-        n_snapshots=len(list(layout.snapshots.glob("*.json"))),
+        n_snapshots=len(list_snapshots(layout)),
         n_runs=len(run_ids),
         dataset_keys=sorted(by_key),
         evalsets=list(list_evalsets(layout.evalsets)),

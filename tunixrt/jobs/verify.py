@@ -117,8 +117,8 @@ def verify_store(
         findings=findings,
         counts=Counts(
             n_segments=len(_segments(log)),
-            n_snapshots=len(list(layout.snapshots.glob("*.json"))),
-            n_datasets=len(list(layout.datasets.glob("*/*/*/manifest.json"))),
+            n_snapshots=_n_files(layout.snapshots, "*.json"),
+            n_datasets=_n_files(layout.datasets, "*/*/*/manifest.json"),
             n_runs=len(_run_ids(layout)),
             n_evalsets=len(used),
         ),
@@ -134,6 +134,13 @@ def _segments(log: EventLog) -> list[object]:
         return [*log.segments()]
     except TunixrtError:
         return []  # a damaged header: the findings say so
+
+
+def _n_files(directory: Path, pattern: str) -> int:
+    try:
+        return sum(1 for _ in directory.glob(pattern))
+    except OSError:
+        return 0  # it cannot be listed, and a finding says so
 
 
 def _run_ids(layout: Layout) -> list[str]:
