@@ -271,6 +271,15 @@ class Store(FactMethods, RunMethods, ProofMethods):
 
         return read_status(self.layout, self.log)
 
+    def git_problems(self) -> list[str]:
+        """What Git would leave out of the store or change in it, as sentences; empty without Git.
+
+        Such are rules of a ``.gitignore`` that keep the log or weights out of every commit.
+        """
+        from tunixrt.jobs.git_surroundings import git_problems
+
+        return git_problems(self.layout)
+
     def verify(self, *, rebuild: bool = False, since: str | None = None) -> Verification:
         """Prove every digest; with ``rebuild`` derive datasets and exports again.
 

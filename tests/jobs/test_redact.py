@@ -183,7 +183,7 @@ def test_files_that_quote_the_prompt_are_named(repository: GitStore) -> None:
     (run / "manifest.json").unlink(missing_ok=True)
     from tunixrt.jobs.remains import _quoting
 
-    found = [path.name for path in _quoting(store.layout, [SECRET.prompt])]
+    found = [path.name for path in _quoting(store.layout, [SECRET.prompt], [])]
     assert found == ["escaped.jsonl", "plain.jsonl", "notes.md"]
     assert secret
 

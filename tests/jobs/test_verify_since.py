@@ -124,7 +124,7 @@ def test_a_file_that_became_a_link_is_found(repository: GitStore, tmp_path: Path
     (tmp_path / "elsewhere").write_bytes(snapshot.read_bytes())
     snapshot.unlink()
     snapshot.symlink_to(tmp_path / "elsewhere")
-    assert "missing here" in problem(repository)
+    assert "it is a symbolic link" in problem(repository)
 
 
 def test_every_changed_byte_is_found_and_the_line_is_named(repository: GitStore) -> None:

@@ -164,3 +164,14 @@ def test_what_does_not_belong_into_a_store_is_found_whatever_its_name(tmp_path: 
         "store/\\xff.bin",
     ]
     assert "Nothing of this name belongs here" in str(findings[0])
+
+
+def test_a_log_without_its_store_json_is_called_one_and_init_completes_it(tmp_path: Path) -> None:
+    begun = init(tmp_path / "root")
+    (begun.log / "00").mkdir(parents=True)
+    data = begun.store_json.read_bytes()
+    begun.store_json.unlink()
+    with pytest.raises(StoreNotFoundError, match=r"`tunixrt init .*root` writes it again"):
+        find(begun.runs)
+    init(tmp_path / "root")
+    assert find(begun.runs).store_json.read_bytes() == data

@@ -164,7 +164,9 @@ _CASES = {
         lambda s: (s.layout.store / "x").write_bytes(b""), "store/x", "Nothing of this name"
     ),
     "a link in place of store.json": Case(
-        lambda s: s.replace_by_link(s.layout.store_json), "store/store.json", "not a plain file"
+        lambda s: s.replace_by_link(s.layout.store_json),
+        "store/store.json",
+        "it is a symbolic link",
     ),
     "a file in place of the log": Case(
         lambda s: s.replace_by_file(s.layout.log),
@@ -183,8 +185,8 @@ _CASES = {
         lambda s: shutil.rmtree(s.layout.store), "store/store.json", "cannot be read"
     ),
     "a stray file in log": Case(
-        lambda s: (s.layout.log / ".DS_Store").write_bytes(b""),
-        "store/log/.DS_Store",
+        lambda s: (s.layout.log / "notes.txt").write_bytes(b""),
+        "store/log/notes.txt",
         "not the directory of a segment",
     ),
     "a stray directory in log": Case(
@@ -233,7 +235,7 @@ _CASES = {
     "a directory in place of a header": Case(
         lambda s: s.replace_by_directory(s.header),
         "store/log/{A:.2}/{A}/segment.json",
-        "The header cannot be read: Is a directory",
+        "The header cannot be read: it is a directory",
     ),
     "an empty header": Case(
         lambda s: s.forge(raw=b""),
@@ -373,7 +375,7 @@ _CASES = {
     "a link in place of a part": Case(
         lambda s: s.replace_by_link(s.part),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "This is not a plain file",
+        "The part cannot be read: it is a symbolic link",
     ),
     "a part that is gone": Case(
         lambda s: s.part.unlink(),
@@ -434,7 +436,7 @@ _CASES = {
     "a pointer of Git LFS in place of a part": Case(
         lambda s: s.part.write_bytes(b"version https://git-lfs.github.com/spec/v1\nsize 12\n"),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "it is a Git LFS pointer",
     ),
     "events that changed places": Case(
         lambda s: s.part.write_bytes(_swapped(s.part.read_bytes())),
@@ -558,7 +560,7 @@ _CASES = {
     "a directory in place of a snapshot": Case(
         lambda s: (s.layout.snapshots / ("0" * 64 + ".json")).mkdir(),
         "store/snapshots/" + "0" * 64 + ".json",
-        "This is not a snapshot",
+        "The snapshot cannot be read: it is a directory",
     ),
     "a snapshot that is no JSON": Case(
         lambda s: s.layout.snapshot(s.snapshot).write_bytes(b"{"),

@@ -22,7 +22,16 @@ def init(directory: Path, as_json: bool) -> None:
     from tunixrt.store import Store
 
     store = Store.init(directory)
+    problems = store.git_problems()
     if as_json:
-        emit_json({"root": str(store.root), "store_json": "store/store.json"})
+        emit_json(
+            {
+                "root": str(store.root),
+                "store_json": "store/store.json",
+                "git_problems": problems,
+            }
+        )
         return
+    for problem in problems:
+        say(f"warning: {problem}")
     say(f"A store is ready in {directory}. Next: tunixrt trace import FILE --from tunixrt|gsm8k")

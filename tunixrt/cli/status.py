@@ -36,6 +36,7 @@ def status(store: Store, as_json: bool) -> None:
         names = ", ".join(f"{name} {short(run)}" for name, run in found.promoted.items())
         click.echo(f"promoted runs: {names}")
     _decisions(found)
+    _around(found)
 
 
 def _decisions(found: Status) -> None:
@@ -78,3 +79,12 @@ def _decisions(found: Status) -> None:
             "streams that are written, or that `tunixrt trace recover` puts into the log: "
             f"{', '.join(found.streams)}"
         )
+
+
+def _around(found: Status) -> None:
+    """What Git has to do with it."""
+    if found.not_checked_out:
+        left_out = ", ".join(map(short, found.not_checked_out))
+        click.echo(f"promoted runs that this sparse checkout leaves out: {left_out}")
+    for sentence in found.git_problems:
+        click.echo(f"git: {sentence}")

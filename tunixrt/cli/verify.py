@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tunixrt.jobs.verify import Rebuilt, Verification
     from tunixrt.store import Store
 
+_SHOWN = 8
+
 
 @click.command(
     cls=ExampleCommand,
@@ -39,6 +41,9 @@ def verify(store: Store, rebuild: bool, since: str | None, as_json: bool) -> int
     Exit code 1 when anything differs by one bit; each finding names the file and line. With
     --since, a store from which something was taken away is found out too: that is the check for a
     pull request. It needs the history of the repository (in CI, `fetch-depth: 0`).
+
+    In a sparse checkout, what is here is proved; runs and datasets that Git tracks and that are not
+    checked out are named in a warning. The log has to be here as a whole.
     """
     result = store.verify(rebuild=rebuild, since=since)
     if as_json:
@@ -73,12 +78,24 @@ def _print(result: Verification, *, rebuild: bool) -> None:
             "Eval sets that no run has used yet (not checked): "
             f"{', '.join(result.unused_evalsets)}."
         )
+    if result.not_checked_out:
+        _say_what_is_left_out(result.not_checked_out)
     if result.since is not None:
         since = result.since
         redacted = f", {count(since.n_redacted, 'payload')} redacted since" * bool(since.n_redacted)
         say(f"Compared with {since.revision}: {count(since.n_files, 'file')}{redacted}.")
     verdict = "Every digest is right" if result.ok else count(len(result.findings), "finding")
     click.echo(f"{verdict}: {', '.join(checked)}.")
+
+
+def _say_what_is_left_out(paths: list[str]) -> None:
+    more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
+    tops = " ".join(sorted({path.partition("/")[0] for path in paths}))
+    say(
+        f"warning: Git tracks {', '.join(paths[:_SHOWN])}{more}, and this sparse checkout leaves "
+        f"that out, so it was not checked: `git sparse-checkout add {tops}` brings it, or "
+        "`git sparse-checkout disable`."
+    )
 
 
 def _result(rebuilt: Rebuilt) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,10 +20,11 @@ from tunixrt.log.digests import (
     is_digest,
     is_hex,
 )
-from tunixrt.log.findings import Finding
+from tunixrt.log.findings import Finding, entries, place
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.merkle import MerkleTree
 from tunixrt.log.segments import MAX_PART_BYTES
+from tunixrt.log.stored import open_stored, read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -122,16 +124,25 @@ def members(dataset: Dataset) -> Iterator[Member]:
     """The members of a dataset in ascending order of their ids, one at a time.
 
     Raises:
-        DamagedError: A line is not that of a member. Digests are for `verify` to check.
+        DamagedError: A file cannot be read, or a line is not that of a member. Digests are for
+            `verify` to check.
     """
-    for path, number, line in member_lines(dataset.path):
-        try:
-            yield parse_member(line)
-        except ValueError as error:
-            # The directory is <root>/store/datasets/<name>/<version>/<hex>.
-            place = path.relative_to(dataset.path.parents[4]).as_posix()
-            problem = f"This is not the line of a member: {error}."
-            raise DamagedError(Finding(place, problem, line=number)) from error
+    root = dataset.path.parents[4]  # of <root>/store/datasets/<name>/<version>/<hex>
+    try:
+        for path, number, line in member_lines(dataset.path):
+            try:
+                yield parse_member(line)
+            except ValueError as error:
+                problem = f"This is not the line of a member: {error}."
+                raise DamagedError(Finding(place(path, root), problem, line=number)) from error
+    except OSError as error:
+        raise DamagedError(unreadable_members(error, dataset.path, root)) from None
+
+
+def unreadable_members(error: OSError, directory: Path, root: Path) -> Finding:
+    """The finding for a member file that cannot be read."""
+    at = Path(os.fsdecode(error.filename or directory))
+    return Finding(place(at, root), f"The members cannot be read: {error.strerror or error}.")
 
 
 def parse_member(line: bytes) -> Member:
@@ -149,7 +160,7 @@ def parse_member(line: bytes) -> Member:
 def member_lines(directory: Path) -> Iterator[tuple[Path, int, bytes]]:
     """The member lines with their files and numbers (from 1), without the line feeds."""
     for path in member_files(directory):
-        with path.open("rb") as file:
+        with open_stored(path) as file:
             for number, line in enumerate(file, start=1):
                 yield path, number, line.removesuffix(b"\n")
 
@@ -161,24 +172,24 @@ def member_files(directory: Path) -> list[Path]:
 
 def read_manifest(layout: Layout, path: Path) -> tuple[DatasetManifest | None, list[Finding]]:
     """The manifest in a dataset's directory as far as it can be read, and what is wrong with it."""
-    place = layout.relative(path / MANIFEST_NAME)
+    where = layout.relative(path / MANIFEST_NAME)
     try:
-        data = (path / MANIFEST_NAME).read_bytes()
+        data = read_stored(path / MANIFEST_NAME)
     except OSError as error:
-        return None, [Finding(place, f"The manifest cannot be read: {error.strerror or error}.")]
+        return None, [Finding(where, f"The manifest cannot be read: {error.strerror or error}.")]
     findings = []
     digest = digest_bytes(data)
     if not is_hex(path.name) or from_hex(path.name) != digest:
         problem = "The name of the directory is not the digest of the manifest."
-        findings.append(Finding(place, problem, expected=f"sha256:{path.name}", found=digest))
+        findings.append(Finding(where, problem, expected=f"sha256:{path.name}", found=digest))
     try:
         manifest = _decode_manifest(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return None, [*findings, Finding(place, f"This is not the manifest of a dataset: {error}.")]
+        return None, [*findings, Finding(where, f"This is not the manifest of a dataset: {error}.")]
     if manifest.format != DATASET_FORMAT:
         problem = "The manifest is of another format than this version reads."
         findings.append(
-            Finding(place, problem, expected=DATASET_FORMAT, found=quoted(manifest.format))
+            Finding(where, problem, expected=DATASET_FORMAT, found=quoted(manifest.format))
         )
     return manifest, findings
 
@@ -201,8 +212,12 @@ def write_members(directory: Path, listed: Iterable[Member]) -> None:
     write()
 
 
-def directories(path: Path) -> list[Path]:
-    """The directories in a directory, by name; none where it does not exist."""
-    if not path.is_dir():
-        return []
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink())
+def directories(path: Path, root: Path) -> list[Path]:
+    """The directories in a directory of a store, by name; none where it does not exist.
+
+    Raises:
+        DamagedError: It cannot be listed, or is reached through a symbolic link.
+    """
+    return [
+        path / entry.name for entry in entries(path, root) if entry.is_dir(follow_symlinks=False)
+    ]

@@ -20,6 +20,7 @@ from tunixrt.data.dataset_files import (
     members,
     parse_member,
     read_manifest,
+    unreadable_members,
 )
 from tunixrt.data.datasets import datasets_of_key
 from tunixrt.data.names import BadNameError, key_of
@@ -27,11 +28,13 @@ from tunixrt.data.projection import project
 from tunixrt.data.recipes import RecipeError, make_recipe
 from tunixrt.data.selection import Selection, select
 from tunixrt.log.canonical import encode
+from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import from_raw
-from tunixrt.log.findings import Finding
+from tunixrt.log.findings import DamagedError, Finding, entries, not_plain
 from tunixrt.log.merkle import MerkleTree
 from tunixrt.log.segments import MAX_PART_BYTES
 from tunixrt.log.snapshots import list_snapshots, load_snapshot
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +45,10 @@ if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
+
+
+_DEPTH = 3
+"""A dataset is ``datasets/<name>/<version>/<64 hex>``."""
 
 
 class Rebuild(msgspec.Struct, frozen=True):
@@ -55,19 +62,33 @@ class Rebuild(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-def verify_datasets(layout: Layout) -> Iterator[Finding]:
+def verify_datasets(layout: Layout, checkout: Checkout | None = None) -> Iterator[Finding]:
     """Check every dataset: names, manifests, member lines, digests, and stray files.
 
     The log and its snapshots have checks of their own; here a snapshot must only be there.
+
+    Args:
+        layout: The store.
+        checkout: What Git tracks and is not here; that is no finding.
     """
-    snapshots = set(list_snapshots(layout))
-    yield from _strays(layout, layout.datasets, allowed=())
-    for name in directories(layout.datasets):
-        yield from _strays(layout, name, allowed=())
-        for version in directories(name):
-            yield from _strays(layout, version, allowed=())
-            for path in directories(version):
-                yield from _verify(layout, path, snapshots)
+    try:
+        snapshots = set(list_snapshots(layout))
+    except DamagedError:
+        snapshots = None  # their own check has said so
+    unread = [(layout.datasets, 0)]
+    while unread:
+        directory, depth = unread.pop()
+        try:
+            if depth == _DEPTH:
+                yield from _verify(layout, directory, snapshots, checkout or Checkout())
+            else:
+                yield from _strays(layout, directory, allowed=())
+                below = directories(directory, layout.root)
+                unread += [(path, depth + 1) for path in reversed(below)]
+        except DamagedError as error:
+            yield error.finding
+        except OSError as error:
+            yield unreadable_members(error, directory, layout.root)
 
 
 def rebuild_dataset(layout: Layout, log: EventLog, key: str) -> Iterator[Finding]:
@@ -108,9 +129,13 @@ def rebuild(layout: Layout, log: EventLog, dataset: Dataset) -> Rebuild:
 # --- what is stored ------------------------------------------------------------------------------
 
 
-def _verify(layout: Layout, path: Path, snapshots: set[Digest]) -> Iterator[Finding]:
+def _verify(
+    layout: Layout, path: Path, snapshots: set[Digest] | None, checkout: Checkout
+) -> Iterator[Finding]:
     files = member_files(path)
     yield from _strays(layout, path, allowed=(MANIFEST_NAME, *(file.name for file in files)))
+    if checkout.lacks(layout.relative(path)):
+        return  # a part of it is not here, so nothing can be said of the whole
     manifest, findings = read_manifest(layout, path)
     yield from findings
     if manifest is None:
@@ -118,13 +143,15 @@ def _verify(layout: Layout, path: Path, snapshots: set[Digest]) -> Iterator[Find
     place = layout.relative(path / MANIFEST_NAME)
     for problem, expected, found in _manifest_problems(path, manifest):
         yield Finding(place, problem, expected=expected, found=found)
-    if manifest.snapshot not in snapshots:
+    snapshot = layout.relative(layout.snapshot(manifest.snapshot))
+    is_here = snapshots is None or manifest.snapshot in snapshots
+    if not is_here and not checkout.lacks(snapshot):
         yield Finding(place, "The snapshot of the dataset is missing.", expected=manifest.snapshot)
     yield from _verify_members(layout, path, files, manifest)
 
 
 def _manifest_problems(path: Path, manifest: DatasetManifest) -> Iterator[tuple[str, str, str]]:
-    if encode(manifest) != (path / MANIFEST_NAME).read_bytes():
+    if encode(manifest) != read_stored(path / MANIFEST_NAME):
         yield "The manifest is not in the form that is written.", "canonical JSON", "other bytes"
     place = (path.parents[1].name, path.parents[0].name)
     named = (manifest.dataset_name, manifest.dataset_version)
@@ -164,7 +191,7 @@ def _verify_members(
     layout: Layout, path: Path, files: list[Path], manifest: DatasetManifest
 ) -> Iterator[Finding]:
     for file in files:
-        size = file.stat().st_size
+        size = file.lstat().st_size
         if size > MAX_PART_BYTES:
             problem = "The member file is larger than 4 MiB."
             yield Finding(layout.relative(file), problem, found=f"{size:,} bytes")
@@ -201,13 +228,15 @@ def _read_member(line: bytes) -> tuple[Member | None, str | None]:
 
 def _strays(layout: Layout, directory: Path, allowed: tuple[str, ...]) -> Iterator[Finding]:
     """What does not belong into a directory of datasets; where no file may be, directories may."""
-    if not directory.is_dir():
-        return
-    for entry in sorted(directory.iterdir()):
-        plain = entry.is_dir() if not allowed else entry.is_file()
-        if entry.is_symlink() or not plain or (allowed and entry.name not in allowed):
+    for entry in entries(directory, layout.root):
+        path = directory / entry.name
+        is_expected = entry.name in allowed if allowed else entry.is_dir(follow_symlinks=False)
+        is_faulty = bool(allowed) and not entry.is_file(follow_symlinks=False)
+        if entry.is_symlink() or (is_expected and is_faulty):
+            yield not_plain(path, layout.root)
+        elif not is_expected:
             problem = "This does not belong to a dataset: move it elsewhere."
-            yield Finding(layout.relative(entry), problem)
+            yield Finding(layout.relative(path), problem)
 
 
 # --- what the log says ---------------------------------------------------------------------------

@@ -234,9 +234,9 @@ def list_datasets(layout: Layout) -> list[Dataset]:
     """
     return [
         _load(layout, path)
-        for name in directories(layout.datasets)
-        for version in directories(name)
-        for path in directories(version)
+        for name in directories(layout.datasets, layout.root)
+        for version in directories(name, layout.root)
+        for path in directories(version, layout.root)
     ]
 
 
@@ -248,7 +248,8 @@ def datasets_of_key(layout: Layout, key: str) -> list[Dataset]:
         DamagedError: A manifest is not what its name says.
     """
     name, version = parse_key(key)
-    return [_load(layout, path) for path in directories(layout.datasets / name / version)]
+    paths = directories(layout.datasets / name / version, layout.root)
+    return [_load(layout, path) for path in paths]
 
 
 def _load(layout: Layout, path: Path) -> Dataset:

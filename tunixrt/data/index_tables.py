@@ -34,6 +34,7 @@ INDEX_VERSION: Final = "2"
 _VALUE_CHARACTERS: Final = 200
 _BUFFERED: Final = 2_000
 _CACHE_KIB: Final = 24 * 1024
+_LOCK_TIMEOUT_S: Final = 0.5  # another process may be adding to it; folding the log takes as long
 
 
 class RedactedError(Exception):
@@ -61,6 +62,7 @@ class SavedIndex(TraceIndex):
             uri=True,
             isolation_level=None,
             factory=SpillDatabase,
+            timeout=_LOCK_TIMEOUT_S,
         )
         self.close = weakref.finalize(self, self._database.close)
         rows = self._database.execute("SELECT digest FROM segments ORDER BY number")

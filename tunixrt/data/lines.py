@@ -20,6 +20,7 @@ from tunixrt.data.file_kinds import (
     without_mark,
 )
 from tunixrt.log.digests import Digest
+from tunixrt.log.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,24 +52,28 @@ class OpenText:
 TextSource = Path | OpenText
 
 
-def read_lines(source: TextSource) -> Iterator[tuple[int, bytes]]:
+def read_lines(source: TextSource, *, stored: bool = False) -> Iterator[tuple[int, bytes]]:
     """Number (from 1) and bytes of each line, without the line feed.
+
+    Args:
+        source: The file or the stream.
+        stored: Whether it is a file of a store, which is a plain one (``tunixrt.log.stored``).
 
     Raises:
         UnreadableFileError: As of :func:`read_chunks`.
     """
-    for first, lines in read_chunks(source):
+    for first, lines in read_chunks(source, stored=stored):
         yield from enumerate(lines, first)
 
 
-def read_chunks(source: TextSource) -> Iterator[tuple[int, list[bytes]]]:
+def read_chunks(source: TextSource, *, stored: bool = False) -> Iterator[tuple[int, list[bytes]]]:
     """Lines in groups of about a mebibyte, each with the number of its first line (from 1).
 
     Raises:
         UnreadableFileError: The file is absent, a directory or not readable, or has a line longer
             than 64 MiB; as FileKindError, its beginning shows that it is no JSON Lines in UTF-8.
     """
-    with open_text(source) as file:
+    with open_text(source, stored=stored) as file:
         number, rest, begun = 0, b"", False
         while data := file.read(_CHUNK_BYTES):
             if not begun:
@@ -89,12 +94,12 @@ def read_chunks(source: TextSource) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def digest_text(path: Path) -> Digest:
-    """The SHA-256 of a text file's bytes after the byte order mark, if there is one.
+    """The SHA-256 of a store's text file after the byte order mark, if there is one.
 
     Raises:
-        OSError: The file cannot be read.
+        OSError: It is not a plain file that can be read.
     """
-    with path.open("rb") as file:
+    with open_stored(path) as file:
         sha256 = hashlib.sha256(file.read(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK))
         while data := file.read(_CHUNK_BYTES):
             sha256.update(data)
@@ -126,8 +131,14 @@ def _too_long(source: TextSource, number: int) -> UnreadableFileError:
     )
 
 
-def open_text(source: TextSource) -> contextlib.AbstractContextManager[BinaryIO]:
+def open_text(
+    source: TextSource, *, stored: bool = False
+) -> contextlib.AbstractContextManager[BinaryIO]:
     """The bytes of a source, to be used in a ``with``; a stream stays open.
+
+    Args:
+        source: a file, or a stream that is open.
+        stored: whether it is a file of a store, which is a plain one (``tunixrt.log.stored``).
 
     Raises:
         UnreadableFileError: The file is absent, a directory or not readable.
@@ -135,6 +146,8 @@ def open_text(source: TextSource) -> contextlib.AbstractContextManager[BinaryIO]
     if isinstance(source, OpenText):
         return contextlib.nullcontext(source.stream)
     try:
+        if stored:
+            return open_stored(source)
         if source.is_dir():
             raise UnreadableFileError(
                 str(source), f"{source} is a directory, not a file of records."

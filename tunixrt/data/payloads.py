@@ -11,6 +11,7 @@ from tunixrt.log.digests import digest_bytes
 from tunixrt.log.events import REDACTED
 from tunixrt.log.findings import Finding
 from tunixrt.log.headers import DamagedError
+from tunixrt.log.stored import open_descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -142,7 +143,7 @@ class _OpenParts:
         if file is None:
             if len(self._files) >= _OPEN_PARTS:
                 os.close(self._files.pop(next(iter(self._files))))
-            file = os.open(self._log.layout.segment(at.segment) / at.part, os.O_RDONLY)
+            file = open_descriptor(self._log.layout.segment(at.segment) / at.part)
             self._files[at.segment, at.part] = file
         return os.pread(file, at.length, at.offset)
 

@@ -2,8 +2,9 @@
 
 Looking up one trace folds the whole log, which takes seconds for a million. So the table of the
 fold is kept, beside the metadata of traces by key and value. It is derived and never needed: it
-takes in what the log has gained at its end, it is made again when it is absent, damaged, or of a
-log with other segments, it is used for lookups alone, and what it points to is held against the
+takes in what the log has gained at its end, it is made again when it is absent, was changed by
+anything else (a file beside it has its size and time), is damaged, or is of a log with other
+segments, it is used for lookups alone, and what it points to is held against the
 trace id. Nothing that gets published is made from it. A redaction throws it away, because it holds
 metadata.
 """
@@ -26,10 +27,11 @@ from tunixrt.data.payloads import read_payload
 from tunixrt.data.projection import Ancestry, Projection, TraceState, project
 from tunixrt.data.spill import SpillError
 from tunixrt.log.digests import Digest, digest_value
-from tunixrt.log.files import WriteError, writing
+from tunixrt.log.files import WriteError, remove, writing
 from tunixrt.log.headers import DamagedError
 from tunixrt.log.lock import LockHeldError, Waiting, store_lock
 from tunixrt.log.shelves import segment_digests
+from tunixrt.log.stored import is_plain_file, read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,9 +41,13 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
 
 INDEX_NAME: Final = "index.sqlite"
+_STAMP: Final = ".stamp"
 
 MIN_EVENTS: Final = 10_000
 """Below, folding the log is as fast as opening an index."""
+
+_DAMAGED: Final = (sqlite3.Error, SpillError, ValueError, TypeError, LookupError, OverflowError)
+"""What reading a table says whose bytes are not what was written."""
 
 _IN_THE_WAY: Final = (sqlite3.Error, SpillError, LockHeldError, WriteError)
 
@@ -59,8 +65,8 @@ def open_index(log: EventLog, *, min_events: int = MIN_EVENTS) -> SavedIndex | N
     expected = _about(log.layout)
     found = _open(log.layout, expected)
     # What stands in the way of the index does not stand in the way of the answer.
-    if found is None and _path(log.layout).exists():
-        with contextlib.suppress(*_IN_THE_WAY, ValueError, TypeError, LookupError):
+    if found is None and _is_stamped(log.layout):
+        with contextlib.suppress(*_IN_THE_WAY, *_DAMAGED):
             _extend(log, expected)
         found = _open(log.layout, expected)
     if found is None and sum(ref.n_events for ref in log.segments()) >= min_events:
@@ -78,9 +84,10 @@ def forget_index(layout: Layout) -> None:
     """
     path = _path(layout)
     with writing(path):
-        path.unlink(missing_ok=True)
+        remove(path)
         # What an interrupted writer left must not be played back into another index.
-        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+        for suffix in ("-journal", "-wal", "-shm", _STAMP):
+            remove(path.with_name(f"{path.name}{suffix}"))
 
 
 def find_saved(log: EventLog, prefix: str, *, min_events: int = MIN_EVENTS) -> TraceState:
@@ -97,9 +104,10 @@ def find_saved(log: EventLog, prefix: str, *, min_events: int = MIN_EVENTS) -> T
                 state = find_trace(projection, prefix)
             if _points_right(log, state):
                 return state
-        except (sqlite3.Error, SpillError, DamagedError, TypeError, LookupError):
+        except (*_DAMAGED, DamagedError):
             pass  # the index is damaged, or a part has changed under it: the log decides
-        forget_index(log.layout)
+        with contextlib.suppress(WriteError):
+            forget_index(log.layout)
     with project(log) as folded:
         return find_trace(folded, prefix)
 
@@ -113,15 +121,28 @@ def find_with_meta(
         None where there is no index: then all traces have to be looked at.
     """
     index = open_index(log, min_events=min_events)
-    return None if index is None else _states(index, filters)
+    return None if index is None else _states(log, index, filters)
 
 
-def _states(index: SavedIndex, filters: Mapping[str, str]) -> Iterator[TraceState]:
-    with Projection(index) as projection:
-        for trace in index.with_meta(filters):
-            state = projection.get(trace)
-            if state is not None:
+def _states(log: EventLog, index: SavedIndex, filters: Mapping[str, str]) -> Iterator[TraceState]:
+    last = -1
+    try:
+        with Projection(index) as projection:
+            for trace in index.with_meta(filters):
+                state = projection.get(trace)
+                if state is None or state.place is None or not _points_right(log, state):
+                    break
                 yield state
+                last = state.place
+            else:
+                return
+    except (*_DAMAGED, DamagedError):
+        pass
+    # The index is damaged further on: the log has the rest, and the next lookup a new index.
+    with contextlib.suppress(WriteError):
+        forget_index(log.layout)
+    with project(log) as folded:
+        yield from (s for s in folded.traces() if s.place is not None and s.place > last)
 
 
 def _points_right(log: EventLog, state: TraceState) -> bool:
@@ -139,14 +160,46 @@ def _about(layout: Layout) -> str:
 
 
 def _open(layout: Layout, expected: str) -> SavedIndex | None:
+    path = _path(layout)
+    if not _is_stamped(layout):
+        return None
     try:
-        index = SavedIndex(_path(layout))
+        index = SavedIndex(path)
+    except _DAMAGED:
+        return None  # absent or damaged: it is made again
+    try:
         if index.about() == expected:
             return index
-        index.close()
-    except (sqlite3.Error, SpillError, ValueError):
-        pass  # absent or damaged: it is made again
+    except _DAMAGED:
+        pass
+    index.close()
     return None
+
+
+def _is_stamped(layout: Layout) -> bool:
+    """Whether the index is the file that was written: most damage would not show in an answer."""
+    path = _path(layout)
+    try:
+        # Nothing else is opened: a FIFO would make SQLite wait.
+        return is_plain_file(path) and read_stored(_stamp_path(path)) == _stamp(path)
+    except OSError:
+        return False
+
+
+def _write_stamp(layout: Layout) -> None:
+    """Remember the index as it is now. A process that dies before leaves one to be made again."""
+    path = _path(layout)
+    remove(_stamp_path(path))
+    _stamp_path(path).write_bytes(_stamp(path))
+
+
+def _stamp(path: Path) -> bytes:
+    facts = path.lstat()
+    return f"{facts.st_size} {facts.st_mtime_ns}\n".encode()
+
+
+def _stamp_path(path: Path) -> Path:
+    return path.with_name(path.name + _STAMP)
 
 
 def _save(log: EventLog, about: str) -> None:
@@ -155,13 +208,14 @@ def _save(log: EventLog, about: str) -> None:
     partial = layout.derived / f"{INDEX_NAME}.partial"
     # Under the lock, so that a redaction does not come between reading a text and saving it.
     with store_lock(layout, "index", Waiting(timeout_s=0)), writing(partial):
-        partial.unlink(missing_ok=True)
+        remove(partial)
         try:
             make_index(log, partial, about)
             forget_index(layout)
             partial.replace(_path(layout))
+            _write_stamp(layout)
         finally:
-            partial.unlink(missing_ok=True)
+            remove(partial)
 
 
 def _extend(log: EventLog, about: str) -> None:
@@ -172,6 +226,9 @@ def _extend(log: EventLog, about: str) -> None:
             new = index.news(log.layout)
             if new is not None:
                 index.add(new, _LazyAncestry(log), about)
+                index.close()
+                with writing(_path(log.layout)):
+                    _write_stamp(log.layout)
         except RedactedError:
             pass  # an index that holds metadata of what must be forgotten is made again
         finally:

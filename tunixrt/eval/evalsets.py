@@ -28,6 +28,8 @@ from tunixrt.data.violations import (
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.log.digests import Digest
+from tunixrt.log.findings import entries
+from tunixrt.log.stored import is_plain_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +115,11 @@ class MisnamedFile(msgspec.Struct, frozen=True):
 
 
 def list_evalsets(directory: Path) -> tuple[str, ...]:
-    """The names of the eval sets of a directory, sorted; without files that are misnamed."""
+    """The names of the eval sets of a directory, sorted; without files that are misnamed.
+
+    Raises:
+        DamagedError: it cannot be listed, or is a symbolic link.
+    """
     return tuple(sorted(path.stem for path in _files(directory) if _problem(path) is None))
 
 
@@ -168,12 +174,13 @@ def find_evalset(directory: Path, name: str, *, used: bool = False) -> Path:
 
 def _files(directory: Path) -> list[Path]:
     """What is meant as an eval set. Files that begin with a dot are those of editors and tools."""
-    if not directory.is_dir():
-        return []
+    # A name that is not a file is refused when the eval set is read, in a sentence.
     return [
-        path
-        for path in directory.iterdir()
-        if path.suffix.lower() == SUFFIX and not path.name.startswith(".") and path.is_file()
+        directory / entry.name
+        for entry in entries(directory, directory.parent)
+        if entry.name.lower().endswith(SUFFIX)
+        and not entry.name.startswith(".")
+        and not entry.is_dir(follow_symlinks=False)
     ]
 
 
@@ -195,10 +202,10 @@ def load_evalset(path: Path) -> EvalSet:
         UnreadableFileError: the file is absent or is no JSON Lines.
         EvalSetError: a line is not a sample, two lines have one id, or there is no sample.
     """
-    digest = digest_text(path) if path.is_file() else None
+    digest = digest_text(path) if is_plain_file(path) else None
     samples: list[EvalSample] = []
     seen: dict[str, int] = {}
-    for line, raw in read_lines(path):
+    for line, raw in read_lines(path, stored=True):
         sample = read_sample(path, line, raw)
         first = seen.setdefault(sample.id, line)
         if first != line:

@@ -14,7 +14,7 @@ import msgspec
 from tunixrt.data.lines import read_lines
 from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
-from tunixrt.log.canonical import CanonicalError, decode, encode
+from tunixrt.log.canonical import CanonicalError, decode_stored, encode
 from tunixrt.log.digests import digest_bytes
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class PredictionsError(BadInputError):
     """A file of predictions that cannot be read as one.
 
     Attributes:
-        path: the file.
+        source: the file or the stream.
         line: the line, from 1; None where the whole file is meant.
     """
 
@@ -96,26 +96,30 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> Digest:
     return digest_bytes(data)
 
 
-def read_predictions(source: TextSource) -> tuple[Prediction, ...]:
+def read_predictions(source: TextSource, *, stored: bool = False) -> tuple[Prediction, ...]:
     """Read ``predictions.jsonl``.
+
+    Args:
+        source: the file or the stream.
+        stored: whether it is a file of a store, which is a plain one.
 
     Raises:
         UnreadableFileError: the file is absent or cannot be read as lines.
         PredictionsError: a line is not a prediction, or two lines have one id and draw.
     """
-    return tuple(iterate_predictions(source))
+    return tuple(iterate_predictions(source, stored=stored))
 
 
-def iterate_predictions(source: TextSource) -> Iterator[Prediction]:
+def iterate_predictions(source: TextSource, *, stored: bool = False) -> Iterator[Prediction]:
     """The predictions of ``predictions.jsonl``, one at a time.
 
     Raises:
         UnreadableFileError, PredictionsError: as of :func:`read_predictions`.
     """
     seen: set[tuple[str, int | None]] = set()
-    for line, raw in read_lines(source):
+    for line, raw in read_lines(source, stored=stored):
         try:
-            prediction = msgspec.convert(decode(raw), Prediction)
+            prediction = msgspec.convert(decode_stored(raw), Prediction)
         except (CanonicalError, msgspec.ValidationError) as error:
             sentence = f"The line is not a prediction: {error}"
             raise PredictionsError(source, line, sentence) from error

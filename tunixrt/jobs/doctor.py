@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.errors import TunixrtError
-from tunixrt.log.git import GitError, git, is_repository
+from tunixrt.jobs.git_surroundings import Surroundings, attributes_sentence
+from tunixrt.log.findings import DamagedError, entries
+from tunixrt.log.git import GitError, git
 from tunixrt.log.journal import TORN_SUFFIX, journals, read_journal
 from tunixrt.log.layout import STORE_FORMAT, check_format
 from tunixrt.log.lock import lock_is_held, read_holder
@@ -27,7 +29,6 @@ from tunixrt.runs.numeric_class import beyond_the_promise, detect_numeric_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tunixrt.log.layout import Layout
 
@@ -73,7 +74,13 @@ def _store_format(layout: Layout) -> Check:
 
 def _git(layout: Layout) -> Iterator[Check]:
     name = "git"
-    if not is_repository(layout.root):
+    try:
+        around = Surroundings(layout)
+        attributes = around.attributes() if around.is_repository else []
+    except GitError as error:
+        yield Check("git attributes", ok=False, found=str(error))
+        return
+    if not around.is_repository:
         yield Check(
             name,
             ok=True,
@@ -82,45 +89,25 @@ def _git(layout: Layout) -> Iterator[Check]:
         )
         return
     yield Check(name, ok=True, found=git(layout.root, "version").decode().strip() + ".")
-    probe = layout.relative(layout.log / "00" / "0000.jsonl")
-    try:
-        lines = git(layout.root, "check-attr", "text", "merge", "filter", "--", probe).decode()
-        ignored = {
-            place
-            for place in (layout.staging, layout.derived)
-            if _is_ignored(layout.root, layout.relative(place / "x"))
-        }
-    except GitError as error:
-        yield Check("git attributes", ok=False, found=str(error))
-        return
-    values = dict(line.rpartition(": ")[0::2] for line in lines.splitlines())
-    found = {key.rpartition(": ")[2]: value for key, value in values.items()}
-    wanted = {"text": "unset", "merge": "unspecified", "filter": "unspecified"}
-    wrong = [f"{key} is {found[key]}" for key in wanted if found.get(key) != wanted[key]]
     yield Check(
         "git attributes",
-        ok=not wrong,
-        found=f"Git may change files of the store or stop their merges: {', '.join(wrong)}. Mend "
-        ".gitattributes; `tunixrt init` adds the line `/store/** -text`."
-        if wrong
+        ok=not attributes,
+        found=attributes_sentence(attributes)
+        if attributes
         else "Git leaves every byte of the store as it is.",
     )
+    problems = around.ignored()
+    if exposed := around.exposed():
+        problems.append(
+            f"Git does not ignore {' and '.join(exposed)}: run `tunixrt init`, which adds what is "
+            "missing to .gitignore; a later line must not bring them back."
+        )
     yield Check(
         "git ignore",
-        ok=len(ignored) == 2,
-        found="Git ignores what is not part of the store."
-        if len(ignored) == 2
-        else "Git does not ignore store/.tmp/ and .tunixrt/: run `tunixrt init`, which adds the "
-        "lines to .gitignore.",
+        ok=not problems,
+        found="\n".join(problems)
+        or "Git ignores what is not part of the store, and nothing that is.",
     )
-
-
-def _is_ignored(root: Path, place: str) -> bool:
-    try:
-        git(root, "check-ignore", "--quiet", "--no-index", "--", place)
-    except GitError:
-        return False
-    return True
 
 
 def _lock(layout: Layout) -> Check:
@@ -136,11 +123,15 @@ def _lock(layout: Layout) -> Check:
 
 def _leftovers(layout: Layout) -> Iterator[Check]:
     name = "leftovers"
-    entries = sorted(layout.staging.iterdir()) if layout.staging.is_dir() else []
-    if not entries:
+    try:
+        left = [layout.staging / entry.name for entry in entries(layout.staging, layout.root)]
+    except DamagedError as error:
+        yield Check(name, ok=False, found=str(error.finding))
+        return
+    if not left:
         yield Check(name, ok=True, found="No writer has left anything behind.")
     streams = journals(layout)
-    for entry in entries:
+    for entry in left:
         place = layout.relative(entry)
         if entry in streams:
             n_events = sum(1 for _ in read_journal(entry))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -182,7 +183,7 @@ def _contamination(layout: Layout, evalset: EvalSet, target: Target) -> Contamin
 
 def _published(layout: Layout, plan: EvaluationPlan) -> EvaluationManifest | None:
     path = layout.runs / plan.identity.run_id / MANIFEST
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     manifest = read_manifest(path)
     assert isinstance(manifest, EvaluationManifest)

@@ -76,7 +76,7 @@ def _checked(
         return finding
     path = layout.runs / run_id / PREDICTIONS_NAME
     try:
-        predictions = read_predictions(path)
+        predictions = read_predictions(path, stored=True)
     except BadInputError as error:
         return Finding(layout.relative(path), f"The predictions cannot be read: {error}")
     if not _answer(predictions, identity, evalset):

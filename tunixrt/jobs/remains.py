@@ -15,7 +15,9 @@ from tunixrt.data.dataset_files import members
 from tunixrt.data.datasets import list_datasets
 from tunixrt.errors import TunixrtError
 from tunixrt.log.digests import Digest, hex_of
+from tunixrt.log.findings import files_below
 from tunixrt.log.git import GitError, git, is_repository
+from tunixrt.log.stored import open_stored
 from tunixrt.runs.directories import read_runs
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
@@ -84,7 +86,7 @@ def find_remains(
             for run in runs
             if isinstance(run, EvaluationManifest) and run.weights in weights
         ],
-        quoting_files=[layout.relative(path) for path in _quoting(layout, prompts)],
+        quoting_files=[layout.relative(path) for path in _quoting(layout, prompts, unreadable)],
         unreadable=unreadable,
     )
 
@@ -134,7 +136,7 @@ def _n_commits(root: Path, parts: Sequence[str]) -> int | None:
         return None
 
 
-def _quoting(layout: Layout, prompts: Collection[str]) -> Iterator[Path]:
+def _quoting(layout: Layout, prompts: Collection[str], unreadable: list[str]) -> Iterator[Path]:
     # As JSON writes a prompt, with and without escapes of what is not ASCII, and as it is.
     needles = {
         form.encode()
@@ -144,15 +146,19 @@ def _quoting(layout: Layout, prompts: Collection[str]) -> Iterator[Path]:
     if not needles:
         return
     for top in (layout.evalsets, layout.runs):
-        for path in sorted(top.rglob("*")):
-            if path.is_file() and path.suffix != _WEIGHTS and _contains(path, needles):
-                yield path
+        for name in files_below(top, layout.root)[0]:
+            path = top / name
+            try:
+                if path.suffix != _WEIGHTS and _contains(path, needles):
+                    yield path
+            except OSError as error:
+                unreadable.append(f"{layout.relative(path)} cannot be read: {error.strerror}.")
 
 
 def _contains(path: Path, needles: Collection[bytes]) -> bool:
     overlap = max(map(len, needles)) - 1
     tail = b""
-    with path.open("rb") as file:
+    with open_stored(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             window = tail + chunk
             if any(needle in window for needle in needles):

@@ -22,6 +22,7 @@ import msgspec
 from tunixrt.errors import BadInputError, StoreLockedError
 from tunixrt.eval.evaluation import Generated
 from tunixrt.log.files import sync_directory, sync_file, writing
+from tunixrt.log.stored import read_stored
 from tunixrt.runs.directories import EVALUATIONS
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class ResponseJournal:
         self._path = path
         self._digits = responses_id
         self.responses: list[Generated] = []
-        data = path.read_bytes() if path.exists() else b""
+        data = read_stored(path) if path.exists() else b""
         whole = data.rfind(b"\n") + 1
         for number, line in enumerate(data[:whole].splitlines(), start=1):
             digits, _, content = line.partition(b" ")

@@ -8,8 +8,14 @@ import msgspec
 
 from tunixrt.data.datasets import list_datasets
 from tunixrt.data.projection import Conflict, EventProblem, project
+from tunixrt.eval.evalsets import list_evalsets
+from tunixrt.jobs.git_surroundings import git_problems
+from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import Digest
+from tunixrt.log.findings import entries
 from tunixrt.log.journal import TORN_SUFFIX, journals
+from tunixrt.log.snapshots import list_snapshots
+from tunixrt.log.stored import is_plain_file
 from tunixrt.runs.directories import MANIFEST, list_run_ids
 from tunixrt.runs.promotions import read_promotions
 
@@ -28,7 +34,9 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     each other's place, as two branches may say, so that none of them counts; ``problems`` are
     events that this version cannot make sense of, and passes over; ``leftovers`` are directories of
     writes that were interrupted; ``streams`` are journals of streams that are being written, or
-    that wait for ``tunixrt trace recover``; ``torn`` are the unfinished ends of such journals.
+    that wait for ``tunixrt trace recover``; ``torn`` are the unfinished ends of such journals;
+    ``git_problems`` say what Git would leave out of the store or change in it;
+    ``not_checked_out`` are promoted runs that Git has and a sparse checkout leaves out.
     """
 
     n_traces: int
@@ -49,6 +57,8 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing_promoted: dict[str, str]
     problems: list[EventProblem]
     circles: list[list[Digest]]
+    git_problems: list[str]
+    not_checked_out: list[str]
 
 
 def read_status(layout: Layout, log: EventLog) -> Status:
@@ -63,17 +73,20 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         circles = projection.circles()
     promotions = read_promotions(log)
     run_ids = list_run_ids(layout)
-    staged = set(layout.staging.iterdir()) if layout.staging.is_dir() else set()
+    missing = {name: run for name, run in promotions.names.items() if run not in run_ids}
+    checkout = Checkout.of(layout) if missing else Checkout()
+    left_out = {run for run in missing.values() if checkout.lacks(f"runs/{run}")}
+    staged = {layout.staging / entry.name for entry in entries(layout.staging, layout.root)}
     streams = set(journals(layout))
     torn = {path for path in staged if path.suffix == TORN_SUFFIX}
     return Status(
         n_traces=n_traces,
         n_active=n_active,
         n_segments=len(log.segments()),
-        n_snapshots=len(list(layout.snapshots.glob("*.json"))),
+        n_snapshots=len(list_snapshots(layout)),
         n_runs=len(run_ids),
         dataset_keys=sorted(by_key),
-        evalsets=sorted(path.stem for path in layout.evalsets.glob("*.jsonl")),
+        evalsets=list(list_evalsets(layout.evalsets)),
         ambiguous_datasets={k: sorted(d) for k, d in sorted(by_key.items()) if len(d) > 1},
         conflicts=conflicts,
         leftovers=[layout.relative(path) for path in sorted(staged - streams - torn)],
@@ -81,8 +94,10 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         torn=[layout.relative(path) for path in sorted(torn)],
         promoted=promotions.names,
         ambiguous_promotions={name: list(runs) for name, runs in promotions.conflicts.items()},
-        unfinished_runs=[run for run in run_ids if not (layout.runs / run / MANIFEST).is_file()],
-        missing_promoted={n: run for n, run in promotions.names.items() if run not in run_ids},
+        unfinished_runs=[run for run in run_ids if not is_plain_file(layout.runs / run / MANIFEST)],
+        missing_promoted={n: run for n, run in missing.items() if run not in left_out},
         problems=problems,
         circles=circles,
+        git_problems=git_problems(layout),
+        not_checked_out=sorted(left_out),
     )

@@ -23,7 +23,7 @@ from tunixrt.runs.checkpoints import (
     steps_saved,
     training_lock,
 )
-from tunixrt.runs.directories import MANIFEST, find_run, output_digests, publish_run
+from tunixrt.runs.directories import MANIFEST, find_run, model_of, output_digests, publish_run
 from tunixrt.runs.identity import (
     IDENTITY_FORMAT,
     Template,
@@ -165,7 +165,7 @@ def train_run(
 
 def _published(layout: Layout, run_id: str) -> TrainingManifest | None:
     path = layout.runs / run_id / MANIFEST
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     manifest = read_manifest(path)
     assert isinstance(manifest, TrainingManifest)
@@ -290,7 +290,7 @@ def model_directory(layout: Layout, model: str) -> Path:
             f"The run {model} is an evaluation and holds no weights; name the training run "
             "that it evaluated."
         )
-    return layout.runs / manifest.run_id / "model"
+    return model_of(layout, manifest.run_id)
 
 
 def export_digest(layout: Layout, log: EventLog, key: str, config: RunConfig) -> Digest | None:

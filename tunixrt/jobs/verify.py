@@ -5,6 +5,7 @@ Needs no jax: what was trained is checked by digest here and made again by ``rep
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from pathlib import Path
@@ -19,11 +20,18 @@ from tunixrt.data.lines import digest_text
 from tunixrt.errors import TunixrtError
 from tunixrt.eval.evalsets import SUFFIX, list_evalsets, misnamed_evalsets
 from tunixrt.jobs.verify_since import SinceCheck, verify_since
+from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import Digest, from_hex
-from tunixrt.log.findings import Finding
+from tunixrt.log.findings import DamagedError, Finding, entries
 from tunixrt.log.snapshots import verify_snapshots
-from tunixrt.runs.directories import UnfinishedRunError, list_run_ids, read_runs, verify_runs
-from tunixrt.runs.manifests import EvaluationManifest, Manifest, ManifestError, TrainingManifest
+from tunixrt.runs.directories import MANIFEST, list_run_ids, verify_runs
+from tunixrt.runs.manifests import (
+    EvaluationManifest,
+    Manifest,
+    ManifestError,
+    TrainingManifest,
+    read_manifest,
+)
 from tunixrt.runs.promotions import read_promotions
 
 if TYPE_CHECKING:
@@ -60,13 +68,18 @@ class Rebuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The result of ``tunixrt verify``."""
+    """The result of ``tunixrt verify``.
+
+    ``not_checked_out`` are the runs, datasets and other files that Git tracks, that a sparse
+    checkout leaves out, and that could not be checked for this reason; paths relative to the root.
+    """
 
     findings: list[Finding]
     counts: Counts
     rebuilt: list[Rebuilt]
     unused_evalsets: list[str]
     since: SinceCheck | None = None
+    not_checked_out: list[str] = []
 
     @property
     def ok(self) -> bool:
@@ -82,19 +95,20 @@ def verify_store(
     Raises:
         GitError: ``since`` is given, and names no revision that is here.
     """
+    checkout = Checkout.of(layout)
     # First, since it may raise, and then nobody waits for the rest.
-    compared = None if since is None else verify_since(layout, log, since)
+    compared = None if since is None else verify_since(layout, log, since, checkout)
     findings = [
         *(() if compared is None else compared.findings),
         *log.verify(),
         *verify_snapshots(layout),
-        *dataset_verification.verify_datasets(layout),
+        *dataset_verification.verify_datasets(layout, checkout),
+        *verify_runs(layout, checkout),
     ]
-    findings += verify_runs(layout)
     manifests = _readable_runs(layout)
-    findings += _verify_references(layout, manifests)
-    findings += _verify_promoted(layout, log)
-    findings += _verify_evalsets(layout, manifests)
+    findings += _verify_references(layout, manifests, checkout)
+    findings += _verify_promoted(layout, log, checkout)
+    findings += _verify_evalsets(layout, manifests, checkout)
     used = {m.evalset.name for m in manifests if isinstance(m, EvaluationManifest)}
     rebuilt: list[Rebuilt] = []
     # From what is damaged nothing can be derived; the digests have told the whole story by then.
@@ -104,14 +118,15 @@ def verify_store(
         findings=findings,
         counts=Counts(
             n_segments=len(_segments(log)),
-            n_snapshots=len(list(layout.snapshots.glob("*.json"))),
-            n_datasets=len(list(layout.datasets.glob("*/*/*/manifest.json"))),
-            n_runs=len(list_run_ids(layout)),
+            n_snapshots=_n_files(layout.snapshots, "*.json"),
+            n_datasets=_n_files(layout.datasets, "*/*/*/manifest.json"),
+            n_runs=len(_run_ids(layout)),
             n_evalsets=len(used),
         ),
         rebuilt=rebuilt,
-        unused_evalsets=[name for name in list_evalsets(layout.evalsets) if name not in used],
+        unused_evalsets=[name for name in _evalsets(layout) if name not in used],
         since=compared,
+        not_checked_out=_not_checked_out(layout, checkout),
     )
 
 
@@ -122,21 +137,57 @@ def _segments(log: EventLog) -> list[object]:
         return []  # a damaged header: the findings say so
 
 
-def _readable_runs(layout: Layout) -> list[Manifest]:
+def _n_files(directory: Path, pattern: str) -> int:
     try:
-        return read_runs(layout)
-    except (ManifestError, UnfinishedRunError):
-        return []  # verify_runs has named the manifest that is missing or cannot be read
+        return sum(1 for _ in directory.glob(pattern))
+    except OSError:
+        return 0  # it cannot be listed, and a finding says so
 
 
-def _verify_references(layout: Layout, manifests: list[Manifest]) -> Iterator[Finding]:
+def _run_ids(layout: Layout) -> list[str]:
+    try:
+        return list_run_ids(layout)
+    except DamagedError:
+        return []  # verify_runs has named the directory
+
+
+def _evalsets(layout: Layout) -> tuple[str, ...]:
+    try:
+        return list_evalsets(layout.evalsets)
+    except DamagedError:
+        return ()  # _verify_evalsets has named the directory
+
+
+def _readable_runs(layout: Layout) -> list[Manifest]:
+    manifests = []
+    for run_id in _run_ids(layout):
+        # verify_runs has named the manifest that is missing or cannot be read.
+        with contextlib.suppress(ManifestError):
+            manifests.append(read_manifest(layout.runs / run_id / MANIFEST))
+    return manifests
+
+
+def _not_checked_out(layout: Layout, checkout: Checkout) -> list[str]:
+    """What could not be checked: whole runs and datasets, and single files that something names."""
+    for name in checkout.below(layout.relative(layout.runs)):
+        if not (layout.runs / name).exists():  # no other check has asked about it
+            checkout.lacks(f"{layout.relative(layout.runs)}/{name}")
+    missed = checkout.missed
+    return sorted(p for p in missed if not any(p.startswith(f"{other}/") for other in missed))
+
+
+def _verify_references(
+    layout: Layout, manifests: list[Manifest], checkout: Checkout
+) -> Iterator[Finding]:
     """A run names datasets and other runs by digest: they are here, and they are what was used."""
     weights = {m.run_id: m.weights for m in manifests if isinstance(m, TrainingManifest)}
     datasets = {d.digest for d in list_datasets_or_none(layout)}
     for manifest in manifests:
         path = f"runs/{manifest.run_id}/manifest.json"
         if isinstance(manifest, TrainingManifest):
-            if manifest.dataset.digest not in datasets:
+            name, _, version = manifest.dataset.key.rpartition("-")
+            place = layout.relative(layout.datasets / name / version)
+            if manifest.dataset.digest not in datasets and not checkout.lacks(place):
                 yield Finding(
                     path=path,
                     problem=f"The dataset {manifest.dataset.key} that was trained on is not here.",
@@ -144,7 +195,8 @@ def _verify_references(layout: Layout, manifests: list[Manifest]) -> Iterator[Fi
                 )
         elif manifest.model.run_id is not None:
             found = weights.get(manifest.model.run_id)
-            if found != manifest.weights:
+            is_left_out = found is None and checkout.lacks(f"runs/{manifest.model.run_id}")
+            if found != manifest.weights and not is_left_out:
                 yield Finding(
                     path=path,
                     problem=f"The evaluated run {manifest.model.run_id} has other weights.",
@@ -153,15 +205,15 @@ def _verify_references(layout: Layout, manifests: list[Manifest]) -> Iterator[Fi
                 )
 
 
-def _verify_promoted(layout: Layout, log: EventLog) -> Iterator[Finding]:
+def _verify_promoted(layout: Layout, log: EventLog, checkout: Checkout) -> Iterator[Finding]:
     """A name means a run that is here; one that was given away since is no matter any more."""
     try:
         names = read_promotions(log).names
     except TunixrtError:
         return  # a damaged log: the findings say so
-    here = set(list_run_ids(layout))
+    here = set(_run_ids(layout))
     for name, run in names.items():
-        if run not in here:
+        if run not in here and not checkout.lacks(f"runs/{run}"):
             yield Finding(
                 path=f"runs/{run}",
                 problem=f"The name {name} was given to this run, and the run is not here.",
@@ -170,26 +222,39 @@ def _verify_promoted(layout: Layout, log: EventLog) -> Iterator[Finding]:
             )
 
 
-def _verify_evalsets(layout: Layout, manifests: list[Manifest]) -> Iterator[Finding]:
+def _verify_evalsets(
+    layout: Layout, manifests: list[Manifest], checkout: Checkout
+) -> Iterator[Finding]:
     """An eval set never changes once a run has used it, and has a name that commands can say."""
-    seen: set[tuple[str, Digest]] = set()
+    try:
+        entries(layout.evalsets, layout.root)
+    except DamagedError as error:
+        yield error.finding
+        return
+    used: dict[tuple[str, Digest], str] = {}
     for manifest in manifests:
-        if not isinstance(manifest, EvaluationManifest):
-            continue
-        name, digest = manifest.evalset.name, manifest.evalset.digest
-        if (name, digest) in seen:
-            continue
-        seen.add((name, digest))
+        if isinstance(manifest, EvaluationManifest):
+            used.setdefault((manifest.evalset.name, manifest.evalset.digest), manifest.run_id)
+    for (name, digest), run_id in used.items():
         path = layout.evalsets / f"{name}{SUFFIX}"
-        found = digest_text(path) if path.is_file() else None
+        place = layout.relative(path)
+        found = None
+        try:
+            found = digest_text(path)
+        except FileNotFoundError:
+            if checkout.lacks(place):
+                continue
+        except OSError as error:
+            yield Finding(place, f"The eval set cannot be read: {error.strerror}.", expected=digest)
+            continue
         if found != digest:
             yield Finding(
-                path=layout.relative(path),
-                problem=f"The eval set is not the one that run {manifest.run_id[:12]} has used.",
+                path=place,
+                problem=f"The eval set is not the one that run {run_id[:12]} has used.",
                 expected=digest,
                 found=found or "no such file",
             )
-    named = {name for name, _ in seen}
+    named = {name for name, _ in used}
     for misnamed in misnamed_evalsets(layout.evalsets):
         if misnamed.path.stem not in named:
             yield Finding(layout.relative(misnamed.path), misnamed.problem)

@@ -8,10 +8,11 @@ line. One file of each is in memory at most, and of large ones a piece.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import Digest, from_hex, is_hex
 from tunixrt.log.events import NULL, decode_envelope
 from tunixrt.log.findings import DamagedError, Finding
@@ -19,6 +20,7 @@ from tunixrt.log.git import BlobReader, list_tree, resolve_revision
 from tunixrt.log.headers import HEADER_NAME, SegmentHeader
 from tunixrt.log.redaction import redacted_traces
 from tunixrt.log.segment_reader import MAX_PART_FILE_BYTES
+from tunixrt.log.stored import open_stored, refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,14 +52,18 @@ class SinceCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     findings: list[Finding]
 
 
-def verify_since(layout: Layout, log: EventLog, revision: str) -> SinceCheck:
+def verify_since(
+    layout: Layout, log: EventLog, revision: str, checkout: Checkout | None = None
+) -> SinceCheck:
     """Check that log, snapshots and datasets of a revision are all still there, unchanged.
+
+    A file that a sparse checkout leaves out is compared by the blob that Git tracks for it.
 
     Raises:
         GitError: The store is in no Git repository, or the revision is not in it.
     """
     commit = resolve_revision(layout.root, revision)
-    comparison = _Comparison(layout, log, revision)
+    comparison = _Comparison(layout, log, revision, checkout or Checkout.of(layout))
     findings = list(comparison.run(commit))
     return SinceCheck(revision, commit, comparison.n_files, comparison.n_redacted, findings)
 
@@ -65,10 +71,13 @@ def verify_since(layout: Layout, log: EventLog, revision: str) -> SinceCheck:
 class _Comparison:
     """One walk over the files of a revision."""
 
-    def __init__(self, layout: Layout, log: EventLog, revision: str) -> None:
+    def __init__(
+        self, layout: Layout, log: EventLog, revision: str, checkout: Checkout | None = None
+    ) -> None:
         self._layout = layout
         self._log = log
         self._revision = revision
+        self._checkout = checkout or Checkout()
         self._redacted: set[Digest] | None = None
         self._order: list[tuple[int, Digest]] = []
         self._missing: set[str] = set()
@@ -92,19 +101,28 @@ class _Comparison:
         old = blobs.read(size) if size <= MAX_PART_FILE_BYTES else None
         if old is not None and path.name == HEADER_NAME and self._layout.log in path.parents:
             self._note_order(path, old)
-        if path.is_symlink() or not path.is_file() or file.mode not in _PLAIN:
+        try:
+            if file.mode not in _PLAIN:
+                raise FileNotFoundError
+            refuse_links(path, self._layout.root)
+            with open_stored(path) as here:
+                new = here.read(MAX_PART_FILE_BYTES + 1) if old is not None else b""
+                same = new == old if old is not None else _is_same(here, blobs)
+        except OSError as error:
             while blobs.read(_CHUNK_BYTES):
                 pass
-            yield from self._gone(path, place)
-        elif old is None:
-            if not _is_same(path, size, blobs):
-                yield self._changed(place, None)
-        elif path.stat().st_size > MAX_PART_FILE_BYTES:
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                if self._checkout.oid(file.path) != file.oid:
+                    yield from self._gone(path, place)
+            else:
+                yield self._changed(place, None, str(error.strerror))
+            return
+        if same:
+            return
+        if old is None or len(new) > MAX_PART_FILE_BYTES:
             yield self._changed(place, None)
         else:
-            new = path.read_bytes()
-            if new != old:
-                yield from self._compare_lines(path, place, old, new)
+            yield from self._compare_lines(path, place, old, new)
 
     def _gone(self, path: Path, place: str) -> Iterator[Finding]:
         # A segment or a dataset is a directory: one finding for each, not one a file.
@@ -192,9 +210,8 @@ class _Comparison:
                 return
 
 
-def _is_same(path: Path, size: int, blobs: BlobReader) -> bool:
-    same = path.stat().st_size == size
-    with path.open("rb") as file:
-        while old := blobs.read(_CHUNK_BYTES):
-            same = same and file.read(_CHUNK_BYTES) == old
-    return same
+def _is_same(here: BinaryIO, blobs: BlobReader) -> bool:
+    same = True
+    while old := blobs.read(_CHUNK_BYTES):
+        same = same and here.read(len(old)) == old
+    return same and not here.read(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import msgspec
 
@@ -19,7 +19,9 @@ from tunixrt.jobs.evaluate import BATCH_SIZE
 from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest
+from tunixrt.log.findings import DamagedError, Finding
 from tunixrt.log.outputs import output_directory
+from tunixrt.log.stored import is_plain_file, read_stored
 from tunixrt.report import (
     Command,
     ExperimentView,
@@ -35,7 +37,7 @@ from tunixrt.runs.directories import find_run
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tunixrt.log.eventlog import EventLog
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 #: Lists the files of a report, in its directory.
 REPORT_FILES: Final = "report.json"
+T = TypeVar("T")
 
 
 class _LedgerLine(msgspec.Struct, frozen=True):
@@ -198,14 +201,32 @@ def training_view(layout: Layout, manifest: TrainingManifest) -> TrainingView:
             if key in config  # another version may have had no such key
         },
         config=config,
-        losses=tuple(
-            msgspec.json.decode(line, type=LossPoint, strict=False)
-            for line in (directory / METRICS_NAME).read_bytes().splitlines()
-        ),
-        ledger=tuple(
-            _ledger_row(line) for line in (directory / LEDGER_NAME).read_bytes().splitlines()
-        ),
+        losses=_rows(layout, directory / METRICS_NAME, _loss_point),
+        ledger=_rows(layout, directory / LEDGER_NAME, _ledger_row),
     )
+
+
+def _rows(layout: Layout, path: Path, read: Callable[[bytes], T]) -> tuple[T, ...]:
+    """The lines of a file of a run.
+
+    Raises:
+        DamagedError: the file or a line cannot be read.
+    """
+    number, rows = None, []
+    try:
+        for number, line in enumerate(read_stored(path).splitlines(), start=1):  # noqa: B007
+            rows.append(read(line))
+    except OSError as error:
+        problem = f"The file cannot be read: {error.strerror}."
+        raise DamagedError(Finding(layout.relative(path), problem)) from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        problem = f"This is not a line of {path.name}: {error}."
+        raise DamagedError(Finding(layout.relative(path), problem, line=number)) from None
+    return tuple(rows)
+
+
+def _loss_point(line: bytes) -> LossPoint:
+    return msgspec.json.decode(line, type=LossPoint, strict=False)
 
 
 def _ledger_row(line: bytes) -> LedgerRow:
@@ -227,7 +248,7 @@ def _contamination(
     if evaluation.contamination is not None:
         return evaluation.contamination
     path = layout.evalsets / f"{evaluation.evalset.name}{SUFFIX}"
-    if not path.is_file() or digest_text(path) != evaluation.evalset.digest:
+    if not is_plain_file(path) or digest_text(path) != evaluation.evalset.digest:
         return None
     return contamination_of(layout, log, load_evalset(path), trained)
 

@@ -5,12 +5,14 @@ Multilingual Plane) or not strict (duplicate keys, NaN), the value leaves the fa
 ``exact_json`` does it slowly. The test that a value may stay is made on the encoded bytes, never on
 the Python value, and errs only towards the slow path.
 
-Two readers, because two kinds of bytes are read:
+Several readers, because several kinds of bytes are read:
 
 * ``decode`` reads what people and other programs write. An integer literal beyond 2^53 - 1 is
   refused, since other readers would change it in silence.
 * ``decode_canonical`` reads what a store holds. There, ``10000000000000000`` can only be the
   canonical form of the double 1e16, and the bytes are refused unless they are canonical.
+* ``decode_stored`` reads what we wrote and does not have to be canonical any more: lines of
+  metrics and predictions that a report or an import reads.
 
 Text is not Unicode-normalised: two spellings of one letter are two values.
 """
@@ -36,6 +38,7 @@ __all__ = [
     "are_canonical",
     "decode",
     "decode_canonical",
+    "decode_stored",
     "encode",
     "is_canonical",
 ]
@@ -136,6 +139,21 @@ def decode_canonical(data: bytes) -> JsonValue:
     if exact_json.write(value) != data:
         raise CanonicalError("This is JSON, but not in canonical form (RFC 8785).")
     return value
+
+
+def decode_stored(data: bytes) -> JsonValue:
+    """Read JSON that a program of ours wrote, whoever laid it out again since.
+
+    As ``decode``, but digits beyond 2^53 - 1 are the canonical form of a double there, too: an
+    integer of that size is refused on the way out, so none was meant.
+
+    Raises:
+        CanonicalError: For anything else that ``decode`` refuses.
+    """
+    try:
+        return decode(data)
+    except CanonicalError:
+        return exact_json.parse(data, stored=True)
 
 
 def is_canonical(data: bytes) -> bool:

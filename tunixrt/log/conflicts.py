@@ -15,6 +15,7 @@ from tunixrt.log.files import replace_file, staging_directory, writing
 from tunixrt.log.findings import DamagedError, Finding
 from tunixrt.log.headers import HEADER_NAME, read_header
 from tunixrt.log.shelves import segment_directories
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ def mend_conflicts(layout: Layout) -> tuple[str, ...]:
         for part in read_header(directory / HEADER_NAME).parts:
             path = directory / part.name
             with writing(path):
-                data = path.read_bytes() if path.exists() else b""
+                data = read_stored(path) if path.exists() else b""
             if data.startswith(_OURS) or b"\n" + _OURS in data:
                 place = layout.relative(path)
                 with staging_directory(layout) as staging:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NewType
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
+from tunixrt.log.stored import open_stored, refuse_pointer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +53,20 @@ def digest_file(path: Path) -> Digest:
     """Return the SHA-256 of a file's bytes, read in pieces.
 
     Raises:
-        OSError: If the file cannot be read.
+        OSError: If the file cannot be read, or is a pointer that Git LFS has left in its place.
     """
     with path.open("rb") as file:
+        refuse_pointer(file, path)
+        return Digest(_PREFIX + hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def digest_stored(path: Path) -> Digest:
+    """Return the SHA-256 of the bytes of a store's file, read in pieces.
+
+    Raises:
+        OSError: If it is not a plain file that can be read, or is a pointer of Git LFS.
+    """
+    with open_stored(path) as file:
         return Digest(_PREFIX + hashlib.file_digest(file, "sha256").hexdigest())
 
 

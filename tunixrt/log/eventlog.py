@@ -27,6 +27,7 @@ from tunixrt.log.segment_reader import read_events_of, read_segment
 from tunixrt.log.segment_verifier import verify_segment
 from tunixrt.log.segment_writer import SegmentWriter
 from tunixrt.log.shelves import segment_directories
+from tunixrt.log.stored import is_plain_directory, open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -90,7 +91,7 @@ class EventLog:
             for ref in list(refs.values()):
                 for parent in set(ref.parents).difference(refs):
                     path = self.layout.segment(parent)
-                    if not path.is_dir():
+                    if not is_plain_directory(path):
                         raise DamagedError(missing_parent(self.layout, ref.digest, parent))
                     unread.append((parent, path))
         return sorted(refs.values(), key=lambda ref: (ref.lamport, ref.digest))
@@ -162,7 +163,7 @@ class EventLog:
         data = b""
         if offset > 0:
             try:
-                with path.open("rb") as file:
+                with open_stored(path) as file:
                     file.seek(offset - 1)
                     data = file.read(length + 2)
             except OSError as error:

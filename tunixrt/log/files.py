@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
+from tunixrt.log.stored import is_plain_directory, read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,8 +164,8 @@ def publish_file(path: Path, data: bytes, staging: Path) -> None:
         staged = staging / path.name
         write_file(staged, data)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            if path.read_bytes() != data:
+        if os.path.lexists(path):
+            if read_stored(path) != data:
                 raise ImmutableFileError(path)
         else:
             staged.rename(path)
@@ -182,6 +183,18 @@ def replace_file(path: Path, data: bytes, staging: Path) -> None:
         write_file(staged, data)
         staged.replace(path)
     _confirm(path, staged)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that is derived, or whatever else has taken its place; it may be missing.
+
+    Raises:
+        OSError: If the file system refuses.
+    """
+    if is_plain_directory(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_file(path: Path, data: bytes) -> None:

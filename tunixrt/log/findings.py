@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from tunixrt.errors import AnswerIsNoError
+from tunixrt.log.stored import not_plain_sentence, refuse_links
 
-if TYPE_CHECKING:
-    from pathlib import Path
+#: What desktops put into every directory that they show, and what keeps an empty one in Git. Files
+#: of these names belong to no store and harm none.
+_PASSED_OVER: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory", ".gitkeep"})
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -68,16 +71,62 @@ def place(path: Path, root: Path) -> str:
 
 
 def entries(directory: Path, root: Path) -> list[os.DirEntry[str]]:
-    """List a directory by name; one that does not exist is empty.
+    """List a directory of a store by name; one that does not exist is empty.
+
+    Files that a desktop has left (``.DS_Store``) are left out.
 
     Raises:
-        DamagedError: If it cannot be listed, or is no directory.
+        DamagedError: If it cannot be listed, is not a directory, or is reached through a symbolic
+            link.
     """
     try:
+        refuse_links(directory, root)
         with os.scandir(directory) as found:
-            return sorted(found, key=lambda entry: entry.name)
+            return sorted(
+                (entry for entry in found if not is_passed_over(entry)),
+                key=lambda entry: entry.name,
+            )
     except FileNotFoundError:
         return []
     except OSError as error:
         problem = f"The directory cannot be listed: {error.strerror}."
-        raise DamagedError(Finding(place(directory, root), problem)) from None
+        at = Path(os.fsdecode(error.filename or directory))
+        raise DamagedError(Finding(place(at, root), problem)) from None
+
+
+def is_passed_over(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry of a directory is a file that desktops leave, such as ``.DS_Store``."""
+    return entry.name in _PASSED_OVER and entry.is_file(follow_symlinks=False)
+
+
+def files_below(directory: Path, root: Path) -> tuple[list[str], list[Finding]]:
+    """Return the plain files below a directory, and a finding for whatever else is there.
+
+    Returns:
+        Their paths relative to the directory, with forward slashes, sorted; and what is neither a
+        plain file nor a directory, or cannot be listed.
+    """
+    names: list[str] = []
+    findings: list[Finding] = []
+    unread = [""]
+    while unread:
+        prefix = unread.pop()
+        try:
+            listed = entries(directory / prefix, root)
+        except DamagedError as error:
+            findings.append(error.finding)
+            continue
+        for entry in listed:
+            if entry.is_dir(follow_symlinks=False):
+                unread.append(f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                names.append(prefix + entry.name)
+            else:
+                findings.append(not_plain(directory / prefix / entry.name, root))
+    return sorted(names), findings
+
+
+def not_plain(path: Path, root: Path) -> Finding:
+    """Return the finding for a path that should be a plain file and is not."""
+    sentence = not_plain_sentence(path.lstat().st_mode)
+    return Finding(place(path, root), f"This is not a file of a store: {sentence}.")

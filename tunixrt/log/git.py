@@ -30,16 +30,24 @@ class GitFile(msgspec.Struct, frozen=True):
     oid: str
 
 
-def git(root: Path, *arguments: str) -> bytes:
+def git(
+    root: Path, *arguments: str, given: bytes | None = None, no_is_an_answer: bool = False
+) -> bytes:
     """Run a Git command in a directory, and return what it prints.
+
+    Args:
+        root: The directory.
+        *arguments: The command.
+        given: What it reads from its standard input.
+        no_is_an_answer: Whether exit code 1 means that nothing was found, and not that it failed.
 
     Raises:
         GitError: If Git is not installed, or refuses; the message is Git's own.
     """
-    done = _start(root, arguments)
-    out, err = done.communicate()
-    if done.returncode:
-        said = err.decode(errors="replace").strip().removeprefix("fatal: ")
+    done = _start(root, arguments, with_input=given is not None)
+    out, err = done.communicate(given)
+    if done.returncode and not (done.returncode == 1 and no_is_an_answer):
+        said = (err or b"").decode(errors="replace").strip().removeprefix("fatal: ")
         raise GitError(f"Git cannot do this in {root}: {said.rstrip('.')}.")
     return out
 
@@ -106,12 +114,32 @@ def list_tree(root: Path, commit: str, paths: tuple[str, ...]) -> Iterator[GitFi
         raise GitError(f"Git cannot list {commit}: {said}.")
 
 
+def files_not_checked_out(root: Path, paths: tuple[str, ...]) -> Iterator[GitFile]:
+    """Yield the files at or below some paths that Git tracks and a sparse checkout leaves out.
+
+    Raises:
+        GitError: If Git is not installed, or the directory is in no repository that can be read.
+    """
+    process = _start(root, ("ls-files", "-t", "-s", "-z", "--", *paths))
+    with process:
+        assert process.stdout is not None
+        for record in _records(process.stdout):
+            if record.startswith(b"S "):
+                facts, _, name = record.partition(b"\t")
+                _, mode, oid, _ = facts.decode().split()
+                yield GitFile(name.decode(errors="surrogateescape"), mode, oid)
+        assert process.stderr is not None
+        said = process.stderr.read().decode(errors="replace").strip().removeprefix("fatal: ")
+    if process.returncode:
+        raise GitError(f"Git cannot list what it tracks in {root}: {said.rstrip('.')}.")
+
+
 class BlobReader:
     """Reads blobs one after the other through one `git cat-file --batch`; use it in a `with`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._process = _start(root, ("cat-file", "--batch"), with_input=True)
+        self._process = _start(root, ("cat-file", "--batch"), with_input=True, is_kept=True)
         self._left = 0
 
     def __enter__(self) -> Self:
@@ -157,7 +185,7 @@ class BlobReader:
 
 
 def _start(
-    root: Path, arguments: tuple[str, ...], *, with_input: bool = False
+    root: Path, arguments: tuple[str, ...], *, with_input: bool = False, is_kept: bool = False
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -165,7 +193,7 @@ def _start(
             cwd=root,
             stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if with_input else subprocess.PIPE,
+            stderr=subprocess.DEVNULL if is_kept else subprocess.PIPE,
         )
     except OSError as error:
         raise GitError(f"Git cannot be run: {error.strerror}. Is it installed?") from None

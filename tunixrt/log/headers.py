@@ -15,6 +15,7 @@ from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes, is_digest
 from tunixrt.log.findings import DamagedError, Finding, place
 from tunixrt.log.layout import CANONICALISATION
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +120,7 @@ def inspect_header(path: Path) -> tuple[SegmentHeader | None, list[Finding]]:
 
 def _read(path: Path) -> tuple[bytes, list[Finding]]:
     try:
-        data = path.read_bytes()
+        data = read_stored(path)
     except OSError as error:
         problem = f"The header cannot be read: {error.strerror}."
         return b"", [Finding(place_of(path, path.parent), problem)]

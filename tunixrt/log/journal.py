@@ -19,6 +19,7 @@ import msgspec
 from tunixrt.log.digests import digest_bytes, hex_of
 from tunixrt.log.events import Envelope, decode_envelope, encode_envelope, envelope_problem
 from tunixrt.log.files import replace_file, sync_directory, sync_file, writing
+from tunixrt.log.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ class Orphan:
         path = self.directory / _JOURNAL
         if not path.exists():
             return None
-        with writing(path), path.open("rb") as file:
+        with writing(path), open_stored(path) as file:
             file.seek(_n_whole_bytes(self.directory))
             torn = file.read()
         if not torn:
@@ -209,7 +210,7 @@ def _whole(directory: Path) -> Iterator[tuple[Envelope, bytes, int]]:
     if not path.exists():
         return
     end = 0
-    with path.open("rb") as file:
+    with open_stored(path) as file:
         while True:
             line, payload = file.readline(), file.readline()
             end += len(line) + len(payload)

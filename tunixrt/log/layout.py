@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tunixrt.log.digests import Digest, hex_of
 from tunixrt.log.files import publish_file, staging_directory, sync_directory, writing
 from tunixrt.log.findings import DamagedError, Finding, entries, place
 from tunixrt.log.outputs import output_file
+from tunixrt.log.stored import is_plain_directory, read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,11 +39,18 @@ class StoreNotFoundError(NoStoreError):
         start: The directory where the search began.
     """
 
-    def __init__(self, start: Path) -> None:
-        super().__init__(
+    def __init__(self, start: Path, headless: Path | None = None) -> None:
+        sentence = (
             f"There is no store at {start} or above it: run `tunixrt init` where it should be, or "
             "name one with --store."
         )
+        if headless is not None:
+            sentence = (
+                f"{headless / 'store'} holds a log, and its store.json is missing, as after `git "
+                f"revert` of the commit that began the store: `tunixrt init {headless}` writes it "
+                "again, and it always has the same bytes."
+            )
+        super().__init__(sentence)
         self.start = start
 
 
@@ -167,11 +176,14 @@ def find(start: Path) -> Layout:
         StoreNotFoundError: If there is none.
     """
     absolute = start.absolute()
+    headless: Path | None = None
     for directory in (absolute, *absolute.parents):
         layout = Layout(directory)
-        if layout.store_json.is_file():
+        if os.path.lexists(layout.store_json):
             return layout
-    raise StoreNotFoundError(start)
+        if headless is None and is_plain_directory(layout.log):
+            headless = directory
+    raise StoreNotFoundError(start, headless)
 
 
 def check_format(layout: Layout) -> None:
@@ -181,7 +193,7 @@ def check_format(layout: Layout) -> None:
         StoreFormatError: If store.json is missing, damaged or of another version.
     """
     try:
-        found = layout.store_json.read_bytes()
+        found = read_stored(layout.store_json)
     except OSError:
         raise StoreFormatError(layout.store_json) from None
     if found != STORE_JSON:
@@ -197,9 +209,10 @@ def verify_layout(layout: Layout) -> Iterator[Finding]:
             if entry.name not in _STORE_FILES | _STORE_DIRECTORIES:
                 yield Finding(where, "Nothing of this name belongs here: move it elsewhere.")
             elif entry.name in _STORE_DIRECTORIES and not entry.is_dir(follow_symlinks=False):
-                yield Finding(where, "This is not a directory.")
-            elif entry.name in _STORE_FILES and entry.is_symlink():
-                yield Finding(where, "This is not a plain file.")
+                problem = "This is not a directory"
+                if entry.is_symlink():
+                    problem += " but a symbolic link, and a store is never read through one"
+                yield Finding(where, f"{problem}.")
     except DamagedError as error:
         yield error.finding
 
@@ -207,7 +220,7 @@ def verify_layout(layout: Layout) -> Iterator[Finding]:
 def _verify_description(layout: Layout) -> Iterator[Finding]:
     where = layout.relative(layout.store_json)
     try:
-        found = layout.store_json.read_bytes()
+        found = read_stored(layout.store_json)
     except OSError as error:
         yield Finding(where, f"The description of the store cannot be read: {error.strerror}.")
         return

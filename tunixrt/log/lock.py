@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.errors import StoreLockedError
-from tunixrt.log.files import writing
+from tunixrt.log.files import remove, writing
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,11 +128,14 @@ def hold(path: Path, work: str, waiting: Waiting) -> Iterator[None]:
                 raise LockHeldError(path, _read_note(path), waiting.timeout_s)
     note = _note(path)
     try:
-        with writing(note):
+        # The note decides nothing: whatever has taken its place, the lock is held.
+        with contextlib.suppress(OSError):
+            remove(note)
             note.write_bytes(msgspec.json.encode(Holder(os.getpid(), platform.node(), work)))
         yield
     finally:
-        note.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            remove(note)
         lock.release()
 
 
@@ -159,7 +163,7 @@ def read_holder(layout: Layout) -> Holder | None:
 def _read_note(path: Path) -> Holder | None:
     note = _note(path)
     try:
-        holder = msgspec.json.decode(note.read_bytes(), type=Holder)
+        holder = msgspec.json.decode(read_stored(note), type=Holder)
         return msgspec.structs.replace(holder, since=note.stat().st_mtime)
     except (OSError, msgspec.MsgspecError, ValueError):
         return None  # released a moment ago, or not yet written

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tunixrt.log.checkout import why_absent
 from tunixrt.log.findings import Finding
 from tunixrt.log.headers import HEADER_NAME, DamagedError, SegmentHeader
 from tunixrt.log.layout import Layout, verify_layout
 from tunixrt.log.segment_reader import read_segment
 from tunixrt.log.segment_verifier import Survey, verify_segment
 from tunixrt.log.shelves import segment_directories, verify_names
+from tunixrt.log.stored import is_plain_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,34 +43,52 @@ def verify_log(layout: Layout) -> Iterator[Finding]:
         unread = [
             (digest, layout.segment(digest))
             for digest in missing
-            if digest not in visited and layout.segment(digest).is_dir()
+            if digest not in visited and is_plain_directory(layout.segment(digest))
         ]
+    explained: set[Digest] = set()
     for digest, header in survey.headers.items():
-        yield from _verify_parents(layout, digest, header, survey)
+        yield from _verify_parents(layout, digest, header, survey, explained)
     yield from survey.findings()
     if survey.redacted:
         yield from _verify_redacted(layout, survey)
 
 
-def missing_parent(layout: Layout, segment: Digest, parent: Digest) -> Finding:
-    """Return the finding for a segment whose parent is not there."""
+def missing_parent(
+    layout: Layout, segment: Digest, parent: Digest, *, explained: bool = True
+) -> Finding:
+    """Return the finding for a segment whose parent is not there.
+
+    Args:
+        layout: The store.
+        segment: The segment.
+        parent: Its parent.
+        explained: Whether to ask Git for the reason.
+    """
+    place = layout.relative(layout.segment(parent))
+    why = f" {why_absent(layout.root, place)}" if explained else ""
     return Finding(
         layout.relative(layout.segment(segment) / HEADER_NAME),
-        "A parent of the segment is missing from the log: bring back its files from Git.",
-        expected=layout.relative(layout.segment(parent)),
+        f"A parent of the segment is missing from the log.{why}",
+        expected=place,
         found="nothing there",
     )
 
 
 def _verify_parents(
-    layout: Layout, segment: Digest, header: SegmentHeader, survey: Survey
+    layout: Layout,
+    segment: Digest,
+    header: SegmentHeader,
+    survey: Survey,
+    explained: set[Digest],
 ) -> Iterator[Finding]:
     lamports = []
     for parent in header.parents:
         if parent in survey.headers:
             lamports.append(survey.headers[parent].lamport)
-        elif not layout.segment(parent).is_dir():
-            yield missing_parent(layout, segment, parent)
+        elif not is_plain_directory(layout.segment(parent)):
+            # The first one that is missing is mostly the reason for all: Git is asked once.
+            yield missing_parent(layout, segment, parent, explained=not explained)
+            explained.add(parent)
     if lamports and len(lamports) == len(header.parents) and header.lamport != 1 + max(lamports):
         yield Finding(
             layout.relative(layout.segment(segment) / HEADER_NAME),

@@ -19,6 +19,7 @@ from tunixrt.log.events import NULL, REDACTED, Envelope
 from tunixrt.log.files import WriteError, replace_file, staging_directory, writing
 from tunixrt.log.lock import Waiting, store_lock
 from tunixrt.log.segment_reader import read_segment
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -151,7 +152,7 @@ def _remove_all(log: EventLog, redacted: Collection[Digest]) -> tuple[tuple[str,
 def _blank(path: Path, numbers: Collection[int], staging: Path) -> None:
     """Put ``null`` into some lines of a part, atomically: a reader sees the old part or the new."""
     with writing(path):
-        lines = path.read_bytes().split(b"\n")
+        lines = read_stored(path).split(b"\n")
     for number in numbers:
         lines[number - 1] = NULL
     replace_file(path, b"\n".join(lines), staging)

@@ -26,6 +26,7 @@ from tunixrt.log.headers import (
     place_of,
     read_header,
 )
+from tunixrt.log.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +91,7 @@ def read_events_of(
 
 def _may_hold(path: Path, marker: bytes) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_stored(path) as file:
             return marker in file.read(MAX_PART_FILE_BYTES + 1)
     except OSError:
         return True  # reading it finds the words for that
@@ -144,7 +145,7 @@ def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
         The lines, as far as there are any, and what is wrong with their number, if anything.
     """
     try:
-        with path.open("rb") as file:
+        with open_stored(path) as file:
             data = file.read(MAX_PART_FILE_BYTES + 1)
     except OSError as error:
         problem = f"The part cannot be read: {error.strerror}."

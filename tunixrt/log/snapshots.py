@@ -6,6 +6,7 @@ branches were merged.
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import publish_file, staging_directory
 from tunixrt.log.findings import DamagedError, Finding, entries
 from tunixrt.log.merkle import root_of
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -135,7 +137,7 @@ def load_snapshot(layout: Layout, digest: Digest) -> Snapshot:
         DamagedError: If it is not what its name says.
     """
     path = layout.snapshot(digest)
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise SnapshotNotFoundError(digest)
     snapshot, findings = _read(layout, path)
     if snapshot is None or findings:
@@ -167,7 +169,7 @@ def verify_snapshots(layout: Layout) -> Iterator[Finding]:
         return
     for entry in listed:
         path = layout.snapshots / entry.name
-        if not _is_name(entry.name) or not entry.is_file(follow_symlinks=False):
+        if not _is_name(entry.name):
             yield Finding(layout.relative(path), "This is not a snapshot: move it elsewhere.")
             continue
         snapshot, findings = _read(layout, path)
@@ -224,7 +226,7 @@ def _content_problems(
 def _read(layout: Layout, path: Path) -> tuple[Snapshot | None, list[Finding]]:
     place = layout.relative(path)
     try:
-        data = path.read_bytes()
+        data = read_stored(path)
         snapshot = _decode(data)
     except OSError as error:
         return None, [Finding(place, f"The snapshot cannot be read: {error.strerror}.")]

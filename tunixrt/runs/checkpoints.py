@@ -13,19 +13,20 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tunixrt.errors import ExitCode, StoreLockedError, TunixrtError
 from tunixrt.log import canonical
-from tunixrt.log.digests import Digest, digest_file
-from tunixrt.log.files import publish_directory, writing
+from tunixrt.log.digests import Digest, digest_file, digest_stored
+from tunixrt.log.files import publish_directory, remove, writing
 from tunixrt.log.lock import LockHeldError, Waiting, hold
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tunixrt.log.layout import Layout
 
@@ -138,8 +139,8 @@ def newest_whole(
 
 def _problem_with(path: Path, run_id: str, step: int) -> str | None:
     try:
-        description = msgspec.json.decode((path / _DESCRIPTION).read_bytes(), type=Description)
-        names = {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()}
+        description = msgspec.json.decode(read_stored(path / _DESCRIPTION), type=Description)
+        names = {p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir()}
         if (description.format, description.run_id, description.step) != (
             CHECKPOINT_FORMAT,
             run_id,
@@ -149,9 +150,12 @@ def _problem_with(path: Path, run_id: str, step: int) -> str | None:
         if names - {_DESCRIPTION} != description.files.keys():
             return "files are missing or were added"
         for name, digest in description.files.items():
-            if digest_file(path / name) != digest:
+            if digest_stored(path / name) != digest:
                 return f"{name} does not have the digest that {_DESCRIPTION} gives"
-    except (OSError, msgspec.MsgspecError) as error:
+    except OSError as error:
+        name = Path(error.filename or _DESCRIPTION).name
+        return f"{name} cannot be read ({error.strerror})"
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return f"{_DESCRIPTION} cannot be read ({error})"
     return None
 
@@ -168,7 +172,7 @@ def new_checkpoint(directory: Path, run_id: str, step: int) -> Iterator[Path]:
     """
     staged = directory / _STAGED
     with writing(staged):
-        shutil.rmtree(staged, ignore_errors=True)  # of a process that was killed while writing
+        remove(staged)  # of a process that was killed while writing
         staged.mkdir(parents=True)
         yield staged
         files = {
@@ -179,12 +183,12 @@ def new_checkpoint(directory: Path, run_id: str, step: int) -> Iterator[Path]:
         description = Description(CHECKPOINT_FORMAT, run_id, step, files)
         (staged / _DESCRIPTION).write_bytes(canonical.encode(msgspec.to_builtins(description)))
         destination = checkpoint_at(directory, step)
-        if destination.exists():  # of an earlier attempt: the same bytes, or damaged
-            shutil.rmtree(destination)
+        remove(destination)  # of an earlier attempt: the same bytes, or damaged
     publish_directory(staged, destination)
     earlier = [saved for saved in steps_saved(directory) if saved <= step]
     for saved in earlier[:-N_KEPT]:
-        shutil.rmtree(checkpoint_at(directory, saved), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove(checkpoint_at(directory, saved))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ except that ``environments/`` gains a file for each machine that made the run ag
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -14,10 +16,12 @@ import msgspec
 from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log import canonical
-from tunixrt.log.digests import Digest, digest_bytes, digest_file, hex_of
+from tunixrt.log.checkout import Checkout
+from tunixrt.log.digests import Digest, digest_bytes, digest_stored, hex_of
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import publish_directory, publish_file, staging_directory, writing
-from tunixrt.log.findings import Finding
+from tunixrt.log.findings import DamagedError, Finding, entries, files_below, not_plain
+from tunixrt.log.stored import open_stored, read_stored
 from tunixrt.runs.checkpoints import CHECKPOINTS
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
@@ -60,21 +64,27 @@ def output_digests(directory: Path) -> dict[str, Digest]:
     The manifest, the sums and the environments are left out: they speak of the outputs.
     """
     return {
-        name: digest_file(directory / name) for name in _hashed_names(directory) if name != MANIFEST
+        name: digest_stored(directory / name)
+        for name in _hashed_names(directory)
+        if name != MANIFEST
     }
 
 
 def _hashed_names(directory: Path) -> list[str]:
-    names = (
-        path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()
-    )
-    return sorted(n for n in names if n != SUMS and not n.startswith(f"{ENVIRONMENTS}/"))
+    names, findings = files_below(directory, directory)
+    for finding in findings:
+        raise DamagedError(finding)
+    return list(filter(_is_hashed, names))
+
+
+def _is_hashed(name: str) -> bool:
+    return name != SUMS and not name.startswith(f"{ENVIRONMENTS}/")
 
 
 def seal_run(staged: Path, manifest: Manifest) -> None:
     """Write the manifest and ``SHA256SUMS`` (what ``sha256sum -c`` reads) into a staged run."""
     (staged / MANIFEST).write_bytes(encode_manifest(manifest))
-    lines = [f"{hex_of(digest_file(staged / name))}  {name}\n" for name in _hashed_names(staged)]
+    lines = [f"{hex_of(digest_stored(staged / name))}  {name}\n" for name in _hashed_names(staged)]
     (staged / SUMS).write_bytes("".join(lines).encode())
 
 
@@ -106,10 +116,16 @@ def note_environment(layout: Layout, run_id: str, environment: Mapping[str, obje
 
 
 def list_run_ids(layout: Layout) -> list[str]:
-    """The ids of the runs here, sorted."""
-    if not layout.runs.is_dir():
-        return []
-    return sorted(p.name for p in layout.runs.iterdir() if _RUN_ID.fullmatch(p.name) and p.is_dir())
+    """The ids of the runs here, sorted.
+
+    Raises:
+        DamagedError: The directory of the runs cannot be listed, or is a symbolic link.
+    """
+    return [
+        entry.name
+        for entry in entries(layout.runs, layout.root)
+        if _RUN_ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+    ]
 
 
 def read_runs(layout: Layout) -> list[Manifest]:
@@ -130,8 +146,11 @@ def find_run(layout: Layout, run: str) -> Manifest:
         run_id = read_promotions(EventLog(layout)).run_id(run)
         if run_id not in known:
             raise UnknownRunError(
-                f"The name {quoted(run)} was given to the run {run_id}, which is not here. Bring "
-                "its directory back from Git, or promote another run."
+                f"The name {quoted(run)} was given to the run {run_id}, which is not here. "
+                + (
+                    _left_out(layout, run_id)
+                    or "Bring its directory back from Git, or promote another run."
+                )
             )
         return _read_finished(layout, run_id)
     matching = [run_id for run_id in known if run_id.startswith(run)]
@@ -143,104 +162,195 @@ def find_run(layout: Layout, run: str) -> Manifest:
             raise UnfinishedRunError(path.name, "only a checkpoint of it is here")
         for path in sorted((layout.derived / EVALUATIONS).glob(f"{run}*")):
             raise UnfinishedRunError(path.name, "only a part of an evaluation's responses is here")
+        if left_out := _left_out(layout, run):
+            raise UnknownRunError(f"The run {run} is not here. {left_out}")
         listed = ", ".join(run_id[:12] for run_id in known) or "none"
         raise UnknownRunError(f"There is no run {run} here. The runs here: {listed}.")
     return _read_finished(layout, matching[0])
 
 
+def _left_out(layout: Layout, run: str) -> str | None:
+    """What to do where a sparse checkout leaves out the run whose id begins so."""
+    runs = layout.relative(layout.runs)
+    for run_id in Checkout.of(layout).below(runs):
+        if run_id.startswith(run):
+            return (
+                "Git tracks it, and this sparse checkout leaves it out: "
+                f"`git sparse-checkout add {runs}/{run_id}` brings it."
+            )
+    return None
+
+
+def model_of(layout: Layout, run_id: str) -> Path:
+    """The Hugging Face directory of a training run.
+
+    Raises:
+        DamagedError: something in it is not a plain file, or a pointer of Git LFS.
+    """
+    directory = layout.runs / run_id / "model"
+    names, findings = files_below(directory, layout.root)
+    for finding in findings:
+        raise DamagedError(finding)
+    for name in names:
+        try:
+            open_stored(directory / name).close()
+        except OSError as error:
+            place = layout.relative(directory / name)
+            problem = f"The file cannot be read: {error.strerror}."
+            raise DamagedError(Finding(place, problem)) from None
+    return directory
+
+
 def _read_finished(layout: Layout, run_id: str) -> Manifest:
     path = layout.runs / run_id / MANIFEST
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise UnfinishedRunError(run_id, f"{layout.relative(path)} is missing")
     return read_manifest(path)
 
 
-def verify_runs(layout: Layout) -> Iterator[Finding]:
-    """Check every byte of every run that is hashed, and that nothing else lies among them."""
-    if not layout.runs.is_dir():
+def verify_runs(layout: Layout, checkout: Checkout | None = None) -> Iterator[Finding]:
+    """Check every byte of every run that is hashed, and that nothing else lies among them.
+
+    Args:
+        layout: where the runs are.
+        checkout: what Git tracks and is not here; that is no finding.
+    """
+    try:
+        listed = entries(layout.runs, layout.root)
+    except DamagedError as error:
+        yield error.finding
         return
-    for path in sorted(layout.runs.iterdir()):
-        if _RUN_ID.fullmatch(path.name) and path.is_dir():
-            yield from verify_run(layout, path.name)
-        elif path.name != ".gitkeep":
+    for entry in listed:
+        path = layout.runs / entry.name
+        if _RUN_ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            yield from verify_run(layout, entry.name, checkout)
+        elif entry.is_symlink():
+            yield not_plain(path, layout.root)
+        else:
             yield Finding(
-                path=_relative(layout, path),
+                path=layout.relative(path),
                 problem="This is no run (a directory named by 64 hex digits); move it elsewhere.",
             )
 
 
-def verify_run(layout: Layout, run_id: str) -> Iterator[Finding]:
+def verify_run(layout: Layout, run_id: str, checkout: Checkout | None = None) -> Iterator[Finding]:
     """Check every byte of one run that is hashed, and that nothing else lies among them."""
-    directory = layout.runs / run_id
-    yield from _verify_sums(layout, directory)
-    yield from _verify_environments(layout, directory)
-    path = directory / MANIFEST
-    try:
-        manifest = read_manifest(path)
-    except ManifestError as error:
-        yield Finding(path=_relative(layout, path), problem=f"The manifest {error.problem}")
-        return
-    if not manifest.run_id == manifest.identity.run_id == directory.name:
-        yield Finding(
-            path=_relative(layout, path),
-            problem="The run id, the digest of the identity and the directory's name differ.",
-            expected=manifest.identity.run_id,
-            found=f"{manifest.run_id} in {directory.name}",
-        )
-    outputs = {n: d for n, d in output_digests(directory).items() if n != MANIFEST}
-    for name in sorted(outputs.keys() | manifest.outputs.keys()):
-        expected, found = manifest.outputs.get(name), outputs.get(name)
-        if expected != found:
+    yield from _Verification(layout, run_id, checkout or Checkout()).run()
+
+
+class _Verification:
+    """The verification of one run; each file is read once."""
+
+    def __init__(self, layout: Layout, run_id: str, checkout: Checkout) -> None:
+        self._directory = layout.runs / run_id
+        self._layout = layout
+        self._checkout = checkout
+        self._digests: dict[str, Digest] = {}
+        self._faulty: list[str] = []  # named already; what is below them is not missed again
+
+    def run(self) -> Iterator[Finding]:
+        names, findings = files_below(self._directory, self._layout.root)
+        for finding in findings:
+            self._faulty.append(finding.path)
+            yield finding
+        for name in names:
+            try:
+                self._digests[name] = digest_stored(self._directory / name)
+            except OSError as error:
+                yield self._unreadable(name, error)
+        yield from self._sums()
+        yield from self._environments()
+        yield from self._manifest()
+
+    def _place(self, name: str) -> str:
+        return self._layout.relative(self._directory / name)
+
+    def _unreadable(self, name: str, error: OSError) -> Finding:
+        self._faulty.append(self._place(name))
+        problem = f"The file cannot be read: {error.strerror or error}."
+        return Finding(self._place(name), problem)
+
+    def _is_excused(self, name: str) -> bool:
+        """Whether it has been said of a file why it is not here, or Git has it."""
+        place = self._place(name)
+        if any(place == faulty or place.startswith(f"{faulty}/") for faulty in self._faulty):
+            return True
+        return name not in self._digests and self._checkout.lacks(place)
+
+    def _sums(self) -> Iterator[Finding]:
+        if self._is_excused(SUMS):
+            return
+        here = self._place(SUMS)
+        try:
+            text = read_stored(self._directory / SUMS).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            problem = error.strerror if isinstance(error, OSError) else error
+            yield Finding(path=here, problem=f"The sums cannot be read: {problem}.")
+            return
+        listed: dict[str, str] = {}
+        for number, line in enumerate(text.split("\n")[:-1], start=1):
+            match = _SUM_LINE.fullmatch(line)
+            if match is None:
+                yield Finding(path=here, line=number, problem="The line is not '<64 hex>  <file>'.")
+            else:
+                listed[match[2]] = match[1]
+        expected = {n: hex_of(d) for n, d in self._digests.items() if _is_hashed(n)}
+        for name in sorted(expected.keys() | listed.keys()):
+            if expected.get(name) != listed.get(name) and not self._is_excused(name):
+                yield Finding(
+                    path=self._place(name),
+                    problem=f"The file does not have the digest that {SUMS} lists.",
+                    expected=listed.get(name, "not listed"),
+                    found=expected.get(name, "no such file"),
+                )
+        canonical_text = "".join(f"{digest}  {name}\n" for name, digest in sorted(listed.items()))
+        if canonical_text != text:
             yield Finding(
-                path=_relative(layout, directory / name),
-                problem="The file is not the output that the run's manifest names.",
-                expected=expected or "no such file",
-                found=found or "no such file",
+                path=here, problem="The lines are not sorted, unique and ended by line feeds."
             )
 
+    def _environments(self) -> Iterator[Finding]:
+        directory = self._directory / ENVIRONMENTS
+        with contextlib.suppress(DamagedError):  # that has been said
+            for entry in entries(directory, self._layout.root):
+                if entry.is_dir(follow_symlinks=False):
+                    yield not_plain(directory / entry.name, self._layout.root)
+        for name, digest in self._digests.items():
+            folder, _, file = name.partition("/")
+            if folder == ENVIRONMENTS and file != f"{hex_of(digest)}.json":
+                yield Finding(
+                    path=self._place(name),
+                    problem="The file is not named by its own digest; it was changed.",
+                    expected=file,
+                    found=digest,
+                )
 
-def _verify_sums(layout: Layout, directory: Path) -> Iterator[Finding]:
-    path = directory / SUMS
-    here = _relative(layout, path)
-    try:
-        text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        yield Finding(path=here, problem=f"The sums cannot be read ({error}).")
-        return
-    listed: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n")[:-1], start=1):
-        match = _SUM_LINE.fullmatch(line)
-        if match is None:
-            yield Finding(path=here, line=number, problem="The line is not '<64 hex>  <file>'.")
-        else:
-            listed[match[2]] = match[1]
-    names = _hashed_names(directory)
-    expected = {name: hex_of(digest_file(directory / name)) for name in names}
-    for name in sorted(expected.keys() | listed.keys()):
-        if expected.get(name) != listed.get(name):
+    def _manifest(self) -> Iterator[Finding]:
+        if self._is_excused(MANIFEST):
+            return
+        here = self._place(MANIFEST)
+        try:
+            manifest = read_manifest(self._directory / MANIFEST)
+        except ManifestError as error:
+            yield Finding(path=here, problem=f"The manifest {error.problem}")
+            return
+        if not manifest.run_id == manifest.identity.run_id == self._directory.name:
             yield Finding(
-                path=_relative(layout, directory / name),
-                problem=f"The file does not have the digest that {SUMS} lists.",
-                expected=listed.get(name, "not listed"),
-                found=expected.get(name, "no such file"),
+                path=here,
+                problem="The run id, the digest of the identity and the directory's name differ.",
+                expected=manifest.identity.run_id,
+                found=f"{manifest.run_id} in {self._directory.name}",
             )
-    canonical_text = "".join(f"{digest}  {name}\n" for name, digest in sorted(listed.items()))
-    if canonical_text != text:
-        yield Finding(
-            path=here, problem="The lines are not sorted, unique and ended by line feeds."
-        )
-
-
-def _verify_environments(layout: Layout, directory: Path) -> Iterator[Finding]:
-    for path in sorted((directory / ENVIRONMENTS).glob("*")):
-        digest = digest_file(path)
-        if path.name != f"{hex_of(digest)}.json":
-            yield Finding(
-                path=_relative(layout, path),
-                problem="The file is not named by its own digest; it was changed.",
-                expected=path.name,
-                found=digest,
-            )
+        outputs = {n: d for n, d in self._digests.items() if _is_hashed(n) and n != MANIFEST}
+        for name in sorted(outputs.keys() | manifest.outputs.keys()):
+            expected, found = manifest.outputs.get(name), outputs.get(name)
+            if expected != found and not self._is_excused(name):
+                yield Finding(
+                    path=self._place(name),
+                    problem="The file is not the output that the run's manifest names.",
+                    expected=expected or "no such file",
+                    found=found or "no such file",
+                )
 
 
 def read_environments(
@@ -256,19 +366,21 @@ def read_environments(
         run_id: the run.
         on_unreadable: called with a sentence for each entry that is left out.
     """
+    directory = layout.runs / run_id / ENVIRONMENTS
+    names, findings = files_below(directory, layout.root)
     read: list[dict[str, object]] = []
-    for path in sorted((layout.runs / run_id / ENVIRONMENTS).glob("*")):
+    problems = [f"{finding.path}: {finding.problem}" for finding in findings]
+    for name in names:
         try:
-            read.append(msgspec.json.decode(path.read_bytes(), type=dict[str, object]))
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            if on_unreadable is not None:
-                on_unreadable(
-                    f"{_relative(layout, path)} cannot be read ({reason}). No result depends on "
-                    "it; `git checkout` brings it back."
-                )
+            read.append(_read_environment(directory / name))
+        except (OSError, canonical.CanonicalError, msgspec.ValidationError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            problems.append(f"{layout.relative(directory / name)} cannot be read ({reason}).")
+    if on_unreadable is not None:
+        for problem in problems:
+            on_unreadable(f"{problem} No result depends on it; `git checkout` brings it back.")
     return read
 
 
-def _relative(layout: Layout, path: Path) -> str:
-    return path.relative_to(layout.root).as_posix()
+def _read_environment(path: Path) -> dict[str, object]:
+    return msgspec.convert(canonical.decode_stored(read_stored(path)), dict[str, object])

@@ -14,6 +14,7 @@ import msgspec
 from tunixrt.errors import BadInputError
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest
+from tunixrt.log.stored import read_stored
 from tunixrt.runs.identity import EvaluationIdentity, TrainingIdentity
 from tunixrt.runs.numeric_class import NumericClass
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST_FORMAT = 1
+WEIGHTS_OUTPUT = "model/model.safetensors"
 
 
 class DatasetInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +84,7 @@ class TrainingManifest(
     @property
     def weights(self) -> Digest:
         """The digest of ``model/model.safetensors``."""
-        return self.outputs["model/model.safetensors"]
+        return self.outputs[WEIGHTS_OUTPUT]
 
 
 class EvalsetInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -242,11 +244,11 @@ def read_manifest(path: Path) -> Manifest:
         ManifestError: the file is absent, is not canonical JSON, or lacks a field.
     """
     try:
-        data = path.read_bytes()
+        data = read_stored(path)
     except OSError as error:
         raise ManifestError(path, f"cannot be read ({error.strerror}).") from error
     try:
-        value = canonical.decode(data)
+        value = canonical.decode_stored(data)
         manifest: Manifest = msgspec.convert(value, Manifest)
         if canonical.encode(value) != data:
             raise ManifestError(path, "is not canonical JSON (RFC 8785); it was edited.")
@@ -254,4 +256,6 @@ def read_manifest(path: Path) -> Manifest:
         raise ManifestError(path, f"is not JSON: {error}") from error
     except msgspec.ValidationError as error:
         raise ManifestError(path, f"is not the manifest of a run: {error}.") from error
+    if isinstance(manifest, TrainingManifest) and WEIGHTS_OUTPUT not in manifest.outputs:
+        raise ManifestError(path, f"is not that of a training: it names no {WEIGHTS_OUTPUT}.")
     return manifest

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tunixrt.log import canonical
+from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ class Step(msgspec.Struct, frozen=True):
 
 def read_steps(path: Path) -> list[Step]:
     """The steps of a ``metrics.jsonl``, in order; earlier versions wrote no fingerprint."""
-    return [msgspec.json.decode(line, type=Step) for line in path.read_bytes().splitlines()]
+    return [msgspec.json.decode(line, type=Step) for line in read_stored(path).splitlines()]
 
 
 def first_step_that_differs(recorded: Path, rebuilt: Path, *, fingerprints: bool) -> str | None:
@@ -72,8 +73,8 @@ def first_step_that_differs(recorded: Path, rebuilt: Path, *, fingerprints: bool
 def without_fingerprints(path: Path) -> bytes:
     """The bytes that an earlier version, which wrote no fingerprints, would have written."""
     lines = []
-    for line in path.read_bytes().splitlines():
-        fields = canonical.decode(line)
+    for line in read_stored(path).splitlines():
+        fields = canonical.decode_stored(line)
         assert isinstance(fields, dict)
         lines.append(canonical.encode({k: v for k, v in fields.items() if k != _FINGERPRINT}))
     return b"".join(line + b"\n" for line in lines)

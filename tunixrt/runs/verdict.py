@@ -28,6 +28,7 @@ import msgspec
 
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest, digest_bytes
+from tunixrt.log.stored import read_stored
 from tunixrt.runs.directories import output_digests
 from tunixrt.runs.step_differences import (
     first_step_that_differs,
@@ -109,8 +110,15 @@ def judge_rebuilt(
     if all(file.same for file in files):
         verdict, difference = Verdict.IDENTICAL, None
     else:
-        difference = _first_difference(files, recorded, rebuilt, promised=not reasons)
-        beyond = _beyond_tolerance(manifest, recorded, rebuilt, rebuilt_score)
+        try:
+            difference = _first_difference(files, recorded, rebuilt, promised=not reasons)
+            beyond = _beyond_tolerance(manifest, recorded, rebuilt, rebuilt_score)
+        except _UNREADABLE:
+            beyond = None
+            difference = next(file.file for file in files if not file.same)
+            difference += " as a whole"
+            if reasons:
+                beyond = "What the run recorded cannot be read: `tunixrt verify` names the file."
         verdict = Verdict.CLOSE if reasons and beyond is None else Verdict.DIVERGED
         if reasons and beyond is not None:
             difference = f"{beyond} First difference: {difference}"
@@ -125,6 +133,9 @@ def judge_rebuilt(
     )
 
 
+#: What reading a recorded file says that is missing, or damaged, or something else altogether.
+_UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, RecursionError, canonical.CanonicalError)
+
 METRICS = "metrics.jsonl"
 WEIGHTS = "model/model.safetensors"
 
@@ -135,7 +146,10 @@ _BY_LINE = (("ledger.jsonl", "record"), (METRICS, "step"), ("predictions.jsonl",
 def _comparable(found: dict[str, Digest], recorded: Path, rebuilt: Path) -> dict[str, Digest]:
     """The digests of the new outputs, its metrics without what the recorded run did not write."""
     old, new = recorded / METRICS, rebuilt / METRICS
-    if not (old.is_file() and new.is_file()) or has_fingerprints(old) or not has_fingerprints(new):
+    try:
+        if has_fingerprints(old) or not has_fingerprints(new):
+            return found
+    except _UNREADABLE:
         return found
     return found | {METRICS: digest_bytes(without_fingerprints(new))}
 
@@ -155,7 +169,7 @@ def _first_difference(
                     continue  # their fingerprints alone, and those need not be the same
             return f"{name}, {_first_line(old, new, noun)}"
     if WEIGHTS in differing and (recorded / METRICS).is_file():
-        n_steps = len((recorded / METRICS).read_bytes().splitlines())
+        n_steps = len(read_stored(recorded / METRICS).splitlines())
         same = "loss and gradient norm of every step are the same"
         if promised and has_fingerprints(recorded / METRICS):
             return f"{WEIGHTS}: {same}, and so are the weights' fingerprints; the file is not"
@@ -164,8 +178,8 @@ def _first_difference(
 
 
 def _first_line(recorded: Path, rebuilt: Path, noun: str) -> str:
-    old_lines = recorded.read_bytes().splitlines()
-    new_lines = rebuilt.read_bytes().splitlines()
+    old_lines = read_stored(recorded).splitlines()
+    new_lines = read_stored(rebuilt).splitlines()
     for number, (old, new) in enumerate(zip(old_lines, new_lines, strict=False), start=1):
         if old != new:
             return f"line {number}: {_fields_that_differ(old, new, noun)}"
@@ -173,7 +187,7 @@ def _first_line(recorded: Path, rebuilt: Path, noun: str) -> str:
 
 
 def _fields_that_differ(old: bytes, new: bytes, noun: str) -> str:
-    before, after = canonical.decode(old), canonical.decode(new)
+    before, after = canonical.decode_stored(old), canonical.decode_stored(new)
     if not isinstance(before, dict) or not isinstance(after, dict):
         return f"{noun} differs"
     name = before.get("step", before.get("example_id", before.get("trace", "?")))
@@ -214,7 +228,7 @@ def read_losses(path: Path) -> list[float]:
     class _Line(msgspec.Struct):
         loss: float
 
-    return [msgspec.json.decode(line, type=_Line).loss for line in path.read_bytes().splitlines()]
+    return [msgspec.json.decode(line, type=_Line).loss for line in read_stored(path).splitlines()]
 
 
 def losses_beyond_tolerance(recorded: list[float], rebuilt: list[float]) -> str | None:
