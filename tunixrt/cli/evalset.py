@@ -182,10 +182,11 @@ def size(difference: float, changed: float | None, power: float, as_json: bool) 
 
 
 def _of_category(samples: tuple[EvalSample, ...], category: str | None) -> list[EvalSample]:
+    from tunixrt.eval.comparison import UnknownCategoryError
+
     kept = [s for s in samples if category is None or s.category == category]
     if not kept:
-        known = ", ".join(sorted({s.category for s in samples}))
-        raise BadInputError(f"No sample has the category {category!r}; the categories are {known}.")
+        raise UnknownCategoryError(category or "", sorted({s.category for s in samples}))
     return kept
 
 

@@ -9,7 +9,9 @@ from typing import NoReturn
 import click
 
 from tunixrt.cli.base import LazyGroup
+from tunixrt.cli.suggestions import with_suggestion
 from tunixrt.errors import ExitCode, TunixrtError
+from tunixrt.extras import missing_extra
 
 
 @click.group(
@@ -35,10 +37,11 @@ def main() -> NoReturn:
 def run() -> int:
     """Run the command line; return its exit code."""
     try:
-        result = root.main(standalone_mode=False)
+        result = root.main(prog_name="tunixrt", standalone_mode=False)
         sys.stdout.flush()
     except Exception as error:
-        code = _explain(error)
+        known = missing_extra(error) if isinstance(error, ImportError) else None
+        code = _explain(known or error)
         if code is None:
             raise
         return code
@@ -52,7 +55,7 @@ def _explain(error: Exception) -> int | None:
     """Say what went wrong; return the exit code, or None for a bug, which wants its traceback."""
     match error:
         case click.ClickException():
-            error.show()
+            with_suggestion(error).show()
             return ExitCode.BAD_INPUT
         case TunixrtError():
             click.echo(f"error: {error}", err=True)

@@ -10,6 +10,7 @@ import msgspec
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.options import lock_timeout_option
 from tunixrt.cli.output import emit_json, say, short, table
+from tunixrt.cli.suggestions import Choice
 from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def run() -> None:
         "tunixrt run list --dataset gsm-v1",
     ),
 )
-@click.option(
-    "--kind", type=click.Choice(["training", "evaluation"]), help="Only runs of this kind."
-)
+@click.option("--kind", type=Choice(["training", "evaluation"]), help="Only runs of this kind.")
 @click.option("--evalset", metavar="NAME", help="Only evaluations on this eval set.")
 @click.option("--dataset", metavar="KEY", help="Only models that were trained on this dataset.")
 @store_options

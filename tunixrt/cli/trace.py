@@ -14,6 +14,7 @@ from tunixrt.cli.options import source_date_epoch
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.progress import Progress
+from tunixrt.cli.suggestions import Choice
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ for _command in FACT_COMMANDS:
 @click.option("--strip-calculator", is_flag=True, help="gsm8k: cut the <<48/2=24>> annotations.")
 @click.option(
     "--on-error",
-    type=click.Choice(["abort", "quarantine"]),
+    type=Choice(["abort", "quarantine"]),
     default="abort",
     show_default=True,
     help="Reject the file for one bad record, or set bad records aside in FILE.rejects.jsonl.",
@@ -175,12 +176,12 @@ def _import_document(reports: list[tuple[Path, ImportReport, Path | None]]) -> d
         "tunixrt trace generate arithmetic -n 200 --held-out -o evalsets/sums.jsonl",
     )
 )
-@click.argument("what", type=click.Choice(["arithmetic"]))
+@click.argument("what", type=Choice(["arithmetic"]))
 @click.option(
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["addition", "subtraction", "multiplication"]),
+    type=Choice(["addition", "subtraction", "multiplication"]),
     default=("addition",),
     show_default=True,
     help="The kind of problem; several take turns.",

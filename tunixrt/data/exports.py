@@ -28,7 +28,7 @@ from tunixrt.data.render import (
     tunix_sft_text,
 )
 from tunixrt.data.traces import encode_around, in_order, parse_payload
-from tunixrt.data.violations import did_you_mean, quoted
+from tunixrt.data.violations import quoted, suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.log.snapshots import load_snapshot
 
@@ -87,7 +87,7 @@ def parse_export_format(text: str) -> ExportFormat:
         return ExportFormat(text)
     except ValueError:
         raise ExportError(
-            f"There is no export format {quoted(text)}. {did_you_mean(text, [*ExportFormat])} "
+            f"There is no export format {quoted(text)}.{suggestion(text, ExportFormat)} "
             f"The formats are {', '.join(ExportFormat)}."
         ) from None
 
@@ -103,6 +103,7 @@ def parse_split(text: str) -> Split:
     except ValueError:
         raise ExportError(
             f"There is no split {quoted(text)}. The splits are {', '.join(Split)}."
+            f"{suggestion(text, Split)}"
         ) from None
 
 

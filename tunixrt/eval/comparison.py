@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.data.render import DataFormat, prompt_format
-from tunixrt.data.violations import quoted
+from tunixrt.data.violations import quoted, suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
 from tunixrt.eval.metrics import METRIC, measured
@@ -89,6 +89,7 @@ class UnknownCategoryError(BadInputError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(
             f"No sample has the category {quoted(name)}; the categories are {', '.join(known)}."
+            f"{suggestion(name, known)}"
         )
         self.name = name
         self.known = tuple(known)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.errors import TunixrtError
+from tunixrt.extras import MissingExtraError
 from tunixrt.log.git import GitError, git, is_repository
 from tunixrt.log.journal import TORN_SUFFIX, journals, read_journal
 from tunixrt.log.layout import STORE_FORMAT, check_format
@@ -194,10 +195,8 @@ def _numeric_class() -> Check:
     try:
         flags = [*found.split(), *missing_xla_flags(found)]
         packages = current_code().packages
-    except metadata.PackageNotFoundError as error:
-        return Check(
-            name, ok=True, found=f"{error.name} is not installed: nothing is trained here."
-        )
+    except MissingExtraError as error:
+        return Check(name, ok=True, found=f"Nothing is trained here. {error}")
     except TunixrtError as error:
         return Check(name, ok=False, found=str(error))
     own = detect_numeric_class(packages=packages, xla_flags=flags)

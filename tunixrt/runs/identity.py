@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from tunixrt.extras import TRAIN, require
 from tunixrt.log.digests import Digest, digest_file, digest_value, hex_of
 
 if TYPE_CHECKING:
@@ -140,7 +141,12 @@ class EvaluationIdentity(
 
 
 def current_code() -> Code:
-    """The numeric code that is installed now."""
+    """The numeric code that is installed now.
+
+    Raises:
+        MissingExtraError: the packages of the extra ``train`` are not installed.
+    """
+    require(TRAIN, "Training and evaluating")
     return Code(
         sources=sources_digest(_ML_SOURCES),
         packages={name: metadata.version(name) for name in NUMERIC_PACKAGES},
