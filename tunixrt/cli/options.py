@@ -32,6 +32,15 @@ def source_date_epoch() -> str | None:
     return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+#: For the commands that make a run: it is promoted under this name once it is finished.
+as_option: Callable[..., Callable[..., object]] = click.option(
+    "--as",
+    "as_name",
+    metavar="NAME",
+    help="Give the run this name when it is finished, as `tunixrt run promote` does.",
+)
+
+
 def _waiting(_: click.Context, __: click.Parameter, timeout_s: float) -> Waiting:
     from tunixrt.log.lock import Waiting
 

@@ -172,7 +172,7 @@ class _Again:
             staging_directory(self._layout) as staged,
         ):
             responses = generate_responses(
-                plan.identity, plan.evalset, plan.directory, on_progress=self._progress
+                plan.identity, plan.asked, plan.directory, on_progress=self._progress
             )
             rebuilt = judge_responses(plan, responses, staged)
             return judge_rebuilt(

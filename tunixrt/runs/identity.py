@@ -91,13 +91,15 @@ class GenerationSettings(
 ):
     """How answers were generated. Greedy: the highest logit, the lowest token id on a tie.
 
-    ``draws`` says how tokens were sampled; it is absent where they were not.
+    ``draws`` says how tokens were sampled; it is absent where they were not. ``overlong`` says what
+    was done with prompts that leave no room for an answer; it is absent where there were none.
     """
 
     strategy: Literal["greedy", "sampling"]
     max_new_tokens: int
     batch_size: int
     draws: Draws | None = None
+    overlong: Literal["wrong", "omit"] | None = None
 
 
 class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
