@@ -295,7 +295,7 @@ def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
         ("template", _template(a.template), _template(b.template)),
         ("limit of new tokens", str(a.max_new_tokens), str(b.max_new_tokens)),
         ("generation", str(a.draws or "greedy"), str(b.draws or "greedy")),
-        ("set of samples that were left out as overlong", _left_out(a), _left_out(b)),
+        ("set of samples that were left out as overlong", *map(_left_out, (a, b))),
     )
     for what, in_a, in_b in facts:
         if in_a != in_b:
@@ -304,9 +304,14 @@ def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
 
 def _left_out(run: EvaluatedRun) -> str:
     """The ids of samples that are in no figure of a run; those counted as wrong are in all."""
-    if run.overlong is None or run.overlong.treatment != "omit":
-        return "none"
-    return " ".join(run.overlong.n_tokens)
+    return " ".join(left_out(run.overlong)) or "none"
+
+
+def left_out(overlong: OverlongPrompts | None) -> tuple[str, ...]:
+    """The ids of the samples that an evaluation did not count, sorted."""
+    if overlong is None or overlong.treatment != "omit":
+        return ()
+    return tuple(sorted(overlong.n_tokens))
 
 
 def _template(template: Template) -> str:

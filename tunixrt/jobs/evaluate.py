@@ -223,7 +223,7 @@ def _overlong(plan: EvaluationPlan) -> OverlongPrompts | None:
     treatment, lengths = plan.identity.generation.overlong, plan.lengths
     if treatment is None:
         return None
-    return OverlongPrompts(treatment, lengths.max_length, lengths.overlong)
+    return OverlongPrompts(treatment, lengths.max_length, dict(sorted(lengths.overlong.items())))
 
 
 def _with_overlong(

@@ -144,7 +144,7 @@ class OverlongPrompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         treatment: ``wrong``: counted as wrong answers, with the stop reason ``overlong`` in the
             predictions; ``omit``: not among the predictions, and in no figure.
         max_length: the model's context, in tokens.
-        n_tokens: the tokens of each such prompt, by sample id.
+        n_tokens: the tokens of each such prompt, by sample id, sorted.
     """
 
     treatment: Literal["wrong", "omit"]
