@@ -63,7 +63,6 @@ WORKS = [
     "evalset show sums",
     "evalset check sums",
     "evalset check sums --model untrained:nano",
-    "evalset check sums --model {training}",
     "run list --ids",
     "run list",
     "run show {training}",

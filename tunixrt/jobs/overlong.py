@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.data.render import DataFormat
-from tunixrt.data.violations import suggestion
+from tunixrt.data.violations import describe, suggestion
 from tunixrt.errors import BadInputError
-from tunixrt.jobs.models import CONFIG_NAME, UNTRAINED, is_untrained, model_directory
+from tunixrt.jobs.models import (
+    CONFIG_NAME,
+    UNTRAINED,
+    NoModelError,
+    is_untrained,
+    model_directory,
+)
 from tunixrt.jobs.responses import prompt_tokens
 from tunixrt.jobs.train import template_of
 from tunixrt.log import canonical
@@ -156,21 +162,21 @@ def _template_of_model(layout: Layout, directory: Path) -> Template:
 
 
 def context_length(directory: Path) -> int:
-    """The context of a model in tokens, from its ``config.json``; imports no jax where it is sound.
+    """The context of a model in tokens, from its ``config.json``; imports no jax.
 
     Raises:
-        ModelDirectoryError: it has none.
+        NoModelError: it says none.
     """
+    path = directory / CONFIG_NAME
     try:
-        described = canonical.decode((directory / CONFIG_NAME).read_bytes())
-    except (OSError, canonical.CanonicalError):
-        described = None
+        described = canonical.decode(path.read_bytes())
+    except canonical.CanonicalError as error:
+        raise NoModelError(str(directory), f"{path} is not JSON: {error}") from error
     length = described.get(_CONTEXT) if isinstance(described, dict) else None
     if isinstance(length, int) and not isinstance(length, bool) and length > 0:
         return length
-    from tunixrt.ml.environment import PORTABLE, set_flags
-
-    set_flags(PORTABLE)  # before anything imports jax
-    from tunixrt.ml.weights import read_config
-
-    return read_config(directory).max_length
+    raise NoModelError(
+        str(directory),
+        f"{path} should give the model's context as {_CONTEXT}, a whole number of tokens; found "
+        f"{describe(length) if length is not None else 'nothing'}.",
+    )

@@ -148,7 +148,7 @@ def current_code() -> Code:
     Raises:
         MissingExtraError: the packages of the extra ``train`` are not installed.
     """
-    require(TRAIN, "Training and evaluating")
+    require(TRAIN, "A training or an evaluation")
     return Code(
         sources=sources_digest(_ML_SOURCES),
         packages={name: metadata.version(name) for name in NUMERIC_PACKAGES},
