@@ -35,6 +35,7 @@ from tunixrt.data.recipes import Split, make_recipe
 from tunixrt.data.saved_index import find_saved, find_with_meta
 from tunixrt.data.selection import LABEL_PREFIX, value_of
 from tunixrt.data.traces import Trace, parse_payload
+from tunixrt.data.violations import suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
@@ -322,7 +323,10 @@ def held_out_evalset(*, kinds: Sequence[str], n_digits: int, n: int, seed: int) 
 
 def _on_error(text: str) -> OnError:
     if text not in list(OnError):
-        raise BadInputError(f"There is no on_error {text!r}: expected {' or '.join(OnError)}.")
+        raise BadInputError(
+            f"There is no on_error {text!r}: expected {' or '.join(OnError)}."
+            f"{suggestion(text, OnError)}"
+        )
     return OnError(text)
 
 

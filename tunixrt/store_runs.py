@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.dry_run import DryRun
     from tunixrt.jobs.evaluate import EvaluationDone
     from tunixrt.jobs.machine import Execution
+    from tunixrt.jobs.overlong import PromptLengths
     from tunixrt.jobs.promote_run import Promotion
     from tunixrt.jobs.train import TrainingDone
     from tunixrt.log.eventlog import EventLog
@@ -32,7 +34,11 @@ if TYPE_CHECKING:
 
 
 class RunMethods:
-    """What `Store` can do with runs. A run is given as a unique prefix of its id, or as a name."""
+    """What `Store` can do with runs.
+
+    A run is given as a unique prefix of its id, as a name, or as ``@last``, ``@last-train`` or
+    ``@last-eval``: the run that `train` or `evaluate` last published or found in this checkout.
+    """
 
     layout: Layout
     log: EventLog
@@ -57,6 +63,9 @@ class RunMethods:
         base: str | None = None,
         overrides: Sequence[str] = (),
         resume: bool = False,
+        as_name: str | None = None,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
         stopwatch: Callable[[], Execution] | None = None,
         should_stop: Callable[[], bool] | None = None,
         on_notice: Callable[[str], None] | None = None,
@@ -66,11 +75,14 @@ class RunMethods:
 
         ``resume`` goes on from the newest checkpoint of the run, if there is one. When
         ``should_stop`` returns True, a checkpoint is made and `TrainingInterruptedError` raised.
+        ``as_name`` promotes the run under that name when it is finished, with ``recorded_at`` and
+        ``waiting`` as in `promote_run`; a text that cannot be a name is refused before training.
         """
         from tunixrt.jobs.train import TrainingControl, train_run
         from tunixrt.runs.config import load_config
 
-        return train_run(
+        self._check_run_name(as_name, recorded_at)
+        done = train_run(
             self.layout,
             self.log,
             load_config(config, overrides),
@@ -78,6 +90,26 @@ class RunMethods:
             base=base,
             resume=resume,
             control=TrainingControl(stopwatch, should_stop, on_notice, on_progress),
+        )
+        run_id = done.manifest.run_id
+        promotion = self._name_made_run(run_id, as_name, recorded_at, waiting)
+        return dataclasses.replace(done, promotion=promotion)
+
+    def _check_run_name(self, name: str | None, recorded_at: str | None) -> None:
+        from tunixrt.jobs.promote_run import check_run_name
+
+        if name is not None:
+            check_run_name(name, recorded_at)
+
+    def _name_made_run(
+        self, run_id: str, name: str | None, recorded_at: str | None, waiting: Waiting | None
+    ) -> Promotion | None:
+        from tunixrt.jobs.promote_run import name_made_run
+
+        if name is None:
+            return None
+        return name_made_run(
+            self.layout, self.log, run_id, name, recorded_at=recorded_at, waiting=waiting
         )
 
     def rehearse_training(
@@ -87,11 +119,13 @@ class RunMethods:
         dataset: str,
         base: str | None = None,
         overrides: Sequence[str] = (),
+        as_name: str | None = None,
     ) -> DryRun:
         """What `train` would do with the same arguments: nothing is trained or written."""
         from tunixrt.jobs.dry_run import rehearse_training
         from tunixrt.runs.config import load_config
 
+        self._check_run_name(as_name, None)
         return rehearse_training(
             self.layout, self.log, load_config(config, overrides), dataset_key=dataset, base=base
         )
@@ -109,6 +143,10 @@ class RunMethods:
         seed: int = 0,
         judge: str = "exact",
         fail_on_contamination: bool = False,
+        on_overlong: str = "refuse",
+        as_name: str | None = None,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
         stopwatch: Callable[[], Execution] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
         on_finding: Callable[[Finding], None] | None = None,
@@ -117,11 +155,15 @@ class RunMethods:
 
         ``temperature`` 0 is greedy; above it, ``samples`` responses are drawn to each sample.
         The responses of a finished run that differs in the judge alone are taken from it.
+        ``on_overlong`` says what happens to prompts that leave no room for an answer: ``refuse``
+        raises `OverlongPromptsError`, ``wrong`` counts them as wrong, ``omit`` leaves them out.
+        ``as_name``, ``recorded_at`` and ``waiting`` are those of `train`.
         """
         from tunixrt.jobs.evaluate import evaluate_run
         from tunixrt.runs.sampling import Sampling
 
-        return evaluate_run(
+        self._check_run_name(as_name, recorded_at)
+        done = evaluate_run(
             self.layout,
             model,
             evalset_name=evalset,
@@ -132,10 +174,14 @@ class RunMethods:
             seed=seed,
             judge=judge,
             fail_on_contamination=fail_on_contamination,
+            on_overlong=on_overlong,
             stopwatch=stopwatch,
             on_progress=on_progress,
             on_finding=on_finding,
         )
+        run_id = done.manifest.run_id
+        promotion = self._name_made_run(run_id, as_name, recorded_at, waiting)
+        return dataclasses.replace(done, promotion=promotion)
 
     def compare_runs(
         self,
@@ -261,6 +307,12 @@ class RunMethods:
         from tunixrt.jobs.contamination import check_against_dataset
 
         return check_against_dataset(self.layout, self.log, self.evalset(name), dataset, split)
+
+    def check_prompts(self, name: str, model: str) -> PromptLengths:
+        """Which prompts of an eval set leave a model no room for an answer; loads no weights."""
+        from tunixrt.jobs.overlong import check_prompts
+
+        return check_prompts(self.layout, self.evalset(name), model)
 
     def report(self, before: str, after: str, directory: Path | str) -> list[Path]:
         """Write the report on two evaluation runs into a directory; the files that were written."""

@@ -225,7 +225,7 @@ def test_filters_see_text_numbers_and_labels(place: Place) -> None:
             {"sauce": "x"},
             'No trace has the metadata key "sauce". Did you mean "source"? The keys ar',
         ),
-        ({"qqq": "x"}, 'metadata key "qqq". The known ones are kind, source.'),
+        ({"qqq": "x"}, 'metadata key "qqq". The keys are kind, source.'),
         ({"source": "x"}, 'No trace matches source=x: the values of "source" are "a", "b".'),
         ({"source": "a", "kind": "2"}, "No trace matches source=a and kind=2 together"),
     ],

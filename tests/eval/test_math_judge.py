@@ -8,12 +8,12 @@ import pytest
 
 from tunixrt.eval import math_judge
 from tunixrt.eval.judges import UnknownJudgeError, judge_by_name
-from tunixrt.eval.math_judge import MathVerifyMissingError
+from tunixrt.extras import MissingExtraError
 
 
 def test_without_the_library_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "math_verify", None)  # what Python does for one that is absent
-    with pytest.raises(MathVerifyMissingError, match=r"pip install 'tunixrt\[math\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'tunixrt\[math\]'"):
         judge_by_name("math-verify")
 
 

@@ -79,17 +79,6 @@ class LazyGroup(NounGroup):
             # Before click sees it, which would exit with 1: "the answer is no".
             raise ReaderGoneError from error
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which ones may have been meant."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.exceptions.NoSuchCommand:
-            # click looks among the commands it has imported, and there are none.
-            possible = list(COMMANDS)
-            raise click.exceptions.NoSuchCommand(args[0], possibilities=possible, ctx=ctx) from None
-
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The commands, in the order in which a newcomer meets them."""
         return list(COMMANDS)

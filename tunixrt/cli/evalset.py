@@ -15,7 +15,9 @@ from tunixrt.cli.sources import text_sources
 from tunixrt.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
-    from tunixrt.eval.evalsets import EvalSample
+    from tunixrt.eval.evalsets import EvalSample, EvalSet
+    from tunixrt.jobs.contamination import CheckedEvalset
+    from tunixrt.jobs.overlong import PromptLengths
     from tunixrt.store import Store
 
 _SHOWN = 60
@@ -195,44 +197,87 @@ def show(store: Store, name: str, category: str | None, limit: int | None, as_js
     examples=(
         "tunixrt evalset check arithmetic_v1",
         "tunixrt evalset check arithmetic_v1 --dataset gsm-v1 --split train",
+        "tunixrt evalset check arithmetic_v1 --model untrained:nano",
     )
 )
 @click.argument("name")
 @click.option("--dataset", metavar="KEY", help="Hold the eval set against this dataset.")
 @click.option("--split", metavar="SPLIT", help="Only train, validation or test of it.")
+@click.option(
+    "--model",
+    metavar="RUN|DIR|untrained:CONFIG",
+    help="Find prompts that leave this model no room for an answer.",
+)
 @store_options
-def check(store: Store, name: str, dataset: str | None, split: str | None, as_json: bool) -> int:
-    """Check every line of an eval set; with --dataset find samples that are in the data.
+def check(
+    store: Store,
+    name: str,
+    dataset: str | None,
+    split: str | None,
+    model: str | None,
+    as_json: bool,
+) -> int:
+    """Check every line of an eval set, and its samples against a dataset and a model.
 
     A sample is in the data if a prompt of the dataset is the same word for word; or the same but
     for letter case, spaces and punctuation; or if at least 70% of the sample's 8-grams of words
-    stand in the prompts. The exit code is then 1.
+    stand in the prompts. A prompt is overlong for a model if its tokens fill the model's context,
+    which `tunixrt eval` refuses. The exit code is 1 where either is found.
     """
-    if dataset is None:
-        goes_with("split", "--dataset", holds=False)
-        found = store.evalset(name)
-        if as_json:
-            emit_json({"name": name, "digest": found.digest, "n_samples": len(found.samples)})
-        else:
-            say(f"{found.name}: {count(len(found.samples), 'sample')}, every line is sound.")
-            click.echo(found.digest)
-        return ExitCode.DONE
-    result = store.check_evalset(name, dataset, split=split)
-    counts = result.contamination
+    goes_with("split", "--dataset", holds=dataset is not None)
+    found = store.evalset(name)
+    lengths = None if model is None else store.check_prompts(name, model)
+    checked = None if dataset is None else store.check_evalset(name, dataset, split=split)
     if as_json:
-        emit_json({"contamination": counts, "overlaps": result.overlaps})
+        documents: dict[str, object] = {}
+        if checked is not None:
+            documents |= {"contamination": checked.contamination, "overlaps": checked.overlaps}
+        if lengths is not None:
+            documents["prompts"] = lengths
+        n_samples = len(found.samples)
+        emit_json({"name": found.name, "digest": found.digest, "n_samples": n_samples} | documents)
     else:
-        rows = [(o.example_id, o.kind, f"{o.share:.0%}", short(o.trace)) for o in result.overlaps]
-        if rows:
-            click.echo(table(("sample", "kind", "share", "trace"), rows))
-        redacted = f" ({count(counts.n_redacted, 'redacted prompt')} not compared)"
-        click.echo(
-            f"{counts.n_contaminated:,} of {count(counts.n_samples, 'sample')} are in "
-            f"{', '.join(counts.datasets)}: {counts.n_exact:,} exact, {counts.n_normalised:,} "
-            f"normalised, {counts.n_overlap:,} by overlap; {count(counts.n_prompts, 'prompt')} "
-            f"compared{redacted if counts.n_redacted else ''}."
-        )
-    return ExitCode.ANSWER_IS_NO if counts.n_contaminated else ExitCode.DONE
+        _print_checks(found, lengths, checked)
+    n_overlong = 0 if lengths is None else len(lengths.overlong)
+    n_contaminated = 0 if checked is None else checked.contamination.n_contaminated
+    return ExitCode.ANSWER_IS_NO if n_overlong or n_contaminated else ExitCode.DONE
+
+
+def _print_checks(
+    found: EvalSet, lengths: PromptLengths | None, checked: CheckedEvalset | None
+) -> None:
+    if lengths is None and checked is None:
+        say(f"{found.name}: {count(len(found.samples), 'sample')}, every line is sound.")
+        click.echo(found.digest)
+    if lengths is not None:
+        _print_lengths(lengths)
+    if checked is not None:
+        _print_overlaps(checked)
+
+
+def _print_lengths(lengths: PromptLengths) -> None:
+    if lengths.overlong:
+        rows = [(sample, f"{n_tokens:,}") for sample, n_tokens in lengths.overlong.items()]
+        click.echo(table(("sample", "tokens"), rows))
+    longest = f"; the longest of the others has {lengths.longest:,}" if lengths.longest else ""
+    click.echo(
+        f"{len(lengths.overlong):,} of {count(lengths.n_samples, 'prompt')} leave no room for an "
+        f"answer in a context of {lengths.max_length:,} tokens{longest}."
+    )
+
+
+def _print_overlaps(checked: CheckedEvalset) -> None:
+    counts = checked.contamination
+    rows = [(o.example_id, o.kind, f"{o.share:.0%}", short(o.trace)) for o in checked.overlaps]
+    if rows:
+        click.echo(table(("sample", "kind", "share", "trace"), rows))
+    redacted = f" ({count(counts.n_redacted, 'redacted prompt')} not compared)"
+    click.echo(
+        f"{counts.n_contaminated:,} of {count(counts.n_samples, 'sample')} are in "
+        f"{', '.join(counts.datasets)}: {counts.n_exact:,} exact, {counts.n_normalised:,} "
+        f"normalised, {counts.n_overlap:,} by overlap; {count(counts.n_prompts, 'prompt')} "
+        f"compared{redacted if counts.n_redacted else ''}."
+    )
 
 
 @evalset.command(
@@ -290,10 +335,11 @@ def size(difference: float, changed: float | None, power: float, as_json: bool) 
 
 
 def _of_category(samples: tuple[EvalSample, ...], category: str | None) -> list[EvalSample]:
+    from tunixrt.eval.comparison import UnknownCategoryError
+
     kept = [s for s in samples if category is None or s.category == category]
     if not kept:
-        known = ", ".join(sorted({s.category for s in samples}))
-        raise BadInputError(f"No sample has the category {category!r}; the categories are {known}.")
+        raise UnknownCategoryError(category or "", sorted({s.category for s in samples}))
     return kept
 
 

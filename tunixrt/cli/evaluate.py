@@ -8,12 +8,15 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
-from tunixrt.cli.options import goes_with
+from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, source_date_epoch
 from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.cli.progress import Progress
+from tunixrt.cli.run import promotion_sentence
+from tunixrt.cli.suggestions import Choice
 
 if TYPE_CHECKING:
     from tunixrt.log.findings import Finding
+    from tunixrt.log.lock import Waiting
     from tunixrt.runs.manifests import EvaluationManifest, EvaluationResults
     from tunixrt.store import Store
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     examples=(
         "tunixrt eval 5d1f0c --evalset arithmetic_v1",
         "tunixrt eval untrained:nano --evalset arithmetic_v1",
+        "tunixrt eval @last-train --evalset arithmetic_v1 --as after",
         "tunixrt eval baseline --evalset arithmetic_v1 --fail-on-contamination",
         "tunixrt eval 5d1f0c --evalset arithmetic_v1 --temperature 0.8 --top-p 0.95 --samples 8",
     ),
@@ -85,6 +89,16 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Exit 1 and publish nothing if samples are in the data that the model was trained on.",
 )
+@click.option(
+    "--on-overlong",
+    type=Choice(["refuse", "wrong", "omit"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with prompts that fill the model's context: name them and stop, count them as "
+    "wrong answers, or leave them out of the score.",
+)
+@as_option
+@lock_timeout_option
 @store_options
 def evaluate(
     store: Store,
@@ -98,6 +112,9 @@ def evaluate(
     seed: int,
     judge: str,
     fail_on_contamination: bool,
+    on_overlong: str,
+    as_name: str | None,
+    waiting: Waiting,
     as_json: bool,
 ) -> None:
     """Let a model answer every question of an eval set, judge the answers, publish the run.
@@ -109,6 +126,12 @@ def evaluate(
     What is generated is kept batch by batch until the run is published: an evaluation that was
     interrupted goes on from there with the same command. Another judge reads the same responses:
     they are taken from the finished run, whose digests are checked first.
+
+    A prompt that fills the model's context leaves no room for an answer. Such prompts are refused
+    by the ids of their samples before anything is generated; --on-overlong chooses otherwise, and
+    the run then says what was done, in its identity, its results and its report.
+
+    With --as NAME the finished run is promoted under that name.
     """
     goes_with("seed", "--temperature above 0", holds=temperature != 0)
     n_kept = total = 0
@@ -136,6 +159,10 @@ def evaluate(
                 seed=seed,
                 judge=judge,
                 fail_on_contamination=fail_on_contamination,
+                on_overlong=on_overlong,
+                as_name=as_name,
+                recorded_at=source_date_epoch(),
+                waiting=waiting,
                 stopwatch=stopwatch(),
                 on_progress=show,
                 on_finding=name_unused,
@@ -154,6 +181,7 @@ def evaluate(
                 "n_reused": done.n_reused,
                 "responses_from": done.responses_from,
                 "findings": findings,
+                "promotion": done.promotion,
             }
         )
         return
@@ -170,6 +198,8 @@ def evaluate(
             f"training data ({', '.join(found.datasets)}): the score is not that of new questions."
         )
     click.echo(manifest.run_id)
+    if done.promotion is not None:
+        say(promotion_sentence(done.promotion))
 
 
 def _print(results: EvaluationResults) -> None:
@@ -186,6 +216,13 @@ def _print(results: EvaluationResults) -> None:
         for name, c in {**results.categories, "all": every}.items()
     ]
     say(table(("category", "right", "score", "95% interval"), rows))
+    overlong = results.overlong
+    if overlong is not None:
+        done = "left out of the score" if overlong.treatment == "omit" else "counted as wrong"
+        say(
+            f"warning: {count(len(overlong.n_tokens), 'prompt')} left no room for an answer in the "
+            f"context of {overlong.max_length:,} tokens, {done}: {', '.join(overlong.n_tokens)}."
+        )
     draws = results.draws
     if draws is not None:
         estimates = {f"pass@{k}": e for k, e in draws.pass_at.items()} | {

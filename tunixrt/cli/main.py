@@ -11,7 +11,9 @@ from tunixrt.cli.base import LazyGroup
 from tunixrt.cli.interrupts import Terminated, termination_unwinds
 from tunixrt.cli.output import say
 from tunixrt.cli.streams import ReaderGoneError, doors, open_doors
+from tunixrt.cli.suggestions import with_suggestion
 from tunixrt.errors import ExitCode, TunixrtError
+from tunixrt.extras import missing_extra
 
 
 @click.group(
@@ -46,10 +48,11 @@ def run() -> int:
     with doors():
         try:
             with termination_unwinds():
-                result = root.main(standalone_mode=False)
+                result = root.main(prog_name="tunixrt", standalone_mode=False)
                 sys.stdout.flush()
         except Exception as error:
-            code = _explain(error)
+            known = missing_extra(error) if isinstance(error, ImportError) else None
+            code = _explain(known or error)
             if code is None:
                 raise
             return code
@@ -65,7 +68,7 @@ def _explain(error: Exception) -> int | None:
     """Say what went wrong; return the exit code, or None for a bug, which wants its traceback."""
     match error:
         case click.ClickException():
-            error.show()
+            with_suggestion(error).show()
             return ExitCode.BAD_INPUT
         case TunixrtError():
             say(f"error: {error}")

@@ -39,17 +39,22 @@ def goes_with(name: str, condition: str, *, holds: bool) -> None:
     raise click.UsageError(f"{spelling} has no effect here: it goes with {condition}.")
 
 
-def _given_time(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
-    """The time of the option; else SOURCE_DATE_EPOCH as RFC 3339; else none is recorded."""
+def source_date_epoch() -> str | None:
+    """SOURCE_DATE_EPOCH as RFC 3339, where it is set; otherwise no time is recorded."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if given is not None or not epoch:
-        return given
+    if not epoch:
+        return None
     digits = epoch.isascii() and epoch.isdigit() and len(epoch) <= len(str(_MAX_EPOCH_S))
     if not digits or int(epoch) > _MAX_EPOCH_S:
         raise click.UsageError(
             f"SOURCE_DATE_EPOCH should be seconds since 1970 as digits; found {epoch!r}."
         )
     return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _given_time(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    """The time of the option; else SOURCE_DATE_EPOCH; else none is recorded."""
+    return given if given is not None else source_date_epoch()
 
 
 def _time_option(name: str, help_text: str) -> Callable[..., Callable[..., object]]:
@@ -85,6 +90,15 @@ def output_option(help_text: str) -> Callable[..., Callable[..., object]]:
         metavar="FILE",
         help=help_text,
     )
+
+
+#: For the commands that make a run: it is promoted under this name once it is finished.
+as_option: Callable[..., Callable[..., object]] = click.option(
+    "--as",
+    "as_name",
+    metavar="NAME",
+    help="Give the run this name when it is finished, as `tunixrt run promote` does.",
+)
 
 
 def _waiting(_: click.Context, __: click.Parameter, timeout_s: float) -> Waiting:

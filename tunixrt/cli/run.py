@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ import msgspec
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.options import lock_timeout_option, recorded_at_option
 from tunixrt.cli.output import emit_json, say, short, table
+from tunixrt.cli.suggestions import Choice
 from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from tunixrt.eval.comparison import Comparison
     from tunixrt.eval.seeds import SeedsComparison
+    from tunixrt.jobs.promote_run import Promotion
     from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
 
@@ -32,23 +35,39 @@ def run() -> None:
         "tunixrt run list",
         "tunixrt run list --kind evaluation --evalset arithmetic_v1",
         "tunixrt run list --dataset gsm-v1",
+        "tunixrt run list --kind training --ids",
     ),
 )
-@click.option(
-    "--kind", type=click.Choice(["training", "evaluation"]), help="Only runs of this kind."
-)
+@click.option("--kind", type=Choice(["training", "evaluation"]), help="Only runs of this kind.")
 @click.option("--evalset", metavar="NAME", help="Only evaluations on this eval set.")
 @click.option("--dataset", metavar="KEY", help="Only models that were trained on this dataset.")
+@click.option(
+    "-q", "--ids", "ids_alone", is_flag=True, help="Print the run ids alone, one per line."
+)
 @store_options
 def list_runs(
-    store: Store, kind: str | None, evalset: str | None, dataset: str | None, as_json: bool
+    store: Store,
+    kind: str | None,
+    evalset: str | None,
+    dataset: str | None,
+    ids_alone: bool,
+    as_json: bool,
 ) -> None:
     """List the runs as a leaderboard.
 
     Evaluations come first, by eval set and the best score first, with its 95% interval; then
     training runs, the lowest loss first. Names are those of `tunixrt run promote`.
+
+    A RUN of other commands is a name, the beginning of an id, or `@last`: the run that `train` or
+    `eval` last made or found here (`@last-train` and `@last-eval`: the last of that kind).
     """
+    if ids_alone and as_json:
+        raise click.UsageError("--ids and --json are two forms of the list: choose one.")
     rows = store.leaderboard(kind=kind, evalset=evalset, dataset=dataset)
+    if ids_alone:
+        for row in rows:
+            click.echo(row.run_id)
+        return
     if as_json:
         emit_json({"runs": rows})
         return
@@ -56,7 +75,9 @@ def list_runs(
     click.echo(table(("run", "kind", "of", "result", "names"), cells))
 
 
-@run.command(examples=("tunixrt run show 5d1f0c", "tunixrt run show baseline"))
+@run.command(
+    examples=("tunixrt run show 5d1f0c", "tunixrt run show baseline", "tunixrt run show @last")
+)
 @click.argument("run_id", metavar="RUN")
 @store_options
 def show(store: Store, run_id: str, as_json: bool) -> None:
@@ -128,22 +149,19 @@ def promote(
     """
     done = store.promote_run(run_id, name, recorded_at=recorded_at, waiting=waiting)
     if as_json:
-        emit_json(
-            {
-                "name": done.name,
-                "run_id": done.run_id,
-                "before": done.before,
-                "segment": done.segment,
-            }
-        )
+        emit_json(dataclasses.asdict(done))
         return
-    if done.segment is None:
-        say(f"{short(done.run_id)} is {name} already.")
-    else:
-        before = " and ".join(short(run) for run in done.before)
-        moved = f"; before, it was {before}" if before else ""
-        say(f"{short(done.run_id)} is {name} now{moved}.")
+    say(promotion_sentence(done))
     click.echo(done.run_id)
+
+
+def promotion_sentence(done: Promotion) -> str:
+    """What a promotion did, for a person."""
+    if done.segment is None:
+        return f"{short(done.run_id)} is {done.name} already."
+    before = " and ".join(short(run) for run in done.before)
+    moved = f"; before, it was {before}" if before else ""
+    return f"{short(done.run_id)} is {done.name} now{moved}."
 
 
 @run.command(

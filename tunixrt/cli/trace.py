@@ -21,6 +21,7 @@ from tunixrt.cli.output import (
     writing_to,
 )
 from tunixrt.cli.pairs import parse_pairs
+from tunixrt.cli.suggestions import Choice
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 from tunixrt.cli.trace_import import import_
 from tunixrt.visible import one_line
@@ -48,12 +49,12 @@ for _command in (*FACT_COMMANDS, import_):
         "tunixrt trace generate arithmetic -n 200 --held-out -o evalsets/sums.jsonl",
     )
 )
-@click.argument("what", type=click.Choice(["arithmetic"]))
+@click.argument("what", type=Choice(["arithmetic"]))
 @click.option(
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["addition", "subtraction", "multiplication"]),
+    type=Choice(["addition", "subtraction", "multiplication"]),
     default=("addition",),
     show_default=True,
     help="The kind of problem; several take turns.",

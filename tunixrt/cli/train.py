@@ -13,14 +13,16 @@ from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
 from tunixrt.cli.dry_run import show_dry_run
 from tunixrt.cli.interrupts import Interrupts
-from tunixrt.cli.options import goes_with
+from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, source_date_epoch
 from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.progress import Progress
+from tunixrt.cli.run import promotion_sentence
 from tunixrt.errors import ExitCode
 from tunixrt.runs.checkpoints import TrainingInterruptedError
 
 if TYPE_CHECKING:
     from tunixrt.jobs.train import TrainingDone
+    from tunixrt.log.lock import Waiting
     from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.manifests import TrainingManifest
     from tunixrt.store import Store
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     examples=(
         "tunixrt train nano --dataset arithmetic-v1",
         "tunixrt train config.toml --dataset gsm-v1 --set training.num_steps=50",
+        "tunixrt train nano --dataset arithmetic-v1 --as baseline",
         "tunixrt train nano --dataset arithmetic-v1 --resume",
         "tunixrt train nano --dataset arithmetic-v1 --dry-run",
     ),
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Say what would be trained, on how many tokens and where to; train and write nothing.",
 )
+@as_option
+@lock_timeout_option
 @store_options
 def train(
     store: Store,
@@ -64,6 +69,8 @@ def train(
     overrides: tuple[str, ...],
     resume: bool,
     dry_run: bool,
+    as_name: str | None,
+    waiting: Waiting,
     as_json: bool,
 ) -> int:
     """Train a model on the dataset KEY and publish the run under runs/.
@@ -74,10 +81,15 @@ def train(
 
     Every training.save_steps steps a checkpoint is made, and another one when Ctrl-C (or SIGTERM)
     stops training; the same command with --resume goes on from the newest, to the same bits.
+
+    With --as NAME the finished run is promoted under that name, which `eval`, `run compare` and all
+    others then take; a run that had the name loses it. Without a name, `@last` is this run.
     """
     goes_with("resume", "training, not with --dry-run", holds=not dry_run)
     if dry_run:
-        dry = store.rehearse_training(config, dataset=dataset, base=base, overrides=overrides)
+        dry = store.rehearse_training(
+            config, dataset=dataset, base=base, overrides=overrides, as_name=as_name
+        )
         show_dry_run(dry, as_json=as_json)
         return ExitCode.DONE
     with Interrupts() as interrupts, Progress("training", "step") as progress:
@@ -89,6 +101,9 @@ def train(
                 base=base,
                 overrides=overrides,
                 resume=resume,
+                as_name=as_name,
+                recorded_at=source_date_epoch(),
+                waiting=waiting,
                 stopwatch=stopwatch(),
                 should_stop=interrupts.asked,
                 on_notice=say,
@@ -98,7 +113,10 @@ def train(
             _say_how_to_go_on(error)
             return ExitCode.INTERRUPTED
     if as_json:
-        emit_json(_document(done.manifest) | {"already_done": done.already_done})
+        emit_json(
+            _document(done.manifest)
+            | {"already_done": done.already_done, "promotion": done.promotion}
+        )
     else:
         _print(done)
     return ExitCode.DONE
@@ -146,7 +164,11 @@ def _print(done: TrainingDone) -> None:
     )
     say(f"weights {manifest.weights}")
     click.echo(manifest.run_id)
-    say(f"Next: tunixrt eval {short(manifest.run_id)} --evalset NAME")
+    name = short(manifest.run_id)
+    if done.promotion is not None:
+        say(promotion_sentence(done.promotion))
+        name = done.promotion.name
+    say(f"Next: tunixrt eval {name} --evalset NAME")
 
 
 def _document(manifest: TrainingManifest) -> dict[str, object]:

@@ -24,11 +24,11 @@ from tunixrt.data.dataset_files import (
     read_manifest,
     write_members,
 )
-from tunixrt.data.names import key_of, parse_key
+from tunixrt.data.names import BadNameError, key_of, parse_key
 from tunixrt.data.projection import project
 from tunixrt.data.selection import Member, select
 from tunixrt.data.times import check_utc
-from tunixrt.data.violations import did_you_mean, quoted
+from tunixrt.data.violations import did_you_mean, quoted, suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes
@@ -213,17 +213,22 @@ def load_dataset(layout: Layout, key: str) -> Dataset:
         AmbiguousDatasetError: There are several with different digests; the message lists them.
         DamagedError: A manifest is not what its name says.
     """
-    parse_key(key)
-    found = datasets_of_key(layout, key)
+    try:
+        found = datasets_of_key(layout, key)
+    except BadNameError as error:
+        raise BadNameError(f"{error}{suggestion(key, _known_keys(layout))}", key) from None
     if not found:
-        known = sorted({dataset.key for dataset in list_datasets(layout)})
-        raise DatasetNotFoundError(key, known)
+        raise DatasetNotFoundError(key, _known_keys(layout))
     digests = sorted({dataset.digest for dataset in found})
     if len(digests) > 1:
         raise AmbiguousDatasetError(key, digests)
     # Manifests of one digest differ in where the dataset came from. Which one stands for it must
     # not depend on the order of a directory listing: `datasets_of_key` sorts them.
     return found[0]
+
+
+def _known_keys(layout: Layout) -> list[str]:
+    return sorted({dataset.key for dataset in list_datasets(layout)})
 
 
 def list_datasets(layout: Layout) -> list[Dataset]:

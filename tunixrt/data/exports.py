@@ -31,7 +31,7 @@ from tunixrt.data.render import (
 )
 from tunixrt.data.trace_rows import trace_row
 from tunixrt.data.traces import encode_around, parse_payload
-from tunixrt.data.violations import did_you_mean, quoted
+from tunixrt.data.violations import quoted, suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.log.snapshots import load_snapshot
 
@@ -93,7 +93,7 @@ def parse_export_format(text: str) -> ExportFormat:
         return ExportFormat(text)
     except ValueError:
         raise ExportError(
-            f"There is no export format {quoted(text)}. {did_you_mean(text, [*ExportFormat])} "
+            f"There is no export format {quoted(text)}.{suggestion(text, ExportFormat)} "
             f"The formats are {', '.join(ExportFormat)}."
         ) from None
 
@@ -114,6 +114,7 @@ def parse_split(text: str, *, or_all: bool = False) -> Split:
         every = f"; {ALL_SPLITS} is every one of them" if or_all else ""
         raise ExportError(
             f"There is no split {quoted(text)}. The splits are {', '.join(Split)}{every}."
+            f"{suggestion(text, Split)}"
         ) from None
 
 

@@ -17,7 +17,7 @@ from tunixrt.data.payloads import read_in_order
 from tunixrt.data.recipes import RecipeError, SelectionStrategy, Split, Splitter, sample_key
 from tunixrt.data.spill import spill
 from tunixrt.data.traces import parse_payload
-from tunixrt.data.violations import did_you_mean, quoted
+from tunixrt.data.violations import quoted, suggestion
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, from_raw, raw_of
 
@@ -208,9 +208,12 @@ class _Seen:
         for key, values in self._values.items():
             if not values:
                 known = sorted(self._keys)
-                hint = did_you_mean(key, known) if known else "No trace has any metadata."
-                listed = f" The keys are {', '.join(known)}." if "Did you mean" in hint else ""
-                return f"No trace has the metadata key {quoted(key)}. {hint}{listed}"
+                listed = (
+                    f"{suggestion(key, known)} The keys are {', '.join(known)}."
+                    if known
+                    else " No trace has any metadata."
+                )
+                return f"No trace has the metadata key {quoted(key)}.{listed}"
         for key, wanted in self._filters:
             if key not in self._met:
                 known = sorted(self._values[key])
@@ -218,6 +221,7 @@ class _Seen:
                 return (
                     f"No trace matches {key}={wanted}: the values of {quoted(key)} are "
                     f"{values_shown}{', and more' * (len(known) >= _REMEMBERED)}."
+                    f"{suggestion(wanted, known)}"
                 )
         pairs = " and ".join(f"{key}={wanted}" for key, wanted in self._filters)
         return f"No trace matches {pairs} together, though some match each of them alone."

@@ -7,15 +7,15 @@ field by field to find the first thing to mend. The fast path is the typed decod
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tunixrt.errors import BadInputError
+from tunixrt.words import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,10 +90,13 @@ def describe(value: object) -> str:
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """``Did you mean "prompt"?`` where one known name is near; else the list of them."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return f"Did you mean {quoted(near[0])}?"
-    return f"The known ones are {', '.join(known)}."
+    return suggestion(name, known).lstrip() or f"The known ones are {', '.join(known)}."
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean "prompt"?``, to end a message that lists the known names; or nothing."""
+    meant = nearest(name, known)
+    return "" if meant is None else f" Did you mean {quoted(meant)}?"
 
 
 def violations(value: object) -> Iterator[Violation]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.data.render import DataFormat, prompt_format
-from tunixrt.data.violations import quoted
+from tunixrt.data.violations import quoted, suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
 from tunixrt.eval.metrics import METRIC, measured
@@ -36,6 +36,7 @@ from tunixrt.eval.statistics import (
 )
 from tunixrt.log.digests import Digest
 from tunixrt.runs.identity import Draws, Judge, Template
+from tunixrt.runs.manifests import OverlongPrompts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +61,7 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
         max_new_tokens: the limit of generated tokens.
         predictions: one a sample, or as many as were drawn.
         draws: how several were drawn; None for greedy answers.
+        overlong: prompts that left no room for an answer; None where there were none.
     """
 
     label: str
@@ -69,6 +71,7 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
     max_new_tokens: int
     predictions: tuple[Prediction, ...]
     draws: Draws | None = None
+    overlong: OverlongPrompts | None = None
 
 
 class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +92,7 @@ class UnknownCategoryError(BadInputError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(
             f"No sample has the category {quoted(name)}; the categories are {', '.join(known)}."
+            f"{suggestion(name, known)}"
         )
         self.name = name
         self.known = tuple(known)
@@ -291,10 +295,23 @@ def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
         ("template", _template(a.template), _template(b.template)),
         ("limit of new tokens", str(a.max_new_tokens), str(b.max_new_tokens)),
         ("generation", str(a.draws or "greedy"), str(b.draws or "greedy")),
+        ("set of samples that were left out as overlong", *map(_left_out, (a, b))),
     )
     for what, in_a, in_b in facts:
         if in_a != in_b:
             yield Difference(what=what, a=in_a, b=in_b)
+
+
+def _left_out(run: EvaluatedRun) -> str:
+    """The ids of samples that are in no figure of a run; those counted as wrong are in all."""
+    return " ".join(left_out(run.overlong)) or "none"
+
+
+def left_out(overlong: OverlongPrompts | None) -> tuple[str, ...]:
+    """The ids of the samples that an evaluation did not count, sorted."""
+    if overlong is None or overlong.treatment != "omit":
+        return ()
+    return tuple(sorted(overlong.n_tokens))
 
 
 def _template(template: Template) -> str:

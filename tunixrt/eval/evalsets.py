@@ -18,8 +18,8 @@ from tunixrt.data.lines import digest_text, read_lines
 from tunixrt.data.names import BadNameError, check_name
 from tunixrt.data.violations import (
     TextLimit,
-    did_you_mean,
     quoted,
+    suggestion,
     text_violations,
     unknown_fields,
     wrong,
@@ -96,13 +96,12 @@ class UnknownEvalSetError(BadInputError):
     """
 
     def __init__(self, name: str, known: tuple[str, ...], directory: Path) -> None:
-        if known:
-            known_ones = f"{did_you_mean(name, known)}"
-            if "Did you mean" in known_ones:
-                known_ones += f" The known ones are {', '.join(known)}."
-        else:
-            known_ones = f"There are none yet: put one at {directory / f'NAME{SUFFIX}'}."
-        super().__init__(f"There is no eval set {quoted(name)} in {directory}. {known_ones}")
+        known_ones = (
+            f"{suggestion(name, known)} The known ones are {', '.join(known)}."
+            if known
+            else f" There are none yet: put one at {directory / f'NAME{SUFFIX}'}."
+        )
+        super().__init__(f"There is no eval set {quoted(name)} in {directory}.{known_ones}")
         self.name = name
         self.known = known
 

@@ -19,10 +19,13 @@ from tunixrt.eval.statistics import bootstrap_mean_interval, mean, points, round
 from tunixrt.runs.manifests import CategoryResult, DrawResults, Estimate, EvaluationResults
 
 if TYPE_CHECKING:
-    from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.eval.evalsets import EvalSample, EvalSet
 
-#: The stop reasons of a generation that was cut off: at its limit of tokens, or at the model's.
-CUT_OFF: Final = frozenset({"length", "context"})
+#: The stop reason where the prompt filled the model's context, so that nothing was generated.
+OVERLONG: Final = "overlong"
+#: The stop reasons of a generation that was cut off: at its limit of tokens, at the model's, or
+#: before it began.
+CUT_OFF: Final = frozenset({"length", "context", OVERLONG})
 #: The seed of bootstrap intervals, which only scores other than 0 and 100 need.
 BOOTSTRAP_SEED: Final = 0
 
@@ -83,6 +86,29 @@ def evaluate(
             )
         )
     return tuple(predictions)
+
+
+def overlong_prediction(
+    sample: EvalSample, n_tokens: int, max_length: int, *, draw: int | None
+) -> Prediction:
+    """The wrong answer of a model to a prompt that leaves it no room for any."""
+    return Prediction(
+        example_id=sample.id,
+        prompt=sample.prompt,
+        generated_response="",
+        parsed_steps=(),
+        parsed_answer=None,
+        expected_response=sample.expected_answer,
+        correct=False,
+        reason=f"The prompt has {n_tokens:,} tokens, and the model's context of {max_length:,} "
+        "leaves no room for an answer.",
+        score=0.0,
+        n_tokens=0,
+        stop_reason=OVERLONG,
+        category=sample.category,
+        difficulty=sample.difficulty,
+        draw=draw,
+    )
 
 
 def summarise(predictions: Sequence[Prediction]) -> EvaluationResults:

@@ -37,7 +37,7 @@ from typing import Final
 
 import msgspec
 
-from tunixrt.data.violations import quoted
+from tunixrt.data.violations import quoted, suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.eval.answers import AnswerForm, ParsedResponse, parse_response, strip_end_tokens
 from tunixrt.eval.markup import plain
@@ -103,8 +103,11 @@ class UnknownJudgeError(BadInputError):
     """
 
     def __init__(self, name: str) -> None:
-        known = ", ".join(sorted((*JUDGES, MATH_VERIFY)))
-        super().__init__(f"There is no judge {quoted(name)}; the judges are: {known}.")
+        known = sorted((*JUDGES, MATH_VERIFY))
+        super().__init__(
+            f"There is no judge {quoted(name)}; the judges are: {', '.join(known)}."
+            f"{suggestion(name, known)}"
+        )
         self.name = name
 
 
@@ -129,7 +132,7 @@ def judge_by_name(name: str) -> AnswerJudge:
 
     Raises:
         UnknownJudgeError: there is none.
-        MathVerifyMissingError: it is ``math-verify``, and the library is not installed.
+        MissingExtraError: it is ``math-verify``, and the library is not installed.
     """
     if name == MATH_VERIFY:
         from tunixrt.eval.math_judge import math_verify_judge

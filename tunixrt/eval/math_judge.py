@@ -15,9 +15,9 @@ import re
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from tunixrt.errors import BadInputError
 from tunixrt.eval.answers import parse_response
 from tunixrt.eval.judges import MATH_VERIFY, AnswerJudge, Judgement, shown, unanswered
+from tunixrt.extras import MATH, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,27 +28,16 @@ _TIMEOUT_S: Final = 5
 _SIGNS: Final = re.compile(r"[\\^_=+*/<>]|^\s*[A-Za-z]\s*$")
 
 
-class MathVerifyMissingError(BadInputError):
-    """The optional library is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"The judge {MATH_VERIFY} needs the package math-verify, which is not installed: "
-            "pip install 'tunixrt[math]'."
-        )
-
-
 def math_verify_judge() -> AnswerJudge:
     """The judge, with the versions that are installed.
 
     Raises:
-        MathVerifyMissingError: the library is not installed.
+        MissingExtraError: the library is not installed.
     """
-    try:
-        import math_verify
-        from math_verify.errors import TimeoutException
-    except ImportError:
-        raise MathVerifyMissingError from None
+    require(MATH, f"The judge {MATH_VERIFY}")
+    import math_verify
+    from math_verify.errors import TimeoutException
+
     versions = [f"{name}-{metadata.version(name)}" for name in ("math-verify", "sympy")]
 
     def verify(*sides: object, **options: object) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.violations import quoted
+from tunixrt.data.violations import quoted, suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.eval.draws import by_sample, majority, pass_at
 from tunixrt.eval.evaluation import CUT_OFF
@@ -36,7 +36,7 @@ class UnknownMetricError(BadInputError):
             f"There is no metric {quoted(name)}; the metrics are {', '.join(METRICS)} and pass@K: "
             "the average score, the share of responses with an answer, the share that were not cut "
             "off, the share of samples whose most frequent answer is right, and the probability "
-            "that one of K responses is."
+            f"that one of K responses is.{suggestion(name, METRICS)}"
         )
         self.name = name
 

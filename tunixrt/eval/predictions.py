@@ -42,7 +42,8 @@ class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
         score: 0 to 100.
         n_tokens: how many tokens were generated.
         stop_reason: why the generation ended: ``end_of_turn``, ``eos``, ``length`` (the limit of
-            new tokens) or ``context`` (the model's longest text).
+            new tokens), ``context`` (the model's longest text) or ``overlong`` (the prompt left no
+            room for an answer, and the response is empty).
         category: of the sample.
         difficulty: of the sample.
         draw: the number of the response among those drawn to the sample, from 0; None, and absent

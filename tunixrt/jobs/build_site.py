@@ -17,6 +17,7 @@ from tunixrt.data.datasets import list_datasets, members
 from tunixrt.data.payloads import read_in_order
 from tunixrt.data.projection import TraceState, project
 from tunixrt.data.traces import parse_payload
+from tunixrt.eval.comparison import left_out
 from tunixrt.eval.evalsets import find_evalset, list_evalsets, load_evalset
 from tunixrt.jobs.status import read_status
 from tunixrt.jobs.write_report import commands_of, report_view, run_view, training_view
@@ -310,6 +311,7 @@ def _questions(manifest: EvaluationManifest) -> bytes:
         identity.template,
         identity.generation.max_new_tokens,
         str(identity.generation.draws),
+        *left_out(manifest.results.overlong),
     )
     return msgspec.json.encode(same, order="sorted")
 

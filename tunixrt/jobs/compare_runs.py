@@ -107,5 +107,6 @@ def evaluated_run(layout: Layout, manifest: EvaluationManifest) -> EvaluatedRun:
         template=identity.template,
         max_new_tokens=identity.generation.max_new_tokens,
         draws=identity.generation.draws,
+        overlong=manifest.results.overlong,
         predictions=read_predictions(layout.runs / manifest.run_id / PREDICTIONS_NAME, stored=True),
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.errors import TunixrtError
+from tunixrt.extras import MissingExtraError
 from tunixrt.jobs.git_surroundings import Surroundings, attributes_sentence
 from tunixrt.log.findings import DamagedError, entries
 from tunixrt.log.git import GitError, git
@@ -185,10 +186,8 @@ def _numeric_class() -> Check:
     try:
         flags = [*found.split(), *missing_xla_flags(found)]
         packages = current_code().packages
-    except metadata.PackageNotFoundError as error:
-        return Check(
-            name, ok=True, found=f"{error.name} is not installed: nothing is trained here."
-        )
+    except MissingExtraError as error:
+        return Check(name, ok=True, found=f"Nothing is trained here. {error}")
     except TunixrtError as error:
         return Check(name, ok=False, found=str(error))
     own = detect_numeric_class(packages=packages, xla_flags=flags)

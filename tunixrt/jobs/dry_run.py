@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.extras import TRAIN, require
 from tunixrt.jobs.train import count_ledger, plan_training
 from tunixrt.runs.checkpoints import checkpoints_of, newest_whole
 from tunixrt.runs.directories import MANIFEST
@@ -85,6 +86,7 @@ def rehearse_training(
     Raises:
         BadInputError: what `train_run` would refuse before its first step.
     """
+    require(TRAIN, "A dry run of a training")
     from tunixrt.ml.feed import Feed, encode
     from tunixrt.ml.tokenizer import ByteTokenizer
 

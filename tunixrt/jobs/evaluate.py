@@ -9,24 +9,34 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.errors import BadInputError
+from tunixrt.eval.draws import by_sample
 from tunixrt.eval.evalsets import find_evalset, load_evalset
-from tunixrt.eval.evaluation import evaluate, summarise
+from tunixrt.eval.evaluation import evaluate, overlong_prediction, summarise
 from tunixrt.eval.judges import DEFAULT_JUDGE, judge_by_name
 from tunixrt.eval.predictions import PREDICTIONS_NAME, write_predictions
+from tunixrt.extras import TRAIN, require
 from tunixrt.jobs.contamination import contamination_of, require_clean
-from tunixrt.jobs.evaluation_plan import open_target, plan_evaluation, room_for_answers
+from tunixrt.jobs.evaluation_plan import (
+    measure_prompts,
+    open_target,
+    plan_evaluation,
+    room_for_answers,
+)
 from tunixrt.jobs.finished_responses import finished_responses
 from tunixrt.jobs.machine import describe_environment
+from tunixrt.jobs.overlong import REFUSE, check_treatment, treatment_of
 from tunixrt.jobs.response_journal import response_journal
 from tunixrt.jobs.responses import generate_responses
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.directories import MANIFEST, output_digests, publish_run
 from tunixrt.runs.identity import Draws, GenerationSettings
+from tunixrt.runs.latest import note_latest
 from tunixrt.runs.manifests import (
     MANIFEST_FORMAT,
     EvalsetInput,
     EvaluationManifest,
+    OverlongPrompts,
     read_manifest,
 )
 from tunixrt.runs.sampling import GREEDY, Sampling
@@ -37,8 +47,10 @@ if TYPE_CHECKING:
 
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.eval.evaluation import Generated
+    from tunixrt.eval.predictions import Prediction
     from tunixrt.jobs.evaluation_plan import EvaluationPlan, Target
     from tunixrt.jobs.machine import Execution
+    from tunixrt.jobs.promote_run import Promotion
     from tunixrt.log.findings import Finding
     from tunixrt.log.layout import Layout
     from tunixrt.runs.manifests import Contamination
@@ -70,12 +82,14 @@ class EvaluationDone:
         already_done: whether the run was there before.
         n_generated: responses that were generated for it now.
         responses_from: the run id of the finished evaluation that the responses were taken from.
+        promotion: the name that the run was given, if one was asked for.
     """
 
     manifest: EvaluationManifest
     already_done: bool
     n_generated: int = 0
     responses_from: str | None = None
+    promotion: Promotion | None = None
 
     @property
     def n_reused(self) -> int:
@@ -95,6 +109,7 @@ def evaluate_run(
     seed: int = 0,
     judge: str = DEFAULT_JUDGE,
     fail_on_contamination: bool = False,
+    on_overlong: str = REFUSE,
     stopwatch: Callable[[], Execution] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     on_finding: Callable[[Finding], None] | None = None,
@@ -117,6 +132,8 @@ def evaluate_run(
         seed: what the responses are drawn from.
         judge: the name of the judge.
         fail_on_contamination: publish nothing if samples of the eval set are in the training data.
+        on_overlong: what happens to samples whose prompts leave no room for an answer: ``refuse``,
+            ``wrong`` or ``omit``.
         stopwatch: says when the evaluation began and how long it took; recorded, not hashed.
         on_progress: called with how many responses there are, and of how many.
         on_finding: called with what is wrong with a finished run that has the responses, and is
@@ -126,35 +143,47 @@ def evaluate_run(
         BadInputError: model, eval set, judge or settings cannot be used; the journal is damaged.
         EvaluationGoesOnError: another process generates the same responses.
         ContaminatedError: samples are in the training data, and that was to fail.
+        OverlongPromptsError: prompts leave no room for an answer, and are to be refused.
+        MissingExtraError: the packages that generate are not installed.
     """
     judge_by_name(judge)
+    check_treatment(on_overlong)
     draws = _draws(sampling, n_draws, seed)
     evalset = load_evalset(find_evalset(layout.evalsets, evalset_name))
+    require(TRAIN, "Generating responses")
     with open_target(layout, model) as target:
         contamination = _contamination(layout, evalset, target)
         if fail_on_contamination:
             untrained = target.untrained is not None
             require_clean(evalset.name, contamination, untrained=untrained)
+        lengths = measure_prompts(target, evalset)
         generation = GenerationSettings(
             strategy="greedy" if draws is None else "sampling",
-            max_new_tokens=max_new_tokens or room_for_answers(target, evalset),
+            overlong=treatment_of(on_overlong, lengths),
+            max_new_tokens=max_new_tokens or room_for_answers(lengths),
             batch_size=batch_size,
             draws=draws,
         )
-        plan = plan_evaluation(target, evalset, generation=generation, judge=judge)
+        plan = plan_evaluation(target, evalset, generation=generation, judge=judge, lengths=lengths)
         if found := _published(layout, plan):
+            note_latest(layout, found)
             return EvaluationDone(found, already_done=True)
         with (
             response_journal(layout, plan.identity.responses_id) as journal,
             staging_directory(layout) as staged,
         ):
             if found := _published(layout, plan):  # by the process that has just let go of it
+                note_latest(layout, found)
                 return EvaluationDone(found, already_done=True)
-            taken = finished_responses(layout, plan.identity, evalset, on_finding=on_finding)
+            taken = finished_responses(layout, plan.identity, plan.asked, on_finding=on_finding)
             n_there = len(journal.responses)
             responses = (
                 generate_responses(
-                    plan.identity, evalset, plan.directory, journal=journal, on_progress=on_progress
+                    plan.identity,
+                    plan.asked,
+                    plan.directory,
+                    journal=journal,
+                    on_progress=on_progress,
                 )
                 if taken is None
                 else taken.responses
@@ -166,6 +195,7 @@ def evaluate_run(
             if taken is not None:
                 environment["responses_from"] = taken.run_id
             publish_run(layout, staged, manifest, environment)
+    note_latest(layout, manifest)
     return EvaluationDone(
         manifest,
         already_done=False,
@@ -190,6 +220,34 @@ def _published(layout: Layout, plan: EvaluationPlan) -> EvaluationManifest | Non
     return manifest
 
 
+def _overlong(plan: EvaluationPlan) -> OverlongPrompts | None:
+    treatment, lengths = plan.identity.generation.overlong, plan.lengths
+    if treatment is None:
+        return None
+    return OverlongPrompts(treatment, lengths.max_length, dict(sorted(lengths.overlong.items())))
+
+
+def _with_overlong(
+    plan: EvaluationPlan, answered: tuple[Prediction, ...], n_draws: int | None
+) -> tuple[Prediction, ...]:
+    """The predictions with those of overlong prompts, in the order of the eval set."""
+    by_id = {group[0].example_id: group for group in by_sample(answered)}
+    draws = [None] if n_draws is None else range(n_draws)
+    lengths = plan.lengths
+    predictions: list[Prediction] = []
+    for sample in plan.evalset.samples:
+        n_tokens = lengths.overlong.get(sample.id)
+        predictions += (
+            by_id[sample.id]
+            if n_tokens is None
+            else (
+                overlong_prediction(sample, n_tokens, lengths.max_length, draw=draw)
+                for draw in draws
+            )
+        )
+    return tuple(predictions)
+
+
 def _draws(sampling: Sampling, n: int, seed: int) -> Draws | None:
     if not sampling.is_greedy:
         return Draws(temperature=sampling.temperature, top_p=sampling.top_p, n=n, seed=seed)
@@ -210,9 +268,10 @@ def judge_responses(
     """
     judge = judge_by_name(plan.identity.judge.name)
     draws = plan.identity.generation.draws
-    predictions = evaluate(
-        plan.evalset, lambda _: responses, judge=judge, n_draws=None if draws is None else draws.n
-    )
+    n_draws = None if draws is None else draws.n
+    predictions = evaluate(plan.asked, lambda _: responses, judge=judge, n_draws=n_draws)
+    if plan.identity.generation.overlong == "wrong":
+        predictions = _with_overlong(plan, predictions, n_draws)
     write_predictions(directory / PREDICTIONS_NAME, predictions)
     mode = plan.identity.numeric_mode
     return EvaluationManifest(
@@ -226,6 +285,6 @@ def judge_responses(
         ),
         model=plan.model,
         numeric_class=plan.numeric_class if mode == "fast" else None,
-        results=summarise(predictions),
+        results=msgspec.structs.replace(summarise(predictions), overlong=_overlong(plan)),
         outputs=output_digests(directory),
     )

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tunixrt.data.render import DataFormat
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, load_evalset
 from tunixrt.eval.judges import judge_by_name
 from tunixrt.jobs.machine import prepare_machine
-from tunixrt.jobs.responses import prompt_tokens
-from tunixrt.jobs.train import WEIGHTS_NAME, model_directory, template_of
+from tunixrt.jobs.models import UNTRAINED, WEIGHTS_NAME, is_untrained, model_directory
+from tunixrt.jobs.overlong import context_length, prompt_lengths
+from tunixrt.jobs.train import template_of
 from tunixrt.log.digests import digest_file
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.config import RunConfig, load_config
@@ -35,10 +38,9 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.jobs.overlong import PromptLengths
     from tunixrt.log.layout import Layout
     from tunixrt.runs.numeric_class import NumericClass
-
-UNTRAINED = "untrained:"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,15 @@ class EvaluationPlan:
     model: ModelInput
     directory: Path
     numeric_class: NumericClass
+    lengths: PromptLengths
+
+    @property
+    def asked(self) -> EvalSet:
+        """The eval set without the samples whose prompts leave no room for an answer."""
+        if not self.lengths.overlong:
+            return self.evalset
+        fitting = (s for s in self.evalset.samples if s.id not in self.lengths.overlong)
+        return msgspec.structs.replace(self.evalset, samples=tuple(fitting))
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Target:
 
 def open_target(layout: Layout, model: str) -> Any:
     """A context manager of the :class:`Target` that ``model`` names."""
-    if model.startswith(UNTRAINED):
+    if is_untrained(model):
         return _open_untrained(layout, load_config(model.removeprefix(UNTRAINED)))
     directory = model_directory(layout, model)
     if directory.is_relative_to(layout.runs):
@@ -114,9 +125,17 @@ def plan_evaluation_again(
 
 
 def plan_evaluation(
-    target: Target, evalset: EvalSet, *, generation: GenerationSettings, judge: str
+    target: Target,
+    evalset: EvalSet,
+    *,
+    generation: GenerationSettings,
+    judge: str,
+    lengths: PromptLengths | None = None,
 ) -> EvaluationPlan:
-    """The plan of an evaluation; the flags of its numeric mode are set, and no jax is imported."""
+    """The plan of an evaluation; the flags of its numeric mode are set, and no jax is imported.
+
+    ``lengths`` are measured where they are None.
+    """
     code = current_code()
     numeric_class = prepare_machine(target.numeric_mode, code)
     weights = digest_file(target.directory / WEIGHTS_NAME)
@@ -139,18 +158,18 @@ def plan_evaluation(
         model=ModelInput(weights=weights, run_id=target.run_id, untrained=target.untrained),
         directory=target.directory,
         numeric_class=numeric_class,
+        lengths=lengths or measure_prompts(target, evalset),
     )
 
 
-def room_for_answers(target: Target, evalset: EvalSet) -> int:
-    """How many tokens the context leaves beside the longest prompt; at least 1."""
-    from tunixrt.ml.environment import set_flags
+def measure_prompts(target: Target, evalset: EvalSet) -> PromptLengths:
+    """The prompts of an eval set as this model's tokens."""
+    return prompt_lengths(evalset, target.template, context_length(target.directory))
 
-    set_flags(target.numeric_mode)  # before anything imports jax
-    from tunixrt.ml.weights import read_config
 
-    longest = max(len(prompt_tokens(target.template, sample.prompt)) for sample in evalset.samples)
-    return max(1, read_config(target.directory).max_length - longest)
+def room_for_answers(lengths: PromptLengths) -> int:
+    """How many tokens the context leaves beside the longest prompt that leaves any; at least 1."""
+    return lengths.max_length - lengths.longest
 
 
 @contextmanager

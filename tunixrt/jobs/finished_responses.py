@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tunixrt.errors import BadInputError
-from tunixrt.eval.evaluation import Generated
+from tunixrt.eval.evaluation import OVERLONG, Generated
 from tunixrt.eval.predictions import PREDICTIONS_NAME, read_predictions
 from tunixrt.log.findings import Finding
 from tunixrt.runs.directories import MANIFEST, list_run_ids, verify_run
@@ -44,7 +44,7 @@ def finished_responses(
     Args:
         layout: where the runs are.
         identity: what decides the responses.
-        evalset: the questions.
+        evalset: the questions that were asked.
         on_finding: called with why a run that names these responses is not used.
     """
     for run_id in list_run_ids(layout):
@@ -79,6 +79,8 @@ def _checked(
         predictions = read_predictions(path, stored=True)
     except BadInputError as error:
         return Finding(layout.relative(path), f"The predictions cannot be read: {error}")
+    # What is counted as wrong for its prompt's length was never generated, nor asked for.
+    predictions = tuple(p for p in predictions if p.stop_reason != OVERLONG)
     if not _answer(predictions, identity, evalset):
         problem = f"The predictions are not those to the samples of {evalset.name}, in their order."
         return Finding(layout.relative(path), problem)

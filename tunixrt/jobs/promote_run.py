@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunixrt.data.times import check_utc
-from tunixrt.log.lock import store_lock
+from tunixrt.errors import StoreLockedError
+from tunixrt.log.lock import LockHeldError, store_lock
 from tunixrt.runs.directories import find_run
 from tunixrt.runs.promotions import promoted, read_promotions
 
@@ -29,6 +30,56 @@ class Promotion:
     run_id: str
     before: tuple[str, ...]
     segment: Digest | None
+
+
+class NotNamedError(StoreLockedError):
+    """A run was made, and the store was locked when it should have been given its name.
+
+    Attributes:
+        run_id: the run, which is published.
+        name: the name that it does not have.
+    """
+
+    def __init__(self, run_id: str, name: str, error: LockHeldError) -> None:
+        super().__init__(
+            f"The run {run_id[:12]} is published, but not named {name}: {error} Then the same "
+            "command finds the run and gives it the name."
+        )
+        self.run_id = run_id
+        self.name = name
+
+
+def check_run_name(name: str, recorded_at: str | None = None) -> None:
+    """Check that a run could be given this name, before it is made.
+
+    Raises:
+        BadNameError: the name cannot be one.
+        RunNameError: it could be mistaken for a run id.
+        TimeError: ``recorded_at`` is no RFC 3339 time.
+    """
+    if recorded_at is not None:
+        check_utc(recorded_at, "time of the promotion")
+    promoted(name, "", recorded_at)
+
+
+def name_made_run(
+    layout: Layout,
+    log: EventLog,
+    run_id: str,
+    name: str,
+    *,
+    recorded_at: str | None = None,
+    waiting: Waiting | None = None,
+) -> Promotion:
+    """`promote_run`, for a run that was published a moment ago.
+
+    Raises:
+        NotNamedError: another process holds the store's lock.
+    """
+    try:
+        return promote_run(layout, log, run_id, name, recorded_at=recorded_at, waiting=waiting)
+    except LockHeldError as error:
+        raise NotNamedError(run_id, name, error) from error
 
 
 def promote_run(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
 from tunixrt.eval.judges import judge_by_name
+from tunixrt.extras import TRAIN, require
 from tunixrt.jobs.evaluate import judge_responses
 from tunixrt.jobs.evaluation_plan import plan_evaluation_again
 from tunixrt.jobs.responses import generate_responses
@@ -51,13 +52,16 @@ def reproduce_runs(
 
     Raises:
         BadInputError: there is no such run, or no run at all.
+        MissingExtraError: the packages that train are not installed.
         NotReproducibleError: members of the dataset were redacted.
     """
     runs = read_runs(layout)
     chosen = runs if run is None else [find_run(layout, run)]
+    groups = groups_of(runs, chosen)
+    require(TRAIN, "Reproducing a run")
     again = _Again(layout, log, on_start, on_progress)
     verdicts: list[RunVerdict] = []
-    for group in groups_of(runs, chosen):
+    for group in groups:
         if group.training is not None:
             verdicts += again.training(group.training, group.evaluations)
         else:
@@ -168,7 +172,7 @@ class _Again:
             staging_directory(self._layout) as staged,
         ):
             responses = generate_responses(
-                plan.identity, plan.evalset, plan.directory, on_progress=self._progress
+                plan.identity, plan.asked, plan.directory, on_progress=self._progress
             )
             rebuilt = judge_responses(plan, responses, staged)
             return judge_rebuilt(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.errors import ExitCode, TunixrtError
+from tunixrt.extras import TRAIN, require
 from tunixrt.jobs.reproduce import Group, groups_of
 from tunixrt.runs.directories import read_runs
 from tunixrt.runs.verdict import RunVerdict
@@ -144,10 +145,12 @@ def reproduce_at_once(
 
     Raises:
         BadInputError: there is no run at all.
+        MissingExtraError: the packages that train are not installed.
         RunProcessError: a process failed; the others were ended.
     """
     runs = read_runs(layout)
     groups = groups_of(runs, runs)
+    require(TRAIN, "Reproducing a run")
     sharing = {**environment, "NPROC": str(n_threads), "PJRT_NPROC": str(n_threads)}
     processes = _Processes(command)
     made: dict[str, list[RunVerdict]] = {}

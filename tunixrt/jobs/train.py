@@ -14,6 +14,7 @@ from tunixrt.data.exports import ExportFormat, OmitReason, export_dataset, rende
 from tunixrt.data.render import TEMPLATE_VERSION, DataFormat, Example
 from tunixrt.errors import AnswerIsNoError, BadInputError
 from tunixrt.jobs.machine import Execution, describe_environment, prepare_machine
+from tunixrt.jobs.models import WEIGHTS_NAME, model_directory
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest, digest_bytes, digest_file, from_hex
 from tunixrt.log.files import staging_directory
@@ -23,13 +24,14 @@ from tunixrt.runs.checkpoints import (
     steps_saved,
     training_lock,
 )
-from tunixrt.runs.directories import MANIFEST, find_run, model_of, output_digests, publish_run
+from tunixrt.runs.directories import MANIFEST, output_digests, publish_run
 from tunixrt.runs.identity import (
     IDENTITY_FORMAT,
     Template,
     TrainingIdentity,
     current_code,
 )
+from tunixrt.runs.latest import note_latest
 from tunixrt.runs.manifests import (
     MANIFEST_FORMAT,
     DatasetInput,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
     from tunixrt.data.dataset_files import Dataset
     from tunixrt.data.exports import RenderedExamples
+    from tunixrt.jobs.promote_run import Promotion
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.ml.batches import LedgerEntry
@@ -53,7 +56,6 @@ if TYPE_CHECKING:
     from tunixrt.runs.config import RunConfig
     from tunixrt.runs.numeric_class import NumericClass
 
-WEIGHTS_NAME = "model.safetensors"
 METRICS_NAME = "metrics.jsonl"
 LEDGER_NAME = "ledger.jsonl"
 
@@ -64,10 +66,17 @@ class NotReproducibleError(AnswerIsNoError):
 
 @dataclass(frozen=True)
 class TrainingDone:
-    """A training run that is published; ``already_done`` when it was there before."""
+    """A training run that is published.
+
+    Attributes:
+        manifest: the run.
+        already_done: whether it was there before.
+        promotion: the name that it was given, if one was asked for.
+    """
 
     manifest: TrainingManifest
     already_done: bool
+    promotion: Promotion | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,14 @@ def train_run(
     """
     control = control or TrainingControl()
     plan = plan_training(layout, log, config, dataset_key=dataset_key, base=base)
+    done = _train(layout, plan, resume=resume, control=control)
+    note_latest(layout, done.manifest)
+    return done
+
+
+def _train(
+    layout: Layout, plan: TrainingPlan, *, resume: bool, control: TrainingControl
+) -> TrainingDone:
     unproven = beyond_the_promise(plan.numeric_class)
     if unproven and plan.identity.numeric_mode == "portable" and control.on_notice is not None:
         control.on_notice(
@@ -206,6 +223,7 @@ def plan_training(
 ) -> TrainingPlan:
     """Resolve every input of a training run and derive its identity; trains nothing."""
     dataset = load_dataset(layout, dataset_key)
+    base_path = None if base is None else model_directory(layout, base)
     rendered = _render(layout, log, dataset, config, config.data.split)
     validation: tuple[Example, ...] = ()
     if config.training.eval_steps:
@@ -215,7 +233,6 @@ def plan_training(
     numeric_class = prepare_machine(mode, code)
     from tunixrt.ml.tokenizer import ByteTokenizer
 
-    base_path = None if base is None else model_directory(layout, base)
     identity = TrainingIdentity(
         format=IDENTITY_FORMAT,
         dataset=dataset.manifest.digest,
@@ -277,20 +294,6 @@ def _lasting_name(layout: Layout, base: str | None, path: Path | None) -> str | 
 def template_of(data_format: DataFormat, system: str | None) -> Template:
     """The template that a data format and a system instruction mean."""
     return Template(format=str(data_format), version=TEMPLATE_VERSION, system_instruction=system)
-
-
-def model_directory(layout: Layout, model: str) -> Path:
-    """The Hugging Face directory of a run (by prefix or name), or a path with a config.json."""
-    path = Path(model)
-    if (path / "config.json").is_file():
-        return path
-    manifest = find_run(layout, model)
-    if not isinstance(manifest, TrainingManifest):
-        raise BadInputError(
-            f"The run {model} is an evaluation and holds no weights; name the training run "
-            "that it evaluated."
-        )
-    return model_of(layout, manifest.run_id)
 
 
 def export_digest(layout: Layout, log: EventLog, key: str, config: RunConfig) -> Digest | None:

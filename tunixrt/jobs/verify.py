@@ -236,28 +236,34 @@ def _verify_evalsets(
         if isinstance(manifest, EvaluationManifest):
             used.setdefault((manifest.evalset.name, manifest.evalset.digest), manifest.run_id)
     for (name, digest), run_id in used.items():
-        path = layout.evalsets / f"{name}{SUFFIX}"
-        place = layout.relative(path)
-        found = None
-        try:
-            found = digest_text(path)
-        except FileNotFoundError:
-            if checkout.lacks(place):
-                continue
-        except OSError as error:
-            yield Finding(place, f"The eval set cannot be read: {error.strerror}.", expected=digest)
-            continue
-        if found != digest:
-            yield Finding(
-                path=place,
-                problem=f"The eval set is not the one that run {run_id[:12]} has used.",
-                expected=digest,
-                found=found or "no such file",
-            )
+        yield from _verify_evalset(layout, name, digest, run_id, checkout)
     named = {name for name, _ in used}
     for misnamed in misnamed_evalsets(layout.evalsets):
         if misnamed.path.stem not in named:
             yield Finding(layout.relative(misnamed.path), misnamed.problem)
+
+
+def _verify_evalset(
+    layout: Layout, name: str, digest: Digest, run_id: str, checkout: Checkout
+) -> Iterator[Finding]:
+    path = layout.evalsets / f"{name}{SUFFIX}"
+    place = layout.relative(path)
+    found = None
+    try:
+        found = digest_text(path)
+    except FileNotFoundError:
+        if checkout.lacks(place):
+            return
+    except OSError as error:
+        yield Finding(place, f"The eval set cannot be read: {error.strerror}.", expected=digest)
+        return
+    if found != digest:
+        yield Finding(
+            path=place,
+            problem=f"The eval set is not the one that run {run_id[:12]} has used.",
+            expected=digest,
+            found=found or "no such file",
+        )
 
 
 def list_datasets_or_none(layout: Layout) -> list[Dataset]:

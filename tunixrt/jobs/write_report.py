@@ -299,6 +299,8 @@ def _evaluation_options(manifest: EvaluationManifest) -> str:
         options += [f"--top-p {encode(draws.top_p).decode()}"] if draws.top_p != 1 else []
         options += [f"--samples {draws.n}"] if draws.n != 1 else []
         options += [f"--seed {draws.seed}"] if draws.seed else []
+    if settings.overlong is not None:
+        options.append(f"--on-overlong {settings.overlong}")
     if judge != DEFAULT_JUDGE:
         options.append(f"--judge {judge}")
     return "".join(f" {option}" for option in options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.eval.evaluation import CUT_OFF
 from tunixrt.eval.statistics import required_pairs
 from tunixrt.report.document import Block, Bullets, Heading, Listing, Text
 from tunixrt.report.numbers import count, decimal, p_value
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.comparison import Comparison
     from tunixrt.report.document import Inlines
     from tunixrt.report.view import ReportView, RunView
-    from tunixrt.runs.manifests import Contamination
+    from tunixrt.runs.manifests import Contamination, OverlongPrompts
 
 _SHORT_ID: Final = 12
 _FEW: Final = 10
@@ -128,13 +127,31 @@ def _responses(name: str, run: RunView) -> Iterator[str]:
         "length": f"at {run.evaluation.max_new_tokens:,} tokens",
         "context": "at the end of the model's context",
     }
-    for reason in sorted(CUT_OFF, reverse=True):
+    yield from overlong_sentences(run.evaluation.overlong, name)
+    for reason in sorted(limits, reverse=True):
         n_cut = sum(prediction.stop_reason == reason for prediction in predictions)
         if n_cut:
             yield (
                 f"{name.capitalize()}, {n_cut:,} of {len(predictions):,} responses were cut off "
                 f"{limits[reason]}; an answer that may have been cut is wrong."
             )
+
+
+def overlong_sentences(found: OverlongPrompts | None, name: str) -> Iterator[str]:
+    """Which prompts left a model no room for an answer, and what was done with them."""
+    if found is None:
+        return
+    done = (
+        "not asked, and in no figure here"
+        if found.treatment == "omit"
+        else "not asked, and counted as wrong answers"
+    )
+    n = len(found.n_tokens)
+    yield (
+        f"{name.capitalize()}, {count(n, 'prompt')} {'fills' if n == 1 else 'fill'} the model's "
+        f"context of {found.max_length:,} tokens; {'it was' if n == 1 else 'they were'} {done}: "
+        f"{', '.join(found.n_tokens)}."
+    )
 
 
 def _training(run: RunView) -> Iterator[str]:

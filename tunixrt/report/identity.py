@@ -9,6 +9,7 @@ from tunixrt.report.document import Block, Code, Heading, Paragraph, Table, Text
 if TYPE_CHECKING:
     from tunixrt.report.document import Inline, Inlines
     from tunixrt.report.view import ReportView, RunView
+    from tunixrt.runs.manifests import OverlongPrompts
 
 
 def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[Block]:
@@ -42,6 +43,10 @@ def _value(text: str) -> Inline:
     return Code(text) if text else Text("none")
 
 
+def _overlong(found: OverlongPrompts) -> str:
+    return f"{found.treatment}: {len(found.n_tokens):,}"
+
+
 def _facts(run: RunView) -> dict[str, str]:
     evaluation = run.evaluation
     template = evaluation.template
@@ -56,6 +61,7 @@ def _facts(run: RunView) -> dict[str, str]:
         "System instruction": template.system_instruction or "",
         "Limit of new tokens": str(evaluation.max_new_tokens),
         "Generation": str(evaluation.draws or "greedy"),
+        **({"Overlong prompts": _overlong(evaluation.overlong)} if evaluation.overlong else {}),
         **({"Seed of the draws": str(evaluation.draws.seed)} if evaluation.draws else {}),
         "Numeric mode": run.numeric_mode,
         "Numeric class": run.numeric_class or "",

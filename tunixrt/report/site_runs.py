@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.not_text import legible_quotes
-from tunixrt.report.checks import commands_listing, contamination_sentences
+from tunixrt.report.checks import (
+    commands_listing,
+    contamination_sentences,
+    overlong_sentences,
+)
 from tunixrt.report.content import build_document
 from tunixrt.report.document import Bullets, Code, Heading, Link, Paragraph, Table, Text
 from tunixrt.report.escape import html_lines, html_text, shortened
@@ -78,6 +82,10 @@ def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
             ("Token limit", (Text(f"{identity.max_new_tokens:,}"),)),
             ("Generation", (Text(_generation(identity.draws)),)),
             ("Numeric mode", (Code(run.numeric_mode),)),
+            *(
+                ("Overlong prompts", (Text(sentence),))
+                for sentence in overlong_sentences(identity.overlong, "in this evaluation")
+            ),
         )
         + render_blocks(blocks)
         + _predictions(view.predictions)

@@ -7,7 +7,6 @@ comes from the preset, and ``RunConfig.resolved`` shows the result whole.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from pathlib import Path
@@ -20,6 +19,7 @@ from tunixrt.data.render import DataFormat
 from tunixrt.errors import BadInputError
 from tunixrt.runs.architecture import Architecture
 from tunixrt.runs.presets import PRESETS
+from tunixrt.words import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -268,6 +268,11 @@ def _apply_override(config: dict[str, Any], override: str) -> str:
         raise ConfigError(
             f"--set {override}", [": expected KEY=VALUE, such as training.num_steps=50."]
         )
+    # Said here, where the whole key is known: below an unknown section it would be lost.
+    if ".".join(path) not in known_keys() and not _is_below_a_value(path):
+        problem = f": {'.'.join(path)} is not a key."
+        hint = _did_you_mean(".".join(path), value_keys(), dotted=True)
+        raise ConfigError(f"--set {override}", [problem + hint])
     section = config
     for part in path[:-1]:
         section = section.setdefault(part, {})
@@ -275,6 +280,11 @@ def _apply_override(config: dict[str, Any], override: str) -> str:
             raise ConfigError(f"--set {override}", [f": {part} is a value and has no keys in it."])
     section[path[-1]] = _override_value(text)
     return ".".join(path)
+
+
+def _is_below_a_value(path: Sequence[str]) -> bool:
+    values = value_keys()
+    return any(".".join(path[:n]) in values for n in range(1, len(path)))
 
 
 def _override_value(text: str) -> object:
@@ -299,7 +309,15 @@ def _sentence(key: str, detail: ErrorDetails) -> str:
     """What is wrong with one key, for somebody who has never heard of pydantic."""
     match detail["type"]:
         case "extra_forbidden":
-            return f"{key} is not a key.{_did_you_mean(key, known_keys())}"
+            known = value_keys()
+            if isinstance(detail["input"], dict):  # a section, so no key that holds a value
+                known = [section for section in known_keys() if section not in known]
+            return f"{key} is not a key.{_did_you_mean(key, known, dotted=True)}"
+        case "literal_error":
+            known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+            found = detail["input"]
+            hint = _did_you_mean(found, known) if isinstance(found, str) else ""
+            return f"{key} should be {detail['ctx']['expected']}; found {found!r}.{hint}"
         case "model_type":
             return f"{key} should be a table; found {detail['input']!r}."
         case "missing":
@@ -316,6 +334,12 @@ def known_keys() -> list[str]:
     return list(_keys_of(RunConfig, ""))
 
 
+def value_keys() -> list[str]:
+    """The keys that hold a value, and no further keys."""
+    keys = known_keys()
+    return [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
+
+
 def _keys_of(model: type[BaseModel], prefix: str) -> Iterable[str]:
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
@@ -323,16 +347,10 @@ def _keys_of(model: type[BaseModel], prefix: str) -> Iterable[str]:
             yield from _keys_of(field.annotation, f"{prefix}{name}.")
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence with the nearest known word, or nothing when none is near.
-
-    A key in the wrong section is near when its last part is right.
-    """
-    known = list(known)
-    last = word.rpartition(".")[2]
-    same_name = [key for key in known if key.rpartition(".")[2] == last]
-    near = same_name or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]}?" if near else ""
+def _did_you_mean(word: str, known: Iterable[str], *, dotted: bool = False) -> str:
+    """A sentence with the nearest known word, or nothing when none is near."""
+    meant = nearest(word, known, dotted=dotted)
+    return "" if meant is None else f" Did you mean {meant}?"
 
 
 def _line_of(text: str, key: str) -> str:

@@ -23,6 +23,7 @@ from tunixrt.log.files import publish_directory, publish_file, staging_directory
 from tunixrt.log.findings import DamagedError, Finding, entries, files_below, not_plain
 from tunixrt.log.stored import open_stored, read_stored
 from tunixrt.runs.checkpoints import CHECKPOINTS
+from tunixrt.runs.latest import latest_run_id, names_the_latest
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
 
@@ -36,6 +37,9 @@ MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 ENVIRONMENTS = "environments"
 EVALUATIONS = "evaluations"
+
+#: The most run ids that an error message lists.
+_N_LISTED = 12
 
 _RUN_ID = re.compile(r"[0-9a-f]{64}")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -136,11 +140,21 @@ def read_runs(layout: Layout) -> list[Manifest]:
 def find_run(layout: Layout, run: str) -> Manifest:
     """The run whose id begins with ``run`` (at least 6 hex digits), or that was promoted to it.
 
+    ``@last``, ``@last-train`` and ``@last-eval`` are the runs that were made last in this checkout.
+
     Raises:
         UnknownRunError: none or several do.
         PromotedNameError: no run has the name, or branches gave it to different runs.
         UnfinishedRunError: the run is there, and its manifest is not.
     """
+    if names_the_latest(run):
+        run_id = latest_run_id(layout, run)
+        if not (layout.runs / run_id).is_dir():
+            raise UnknownRunError(
+                f"{run} is the run {run_id[:12]}, which is not here any more. Name another run, as "
+                "`tunixrt run list` shows it."
+            )
+        return _read_finished(layout, run_id)
     known = list_run_ids(layout)
     if not looks_like_an_id(run):
         run_id = read_promotions(EventLog(layout)).run_id(run)
@@ -164,9 +178,17 @@ def find_run(layout: Layout, run: str) -> Manifest:
             raise UnfinishedRunError(path.name, "only a part of an evaluation's responses is here")
         if left_out := _left_out(layout, run):
             raise UnknownRunError(f"The run {run} is not here. {left_out}")
-        listed = ", ".join(run_id[:12] for run_id in known) or "none"
-        raise UnknownRunError(f"There is no run {run} here. The runs here: {listed}.")
+        raise UnknownRunError(f"There is no run {run} here. {_some_of(known)}")
     return _read_finished(layout, matching[0])
+
+
+def _some_of(run_ids: list[str]) -> str:
+    if not run_ids:
+        return "There is none at all yet."
+    listed = ", ".join(run_id[:12] for run_id in run_ids[:_N_LISTED])
+    n_more = len(run_ids) - _N_LISTED
+    more = f" and {n_more:,} more, as `tunixrt run list` shows" if n_more > 0 else ""
+    return f"The runs here: {listed}{more}."
 
 
 def _left_out(layout: Layout, run: str) -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from tunixrt.extras import TRAIN, require
 from tunixrt.log.digests import Digest, digest_file, digest_value, hex_of
 
 if TYPE_CHECKING:
@@ -90,13 +91,15 @@ class GenerationSettings(
 ):
     """How answers were generated. Greedy: the highest logit, the lowest token id on a tie.
 
-    ``draws`` says how tokens were sampled; it is absent where they were not.
+    ``draws`` says how tokens were sampled; it is absent where they were not. ``overlong`` says what
+    was done with prompts that leave no room for an answer; it is absent where there were none.
     """
 
     strategy: Literal["greedy", "sampling"]
     max_new_tokens: int
     batch_size: int
     draws: Draws | None = None
+    overlong: Literal["wrong", "omit"] | None = None
 
 
 class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,7 +143,12 @@ class EvaluationIdentity(
 
 
 def current_code() -> Code:
-    """The numeric code that is installed now."""
+    """The numeric code that is installed now.
+
+    Raises:
+        MissingExtraError: the packages of the extra ``train`` are not installed.
+    """
+    require(TRAIN, "A training or an evaluation")
     return Code(
         sources=sources_digest(_ML_SOURCES),
         packages={name: metadata.version(name) for name in NUMERIC_PACKAGES},

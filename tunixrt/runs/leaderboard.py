@@ -161,7 +161,8 @@ def _evaluation(
         kind="evaluation",
         names=names,
         what=f"{_of(manifest, trained)} on {manifest.evalset.name}",
-        result=f"score {results.avg_score:.1f} ({low:.1f} to {high:.1f}){_drawn(results)}",
+        result=f"score {results.avg_score:.1f} ({low:.1f} to {high:.1f})"
+        f"{_drawn(results)}{_overlong(results)}",
         weights_sha256=manifest.weights,
         metrics=results,
         dataset_key=trained.dataset.key if trained is not None else None,
@@ -182,6 +183,15 @@ def _drawn(results: EvaluationResults) -> str:
         return ""
     best = draws.pass_at[f"{draws.n_draws}"].score
     return f", pass@{draws.n_draws} {best:.1f}, majority {draws.majority.score:.1f}"
+
+
+def _overlong(results: EvaluationResults) -> str:
+    """What was done with prompts that left no room for an answer, in words."""
+    found = results.overlong
+    if found is None:
+        return ""
+    done = "left out" if found.treatment == "omit" else "counted as wrong"
+    return f", {len(found.n_tokens):,} overlong {done}"
 
 
 def _of(manifest: EvaluationManifest, trained: TrainingManifest | None) -> str:

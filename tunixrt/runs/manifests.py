@@ -7,7 +7,7 @@ where and how long stand in ``environments/`` beside it, which nothing hashes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -139,13 +139,29 @@ class DrawResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     majority: Estimate
 
 
+class OverlongPrompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Prompts that left the model no room for an answer, and what was done with them.
+
+    Attributes:
+        treatment: ``wrong``: counted as wrong answers, with the stop reason ``overlong`` in the
+            predictions; ``omit``: not among the predictions, and in no figure.
+        max_length: the model's context, in tokens.
+        n_tokens: the tokens of each such prompt, by sample id, sorted.
+    """
+
+    treatment: Literal["wrong", "omit"]
+    max_length: int
+    n_tokens: dict[str, int]
+
+
 class EvaluationResults(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
     """The figures of an evaluation run, 0 to 100; intervals at 95%.
 
     Counts are of responses. Where several were drawn to each sample, ``draws`` says more, and
-    intervals take the samples, not the responses, as independent.
+    intervals take the samples, not the responses, as independent. ``overlong`` is absent where
+    every prompt left room for an answer.
     """
 
     results_count: int
@@ -155,6 +171,7 @@ class EvaluationResults(
     categories: dict[str, CategoryResult]
     stop_reasons: dict[str, int]
     draws: DrawResults | None = None
+    overlong: OverlongPrompts | None = None
 
 
 class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

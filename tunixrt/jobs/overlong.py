@@ -1,0 +1,182 @@
+"""Prompts that leave a model no room for an answer: found before anything is generated.
+
+A prompt is overlong if its tokens fill the model's context, so that not one token could follow.
+Finding them needs the tokenizer and the model's sizes, and no weights.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.data.render import DataFormat
+from tunixrt.data.violations import describe, suggestion
+from tunixrt.errors import BadInputError
+from tunixrt.jobs.models import (
+    CONFIG_NAME,
+    UNTRAINED,
+    NoModelError,
+    is_untrained,
+    model_directory,
+)
+from tunixrt.jobs.responses import prompt_tokens
+from tunixrt.jobs.train import template_of
+from tunixrt.log import canonical
+from tunixrt.runs.config import load_config
+from tunixrt.runs.directories import MANIFEST
+from tunixrt.runs.manifests import read_manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
+    from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.log.layout import Layout
+    from tunixrt.runs.identity import Template
+
+    Treatment = Literal["wrong", "omit"]
+
+REFUSE = "refuse"
+TREATMENTS: tuple[Treatment, ...] = ("wrong", "omit")
+
+#: Where Hugging Face's config.json has the length of the context.
+_CONTEXT = "max_position_embeddings"
+
+
+class PromptLengths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The prompts of an eval set as tokens of one model.
+
+    Attributes:
+        evalset: the name of the eval set.
+        max_length: the model's context in tokens, for a prompt and its answer together.
+        n_samples: samples of the eval set.
+        longest: tokens of the longest prompt that fits; 0 where none does.
+        overlong: the tokens of every prompt that does not, by sample id, in the eval set's order.
+    """
+
+    evalset: str
+    max_length: int
+    n_samples: int
+    longest: int
+    overlong: dict[str, int]
+
+
+class OverlongPromptsError(BadInputError):
+    """Prompts of an eval set leave the model no room for an answer.
+
+    Attributes:
+        lengths: which ones, and by how much.
+    """
+
+    def __init__(self, lengths: PromptLengths) -> None:
+        super().__init__(f"{overlong_sentence(lengths)} {_what_to_do(lengths)}")
+        self.lengths = lengths
+
+
+def overlong_sentence(lengths: PromptLengths) -> str:
+    """Which samples are overlong, all of them by id and tokens."""
+    n, found = lengths.n_samples, lengths.overlong
+    listed = ", ".join(f"{sample} ({n_tokens:,})" for sample, n_tokens in found.items())
+    return (
+        f"{len(found):,} of {n:,} {'prompt' if n == 1 else 'prompts'} of the eval set "
+        f"{lengths.evalset} leave no room for an answer in the model's context of "
+        f"{lengths.max_length:,} tokens: {listed}."
+    )
+
+
+def _what_to_do(lengths: PromptLengths) -> str:
+    if len(lengths.overlong) == lengths.n_samples:
+        return "Nothing is left to ask: use a model with a larger model.max_length."
+    return (
+        "Shorten them, use a model with a larger model.max_length, or choose: "
+        "`--on-overlong wrong` counts them as wrong answers, `--on-overlong omit` leaves them out "
+        "of the score."
+    )
+
+
+def prompt_lengths(evalset: EvalSet, template: Template, max_length: int) -> PromptLengths:
+    """Measure every prompt of an eval set under a template."""
+    n_tokens = {s.id: len(prompt_tokens(template, s.prompt)) for s in evalset.samples}
+    return PromptLengths(
+        evalset=evalset.name,
+        max_length=max_length,
+        n_samples=len(evalset.samples),
+        longest=max((n for n in n_tokens.values() if n < max_length), default=0),
+        overlong={sample: n for sample, n in n_tokens.items() if n >= max_length},
+    )
+
+
+def check_prompts(layout: Layout, evalset: EvalSet, model: str) -> PromptLengths:
+    """Measure every prompt of an eval set for a model; makes no weights and reads none.
+
+    Raises:
+        BadInputError: the model is none, or its config.json says no context.
+    """
+    if is_untrained(model):
+        config = load_config(model.removeprefix(UNTRAINED))
+        template = template_of(config.data.format, config.system_instruction)
+        return prompt_lengths(evalset, template, config.model.max_length)
+    directory = model_directory(layout, model)
+    return prompt_lengths(evalset, _template_of_model(layout, directory), context_length(directory))
+
+
+def treatment_of(on_overlong: str, lengths: PromptLengths) -> Treatment | None:
+    """What is done with overlong prompts; None where there are none, and nothing is done.
+
+    Raises:
+        OverlongPromptsError: there are some, and they are to be refused, or nothing else is left.
+        BadInputError: the text is not one of refuse, wrong and omit.
+    """
+    treatment = check_treatment(on_overlong)
+    if not lengths.overlong:
+        return None
+    if treatment is None or len(lengths.overlong) == lengths.n_samples:
+        raise OverlongPromptsError(lengths)
+    return treatment
+
+
+def check_treatment(on_overlong: str) -> Treatment | None:
+    """``wrong`` or ``omit`` as it is, and None for ``refuse``.
+
+    Raises:
+        BadInputError: the text is another one.
+    """
+    if on_overlong == REFUSE:
+        return None
+    for treatment in TREATMENTS:
+        if on_overlong == treatment:
+            return treatment
+    known = (REFUSE, *TREATMENTS)
+    raise BadInputError(
+        f"There is no on_overlong {on_overlong!r}: expected {', '.join(known)}."
+        f"{suggestion(on_overlong, known)}"
+    )
+
+
+def _template_of_model(layout: Layout, directory: Path) -> Template:
+    """The template that a model answers: its run's, or the default for one from elsewhere."""
+    if directory.is_relative_to(layout.runs):
+        return read_manifest(directory.parent / MANIFEST).identity.template
+    return template_of(DataFormat.TUNIX_SFT, None)
+
+
+def context_length(directory: Path) -> int:
+    """The context of a model in tokens, from its ``config.json``; imports no jax.
+
+    Raises:
+        NoModelError: it says none.
+    """
+    path = directory / CONFIG_NAME
+    try:
+        described = canonical.decode(path.read_bytes())
+    except canonical.CanonicalError as error:
+        raise NoModelError(str(directory), f"{path} is not JSON: {error}") from error
+    length = described.get(_CONTEXT) if isinstance(described, dict) else None
+    if isinstance(length, int) and not isinstance(length, bool) and length > 0:
+        return length
+    raise NoModelError(
+        str(directory),
+        f"{path} should give the model's context as {_CONTEXT}, a whole number of tokens; found "
+        f"{describe(length) if length is not None else 'nothing'}.",
+    )
