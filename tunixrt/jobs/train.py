@@ -16,14 +16,20 @@ from tunixrt.errors import AnswerIsNoError, BadInputError
 from tunixrt.jobs.machine import Execution, describe_environment, prepare_machine
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest, digest_bytes, digest_file, from_hex
-from tunixrt.log.files import staging_directory
+from tunixrt.log.files import absolute, staging_directory
 from tunixrt.runs.checkpoints import (
     newest_whole,
     remove_checkpoints,
     steps_saved,
     training_lock,
 )
-from tunixrt.runs.directories import MANIFEST, find_run, output_digests, publish_run
+from tunixrt.runs.directories import (
+    MANIFEST,
+    find_run,
+    output_digests,
+    publish_run,
+    run_of_model,
+)
 from tunixrt.runs.identity import (
     IDENTITY_FORMAT,
     Template,
@@ -269,9 +275,8 @@ def _render(
 
 def _lasting_name(layout: Layout, base: str | None, path: Path | None) -> str | None:
     """How the manifest names a base: a run by its whole id, since names and prefixes move on."""
-    if path is not None and path.parent.parent == layout.runs:
-        return path.parent.name
-    return base
+    run_id = None if path is None else run_of_model(layout, path)
+    return base if run_id is None else run_id
 
 
 def template_of(data_format: DataFormat, system: str | None) -> Template:
@@ -283,7 +288,7 @@ def model_directory(layout: Layout, model: str) -> Path:
     """The Hugging Face directory of a run (by prefix or name), or a path with a config.json."""
     path = Path(model)
     if (path / "config.json").is_file():
-        return path
+        return absolute(path)
     manifest = find_run(layout, model)
     if not isinstance(manifest, TrainingManifest):
         raise BadInputError(

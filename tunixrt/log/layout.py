@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from tunixrt.errors import BadInputError, NoStoreError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, hex_of
-from tunixrt.log.files import publish_file, replace_file, staging_directory, sync_directory, writing
+from tunixrt.log.files import (
+    absolute,
+    publish_file,
+    replace_file,
+    staging_directory,
+    sync_directory,
+    writing,
+)
 from tunixrt.log.findings import DamagedError, Finding, entries, place
 
 if TYPE_CHECKING:
@@ -62,9 +69,19 @@ class StoreFormatError(BadInputError):
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one store. ``root`` holds ``store/``, ``runs/`` and ``evalsets/``."""
+    """The paths of one store. ``root`` holds ``store/``, ``runs/`` and ``evalsets/``.
+
+    The root is made absolute here, so no path of a store depends on the current directory.
+
+    Raises:
+        NoCurrentDirectoryError: If the root is relative to a directory that was removed.
+    """
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """Make the root absolute."""
+        object.__setattr__(self, "root", absolute(self.root))
 
     @property
     def store(self) -> Path:
@@ -138,11 +155,12 @@ def init(root: Path) -> Layout:
 
     Raises:
         ImmutableFileError: If a ``store.json`` with other bytes is there.
+        NoCurrentDirectoryError: If the path is relative to a directory that was removed.
         WriteError: If the file system refuses.
     """
     layout = Layout(root)
-    absolute = root.absolute()
-    made = [path for path in (absolute, *absolute.parents) if not path.exists()]
+    root = layout.root
+    made = [path for path in (root, *root.parents) if not path.exists()]
     with staging_directory(layout) as staging:
         publish_file(layout.store_json, STORE_JSON, staging)
         with writing(root):
@@ -164,9 +182,10 @@ def find(start: Path) -> Layout:
 
     Raises:
         StoreNotFoundError: If there is none.
+        NoCurrentDirectoryError: If the path is relative to a directory that was removed.
     """
-    absolute = start.absolute()
-    for directory in (absolute, *absolute.parents):
+    start = absolute(start)
+    for directory in (start, *start.parents):
         layout = Layout(directory)
         if layout.store_json.is_file():
             return layout

@@ -6,7 +6,9 @@ except that ``environments/`` gains a file for each machine that made the run ag
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,13 +26,13 @@ from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_prom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from tunixrt.log.layout import Layout
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 ENVIRONMENTS = "environments"
+MODEL = "model"
 EVALUATIONS = "evaluations"
 
 _RUN_ID = re.compile(r"[0-9a-f]{64}")
@@ -110,6 +112,18 @@ def list_run_ids(layout: Layout) -> list[str]:
     if not layout.runs.is_dir():
         return []
     return sorted(p.name for p in layout.runs.iterdir() if _RUN_ID.fullmatch(p.name) and p.is_dir())
+
+
+def run_of_model(layout: Layout, directory: Path) -> str | None:
+    """The id of the run whose ``model/`` this directory is, however its path was spelt.
+
+    Returns:
+        None for any other directory: then it is a model from elsewhere.
+    """
+    # Relative, through a symbolic link, with ``..``: one directory is one model.
+    top, found = Path(os.path.realpath(layout.runs)), Path(os.path.realpath(directory))
+    run_id = found.parent.name
+    return run_id if found == top / run_id / MODEL and _RUN_ID.fullmatch(run_id) else None
 
 
 def read_runs(layout: Layout) -> list[Manifest]:
