@@ -19,13 +19,18 @@ from typing import TYPE_CHECKING
 from tests.cli.files import tree
 from tests.jobs.conftest import TINY, make_store
 from tunixrt.data.exports import ExportFormat
+from tunixrt.eval import judge_answer
+from tunixrt.eval.contamination import tokens_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tunixrt import Store
     from tunixrt.runs.manifests import Manifest
 
 _AT = "2026-01-31T12:00:00Z"
 #: Texts on which versions of Python have differed, or could: cases, digits, widths, new letters.
+_NEW_CHARACTERS = (0x1E4F4, 0x11F54, 0x10D44, 0x10D50, 0x1CCD6, 0x1CCF4, 0x16EA0, 0xA7DA, 0x31350)
 _PROMPTS = (
     "What is 15 + 27?",
     "İstanbul, Straße, ΣΑΣ, ﬁne: 1⁄2 + ½ = ?",
@@ -72,6 +77,14 @@ def _fill(store: Store) -> None:
     store.redact_traces([ids[3]], reason="a name", recorded_at=_AT)
 
 
+def _judgements() -> Iterator[str]:
+    """What judge and search for contamination make of characters that are new in Unicode 15 on."""
+    for character in (*"٤４⑤½éß", *map(chr, _NEW_CHARACTERS)):
+        for answer in (f"4{character}", character, f"4 {character}m"):
+            judged = judge_answer(expected="4", response=f"1. Add.\nAnswer: {answer}")
+            yield f"{judged.correct} {judged.reason} {judged.parsed} {tokens_of(answer)}"
+
+
 def digests() -> dict[str, str]:
     """The digest of everything, by name; the current directory is empty at first."""
     found: dict[str, str] = {}
@@ -101,6 +114,7 @@ def digests() -> dict[str, str]:
         found[f"run id {name}"] = manifest.run_id
         for file, digest in manifest.outputs.items():
             found[f"{name} {file}"] = digest
+    found["judgements"] = _digest("\n".join(_judgements()).encode())
     store.report(before.run_id, after.run_id, "report")
     found["report"] = _digest_of_tree(Path("report"))
     store.build_site("site")

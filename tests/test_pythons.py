@@ -45,11 +45,9 @@ def test_interpreters_are_sought_on_the_path_and_among_the_versions_of_pyenv(
 
 
 def test_an_interpreter_that_does_not_run_is_left_out_with_the_reason(tmp_path: Path) -> None:
-    shim = _script(
-        tmp_path / "python3.12", "echo 'pyenv: python3.12: command not found' >&2\nexit 127"
-    )
-    other = _script(tmp_path / "python3.13", "echo '[\"pypy\", 3, 13, 1]'")
-    old = _script(tmp_path / "python3.14", "echo '[\"cpython\", 3, 9, 1]'")
+    shim = _script(tmp_path / "shim", "echo 'pyenv: python3.12: command not found' >&2\nexit 127")
+    other = _script(tmp_path / "other", "echo '[\"pypy\", 3, 13, 1]'")
+    old = _script(tmp_path / "old", "echo '[\"cpython\", 3, 9, 1]'")
     this = Path(sys.executable)
     found, left_out = discover([shim, this, other, old, tmp_path / "absent", this], [THIS])
     assert [str(python) for python in found] == [".".join(map(str, sys.version_info[:3]))]
