@@ -6,11 +6,15 @@ READY := $(VENV)/.ready
 # Trainings that `make reproduce` makes at a time: as many as there are processors, at most 4.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); [ "$$n" -le 4 ] && echo "$$n" || echo 4)
 
-.PHONY: help reproduce test lint bench portability promises docs committed clean
+# Handed to `python -m tests.pythons`: paths of interpreters that are not on PATH, or --others.
+PYTHONS ?=
+
+.PHONY: help reproduce test test-pythons lint bench portability promises docs committed clean
 
 help:
 	@echo "make reproduce    verify what is committed, rebuild the datasets, retrain, re-evaluate, compare"
 	@echo "make test         linters, types, layers, tests, coverage"
+	@echo "make test-pythons quick tests on every Python 3.11+ that is here; the same digests from all"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make portability  train under many machine identities; one digest for all"
 	@echo "make promises     500 kills, power cuts, full disks, a thousand merge orders (some minutes)"
@@ -44,6 +48,9 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=
 	$(BIN)/python -m tests.coverage_gate
 
+test-pythons: $(READY)
+	$(BIN)/python -m tests.pythons $(PYTHONS)
+
 portability: $(READY)
 	$(BIN)/python -m tests.portability
 
@@ -68,5 +75,5 @@ committed: $(READY)
 	BIN=$(abspath $(BIN)) sh tests/make_committed.sh
 
 clean:
-	rm -rf $(VENV) .tunixrt store/.tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
+	rm -rf $(VENV) .venv-3.* .tunixrt store/.tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -295,3 +295,14 @@ def test_a_model_that_repeats_itself_does_not_make_the_judge_slow(piece: str) ->
     # A quadratic search over this many characters would take minutes.
     text = (piece * 200_000)[:200_000]
     assert not judge_answer(expected="12", response=text).correct
+
+
+@pytest.mark.parametrize("digit", ["\U0001e4f4", "\U00011f54", "\U0001ccf4", "\U00010d44"])
+def test_a_digit_that_a_newer_unicode_has_added_is_no_digit_on_any_python(digit: str) -> None:
+    # U+1CCF4 is `4` after NFKC on Python 3.14; the others are digits since 3.12 and 3.14.
+    judged = judge_answer(expected="4", response=f"1. Add.\nAnswer: {digit}")
+    assert not judged.correct
+    assert judged.reason == f'The answer "{digit}" is not the expected "4": the texts differ.'
+    assert judged.parsed.answer == digit
+    assert judge_answer(expected=f"4{digit}", response=f"Answer: 4{digit}").correct
+    assert not judge_answer(expected=f"4{digit}", response="Answer: 4\U0001e4f5").correct

@@ -73,6 +73,19 @@ def test_running_the_same_again_finds_it_done(copy: Store) -> None:
     assert evaluated.already_done
 
 
+def test_a_run_named_by_the_path_of_its_model_is_that_run(
+    copy: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = training_of(copy).run_id
+    monkeypatch.chdir(copy.root)
+    path = f"runs/{run_id}/model"
+    assert copy.evaluate(path, evalset="sums", max_new_tokens=6).already_done
+    evaluated = copy.evaluate(path, evalset="sums", max_new_tokens=5).manifest
+    assert evaluated.model.run_id == run_id
+    config = str(copy.root / "tiny.toml")
+    assert copy.train(config, dataset="sums-v1", base=path).manifest.base == run_id
+
+
 def test_two_stores_give_one_run(trained: Path, copy: Store, tmp_path: Path) -> None:
     other = make_store(tmp_path / "other")
     done = other.train(str(trained / "tiny.toml"), dataset="sums-v1")

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.log.samples import tree
+from tests.log.samples import traces, tree
 from tunixrt.errors import ExitCode
 from tunixrt.log.digests import from_hex
-from tunixrt.log.files import ImmutableFileError, WriteError
+from tunixrt.log.eventlog import EventLog
+from tunixrt.log.files import (
+    ImmutableFileError,
+    NoCurrentDirectoryError,
+    WriteError,
+    staging_directory,
+)
 from tunixrt.log.layout import (
     STORE_JSON,
     Layout,
@@ -22,7 +29,7 @@ from tunixrt.log.layout import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="there it is F_FULLFSYNC and not fsync")
@@ -117,6 +124,64 @@ def test_the_nearest_store_wins(tmp_path: Path) -> None:
     inner.mkdir()
     init(inner)
     assert find(inner / "store" / "log").root == inner
+
+
+@pytest.mark.parametrize("door", [init, find, Layout])
+def test_a_store_named_by_a_relative_path_is_the_same_from_every_directory(
+    door: Callable[[Path], Layout], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init(tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    layout = door(Path("demo"))
+    assert layout.root == tmp_path / "demo"
+    assert layout == Layout(tmp_path / "demo")
+    monkeypatch.chdir("/")
+    log = EventLog(layout)
+    log.append(traces(1))
+    with staging_directory(layout) as staged:
+        assert staged.parent.parent == tmp_path / "demo" / "store" / ".tmp"
+    assert EventLog(Layout(tmp_path / "demo")).segments() == log.segments()
+
+
+def test_a_store_is_made_and_found_through_a_link_and_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "away")
+    monkeypatch.chdir(tmp_path)
+    # The parent of what the link points to: that is what the operating system opens.
+    layout = init(Path("link/../demo"))
+    assert layout.root == tmp_path / "far" / "demo"
+    assert layout.store_json.is_file()
+    assert list(layout.staging.iterdir()) == []
+    assert find(Path("link/../demo/store")) == layout
+    # Without `..` the name that the user typed stays in every message.
+    assert init(Path("link")).root == tmp_path / "link"
+
+
+def test_the_store_beside_a_directory_is_not_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init(tmp_path / "demo")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "demo")
+    with pytest.raises(StoreNotFoundError) as caught:
+        find(Path("../other"))
+    assert caught.value.start == tmp_path / "other"
+
+
+@pytest.mark.parametrize("door", [init, find, Layout])
+def test_a_relative_path_in_a_directory_that_was_removed_gets_a_sentence(
+    door: Callable[[Path], Layout], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(NoCurrentDirectoryError, match="does not exist any more") as caught:
+        door(Path("demo"))
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    assert door(init(tmp_path / "demo").root).root == tmp_path / "demo"
 
 
 def test_no_store_gets_a_sentence_and_its_own_exit_code(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,14 +20,12 @@ from tunixrt.runs.directories import (
     publish_run,
     read_environments,
     read_runs,
+    run_of_model,
     seal_run,
     verify_runs,
 )
 from tunixrt.runs.manifests import ManifestError, TrainingManifest, encode_manifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -54,6 +53,26 @@ def test_a_published_run_reads_back_and_verifies(layout: Layout) -> None:
     )
     assert list(verify_runs(layout)) == []
     assert read_environments(layout, manifest.run_id) == [{"duration_s": 1.5}]
+
+
+def test_the_model_of_a_run_is_that_run_however_its_path_is_spelt(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = publish(layout).run_id
+    (tmp_path / "link").symlink_to(layout.runs)
+    (tmp_path / "away").symlink_to(layout.runs / run_id / "model")
+    monkeypatch.chdir(layout.runs)
+    for spelt in (
+        f"{run_id}/model",
+        f"./../runs/{run_id}/model/",
+        str(layout.runs / run_id / "model"),
+        f"../link/{run_id}/model",
+        "../away",
+    ):
+        assert run_of_model(layout, Path(spelt)) == run_id, spelt
+    (layout.runs / run_id / "model" / "model").mkdir()
+    for other in (run_id, f"{run_id}/model/model", ".", "..", "absent/model", "model"):
+        assert run_of_model(layout, Path(other)) is None, other
 
 
 def test_the_sums_are_what_sha256sum_reads(layout: Layout) -> None:

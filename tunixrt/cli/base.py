@@ -130,4 +130,4 @@ def open_store(store_path: Path | None) -> Store:
     """Open the store that was named, or the nearest one at or above the current directory."""
     from tunixrt.store import Store
 
-    return Store.open(store_path if store_path is not None else Path.cwd())
+    return Store.open(store_path if store_path is not None else Path())

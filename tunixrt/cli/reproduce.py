@@ -73,7 +73,7 @@ def _at_once(store: Store, n_jobs: int) -> list[RunVerdict]:
     from tunixrt.jobs.reproduce_at_once import reproduce_at_once
     from tunixrt.runs.numeric_class import usable_cpus
 
-    root = str(store.layout.root.absolute())
+    root = str(store.layout.root)
     with Progress("reproducing", "training") as progress:
         return reproduce_at_once(
             store.layout,

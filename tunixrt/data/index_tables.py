@@ -147,9 +147,9 @@ class GrowingIndex(SavedIndex):
     def _flush(self) -> None:
         # Of several recordings of one trace the first stays.
         self._database.executemany(
-            "INSERT INTO traces SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
-            " WHERE NOT EXISTS (SELECT 1 FROM traces WHERE id = ?2)",
-            self._rows,
+            "INSERT INTO traces SELECT ?, ?, ?, ?, ?, ?, ?"
+            " WHERE NOT EXISTS (SELECT 1 FROM traces WHERE id = ?)",
+            ((*row, row[1]) for row in self._rows),
         )
         self._rows.clear()
 

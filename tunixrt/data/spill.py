@@ -7,6 +7,7 @@ stale.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +31,17 @@ class SpillError(BadInputError):
 
 
 class SpillDatabase(sqlite3.Connection):
-    """A connection that says in a sentence when its temporary file fails."""
+    """A connection that says in a sentence when its temporary file fails.
+
+    SQL takes its parameters in order: plain ``?`` and a sequence. Python warns of a numbered ``?1``
+    with a sequence since 3.12.
+    """
+
+    def __del__(self) -> None:
+        """Close a connection that its owner left open; Python warns of one since 3.13."""
+        # Not opened at all, or collected in another thread: then there is nothing to close here.
+        with contextlib.suppress(sqlite3.ProgrammingError):
+            self.close()
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """Run a statement.

@@ -225,9 +225,9 @@ class TraceIndex:
         """The ids from ``low`` to ``high`` that anything is known of, in their order."""
         self._settle()
         rows = self._database.execute(
-            "SELECT id FROM traces WHERE id BETWEEN ?1 AND ?2"
-            " UNION SELECT id FROM facts WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
-            (low, high, limit),
+            "SELECT id FROM traces WHERE id BETWEEN ? AND ?"
+            " UNION SELECT id FROM facts WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+            (low, high, low, high, limit),
         )
         return [from_raw(row[0]) for row in rows]
 
@@ -236,9 +236,9 @@ class TraceIndex:
         if not self._has_facts:
             return []
         rows = self._database.execute(
-            "SELECT name, place, segment, value FROM facts WHERE id = ?1"
-            " AND (?2 IS NULL OR name = ?2) ORDER BY name, place",
-            (raw_of(trace), name),
+            "SELECT name, place, segment, value FROM facts WHERE id = ?"
+            " AND (? IS NULL OR name = ?) ORDER BY name, place",
+            (raw_of(trace), name, name),
         )
         return [Fact(n, place, self._segments[segment], v) for n, place, segment, v in rows]
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tunixrt.data.unicode_14 import pin
 from tunixrt.log.digests import Digest
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Overlap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def tokens_of(text: str) -> list[str]:
     """The tokens that two prompts are compared by."""
-    return _TOKEN.findall(_SEPARATOR.sub("", text.casefold()))
+    return _TOKEN.findall(_SEPARATOR.sub("", pin(text).casefold()))
 
 
 def grams_of(text: str) -> set[Gram]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tunixrt.data.unicode_14 import pin
 from tunixrt.eval.markup import plain
 from tunixrt.eval.statistics import pass_at_k
 from tunixrt.eval.values import parse_alternatives
@@ -75,7 +76,7 @@ def answer_key(answer: str) -> Hashable:
         tuple(_value(item) for item in listing.items)
         if listing.ordered
         else frozenset(_value(item) for item in listing.items)
-        for listing in parse_alternatives(plain(answer))
+        for listing in parse_alternatives(plain(pin(answer)))
     )
 
 

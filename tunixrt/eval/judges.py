@@ -37,6 +37,7 @@ from typing import Final
 
 import msgspec
 
+from tunixrt.data.unicode_14 import pin, unpin
 from tunixrt.data.violations import quoted, suggestion
 from tunixrt.errors import BadInputError
 from tunixrt.eval.answers import AnswerForm, ParsedResponse, parse_response, strip_end_tokens
@@ -91,8 +92,12 @@ class AnswerJudge(msgspec.Struct, frozen=True):
         return Judge(name=self.name, version=self.version)
 
     def __call__(self, *, expected: str, response: str, cut: bool = False) -> Judgement:
-        """Judge one response."""
-        return self.decide(expected, response, cut)
+        """Judge one response; the same on every version of Python."""
+        pinned = pin(expected), pin(response)
+        judged = self.decide(*pinned, cut)
+        if pinned == (expected, response):
+            return judged
+        return _as_written(judged, expected, response)
 
 
 class UnknownJudgeError(BadInputError):
@@ -109,6 +114,21 @@ class UnknownJudgeError(BadInputError):
             f"{suggestion(name, known)}"
         )
         self.name = name
+
+
+def _as_written(judged: Judgement, *originals: str) -> Judgement:
+    """A judgement of pinned texts, in the characters of the originals."""
+    parsed = judged.parsed
+    return Judgement(
+        correct=judged.correct,
+        reason=unpin(judged.reason, *originals),
+        parsed=msgspec.structs.replace(
+            parsed,
+            steps=tuple(unpin(step, *originals) for step in parsed.steps),
+            answer=None if parsed.answer is None else unpin(parsed.answer, *originals),
+            remainder=unpin(parsed.remainder, *originals),
+        ),
+    )
 
 
 def judge_answer(

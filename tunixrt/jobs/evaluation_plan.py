@@ -22,7 +22,7 @@ from tunixrt.jobs.train import template_of
 from tunixrt.log.digests import digest_file
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.config import RunConfig, load_config
-from tunixrt.runs.directories import find_run
+from tunixrt.runs.directories import find_run, run_of_model
 from tunixrt.runs.identity import (
     IDENTITY_FORMAT,
     EvaluationIdentity,
@@ -80,8 +80,9 @@ def open_target(layout: Layout, model: str) -> Any:
     if is_untrained(model):
         return _open_untrained(layout, load_config(model.removeprefix(UNTRAINED)))
     directory = model_directory(layout, model)
-    if directory.is_relative_to(layout.runs):
-        manifest = find_run(layout, directory.parent.name)
+    run_id = run_of_model(layout, directory)
+    if run_id is not None:
+        manifest = find_run(layout, run_id)
         assert isinstance(manifest, TrainingManifest)
         return _open_trained(directory, manifest.run_id, manifest.identity, manifest)
     return _open_trained(directory, None, None)

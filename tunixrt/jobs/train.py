@@ -24,7 +24,7 @@ from tunixrt.runs.checkpoints import (
     steps_saved,
     training_lock,
 )
-from tunixrt.runs.directories import MANIFEST, output_digests, publish_run
+from tunixrt.runs.directories import MANIFEST, output_digests, publish_run, run_of_model
 from tunixrt.runs.identity import (
     IDENTITY_FORMAT,
     Template,
@@ -286,9 +286,8 @@ def _render(
 
 def _lasting_name(layout: Layout, base: str | None, path: Path | None) -> str | None:
     """How the manifest names a base: a run by its whole id, since names and prefixes move on."""
-    if path is not None and path.parent.parent == layout.runs:
-        return path.parent.name
-    return base
+    run_id = None if path is None else run_of_model(layout, path)
+    return base if run_id is None else run_id
 
 
 def template_of(data_format: DataFormat, system: str | None) -> Template:

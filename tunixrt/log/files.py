@@ -62,6 +62,21 @@ class UnconfirmedWriteError(BadInputError):
         self.path = path
 
 
+class NoCurrentDirectoryError(BadInputError):
+    """A relative path was given in a directory that was removed.
+
+    Attributes:
+        path: The path as it was given.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The path {path} is relative, and the current directory does not exist any more: "
+            "change to another directory, or give an absolute path."
+        )
+        self.path = path
+
+
 class ImmutableFileError(BadInputError):
     """A file that never changes exists already, with other bytes.
 
@@ -75,6 +90,34 @@ class ImmutableFileError(BadInputError):
             "Nothing was written; `tunixrt verify` says which of the two is right."
         )
         self.path = path
+
+
+def absolute(path: Path) -> Path:
+    """Return a path that means the same file when the current directory is another one.
+
+    Every path that outlives the call that received it goes through here once, where it comes in.
+    Symbolic links stay as they were spelt, so that messages name what the user typed; only a path
+    with ``..`` is resolved, since the parent of a link is not the directory above its name.
+
+    Raises:
+        NoCurrentDirectoryError: If the path is relative, and to a directory that was removed.
+    """
+    try:
+        whole = path.absolute()
+    except FileNotFoundError:
+        raise NoCurrentDirectoryError(path) from None
+    # Not Path.resolve(): on a loop of links it fails up to Python 3.12, and does not from 3.13 on.
+    return Path(os.path.realpath(whole)) if ".." in whole.parts else whole
+
+
+def new_directory(parent: Path) -> Path:
+    """Make an empty directory of one's own in another, with a name that nothing else has.
+
+    Raises:
+        OSError: If the file system refuses.
+    """
+    # mkdtemp returns the path as it was given up to Python 3.11, and a rewritten one from 3.12 on.
+    return parent / Path(tempfile.mkdtemp(dir=parent)).name
 
 
 @contextlib.contextmanager
@@ -103,7 +146,7 @@ def staging_directory(layout: Layout) -> Iterator[Path]:
         layout.staging.mkdir(parents=True, exist_ok=True)
         # mkdtemp makes a directory that only its owner can read. What gets published is the
         # directory inside, whose mode is that of any other directory.
-        outer = Path(tempfile.mkdtemp(dir=layout.staging))
+        outer = new_directory(layout.staging)
         staged = outer / "staged"
         staged.mkdir()
     try:

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from tunixrt.log.digests import digest_bytes, hex_of
 from tunixrt.log.events import Envelope, decode_envelope, encode_envelope, envelope_problem
-from tunixrt.log.files import replace_file, sync_directory, sync_file, writing
+from tunixrt.log.files import new_directory, replace_file, sync_directory, sync_file, writing
 from tunixrt.log.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from filelock import FileLock
 
@@ -45,7 +44,7 @@ class Journal:
         """
         with writing(layout.staging):
             layout.staging.mkdir(parents=True, exist_ok=True)
-            begun = Path(tempfile.mkdtemp(dir=layout.staging))
+            begun = new_directory(layout.staging)
             self._lock = _lock(begun)
             self._lock.acquire()
             # Only now, held, may others take it for a journal.

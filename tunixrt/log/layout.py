@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from tunixrt.errors import BadInputError, NoStoreError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, hex_of
-from tunixrt.log.files import publish_file, staging_directory, sync_directory, writing
+from tunixrt.log.files import (
+    absolute,
+    publish_file,
+    staging_directory,
+    sync_directory,
+    writing,
+)
 from tunixrt.log.findings import DamagedError, Finding, entries, place
 from tunixrt.log.outputs import output_file
 from tunixrt.log.stored import is_plain_directory, read_stored
@@ -72,9 +78,19 @@ class StoreFormatError(BadInputError):
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one store. ``root`` holds ``store/``, ``runs/`` and ``evalsets/``."""
+    """The paths of one store. ``root`` holds ``store/``, ``runs/`` and ``evalsets/``.
+
+    The root is made absolute here, so no path of a store depends on the current directory.
+
+    Raises:
+        NoCurrentDirectoryError: If the root is relative to a directory that was removed.
+    """
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """Make the root absolute."""
+        object.__setattr__(self, "root", absolute(self.root))
 
     @property
     def store(self) -> Path:
@@ -148,11 +164,12 @@ def init(root: Path) -> Layout:
 
     Raises:
         ImmutableFileError: If a ``store.json`` with other bytes is there.
+        NoCurrentDirectoryError: If the path is relative to a directory that was removed.
         WriteError: If the file system refuses.
     """
     layout = Layout(root)
-    absolute = root.absolute()
-    made = [path for path in (absolute, *absolute.parents) if not path.exists()]
+    root = layout.root
+    made = [path for path in (root, *root.parents) if not path.exists()]
     with staging_directory(layout) as staging:
         publish_file(layout.store_json, STORE_JSON, staging)
         with writing(root):
@@ -174,10 +191,11 @@ def find(start: Path) -> Layout:
 
     Raises:
         StoreNotFoundError: If there is none.
+        NoCurrentDirectoryError: If the path is relative to a directory that was removed.
     """
-    absolute = start.absolute()
+    start = absolute(start)
     headless: Path | None = None
-    for directory in (absolute, *absolute.parents):
+    for directory in (start, *start.parents):
         layout = Layout(directory)
         if os.path.lexists(layout.store_json):
             return layout

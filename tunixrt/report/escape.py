@@ -16,10 +16,11 @@ from tunixrt.visible import one_line, visible
 #: Everything that may be structure inside of a line, with GitHub's mathematics and bare links. What
 #: cannot be structure where it stands (`a_b`, `p < 1`) stays as it is: sources are read too.
 _INLINE: Final = re.compile(
-    r"[&\\`*\[\]|~#$@]|<(?![ \d])|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE
+    r"[&\\`*\[\]|~#$@]|<(?![ 0-9])|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|:(?=//)|(?<=www)\.",
+    re.IGNORECASE | re.ASCII,
 )
 #: What may be structure at the beginning of a line only.
-_LINE_START: Final = re.compile(r"^(?:[-+=>]|\d{1,9}[.)])")
+_LINE_START: Final = re.compile(r"^(?:[-+=>]|[0-9]{1,9}[.)])")
 _BACKTICKS: Final = re.compile("`+")
 
 

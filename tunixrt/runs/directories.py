@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,13 +30,13 @@ from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_prom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from tunixrt.log.layout import Layout
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 ENVIRONMENTS = "environments"
+MODEL = "model"
 EVALUATIONS = "evaluations"
 
 #: The most run ids that an error message lists.
@@ -130,6 +131,18 @@ def list_run_ids(layout: Layout) -> list[str]:
         for entry in entries(layout.runs, layout.root)
         if _RUN_ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
     ]
+
+
+def run_of_model(layout: Layout, directory: Path) -> str | None:
+    """The id of the run whose ``model/`` this directory is, however its path was spelt.
+
+    Returns:
+        None for any other directory: then it is a model from elsewhere.
+    """
+    # Relative, through a symbolic link, with ``..``: one directory is one model.
+    top, found = Path(os.path.realpath(layout.runs)), Path(os.path.realpath(directory))
+    run_id = found.parent.name
+    return run_id if found == top / run_id / MODEL and _RUN_ID.fullmatch(run_id) else None
 
 
 def read_runs(layout: Layout) -> list[Manifest]:
