@@ -4,9 +4,9 @@
 
 The pairs:
 
-- tests/eval/judge_cases.jsonl, which the first version of `exact` was made with.
-- The grammars of tests/eval/judge_pairs.py and judge_pairs_held_out.py, written before the second
-  version; the families of responses that run on into another question have a table of their own.
+- tests/eval/judge/judge_cases.jsonl, which the first version of `exact` was made with.
+- The grammars of tests/eval/judge/judge_pairs.py and judge_pairs_held_out.py, written before the
+  second version; the families of responses that run on into another question have a table of their own.
 - Four models' solutions of GSM8K with the labels of their authors, each also compared with the
   ground truth of another question: example_model_solutions.jsonl of
   https://github.com/openai/grade-school-math, where TUNIXRT_GSM8K_SOLUTIONS says; left out without.
@@ -33,21 +33,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.eval import judge_pairs, judge_pairs_held_out
-from tests.eval.judge_grammar import pairs
-from tests.eval.judge_pairs_solutions import other_questions, public_labels, solutions_file
-from tunixrt.eval.judges import judge_by_name
-from tunixrt.eval.math_judge import MathVerifyMissingError
+from tests.eval.judge import judge_pairs, judge_pairs_held_out
+from tests.eval.judge.judge_grammar import pairs
+from tests.eval.judge.judge_pairs_solutions import other_questions, public_labels, solutions_file
+from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.eval.judge.math_verify import MathVerifyMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
-    from tests.eval.judge_grammar import Family, Pair
+    from tests.eval.judge.judge_grammar import Family, Pair
 
     Decide = Callable[[str, str], bool]
 
-CASES = Path(__file__).parents[1] / "tests" / "eval" / "judge_cases.jsonl"
+CASES = Path(__file__).parents[1] / "tests" / "eval" / "judge" / "judge_cases.jsonl"
 PLAIN_NUMBER = re.compile(r"-?\$?\d[\d,]*(\.\d+)?")
 
 STRICT_MATCH = re.compile(r"#### (\-?[0-9\.\,]+)"), 0

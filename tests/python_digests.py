@@ -20,7 +20,7 @@ import msgspec
 
 from tests.cli.files import tree
 from tests.jobs.conftest import TINY, make_store
-from tunixrt.data.exports import ExportFormat
+from tunixrt.datasets.exports import ExportFormat
 from tunixrt.eval import judge_answer
 from tunixrt.eval.contamination import tokens_of
 

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tunixrt.data.importers import Rejection
-    from tunixrt.data.lines import OpenText
-    from tunixrt.eval.comparison import Comparison
+    from tunixrt.eval.compare.pairs import Comparison
+    from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.eval.evalset_import import EvalsetImport
     from tunixrt.eval.evalsets import EvalSet
-    from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.jobs.build_site import SiteBuilt
     from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.dry_run import DryRun
-    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.evaluation.evaluate import EvaluationDone
     from tunixrt.jobs.machine import Execution
     from tunixrt.jobs.overlong import PromptLengths
     from tunixrt.jobs.promote_run import Promotion
-    from tunixrt.jobs.train import TrainingDone
+    from tunixrt.jobs.training import TrainingDone
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.findings import Finding
     from tunixrt.log.layout import Layout
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.manifests import Manifest
     from tunixrt.runs.promotions import Promotions
+    from tunixrt.traces.importers.lines import OpenText
+    from tunixrt.traces.importers.table import Rejection
 
 
 class RunMethods:
@@ -78,7 +78,7 @@ class RunMethods:
         ``as_name`` promotes the run under that name when it is finished, with ``recorded_at`` and
         ``waiting`` as in `promote_run`; a text that cannot be a name is refused before training.
         """
-        from tunixrt.jobs.train import TrainingControl, train_run
+        from tunixrt.jobs.training import TrainingControl, train_run
         from tunixrt.runs.config import load_config
 
         self._check_run_name(as_name, recorded_at)
@@ -159,7 +159,7 @@ class RunMethods:
         raises `OverlongPromptsError`, ``wrong`` counts them as wrong, ``omit`` leaves them out.
         ``as_name``, ``recorded_at`` and ``waiting`` are those of `train`.
         """
-        from tunixrt.jobs.evaluate import evaluate_run
+        from tunixrt.jobs.evaluation.evaluate import evaluate_run
         from tunixrt.runs.sampling import Sampling
 
         self._check_run_name(as_name, recorded_at)
@@ -289,8 +289,8 @@ class RunMethods:
         Raises:
             BadInputError: nothing was written; the message says file, line and field.
         """
-        from tunixrt.data.lines import OpenText
         from tunixrt.eval.evalset_import import import_evalset
+        from tunixrt.traces.importers.lines import OpenText
 
         return import_evalset(
             self.layout,

@@ -17,7 +17,7 @@ from tests.cli.every_command import COMPUTING, every_command
 from tests.jobs.made_runs import made_evaluation, made_store, write_evalset
 from tests.jobs.test_site import TEXTS
 from tunixrt.cli.streams import TextDoor, _Outlet
-from tunixrt.data.events import labelled
+from tunixrt.traces.facts import labelled
 from tunixrt.visible import one_line, visible, visible_escapes, visible_json
 
 if TYPE_CHECKING:

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.data.making import trace, value, write_lines
+from tests.making.traces import trace, value, write_lines
 from tunixrt import Store
-from tunixrt.data.importing import RejectedError
-from tunixrt.data.lines import OpenText
-from tunixrt.data.names import BadNameError
-from tunixrt.data.trace_rows import trace_row
-from tunixrt.data.traces import payload_of, trace_id
+from tunixrt.datasets.names import BadNameError
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalset_import import EvalsetExistsError, sample_id
 from tunixrt.eval.evalsets import misnamed_evalsets
+from tunixrt.traces.importers.lines import OpenText
+from tunixrt.traces.importing import RejectedError
+from tunixrt.traces.schema import payload_of, trace_id
+from tunixrt.traces.trace_rows import trace_row
 
 if TYPE_CHECKING:
-    from tunixrt.data.importers import Rejection
     from tunixrt.eval.evalset_import import EvalsetImport
+    from tunixrt.traces.importers.table import Rejection
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _NAMED = os.environ.get("TUNIXRT_GSM8K")

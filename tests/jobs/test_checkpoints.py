@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from tests.jobs.conftest import make_store
 from tests.moments import INTERRUPT, KILL, Moment, program
 from tunixrt.errors import ExitCode
-from tunixrt.jobs.train import TrainingControl, train_run
+from tunixrt.jobs.training import TrainingControl, train_run
 from tunixrt.log.digests import digest_file
 from tunixrt.ml.metrics import NonFiniteError
 from tunixrt.runs.checkpoints import (

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.data.making import value
 from tests.jobs.made_runs import made_training
+from tests.making.traces import value
 from tunixrt import Store
 from tunixrt.log.digests import Digest, digest_bytes, from_hex
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tunixrt.data.exports import ExportReport
+    from tunixrt.datasets.exports import ExportReport
 
 
 @pytest.fixture

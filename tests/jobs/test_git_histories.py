@@ -12,7 +12,7 @@ from tests.jobs.made_runs import made_evaluation, made_store, made_training
 from tunixrt import Store
 from tunixrt.errors import ExitCode, TunixrtError
 from tunixrt.jobs.status import read_status
-from tunixrt.log.headers import DamagedError
+from tunixrt.log.segment.header import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

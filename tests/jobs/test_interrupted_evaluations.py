@@ -16,7 +16,7 @@ from tests.moments import KILL, WAIT, Moment, Rendezvous, program, rendezvous
 from tunixrt import Store
 from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.eval.evaluation import Generated
-from tunixrt.jobs.response_journal import (
+from tunixrt.jobs.evaluation.journal import (
     DamagedJournalError,
     EvaluationGoesOnError,
     response_journal,
@@ -29,7 +29,7 @@ from tunixrt.store import held_out_evalset
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.evaluation.evaluate import EvaluationDone
 
     Popen = subprocess.Popen[str]
 

@@ -9,8 +9,7 @@ import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
 from tests.log.test_lock import held
-from tunixrt.data.names import BadNameError
-from tunixrt.data.times import TimeError
+from tunixrt.datasets.names import BadNameError
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.models import NoModelError
 from tunixrt.jobs.promote_run import NotNamedError
@@ -18,6 +17,7 @@ from tunixrt.log.files import WriteError
 from tunixrt.log.lock import Waiting
 from tunixrt.runs.latest import note_latest
 from tunixrt.runs.promotions import RunNameError, UnknownRunError
+from tunixrt.traces.times import TimeError
 
 if TYPE_CHECKING:
     from pathlib import Path

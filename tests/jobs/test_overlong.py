@@ -10,7 +10,7 @@ import pytest
 from tests.jobs.conftest import make_store
 from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
 from tunixrt.errors import BadInputError
-from tunixrt.eval.comparison import NotComparableError
+from tunixrt.eval.compare.pairs import NotComparableError
 from tunixrt.eval.predictions import read_predictions
 from tunixrt.jobs.overlong import OverlongPromptsError
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt import Store
-    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.evaluation.evaluate import EvaluationDone
 
 #: nano's context is 128 tokens, and the template takes 16 of them.
 PROMPTS = ("1+1", "9" * 200, "2+2", "8" * 112, "7" * 111)

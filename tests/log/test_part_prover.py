@@ -14,16 +14,16 @@ import pytest
 
 from tests.log.samples import trace
 from tests.moments import PATIENCE_S
-from tunixrt.log import segment_verifier
-from tunixrt.log.events import Envelope
-from tunixrt.log.part_prover import SecondProver, prove_part, serve
+from tunixrt.log.segment import verifier as segment_verifier
+from tunixrt.log.segment.events import Envelope
+from tunixrt.log.segment.part_prover import SecondProver, prove_part, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.findings import Finding
-    from tunixrt.log.headers import PartHeader
+    from tunixrt.log.segment.header import PartHeader
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_the_second_process_ends_when_the_first_is_killed(log: EventLog) -> None
     program = (
         "import signal, sys\n"
         "from pathlib import Path\n"
-        "from tunixrt.log.part_prover import SecondProver\n"
+        "from tunixrt.log.segment.part_prover import SecondProver\n"
         "with SecondProver() as second:\n"
         "    second.ask(Path(sys.argv[1]), 1)\n"
         "    assert second.answer() is not None\n"  # so that it has come to listening

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tunixrt.errors import TunixrtError
-from tunixrt.jobs.response_journal import response_journal
+from tunixrt.jobs.evaluation.journal import response_journal
 from tunixrt.log.layout import init
 from tunixrt.runs.checkpoints import (
     checkpoint_at,

@@ -17,8 +17,8 @@ from tunixrt.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tunixrt.eval.comparison import Comparison
-    from tunixrt.eval.seeds import SeedsComparison
+    from tunixrt.eval.compare.pairs import Comparison
+    from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.jobs.promote_run import Promotion
     from tunixrt.log.lock import Waiting
     from tunixrt.store import Store

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tunixrt.data.lines import TextSource
+    from tunixrt.traces.importers.lines import TextSource
 
 
 def text_sources(files: tuple[str, ...]) -> list[TextSource]:
@@ -18,8 +18,8 @@ def text_sources(files: tuple[str, ...]) -> list[TextSource]:
     Raises:
         click.UsageError: Standard input is named twice; it can be read once.
     """
-    from tunixrt.data.file_kinds import STDIN
-    from tunixrt.data.lines import OpenText
+    from tunixrt.traces.importers.file_kinds import STDIN
+    from tunixrt.traces.importers.lines import OpenText
 
     if files.count("-") > 1:
         raise click.UsageError("- is standard input, and can be given once.")

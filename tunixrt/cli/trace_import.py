@@ -14,8 +14,8 @@ from tunixrt.cli.rejects import RejectsFiles
 from tunixrt.cli.sources import text_sources
 
 if TYPE_CHECKING:
-    from tunixrt.data.importing import FileReport, ImportReport
     from tunixrt.store import Store
+    from tunixrt.traces.importing import FileReport, ImportReport
 
 _SHOWN = 10
 

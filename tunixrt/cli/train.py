@@ -21,7 +21,7 @@ from tunixrt.errors import ExitCode
 from tunixrt.runs.checkpoints import TrainingInterruptedError
 
 if TYPE_CHECKING:
-    from tunixrt.jobs.train import TrainingDone
+    from tunixrt.jobs.training import TrainingDone
     from tunixrt.log.lock import Waiting
     from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.manifests import TrainingManifest

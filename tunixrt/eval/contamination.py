@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.unicode_14 import pin
 from tunixrt.log.digests import Digest
+from tunixrt.unicode_14 import pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

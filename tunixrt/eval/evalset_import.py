@@ -15,12 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tunixrt.data.file_kinds import UnreadableFileError
-from tunixrt.data.importers import Dropped, DropReason, Rejection, SourceFormat, read_traces
-from tunixrt.data.importing import RejectedError
-from tunixrt.data.lines import on_one_line, read_lines
-from tunixrt.data.traces import parse_payload
-from tunixrt.data.violations import did_you_mean, quoted
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import (
     SUFFIX,
@@ -33,13 +27,19 @@ from tunixrt.eval.evalsets import (
 )
 from tunixrt.log.digests import Digest, digest_bytes, digest_value, hex_of
 from tunixrt.log.files import ImmutableFileError, publish_file, staging_directory
+from tunixrt.traces.importers.file_kinds import UnreadableFileError
+from tunixrt.traces.importers.lines import on_one_line, read_lines
+from tunixrt.traces.importers.table import Dropped, DropReason, Rejection, SourceFormat, read_traces
+from tunixrt.traces.importing import RejectedError
+from tunixrt.traces.schema import parse_payload
+from tunixrt.traces.violations import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tunixrt.data.lines import TextSource
-    from tunixrt.data.traces import Trace
     from tunixrt.log.layout import Layout
+    from tunixrt.traces.importers.lines import TextSource
+    from tunixrt.traces.schema import Trace
 
 _ID_DIGITS: Final = 16
 _LONGEST_LABEL: Final = 64

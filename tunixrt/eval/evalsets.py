@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.lines import digest_text, read_lines
-from tunixrt.data.names import BadNameError, check_name
-from tunixrt.data.violations import (
+from tunixrt.datasets.names import BadNameError, check_name
+from tunixrt.errors import BadInputError
+from tunixrt.log.canonical import CanonicalError, decode
+from tunixrt.log.digests import Digest
+from tunixrt.log.findings import entries
+from tunixrt.log.stored import is_plain_file
+from tunixrt.traces.importers.lines import digest_text, read_lines
+from tunixrt.traces.violations import (
     TextLimit,
     quoted,
     suggestion,
@@ -25,18 +30,13 @@ from tunixrt.data.violations import (
     wrong,
     wrong_kind,
 )
-from tunixrt.errors import BadInputError
-from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.log.digests import Digest
-from tunixrt.log.findings import entries
-from tunixrt.log.stored import is_plain_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunixrt.data.lines import TextSource
-    from tunixrt.data.violations import Violation
     from tunixrt.log.canonical import JsonValue
+    from tunixrt.traces.importers.lines import TextSource
+    from tunixrt.traces.violations import Violation
 
 UNSPECIFIED: Final = "unspecified"
 SUFFIX: Final = ".jsonl"

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.lines import read_lines
-from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode_stored, encode
 from tunixrt.log.digests import digest_bytes
+from tunixrt.traces.importers.lines import read_lines
+from tunixrt.traces.violations import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tunixrt.data.lines import TextSource
     from tunixrt.log.digests import Digest
+    from tunixrt.traces.importers.lines import TextSource
 
 PREDICTIONS_NAME: Final = "predictions.jsonl"
 

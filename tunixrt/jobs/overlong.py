@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.render import DataFormat
-from tunixrt.data.violations import describe, suggestion
+from tunixrt.datasets.render import DataFormat
 from tunixrt.errors import BadInputError
+from tunixrt.jobs.evaluation.responses import prompt_tokens
 from tunixrt.jobs.models import (
     CONFIG_NAME,
     UNTRAINED,
@@ -20,12 +20,12 @@ from tunixrt.jobs.models import (
     is_untrained,
     model_directory,
 )
-from tunixrt.jobs.responses import prompt_tokens
-from tunixrt.jobs.train import template_of
+from tunixrt.jobs.training import template_of
 from tunixrt.log import canonical
 from tunixrt.runs.config import load_config
 from tunixrt.runs.directories import MANIFEST
 from tunixrt.runs.manifests import read_manifest
+from tunixrt.traces.violations import describe, suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.file_kinds import UnreadableFileError, without_mark
-from tunixrt.data.lines import open_text
-from tunixrt.data.member_proofs import MEMBER_PROOF_FORMAT, MemberProof, check_member
+from tunixrt.datasets.member_proofs import MEMBER_PROOF_FORMAT, MemberProof, check_member
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.log.digests import Digest, digest_value, is_digest
 from tunixrt.log.proofs import PROOF_FORMAT, Proof, ProofError, check_proof
 from tunixrt.log.snapshot_diff import EXTENSION_FORMAT, ExtensionProof, check_extension
+from tunixrt.traces.importers.file_kinds import UnreadableFileError, without_mark
+from tunixrt.traces.importers.lines import open_text
 
 if TYPE_CHECKING:
-    from tunixrt.data.lines import TextSource
+    from tunixrt.traces.importers.lines import TextSource
 
 _KINDS: dict[str, type[Proof | MemberProof | ExtensionProof]] = {
     PROOF_FORMAT: Proof,

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.datasets import list_datasets
-from tunixrt.data.projection import Conflict, EventProblem, project
+from tunixrt.datasets.building import list_datasets
 from tunixrt.eval.evalsets import list_evalsets
 from tunixrt.jobs.git_surroundings import git_problems
 from tunixrt.log.checkout import Checkout
@@ -18,6 +17,7 @@ from tunixrt.log.snapshots import list_snapshots
 from tunixrt.log.stored import is_plain_file
 from tunixrt.runs.directories import MANIFEST, list_run_ids
 from tunixrt.runs.promotions import read_promotions
+from tunixrt.traces.state import Conflict, EventProblem, project
 
 if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog

@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data import dataset_verification
-from tunixrt.data.datasets import list_datasets
-from tunixrt.data.exports import ALL_SPLITS, ExportFormat, ExportReport, OmitReason, export_dataset
-from tunixrt.data.lines import digest_text
+from tunixrt.datasets import verification as dataset_verification
+from tunixrt.datasets.building import list_datasets
+from tunixrt.datasets.exports import (
+    ALL_SPLITS,
+    ExportFormat,
+    ExportReport,
+    OmitReason,
+    export_dataset,
+)
 from tunixrt.errors import TunixrtError
 from tunixrt.eval.evalsets import SUFFIX, list_evalsets, misnamed_evalsets
 from tunixrt.jobs.verify_since import SinceCheck, verify_since
@@ -33,11 +38,12 @@ from tunixrt.runs.manifests import (
     read_manifest,
 )
 from tunixrt.runs.promotions import read_promotions
+from tunixrt.traces.importers.lines import digest_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunixrt.data.dataset_files import Dataset
+    from tunixrt.datasets.files import Dataset
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
 

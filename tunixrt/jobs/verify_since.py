@@ -14,12 +14,12 @@ import msgspec
 
 from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import Digest, from_hex, is_hex
-from tunixrt.log.events import NULL, decode_envelope
 from tunixrt.log.findings import DamagedError, Finding
 from tunixrt.log.git import BlobReader, list_tree, resolve_revision
-from tunixrt.log.headers import HEADER_NAME, SegmentHeader
 from tunixrt.log.redaction import redacted_traces
-from tunixrt.log.segment_reader import MAX_PART_FILE_BYTES
+from tunixrt.log.segment.events import NULL, decode_envelope
+from tunixrt.log.segment.header import HEADER_NAME, SegmentHeader
+from tunixrt.log.segment.reader import MAX_PART_FILE_BYTES
 from tunixrt.log.stored import open_stored, refuse_links
 
 if TYPE_CHECKING:

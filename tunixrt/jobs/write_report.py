@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import msgspec
 
-from tunixrt.data.lines import digest_text
-from tunixrt.data.render import DataFormat
-from tunixrt.eval.comparison import compare
+from tunixrt.datasets.render import DataFormat
+from tunixrt.eval.compare.pairs import compare
+from tunixrt.eval.compare.seeds import compare_seeds
 from tunixrt.eval.evalsets import SUFFIX, load_evalset
-from tunixrt.eval.judges import DEFAULT_JUDGE
-from tunixrt.eval.seeds import compare_seeds
+from tunixrt.eval.judge.judges import DEFAULT_JUDGE
 from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
 from tunixrt.jobs.contamination import contamination_of
-from tunixrt.jobs.evaluate import BATCH_SIZE
-from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
+from tunixrt.jobs.evaluation.evaluate import BATCH_SIZE
+from tunixrt.jobs.training import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest
 from tunixrt.log.findings import DamagedError, Finding
@@ -35,6 +34,7 @@ from tunixrt.report import (
 from tunixrt.runs.config import load_config
 from tunixrt.runs.directories import find_run
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+from tunixrt.traces.importers.lines import digest_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

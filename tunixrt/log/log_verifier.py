@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from tunixrt.log.checkout import why_absent
 from tunixrt.log.findings import Finding
-from tunixrt.log.headers import HEADER_NAME, DamagedError, SegmentHeader
 from tunixrt.log.layout import Layout, verify_layout
-from tunixrt.log.segment_reader import read_segment
-from tunixrt.log.segment_verifier import Survey, verify_segment
-from tunixrt.log.shelves import segment_directories, verify_names
+from tunixrt.log.segment.header import HEADER_NAME, DamagedError, SegmentHeader
+from tunixrt.log.segment.reader import read_segment
+from tunixrt.log.segment.shelves import segment_directories, verify_names
+from tunixrt.log.segment.verifier import Survey, verify_segment
 from tunixrt.log.stored import is_plain_directory
 
 if TYPE_CHECKING:

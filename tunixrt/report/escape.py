@@ -10,7 +10,7 @@ import html
 import re
 from typing import Final
 
-from tunixrt.eval.not_text import legible
+from tunixrt.eval.judge.not_text import legible
 from tunixrt.visible import one_line, visible
 
 #: Everything that may be structure inside of a line, with GitHub's mathematics and bare links. What

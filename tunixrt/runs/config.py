@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tunixrt.data.file_kinds import without_mark
-from tunixrt.data.render import DataFormat
+from tunixrt.datasets.render import DataFormat
 from tunixrt.errors import BadInputError
 from tunixrt.runs.architecture import Architecture
 from tunixrt.runs.presets import PRESETS
+from tunixrt.traces.importers.file_kinds import without_mark
 from tunixrt.words import nearest
 
 if TYPE_CHECKING:

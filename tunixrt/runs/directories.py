@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log import canonical
 from tunixrt.log.checkout import Checkout
@@ -27,6 +26,7 @@ from tunixrt.runs.checkpoints import CHECKPOINTS
 from tunixrt.runs.latest import latest_run_id, names_the_latest
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
+from tunixrt.traces.violations import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from tunixrt.data.violations import suggestion
 from tunixrt.log import canonical
 from tunixrt.log.files import WriteError, replace_file, staging_directory, writing
 from tunixrt.runs.manifests import TrainingManifest
 from tunixrt.runs.promotions import UnknownRunError
+from tunixrt.traces.violations import suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path
