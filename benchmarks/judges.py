@@ -24,15 +24,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tunixrt.eval.judges import judge_by_name
-from tunixrt.eval.math_judge import MathVerifyMissingError
+from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.eval.judge.math_verify import MathVerifyMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Decide = Callable[[str, str], bool]
 
-CASES = Path(__file__).parents[1] / "tests" / "eval" / "judge_cases.jsonl"
+CASES = Path(__file__).parents[1] / "tests" / "eval" / "judge" / "judge_cases.jsonl"
 PLAIN_NUMBER = re.compile(r"-?\$?\d[\d,]*(\.\d+)?")
 
 STRICT_MATCH = re.compile(r"#### (\-?[0-9\.\,]+)"), 0

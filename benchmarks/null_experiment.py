@@ -15,11 +15,11 @@ import argparse
 from math import comb
 from typing import TYPE_CHECKING
 
-from tunixrt.data.prng import Sha256Stream
-from tunixrt.eval.comparison import EvaluatedRun, Verdict, compare
+from tunixrt.eval.compare.pairs import EvaluatedRun, Verdict, compare
 from tunixrt.eval.predictions import Prediction
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.identity import Judge, Template
+from tunixrt.traces.prng import Sha256Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

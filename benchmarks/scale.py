@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 from benchmarks.measure import measure
 from benchmarks.store import GSM8K, ROOT, TUNIXRT, machine, traces
 from tunixrt import Store
-from tunixrt.data.traces import payload_of
 from tunixrt.log.digests import digest_bytes
-from tunixrt.log.events import recording_line
-from tunixrt.log.segments import SegmentWriter
+from tunixrt.log.segment.events import recording_line
+from tunixrt.log.segment.sealed import SegmentWriter
+from tunixrt.traces.schema import payload_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.measure import Measured, measure, size_bytes
 from tunixrt import Store
-from tunixrt.data.importers import imported
-from tunixrt.data.importing import import_traces
-from tunixrt.data.traces import Trace, TraceStep, payload_of
+from tunixrt.traces.importers.table import imported
+from tunixrt.traces.importing import import_traces
+from tunixrt.traces.schema import Trace, TraceStep, payload_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,13 +28,13 @@ import numpy as np
 
 from benchmarks.store import GSM8K, ROOT, machine, traces
 from benchmarks.turns import Contender
-from tunixrt.data.generate import generate_arithmetic
-from tunixrt.data.render import DataFormat, render_example
-from tunixrt.data.traces import payload_of
+from tunixrt.datasets.render import DataFormat, render_example
 from tunixrt.log.digests import digest_bytes
 from tunixrt.ml import environment
-from tunixrt.ml.batches import encode_examples
+from tunixrt.ml.input.batches import encode_examples
 from tunixrt.ml.tokenizer import FIRST_BYTE, VOCAB_SIZE, ByteTokenizer
+from tunixrt.traces.arithmetic import generate_arithmetic
+from tunixrt.traces.schema import payload_of
 
 environment.prepare(environment.FAST)
 
@@ -44,7 +44,7 @@ from tunixrt.ml.weights import save_model  # noqa: E402
 from tunixrt.runs.config import load_config  # noqa: E402
 
 if TYPE_CHECKING:
-    from tunixrt.data.traces import Trace
+    from tunixrt.traces.schema import Trace
 
 N_EQUAL, N_MIXED = 32, 64
 MAX_LENGTH = 512

@@ -53,8 +53,8 @@ def trainer(mode: str, directory: Path) -> None:
 
 def packed(directory: Path) -> Any:
     """The examples as the trainer would lay them out: the rows of one epoch."""
-    from tunixrt.ml.batches import EncodedExamples
-    from tunixrt.ml.packing import pack, packed_batches_of_steps
+    from tunixrt.ml.input.batches import EncodedExamples
+    from tunixrt.ml.input.packing import pack, packed_batches_of_steps
 
     given = np.load(directory / "examples.npz")
     n_rows = ROWS_A_STEP[directory.name]

@@ -20,35 +20,35 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.dataset_files import Dataset, members
-from tunixrt.data.datasets import BuildReport, build_dataset, list_datasets, load_dataset
-from tunixrt.data.exports import ExportReport, export_dataset, parse_export_format
-from tunixrt.data.generate import generate_arithmetic
-from tunixrt.data.importers import imported, parse_source_format, read_traces
-from tunixrt.data.importing import ImportReport, OnError, import_traces
-from tunixrt.data.payloads import read_payload
-from tunixrt.data.projection import Projection, TraceState, project
-from tunixrt.data.recipes import make_recipe
-from tunixrt.data.saved_index import find_saved, find_with_meta
-from tunixrt.data.selection import LABEL_PREFIX, value_of
-from tunixrt.data.traces import Trace, parse_payload
+from tunixrt.datasets.building import BuildReport, build_dataset, list_datasets, load_dataset
+from tunixrt.datasets.exports import ExportReport, export_dataset, parse_export_format
+from tunixrt.datasets.files import Dataset, members
+from tunixrt.datasets.recipes import make_recipe
+from tunixrt.datasets.selection import LABEL_PREFIX, value_of
 from tunixrt.errors import BadInputError
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
 from tunixrt.store_facts import FactMethods
 from tunixrt.store_proofs import ProofMethods
 from tunixrt.store_runs import RunMethods
+from tunixrt.traces.arithmetic import generate_arithmetic
+from tunixrt.traces.importers.table import imported, parse_source_format, read_traces
+from tunixrt.traces.importing import ImportReport, OnError, import_traces
+from tunixrt.traces.payloads import read_payload
+from tunixrt.traces.saved_index import find_saved, find_with_meta
+from tunixrt.traces.schema import Trace, parse_payload
+from tunixrt.traces.state import Projection, TraceState, project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-    from tunixrt.data.importers import Record, Rejection
-    from tunixrt.data.selection import Member
+    from tunixrt.datasets.selection import Member
     from tunixrt.jobs.status import Status
     from tunixrt.jobs.verify import Verification
     from tunixrt.log.lock import Waiting
     from tunixrt.runs.verdict import RunVerdict
+    from tunixrt.traces.importers.table import Record, Rejection
 
 
 class TraceGoneError(BadInputError):

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tunixrt.data import statements
-from tunixrt.data.importers import imported
-from tunixrt.data.importing import ImportReport, import_traces
-from tunixrt.data.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
-from tunixrt.data.traces import trace_of
+from tunixrt.traces import stating as statements
+from tunixrt.traces.importers.table import imported
+from tunixrt.traces.importing import ImportReport, import_traces
+from tunixrt.traces.schema import trace_of
+from tunixrt.traces.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.data.scores import Score
-    from tunixrt.data.statements import Stated
-    from tunixrt.data.traces import Trace
     from tunixrt.jobs.redact import RedactionDone
     from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
+    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.scores import Score
+    from tunixrt.traces.stating import Stated
 
 
 class FactMethods:

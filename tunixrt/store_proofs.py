@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunixrt.data.datasets import load_dataset
-from tunixrt.data.saved_index import find_saved
+from tunixrt.datasets.building import load_dataset
 from tunixrt.errors import BadInputError
 from tunixrt.log.digests import from_hex, is_hex
 from tunixrt.log.snapshots import list_snapshots, load_snapshot, save_snapshot, take_snapshot
+from tunixrt.traces.saved_index import find_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tunixrt.data.dataset_diff import DatasetDiff, MemberChange
-    from tunixrt.data.member_proofs import MemberProof
+    from tunixrt.datasets.diff import DatasetDiff, MemberChange
+    from tunixrt.datasets.member_proofs import MemberProof
     from tunixrt.jobs.doctor import Check
     from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
@@ -63,7 +63,7 @@ class ProofMethods:
         self, a: str, b: str, on_change: Callable[[MemberChange], None] | None = None
     ) -> DatasetDiff:
         """How dataset ``b`` differs from ``a``: in traces and in their splits."""
-        from tunixrt.data.dataset_diff import diff_datasets
+        from tunixrt.datasets.diff import diff_datasets
 
         first, second = load_dataset(self.layout, a), load_dataset(self.layout, b)
         return diff_datasets(first, second, on_change)
@@ -92,7 +92,7 @@ class ProofMethods:
         Raises:
             NotAMemberError: it does not list it.
         """
-        from tunixrt.data.member_proofs import prove_member
+        from tunixrt.datasets.member_proofs import prove_member
 
         return prove_member(load_dataset(self.layout, dataset), self._trace(trace))
 

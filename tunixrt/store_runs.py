@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tunixrt.eval.comparison import Comparison
+    from tunixrt.eval.compare.pairs import Comparison
+    from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.eval.evalsets import EvalSet
-    from tunixrt.eval.seeds import SeedsComparison
     from tunixrt.jobs.build_site import SiteBuilt
     from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.dry_run import DryRun
-    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.evaluation.evaluate import EvaluationDone
     from tunixrt.jobs.machine import Execution
     from tunixrt.jobs.promote_run import Promotion
-    from tunixrt.jobs.train import TrainingDone
+    from tunixrt.jobs.training import TrainingDone
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.findings import Finding
     from tunixrt.log.layout import Layout
@@ -64,7 +64,7 @@ class RunMethods:
         ``resume`` goes on from the newest checkpoint of the run, if there is one. When
         ``should_stop`` returns True, a checkpoint is made and `TrainingInterruptedError` raised.
         """
-        from tunixrt.jobs.train import TrainingControl, train_run
+        from tunixrt.jobs.training import TrainingControl, train_run
         from tunixrt.runs.config import load_config
 
         return train_run(
@@ -115,7 +115,7 @@ class RunMethods:
         ``temperature`` 0 is greedy; above it, ``samples`` responses are drawn to each sample.
         The responses of a finished run that differs in the judge alone are taken from it.
         """
-        from tunixrt.jobs.evaluate import evaluate_run
+        from tunixrt.jobs.evaluation.evaluate import evaluate_run
         from tunixrt.runs.sampling import Sampling
 
         return evaluate_run(

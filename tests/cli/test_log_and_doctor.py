@@ -87,7 +87,7 @@ def test_datasets_are_compared(cli: Callable[..., Outcome], trace: str) -> None:
 def test_a_stream_that_died_is_recovered(
     cli: Callable[..., Outcome], trace: str, tmp_path: Path
 ) -> None:
-    from tests.data.making import trace as make
+    from tests.making.traces import trace as make
     from tunixrt import Store
 
     store = Store.open(tmp_path)

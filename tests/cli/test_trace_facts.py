@@ -14,11 +14,11 @@ import pytest
 from tests.cli.files import TRACE, tree
 from tests.log.test_lock import held
 from tunixrt import Store
-from tunixrt.data.events import LABELLED
 from tunixrt.log.digests import Digest, digest_bytes
-from tunixrt.log.events import Envelope
 from tunixrt.log.layout import Layout
+from tunixrt.log.segment.events import Envelope
 from tunixrt.runs.promotions import promoted
+from tunixrt.traces.facts import LABELLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,17 +3,21 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tunixrt.eval.comparison import (
+from tunixrt.eval.compare.metrics import TooFewDrawsError, UnknownMetricError
+from tunixrt.eval.compare.pairs import (
     Difference,
     EvaluatedRun,
     NotComparableError,
     Verdict,
     compare,
 )
+from tunixrt.eval.compare.statistics import (
+    UnsupportedLevelError,
+    mcnemar_mid_p,
+    paired_difference_interval,
+)
 from tunixrt.eval.evaluation import summarise
-from tunixrt.eval.metrics import TooFewDrawsError, UnknownMetricError
 from tunixrt.eval.predictions import Prediction
-from tunixrt.eval.statistics import UnsupportedLevelError, mcnemar_mid_p, paired_difference_interval
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.identity import Draws, Judge, Template
 

@@ -10,7 +10,7 @@ import pytest
 import rfc8785
 
 from tests.eval.test_comparison import prediction
-from tunixrt.eval.draws import (
+from tunixrt.eval.compare.draws import (
     answer_key,
     by_sample,
     draw_number,

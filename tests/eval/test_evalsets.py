@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tunixrt.data.generate import Kind, generate_arithmetic
-from tunixrt.data.lines import UnreadableFileError
 from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.eval import judge_answer
 from tunixrt.eval.evalsets import (
@@ -22,6 +20,8 @@ from tunixrt.eval.evalsets import (
     load_evalset,
 )
 from tunixrt.log.canonical import encode
+from tunixrt.traces.arithmetic import Kind, generate_arithmetic
+from tunixrt.traces.importers.lines import UnreadableFileError
 
 COMMITTED = Path(__file__).parents[2] / "evalsets" / "eval_v1.jsonl"
 GOOD = (

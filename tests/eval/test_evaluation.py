@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from tunixrt.eval.compare.statistics import wilson_interval
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import Generated, evaluate, is_binary, summarise
-from tunixrt.eval.judges import judge_by_name
+from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.eval.predictions import Prediction
-from tunixrt.eval.statistics import wilson_interval
 from tunixrt.log.digests import digest_bytes
 
 if TYPE_CHECKING:

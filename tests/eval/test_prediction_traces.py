@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tunixrt.data.importers import Dropped, ImportedTrace, Rejection
-from tunixrt.data.traces import parse_payload
 from tunixrt.eval.prediction_traces import PredictionDrop, read_prediction_traces
 from tunixrt.eval.predictions import Prediction, write_predictions
+from tunixrt.traces.importers.table import Dropped, ImportedTrace, Rejection
+from tunixrt.traces.schema import parse_payload
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
 from tests.eval.test_comparison import prediction, run
-from tunixrt.data.prng import Sha256Stream
-from tunixrt.eval.comparison import EvaluatedRun, NotComparableError, Verdict, compare
-from tunixrt.eval.seeds import UnpairedRunsError, compare_seeds
+from tunixrt.eval.compare.pairs import EvaluatedRun, NotComparableError, Verdict, compare
+from tunixrt.eval.compare.seeds import UnpairedRunsError, compare_seeds
 from tunixrt.runs.identity import Template
+from tunixrt.traces.prng import Sha256Stream
 
 N = 40
 

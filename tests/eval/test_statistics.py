@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import optimize, stats  # type: ignore[import-untyped]
 
 from tests.eval.statsmodels_table import TABLE
-from tunixrt.eval import statistics
-from tunixrt.eval.statistics import (
+from tunixrt.eval.compare import statistics
+from tunixrt.eval.compare.statistics import (
     UnsupportedLevelError,
     bootstrap_mean_interval,
     mcnemar_exact_p,

@@ -11,7 +11,7 @@ from tests.runs.samples import evaluation_manifest, training_manifest
 from tests.runs.test_identity import evaluation_identity, training_identity
 from tunixrt import Store
 from tunixrt.eval.evaluation import Generated, evaluate, summarise
-from tunixrt.eval.judges import judge_by_name
+from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.eval.predictions import write_predictions
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.files import staging_directory

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt import Store
-    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.evaluation.evaluate import EvaluationDone
     from tunixrt.log.findings import Finding
     from tunixrt.runs.manifests import EvaluationManifest
 

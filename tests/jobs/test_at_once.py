@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from tests.writers import value
 from tunixrt import Store
-from tunixrt.data.importers import imported
-from tunixrt.data.traces import trace_of
+from tunixrt.traces.importers.table import imported
+from tunixrt.traces.schema import trace_of
 
 if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
@@ -35,7 +35,8 @@ _ADD = (
 )
 
 _BUILD = (
-    "import sys; from tunixrt import Store\nfrom tunixrt.data.datasets import DatasetExistsError\n"
+    "import sys; from tunixrt import Store\n"
+    "from tunixrt.datasets.building import DatasetExistsError\n"
     "store = Store.open(sys.argv[1])\n"
     + _GO
     + "try:\n    print(store.build_dataset('d', 'v1', limit=int(sys.argv[2])).digest)\n"

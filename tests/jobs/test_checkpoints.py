@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from tests.jobs.conftest import make_store
 from tunixrt import Store
 from tunixrt.errors import ExitCode
-from tunixrt.jobs.train import TrainingControl, train_run
+from tunixrt.jobs.training import TrainingControl, train_run
 from tunixrt.log.digests import digest_file
 from tunixrt.ml.metrics import NonFiniteError
 from tunixrt.runs.checkpoints import (

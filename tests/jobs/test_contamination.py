@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
-from tunixrt.data.events import redacted
-from tunixrt.data.exports import ExportError
+from tunixrt.datasets.exports import ExportError
 from tunixrt.errors import AnswerIsNoError, BadInputError
 from tunixrt.eval.evalsets import find_evalset, load_evalset
 from tunixrt.jobs.contamination import (
@@ -19,6 +18,7 @@ from tunixrt.jobs.contamination import (
 )
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.manifests import Contamination, TrainingManifest, encode_manifest, read_manifest
+from tunixrt.traces.facts import redacted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.files import tree
 from tests.jobs.conftest import make_store
 from tunixrt.errors import BadInputError
-from tunixrt.ml.batches import OverlongExamplesError
+from tunixrt.ml.input.batches import OverlongExamplesError
 from tunixrt.runs.manifests import TrainingManifest
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import pytest
 from tunixrt import Store
 from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.eval.evaluation import Generated
-from tunixrt.jobs.response_journal import (
+from tunixrt.jobs.evaluation.journal import (
     DamagedJournalError,
     EvaluationGoesOnError,
     response_journal,
@@ -32,7 +32,7 @@ from tunixrt.store import held_out_evalset
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.evaluation.evaluate import EvaluationDone
 
 N_SAMPLES = 480
 NAME = "ab" * 32

@@ -13,14 +13,14 @@ import pytest
 from tests.git_repository import GitStore
 from tests.programs import run_module
 from tests.writers import value
-from tunixrt.data.datasets import AmbiguousDatasetError
+from tunixrt.datasets.building import AmbiguousDatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tunixrt import Store
-    from tunixrt.data.projection import TraceState
+    from tunixrt.traces.state import TraceState
 
     Say = Callable[[Store, list[str]], object]
 

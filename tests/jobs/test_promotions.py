@@ -11,12 +11,11 @@ import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
 from tests.log.test_lock import held
-from tunixrt.data.names import BadNameError
-from tunixrt.data.times import TimeError
+from tunixrt.datasets.names import BadNameError
 from tunixrt.errors import ExitCode
 from tunixrt.log.digests import digest_bytes
-from tunixrt.log.events import Envelope
 from tunixrt.log.lock import LockHeldError, Waiting
+from tunixrt.log.segment.events import Envelope
 from tunixrt.runs.directories import UnfinishedRunError
 from tunixrt.runs.leaderboard import NoSuchFilterError
 from tunixrt.runs.promotions import (
@@ -26,6 +25,7 @@ from tunixrt.runs.promotions import (
     UnknownRunError,
     promoted,
 )
+from tunixrt.traces.times import TimeError
 
 if TYPE_CHECKING:
     from pathlib import Path

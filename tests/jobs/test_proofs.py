@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.data.making import trace
+from tests.making.traces import trace
 from tunixrt import Store
-from tunixrt.data.member_proofs import NotAMemberError, check_member
+from tunixrt.datasets.member_proofs import NotAMemberError, check_member
 from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.jobs import proofs
 from tunixrt.jobs.proofs import ProofFileError, check_proof_file

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.data.making import trace
 from tests.git_repository import GitStore
-from tunixrt.data.importers import imported
-from tunixrt.data.lookup import TraceLookupError
-from tunixrt.data.times import TimeError
+from tests.making.traces import trace
 from tunixrt.jobs.redact import redact_traces
 from tunixrt.log.digests import from_hex
 from tunixrt.log.findings import DamagedError
 from tunixrt.log.snapshots import take_snapshot
+from tunixrt.traces.importers.table import imported
+from tunixrt.traces.lookup import TraceLookupError
+from tunixrt.traces.times import TimeError
 
 if TYPE_CHECKING:
     from pathlib import Path

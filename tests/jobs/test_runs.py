@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from tests.jobs.conftest import TINY, make_store
-from tunixrt.data.events import redacted
 from tunixrt.errors import BadInputError
 from tunixrt.jobs.machine import Execution
-from tunixrt.jobs.train import NotReproducibleError
+from tunixrt.jobs.training import NotReproducibleError
 from tunixrt.log.digests import digest_file
 from tunixrt.runs.directories import output_digests, read_environments, seal_run
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 from tunixrt.runs.verdict import Verdict
+from tunixrt.traces.facts import redacted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
 from tests.jobs.test_runs import training_of
-from tunixrt.eval.draws import by_sample
+from tunixrt.eval.compare.draws import by_sample
 from tunixrt.eval.predictions import read_predictions
-from tunixrt.jobs.evaluate import GreedyDrawsError
+from tunixrt.jobs.evaluation.evaluate import GreedyDrawsError
 from tunixrt.runs.sampling import SamplingError
 from tunixrt.runs.verdict import Verdict
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tunixrt import Store
     from tunixrt.eval.predictions import Prediction
-    from tunixrt.jobs.evaluate import EvaluationDone
+    from tunixrt.jobs.evaluation.evaluate import EvaluationDone
 
 DRAWN: dict[str, Any] = {"temperature": 1.0, "top_p": 0.95, "samples": 3}
 

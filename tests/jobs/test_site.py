@@ -16,14 +16,14 @@ import msgspec
 import pytest
 
 from tests.cli.files import tree
-from tests.data.making import trace
 from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.traces import trace
 from tests.report.hostile import HOSTILE
 from tests.report.page_rules import problems
 from tunixrt import Store
-from tunixrt.data.events import labelled, redacted, retracted, superseded
 from tunixrt.jobs.build_site import NotASiteError
-from tunixrt.report.site_traces import TraceFiles, n_shard_digits, script_json
+from tunixrt.report.site.traces import TraceFiles, n_shard_digits, script_json
+from tunixrt.traces.facts import labelled, redacted, retracted, superseded
 
 TEXTS = [text for text in HOSTILE if text.strip() and "\ud800" not in text]
 #: Elements that have no end tag.

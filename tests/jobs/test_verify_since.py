@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.data.making import trace
 from tests.git_repository import ENVIRONMENT, GitStore
+from tests.making.traces import trace
 from tunixrt import Store
 from tunixrt.errors import ExitCode
 from tunixrt.jobs import verify_since as module

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes
-from tunixrt.log.events import RECORDED, Envelope
+from tunixrt.log.segment.events import RECORDED, Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

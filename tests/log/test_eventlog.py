@@ -19,17 +19,17 @@ from tunixrt.errors import ExitCode
 from tunixrt.log import eventlog
 from tunixrt.log.digests import Digest, digest_bytes, from_hex, hex_of
 from tunixrt.log.eventlog import EventLog
-from tunixrt.log.events import Envelope, EventError, recorded_by, recording_line
 from tunixrt.log.files import WriteError
-from tunixrt.log.headers import DamagedError, read_header
 from tunixrt.log.layout import StoreFormatError, init
+from tunixrt.log.segment.events import Envelope, EventError, recorded_by, recording_line
+from tunixrt.log.segment.header import DamagedError, read_header
 from tunixrt.log.snapshots import save_snapshot, take_snapshot, verify_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.log.samples import Event
-    from tunixrt.log.headers import SegmentHeader
+    from tunixrt.log.segment.header import SegmentHeader
 
 
 def _ids(log: EventLog) -> list[Digest | None]:

@@ -12,9 +12,9 @@ from tests.log.samples import recorded, trace, trace_id, traces, tree
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.eventlog import EventLog
-from tunixrt.log.events import Envelope
 from tunixrt.log.layout import init
 from tunixrt.log.redaction import redact
+from tunixrt.log.segment.events import Envelope
 from tunixrt.log.snapshots import save_snapshot, take_snapshot, verify_snapshots
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from tests.log.test_segments import GOLDEN_HEADER, GOLDEN_NAME, GOLDEN_PART
 from tests.log.test_snapshots import GOLDEN
 from tests.log.test_snapshots import GOLDEN_NAME as GOLDEN_SNAPSHOT_NAME
 from tunixrt.log.canonical import MAX_DEPTH
-from tunixrt.log.events import MAX_PAYLOAD_BYTES
 from tunixrt.log.layout import STORE_JSON
-from tunixrt.log.segments import MAX_PART_BYTES
+from tunixrt.log.segment.events import MAX_PAYLOAD_BYTES
+from tunixrt.log.segment.sealed import MAX_PART_BYTES
 
 _PAGE = Path(__file__).parents[2].joinpath("docs", "format.md").read_text(encoding="utf-8")
 

@@ -13,14 +13,14 @@ import pytest
 
 from tests import format_reader
 from tests.log.samples import recorded, tree
-from tunixrt.data.datasets import build_dataset, list_datasets
-from tunixrt.data.recipes import make_recipe
+from tunixrt.datasets.building import build_dataset, list_datasets
+from tunixrt.datasets.recipes import make_recipe
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.eventlog import EventLog
-from tunixrt.log.events import Envelope
 from tunixrt.log.layout import init
 from tunixrt.log.redaction import redact
+from tunixrt.log.segment.events import Envelope
 from tunixrt.log.snapshots import list_snapshots
 
 if TYPE_CHECKING:

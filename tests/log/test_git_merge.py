@@ -12,9 +12,9 @@ import pytest
 
 from tests.log.samples import trace, trace_id, traces, tree
 from tunixrt.log.eventlog import EventLog
-from tunixrt.log.events import REDACTED, Envelope
 from tunixrt.log.layout import init
 from tunixrt.log.redaction import redact, sweep
+from tunixrt.log.segment.events import REDACTED, Envelope
 from tunixrt.log.snapshots import (
     list_snapshots,
     save_snapshot,

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.log.samples import trace
-from tunixrt.log import segment_verifier
-from tunixrt.log.events import Envelope
-from tunixrt.log.part_prover import SecondProver, prove_part, serve
+from tunixrt.log.segment import verifier as segment_verifier
+from tunixrt.log.segment.events import Envelope
+from tunixrt.log.segment.part_prover import SecondProver, prove_part, serve
 
 if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.findings import Finding
-    from tunixrt.log.headers import PartHeader
+    from tunixrt.log.segment.header import PartHeader
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_other_events_than_recordings_are_not_proved(log: EventLog) -> None:
 def test_the_second_process_ends_when_the_first_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time\n"
-        "from tunixrt.log.part_prover import SecondProver\n"
+        "from tunixrt.log.segment.part_prover import SecondProver\n"
         "with SecondProver() as second:\n"
         "    print(second._process.pid, flush=True)\n"
         "    time.sleep(600)\n"

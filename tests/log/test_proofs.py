@@ -9,9 +9,9 @@ from tests.log.samples import trace, trace_id, traces
 from tunixrt.errors import ExitCode
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import from_hex
-from tunixrt.log.events import Envelope
 from tunixrt.log.proofs import NotInSnapshotError, Proof, ProofError, check_proof, prove
 from tunixrt.log.redaction import redact
+from tunixrt.log.segment.events import Envelope
 from tunixrt.log.snapshots import take_snapshot
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.log.samples import trace, trace_id, traces, tree
 from tunixrt.log.canonical import encode
-from tunixrt.log.events import REDACTED, Envelope, EventError
 from tunixrt.log.redaction import redact, redacted_traces, sweep
-from tunixrt.log.segments import MAX_PART_BYTES
+from tunixrt.log.segment.events import REDACTED, Envelope, EventError
+from tunixrt.log.segment.sealed import MAX_PART_BYTES
 from tunixrt.log.snapshots import load_snapshot, save_snapshot, take_snapshot, verify_snapshots
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tests.log.samples import recorded, trace, tree
 from tunixrt.errors import ExitCode
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes, from_hex, hex_of
-from tunixrt.log.segments import (
+from tunixrt.log.segment.sealed import (
     MAX_PART_BYTES,
     MAX_PAYLOAD_BYTES,
     DamagedError,

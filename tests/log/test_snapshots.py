@@ -13,10 +13,10 @@ from tunixrt.errors import ExitCode
 from tunixrt.log.canonical import encode
 from tunixrt.log.census import Census
 from tunixrt.log.digests import Digest, digest_bytes, from_hex
-from tunixrt.log.events import RECORDED, Envelope, StoredEvent
 from tunixrt.log.files import ImmutableFileError
-from tunixrt.log.headers import DamagedError
 from tunixrt.log.layout import Layout
+from tunixrt.log.segment.events import RECORDED, Envelope, StoredEvent
+from tunixrt.log.segment.header import DamagedError
 from tunixrt.log.snapshots import (
     SNAPSHOT_FORMAT,
     Snapshot,

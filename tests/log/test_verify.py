@@ -13,9 +13,9 @@ import rfc8785
 
 from tests.log.samples import recorded, trace, trace_id, traces
 from tunixrt.log.digests import Digest, from_hex, hex_of
-from tunixrt.log.events import REDACTED, Envelope
 from tunixrt.log.merkle import root_of
-from tunixrt.log.segments import MAX_PART_BYTES, verify_segment
+from tunixrt.log.segment.events import REDACTED, Envelope
+from tunixrt.log.segment.sealed import MAX_PART_BYTES, verify_segment
 from tunixrt.log.snapshots import save_snapshot, take_snapshot, verify_snapshots
 
 if TYPE_CHECKING:

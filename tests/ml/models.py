@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunixrt.data.render import DataFormat, Example, Special, render_prompt
+from tunixrt.datasets.render import DataFormat, Example, Special, render_prompt
 from tunixrt.log.digests import digest_bytes
 from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
 from tunixrt.ml.numerics import numerics_for

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ml.models import copying_examples, example
-from tunixrt.ml.batches import (
+from tunixrt.ml.input.batches import (
     NoExamplesError,
     OverlongExamplesError,
     batches_of_steps,
@@ -22,8 +22,8 @@ from tunixrt.ml.batches import (
 from tunixrt.ml.tokenizer import BOS, END_OF_TURN, PAD, ByteTokenizer
 
 if TYPE_CHECKING:
-    from tunixrt.data.render import Example
-    from tunixrt.ml.batches import EncodedExamples
+    from tunixrt.datasets.render import Example
+    from tunixrt.ml.input.batches import EncodedExamples
 
 SHORT, LONG = example("a", "Answer: 1"), example("b" * 30, "Answer: 2")
 N_SHORT, N_LONG = 27, 56

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from tests.ml.models import example, sliding_config, tiny_config
 from tunixrt.ml import environment
-from tunixrt.ml.batches import encode_examples, rows_of_examples
-from tunixrt.ml.feed import Feed
-from tunixrt.ml.model import Decoder, initial_weights
-from tunixrt.ml.numerics import numerics_for
-from tunixrt.ml.packing import (
+from tunixrt.ml.input.batches import encode_examples, rows_of_examples
+from tunixrt.ml.input.feed import Feed
+from tunixrt.ml.input.packing import (
     Packing,
     pack,
     packed_batches_of_steps,
     packed_rows_of_step,
     rows_of_epoch,
 )
+from tunixrt.ml.model import Decoder, initial_weights
+from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import PAD, ByteTokenizer
 from tunixrt.ml.training import train
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tunixrt.ml.batches import EncodedExamples, Rows
+    from tunixrt.ml.input.batches import EncodedExamples, Rows
 
 pytestmark = pytest.mark.usefixtures("fast_mode")
 

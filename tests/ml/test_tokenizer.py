@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from tunixrt.data.render import DataFormat, Special, render_prompt
+from tunixrt.datasets.render import DataFormat, Special, render_prompt
 from tunixrt.ml.tokenizer import BOS, END_OF_TURN, START_OF_TURN, VOCAB_SIZE, ByteTokenizer
 
 OURS = ByteTokenizer()

@@ -14,8 +14,8 @@ import pytest
 from flax import nnx
 
 from tests.ml.models import copying_examples, decoder, example, prompts_of, tiny_config
-from tunixrt.ml.batches import OverlongExamplesError, batches_of_steps, encode_examples
 from tunixrt.ml.generate import Generator, StopReason
+from tunixrt.ml.input.batches import OverlongExamplesError, batches_of_steps, encode_examples
 from tunixrt.ml.metrics import NonFiniteError, TrainingProgress
 from tunixrt.ml.model import Decoder, initial_weights
 from tunixrt.ml.numerics import numerics_for

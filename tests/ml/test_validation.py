@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from tests.ml.models import copying_examples, decoder, example, tiny_config
-from tunixrt.ml.batches import NoExamplesError, rows_of_examples
-from tunixrt.ml.feed import encode
+from tunixrt.ml.input.batches import NoExamplesError, rows_of_examples
+from tunixrt.ml.input.feed import encode
+from tunixrt.ml.input.validation import ValidationLoss
 from tunixrt.ml.metrics import StepMetric, TrainingProgress, decode_metrics, encode_metrics
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.training import model_config_of, train
-from tunixrt.ml.validation import ValidationLoss
 
 if TYPE_CHECKING:
     from pathlib import Path

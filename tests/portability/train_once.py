@@ -19,7 +19,7 @@ from tunixrt.ml import environment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.data.render import Example
+    from tunixrt.datasets.render import Example
     from tunixrt.runs.config import RunConfig
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ N_ANSWERS, N_NEW_TOKENS = 32, 48
 
 def addition_examples() -> list[Example]:
     """Sums of two numbers, written out; always the same."""
-    from tunixrt.data.render import DataFormat, Example, Special, render_prompt
+    from tunixrt.datasets.render import DataFormat, Example, Special, render_prompt
     from tunixrt.log.digests import digest_bytes
 
     examples = []
@@ -57,7 +57,7 @@ def small(mode: str) -> tuple[RunConfig, Sequence[Example]]:
 
 def committed(run: str, mode: str) -> tuple[RunConfig, Sequence[Example]]:
     """What a committed run was trained on, and how, in either mode."""
-    from tunixrt.jobs.train import plan_training
+    from tunixrt.jobs.training import plan_training
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.runs.config import RunConfig

@@ -15,7 +15,7 @@ import pytest
 from tests.report.views import view
 from tunixrt.report import render_report
 from tunixrt.report.html import style
-from tunixrt.report.site_frame import site_css
+from tunixrt.report.site.frame import site_css
 
 TEXT, SHAPE = 4.5, 3.0  # success criteria 1.4.3 and 1.4.11
 DARK = "@media (prefers-color-scheme:dark)"

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.report.hostile import HOSTILE
-from tunixrt.report.charts import IntervalChart, IntervalRow, LineChart, svg
-from tunixrt.report.document import (
+from tunixrt.report.blocks import (
     Block,
     Bullets,
     Chart,
@@ -32,6 +31,7 @@ from tunixrt.report.document import (
     Tone,
     Verdict,
 )
+from tunixrt.report.charts import IntervalChart, IntervalRow, LineChart, svg
 from tunixrt.report.escape import one_line, shortened, visible
 from tunixrt.report.html import render_html
 from tunixrt.report.markdown import render_markdown

@@ -8,8 +8,8 @@ import pytest
 from tests.report.hostile import HOSTILE
 from tests.report.test_escape import Page
 from tests.report.views import N_SAMPLES, contamination, digest, training, view
-from tunixrt.eval.comparison import Difference
-from tunixrt.eval.seeds import compare_seeds
+from tunixrt.eval.compare.pairs import Difference
+from tunixrt.eval.compare.seeds import compare_seeds
 from tunixrt.report import ExperimentView, ReportView, render_report
 
 

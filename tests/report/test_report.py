@@ -15,11 +15,11 @@ from markdown_it import MarkdownIt
 from tests.report.hostile import HOSTILE
 from tests.report.test_escape import Page
 from tests.report.views import N_SAMPLES, contamination, digest, view
-from tunixrt.eval.comparison import Difference, compare
+from tunixrt.eval.compare.pairs import Difference, compare
 from tunixrt.report import ReportView, render_report
-from tunixrt.report.content import build_document
-from tunixrt.report.document import Chart, Heading
-from tunixrt.report.samples import Group, choose_samples
+from tunixrt.report.blocks import Chart, Heading
+from tunixrt.report.sections.choosing import Group, choose_samples
+from tunixrt.report.sections.results import build_document
 
 if TYPE_CHECKING:
     from tunixrt.runs.manifests import Contamination
@@ -433,7 +433,7 @@ def test_two_processes_write_the_same_bytes_whatever_hash_seed_zone_and_locale()
 
 def test_the_report_layer_needs_no_numeric_package() -> None:
     code = (
-        "import sys, tunixrt.report, tunixrt.eval.comparison, tunixrt.eval.statistics\n"
+        "import sys, tunixrt.report, tunixrt.eval.compare.pairs, tunixrt.eval.compare.statistics\n"
         "found = {'jax', 'numpy', 'flax', 'optax', 'safetensors', 'scipy'} & set(sys.modules)\n"
         "assert not found, found"
     )

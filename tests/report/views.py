@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tunixrt.eval.comparison import EvaluatedRun, compare
+from tunixrt.eval.compare.pairs import EvaluatedRun, compare
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import Generated, evaluate
 from tunixrt.log.digests import Digest, digest_bytes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tunixrt.data.render import DataFormat
+from tunixrt.datasets.render import DataFormat
 from tunixrt.runs.config import ConfigError, RunConfig, known_keys, load_config
 from tunixrt.runs.presets import PRESETS
 

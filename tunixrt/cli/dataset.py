@@ -16,7 +16,7 @@ from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
-    from tunixrt.data.exports import ExportReport
+    from tunixrt.datasets.exports import ExportReport
     from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
 

@@ -11,7 +11,7 @@ from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.output import count, emit_json, say, short
 
 if TYPE_CHECKING:
-    from tunixrt.data.dataset_diff import MemberChange
+    from tunixrt.datasets.diff import MemberChange
     from tunixrt.store import Store
 
 

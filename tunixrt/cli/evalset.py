@@ -160,7 +160,7 @@ def size(difference: float, changed: float | None, power: float, as_json: bool) 
     For McNemar's test at 95% (Connor 1987). The more samples change in either direction for the
     same difference, the more are needed; `tunixrt run compare` shows how many change.
     """
-    from tunixrt.eval.statistics import required_pairs
+    from tunixrt.eval.compare.statistics import required_pairs
 
     if changed is not None and changed < difference:
         raise BadInputError(

@@ -15,7 +15,7 @@ from tunixrt.cli.output import SCHEMA_VERSION, short
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunixrt.log.events import StoredEvent
+    from tunixrt.log.segment.events import StoredEvent
     from tunixrt.store import Store
 
 
@@ -52,7 +52,7 @@ def _events(store: Store, limit: int | None) -> Iterator[StoredEvent]:
 
 
 def _document(event: StoredEvent) -> dict[str, object]:
-    from tunixrt.log.events import RECORDED
+    from tunixrt.log.segment.events import RECORDED
 
     is_recording = event.envelope.type == RECORDED
     # What a trace says is for `trace show`: a line of the log stays short.

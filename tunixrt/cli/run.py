@@ -13,8 +13,8 @@ from tunixrt.cli.output import emit_json, say, short, table
 from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
-    from tunixrt.eval.comparison import Comparison
-    from tunixrt.eval.seeds import SeedsComparison
+    from tunixrt.eval.compare.pairs import Comparison
+    from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
 

@@ -19,11 +19,11 @@ from tunixrt.cli.trace_facts import FACT_COMMANDS
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from tunixrt.data.importers import Rejection
-    from tunixrt.data.importing import ImportReport
-    from tunixrt.data.projection import TraceState
-    from tunixrt.data.traces import Trace
     from tunixrt.store import Store
+    from tunixrt.traces.importers.table import Rejection
+    from tunixrt.traces.importing import ImportReport
+    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.state import TraceState
 
 
 @click.group(cls=NounGroup)
@@ -321,7 +321,7 @@ def show(store: Store, trace_id: str, as_json: bool) -> None:
     if as_json:
         emit_json(trace_document(state, content))
         return
-    from tunixrt.data.scores import baseline_score
+    from tunixrt.traces.scores import baseline_score
 
     click.echo(f"trace {state.id} ({status_of(state)})")
     for key, value in content.meta.items():
@@ -341,7 +341,7 @@ def show(store: Store, trace_id: str, as_json: bool) -> None:
 @store_options
 def compare(store: Store, a: str, b: str, as_json: bool) -> None:
     """Show two traces side by side: scores, and which steps differ."""
-    from tunixrt.data.compare import Change, compare_traces
+    from tunixrt.traces.side_by_side import Change, compare_traces
 
     found = compare_traces(
         store.read_trace(store.find_trace(a)), store.read_trace(store.find_trace(b))

@@ -15,10 +15,10 @@ from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
-    from tunixrt.data.statements import Stated
     from tunixrt.jobs.redact import RedactionDone
     from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
+    from tunixrt.traces.stating import Stated
 
 command = functools.partial(click.command, cls=ExampleCommand)
 ids_argument = click.argument("ids", nargs=-1, required=True, metavar="ID...")
@@ -90,8 +90,8 @@ def add(
 
 
 def _from_stdin() -> dict[str, Any]:
-    from tunixrt.data.traces import trace_of
     from tunixrt.log.canonical import decode
+    from tunixrt.traces.schema import trace_of
 
     value = decode(sys.stdin.buffer.read())
     if not isinstance(value, dict):

@@ -19,7 +19,7 @@ from tunixrt.errors import ExitCode
 from tunixrt.runs.checkpoints import TrainingInterruptedError
 
 if TYPE_CHECKING:
-    from tunixrt.jobs.train import TrainingDone
+    from tunixrt.jobs.training import TrainingDone
     from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.manifests import TrainingManifest
     from tunixrt.store import Store

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tunixrt.eval.judges import Judgement, judge_answer
+from tunixrt.eval.judge.judges import Judgement, judge_answer
 
 __all__ = ["Judgement", "judge_answer"]

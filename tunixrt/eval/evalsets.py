@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.lines import read_lines
-from tunixrt.data.violations import (
+from tunixrt.errors import BadInputError
+from tunixrt.log.canonical import CanonicalError, decode
+from tunixrt.log.digests import Digest, digest_file
+from tunixrt.traces.importers.lines import read_lines
+from tunixrt.traces.violations import (
     TextLimit,
     did_you_mean,
     quoted,
@@ -22,16 +25,13 @@ from tunixrt.data.violations import (
     wrong,
     wrong_kind,
 )
-from tunixrt.errors import BadInputError
-from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.log.digests import Digest, digest_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tunixrt.data.violations import Violation
     from tunixrt.log.canonical import JsonValue
+    from tunixrt.traces.violations import Violation
 
 UNSPECIFIED: Final = "unspecified"
 SUFFIX: Final = ".jsonl"

@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.eval.draws import are_drawn, by_sample, majority, numbers_of_tries, pass_at
-from tunixrt.eval.judges import DEFAULT_JUDGE, JUDGES, AnswerJudge
+from tunixrt.eval.compare.draws import are_drawn, by_sample, majority, numbers_of_tries, pass_at
+from tunixrt.eval.compare.statistics import (
+    bootstrap_mean_interval,
+    mean,
+    points,
+    rounded,
+    wilson_interval,
+)
+from tunixrt.eval.judge.judges import DEFAULT_JUDGE, JUDGES, AnswerJudge
 from tunixrt.eval.predictions import Prediction
-from tunixrt.eval.statistics import bootstrap_mean_interval, mean, points, rounded, wilson_interval
 from tunixrt.runs.manifests import CategoryResult, DrawResults, Estimate, EvaluationResults
 
 if TYPE_CHECKING:

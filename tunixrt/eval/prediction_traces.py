@@ -12,17 +12,17 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.data.importers import Dropped, Rejection, imported
-from tunixrt.data.traces import TRACE_VERSION, Trace, TraceStep
-from tunixrt.data.violations import TraceError
 from tunixrt.eval.predictions import encode_predictions, read_predictions
+from tunixrt.traces.importers.table import Dropped, Rejection, imported
+from tunixrt.traces.schema import TRACE_VERSION, Trace, TraceStep
+from tunixrt.traces.violations import TraceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tunixrt.data.importers import Record
     from tunixrt.eval.predictions import Prediction
+    from tunixrt.traces.importers.table import Record
 
 PREDICTIONS: Final = "predictions"
 SOURCE: Final = "evaluation"

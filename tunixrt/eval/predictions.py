@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.lines import read_lines
-from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode, encode
 from tunixrt.log.digests import digest_bytes
+from tunixrt.traces.importers.lines import read_lines
+from tunixrt.traces.violations import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

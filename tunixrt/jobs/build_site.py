@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.datasets import list_datasets, members
-from tunixrt.data.payloads import read_in_order
-from tunixrt.data.projection import TraceState, project
-from tunixrt.data.traces import parse_payload
+from tunixrt.datasets.building import list_datasets, members
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, list_evalsets, load_evalset
 from tunixrt.jobs.status import read_status
 from tunixrt.jobs.write_report import commands_of, report_view, run_view, training_view
 from tunixrt.log.snapshots import take_snapshot
-from tunixrt.report import site_pages, site_runs, site_traces
-from tunixrt.report.site_frame import ICON, SCRIPT_NAME, STYLE_NAME, frame, site_css
-from tunixrt.report.site_view import (
+from tunixrt.report.site import pages as site_pages
+from tunixrt.report.site import run_pages as site_runs
+from tunixrt.report.site import traces as site_traces
+from tunixrt.report.site.frame import ICON, SCRIPT_NAME, STYLE_NAME, frame, site_css
+from tunixrt.report.site.view import (
     ComparisonView,
     DatasetView,
     EvaluationView,
@@ -37,6 +36,9 @@ from tunixrt.runs.directories import read_runs
 from tunixrt.runs.leaderboard import rows_of
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 from tunixrt.runs.promotions import read_promotions
+from tunixrt.traces.payloads import read_in_order
+from tunixrt.traces.schema import parse_payload
+from tunixrt.traces.state import TraceState, project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-    from tunixrt.report.view import ReportView, RunView
+    from tunixrt.report.sections.view import ReportView, RunView
     from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.promotions import Promotions
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
-from tunixrt.eval import seeds
-from tunixrt.eval.comparison import Comparison, EvaluatedRun, compare
-from tunixrt.eval.metrics import METRIC
+from tunixrt.eval.compare import seeds
+from tunixrt.eval.compare.metrics import METRIC
+from tunixrt.eval.compare.pairs import Comparison, EvaluatedRun, compare
 from tunixrt.eval.predictions import PREDICTIONS_NAME, read_predictions
 from tunixrt.runs.directories import find_run
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
@@ -15,7 +15,7 @@ from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.eval.seeds import SeedsComparison
+    from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.log.layout import Layout
 
 
@@ -59,7 +59,7 @@ def compare_seeds(
     metric: str = METRIC,
     category: str | None = None,
 ) -> SeedsComparison:
-    """Compare two ways of training, each with an evaluation a seed; see :mod:`tunixrt.eval.seeds`.
+    """Compare two ways of training, with an evaluation a seed; see `tunixrt.eval.compare.seeds`.
 
     Args:
         layout: where the runs are.

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.dataset_files import members
-from tunixrt.data.datasets import datasets_of_key, load_dataset
-from tunixrt.data.exports import parse_split
-from tunixrt.data.payloads import MemberPayloads
-from tunixrt.data.traces import parse_payload
+from tunixrt.datasets.building import datasets_of_key, load_dataset
+from tunixrt.datasets.exports import parse_split
+from tunixrt.datasets.files import members
 from tunixrt.errors import AnswerIsNoError, BadInputError
 from tunixrt.eval.contamination import (
     METHOD,
@@ -24,11 +22,13 @@ from tunixrt.eval.contamination import (
 from tunixrt.log.snapshots import load_snapshot
 from tunixrt.runs.directories import read_runs
 from tunixrt.runs.manifests import Contamination, DatasetInput, TrainingManifest
+from tunixrt.traces.payloads import MemberPayloads
+from tunixrt.traces.schema import parse_payload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.data.dataset_files import Dataset
+    from tunixrt.datasets.files import Dataset
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.jobs.train import count_ledger, plan_training
+from tunixrt.jobs.training import count_ledger, plan_training
 from tunixrt.runs.checkpoints import checkpoints_of, newest_whole
 from tunixrt.runs.directories import MANIFEST
 from tunixrt.runs.manifests import LedgerCounts
@@ -19,7 +19,7 @@ from tunixrt.runs.memory import MemoryEstimate, estimate_memory
 if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-    from tunixrt.ml.feed import Feed
+    from tunixrt.ml.input.feed import Feed
     from tunixrt.runs.config import RunConfig
 
 
@@ -85,7 +85,7 @@ def rehearse_training(
     Raises:
         BadInputError: what `train_run` would refuse before its first step.
     """
-    from tunixrt.ml.feed import Feed, encode
+    from tunixrt.ml.input.feed import Feed, encode
     from tunixrt.ml.tokenizer import ByteTokenizer
 
     plan = plan_training(layout, log, config, dataset_key=dataset_key, base=base)

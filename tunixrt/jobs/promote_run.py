@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tunixrt.data.times import check_utc
 from tunixrt.log.lock import store_lock
 from tunixrt.runs.directories import find_run
 from tunixrt.runs.promotions import promoted, read_promotions
+from tunixrt.traces.times import check_utc
 
 if TYPE_CHECKING:
     from tunixrt.log.digests import Digest

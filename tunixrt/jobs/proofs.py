@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.member_proofs import MEMBER_PROOF_FORMAT, MemberProof, check_member
+from tunixrt.datasets.member_proofs import MEMBER_PROOF_FORMAT, MemberProof, check_member
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.log.digests import Digest, digest_value, is_digest

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data import events
-from tunixrt.data.lookup import find_trace
-from tunixrt.data.payloads import read_payload
-from tunixrt.data.projection import project
-from tunixrt.data.saved_index import forget_index
-from tunixrt.data.times import check_utc
-from tunixrt.data.traces import parse_payload
 from tunixrt.jobs.remains import Remains, find_remains, history_command
 from tunixrt.log.digests import Digest, from_hex, is_hex
 from tunixrt.log.redaction import Redaction, redact, redacted_traces, sweep
+from tunixrt.traces import facts as events
+from tunixrt.traces.lookup import find_trace
+from tunixrt.traces.payloads import read_payload
+from tunixrt.traces.saved_index import forget_index
+from tunixrt.traces.schema import parse_payload
+from tunixrt.traces.state import project
+from tunixrt.traces.times import check_utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.data.projection import Projection
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
+    from tunixrt.traces.state import Projection
 
 
 class RedactionDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

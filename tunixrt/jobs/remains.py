@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from tunixrt.data.dataset_files import members
-from tunixrt.data.datasets import list_datasets
+from tunixrt.datasets.building import list_datasets
+from tunixrt.datasets.files import members
 from tunixrt.errors import TunixrtError
 from tunixrt.log.digests import Digest, hex_of
 from tunixrt.log.git import GitError, git, is_repository
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
-    from tunixrt.data.dataset_files import Dataset
+    from tunixrt.datasets.files import Dataset
     from tunixrt.log.layout import Layout
 
 T = TypeVar("T")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
-from tunixrt.eval.judges import judge_by_name
-from tunixrt.jobs.evaluate import judge_responses
-from tunixrt.jobs.evaluation_plan import plan_evaluation_again
-from tunixrt.jobs.responses import generate_responses
-from tunixrt.jobs.train import NotReproducibleError, execute_training, plan_training
+from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.jobs.evaluation.evaluate import judge_responses
+from tunixrt.jobs.evaluation.plan import plan_evaluation_again
+from tunixrt.jobs.evaluation.responses import generate_responses
+from tunixrt.jobs.training import NotReproducibleError, execute_training, plan_training
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.config import RunConfig
 from tunixrt.runs.directories import find_run, read_runs

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.datasets import list_datasets
-from tunixrt.data.projection import Conflict, EventProblem, project
+from tunixrt.datasets.building import list_datasets
 from tunixrt.log.digests import Digest
 from tunixrt.log.journal import TORN_SUFFIX, journals
 from tunixrt.runs.directories import MANIFEST, list_run_ids
 from tunixrt.runs.promotions import read_promotions
+from tunixrt.traces.state import Conflict, EventProblem, project
 
 if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data import dataset_verification
-from tunixrt.data.datasets import list_datasets
-from tunixrt.data.exports import ExportFormat, ExportReport, OmitReason, export_dataset
+from tunixrt.datasets import verification as dataset_verification
+from tunixrt.datasets.building import list_datasets
+from tunixrt.datasets.exports import ExportFormat, ExportReport, OmitReason, export_dataset
 from tunixrt.errors import TunixrtError
 from tunixrt.eval.evalsets import SUFFIX, list_evalsets
 from tunixrt.jobs.verify_since import SinceCheck, verify_since
@@ -28,7 +28,7 @@ from tunixrt.runs.promotions import read_promotions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunixrt.data.dataset_files import Dataset
+    from tunixrt.datasets.files import Dataset
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.log.digests import Digest, from_hex, is_hex
-from tunixrt.log.events import NULL, decode_envelope
 from tunixrt.log.findings import DamagedError, Finding
 from tunixrt.log.git import BlobReader, list_tree, resolve_revision
-from tunixrt.log.headers import HEADER_NAME, SegmentHeader
 from tunixrt.log.redaction import redacted_traces
-from tunixrt.log.segment_reader import MAX_PART_FILE_BYTES
+from tunixrt.log.segment.events import NULL, decode_envelope
+from tunixrt.log.segment.header import HEADER_NAME, SegmentHeader
+from tunixrt.log.segment.reader import MAX_PART_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tunixrt.data.render import DataFormat
-from tunixrt.eval.comparison import compare
+from tunixrt.datasets.render import DataFormat
+from tunixrt.eval.compare.pairs import compare
+from tunixrt.eval.compare.seeds import compare_seeds
 from tunixrt.eval.evalsets import SUFFIX, load_evalset
-from tunixrt.eval.judges import DEFAULT_JUDGE
-from tunixrt.eval.seeds import compare_seeds
+from tunixrt.eval.judge.judges import DEFAULT_JUDGE
 from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
 from tunixrt.jobs.contamination import contamination_of
-from tunixrt.jobs.evaluate import BATCH_SIZE
-from tunixrt.jobs.train import LEDGER_NAME, METRICS_NAME
+from tunixrt.jobs.evaluation.evaluate import BATCH_SIZE
+from tunixrt.jobs.training import LEDGER_NAME, METRICS_NAME
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_file
 from tunixrt.report import (

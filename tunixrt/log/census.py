@@ -12,14 +12,14 @@ import tempfile
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from tunixrt.log.digests import raw_of
-from tunixrt.log.events import RECORDED
+from tunixrt.log.segment.events import RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from types import TracebackType
 
     from tunixrt.log.digests import Digest
-    from tunixrt.log.events import StoredEvent
+    from tunixrt.log.segment.events import StoredEvent
 
 _N_BUCKETS = 256
 _ID_BYTES = 32

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunixrt.log.events import NULL
 from tunixrt.log.files import replace_file, staging_directory, writing
 from tunixrt.log.findings import DamagedError, Finding
-from tunixrt.log.headers import HEADER_NAME, read_header
-from tunixrt.log.shelves import segment_directories
+from tunixrt.log.segment.events import NULL
+from tunixrt.log.segment.header import HEADER_NAME, read_header
+from tunixrt.log.segment.shelves import segment_directories
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

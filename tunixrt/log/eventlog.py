@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.log.digests import Digest
-from tunixrt.log.events import NULL, Envelope, StoredEvent
 from tunixrt.log.files import publish_directory, staging_directory, writing
 from tunixrt.log.findings import Finding
-from tunixrt.log.headers import (
+from tunixrt.log.layout import Layout, check_format
+from tunixrt.log.log_verifier import missing_parent, verify_log
+from tunixrt.log.segment.events import NULL, Envelope, StoredEvent
+from tunixrt.log.segment.header import (
     HEADER_NAME,
     DamagedError,
     SegmentHeader,
     read_header,
 )
-from tunixrt.log.layout import Layout, check_format
-from tunixrt.log.log_verifier import missing_parent, verify_log
-from tunixrt.log.segment_reader import read_events_of, read_segment
-from tunixrt.log.segment_verifier import verify_segment
-from tunixrt.log.segment_writer import SegmentWriter
-from tunixrt.log.shelves import segment_directories
+from tunixrt.log.segment.reader import read_events_of, read_segment
+from tunixrt.log.segment.shelves import segment_directories
+from tunixrt.log.segment.verifier import verify_segment
+from tunixrt.log.segment.writer import SegmentWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from tunixrt.log.digests import digest_bytes, hex_of
-from tunixrt.log.events import Envelope, decode_envelope, encode_envelope, envelope_problem
 from tunixrt.log.files import replace_file, sync_directory, sync_file, writing
+from tunixrt.log.segment.events import Envelope, decode_envelope, encode_envelope, envelope_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunixrt.log.findings import Finding
-from tunixrt.log.headers import HEADER_NAME, DamagedError, SegmentHeader
 from tunixrt.log.layout import Layout, verify_layout
-from tunixrt.log.segment_reader import read_segment
-from tunixrt.log.segment_verifier import Survey, verify_segment
-from tunixrt.log.shelves import segment_directories, verify_names
+from tunixrt.log.segment.header import HEADER_NAME, DamagedError, SegmentHeader
+from tunixrt.log.segment.reader import read_segment
+from tunixrt.log.segment.shelves import segment_directories, verify_names
+from tunixrt.log.segment.verifier import Survey, verify_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

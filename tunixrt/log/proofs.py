@@ -13,10 +13,10 @@ import msgspec
 
 from tunixrt.errors import AnswerIsNoError, BadInputError
 from tunixrt.log.digests import Digest, digest_value, from_raw, is_hex, raw_of
-from tunixrt.log.events import RECORDED, Envelope, StoredEvent, encode_envelope
-from tunixrt.log.headers import HEADER_NAME, SegmentHeader, read_header
 from tunixrt.log.merkle import inclusion_proof, leaf_hash, root_from_proof
-from tunixrt.log.segment_reader import read_segment
+from tunixrt.log.segment.events import RECORDED, Envelope, StoredEvent, encode_envelope
+from tunixrt.log.segment.header import HEADER_NAME, SegmentHeader, read_header
+from tunixrt.log.segment.reader import read_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

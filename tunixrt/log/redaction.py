@@ -15,10 +15,10 @@ import msgspec
 from tunixrt.errors import BadInputError
 from tunixrt.log.conflicts import mend_conflicts
 from tunixrt.log.digests import Digest, digest_bytes
-from tunixrt.log.events import NULL, REDACTED, Envelope
 from tunixrt.log.files import WriteError, replace_file, staging_directory, writing
 from tunixrt.log.lock import Waiting, store_lock
-from tunixrt.log.segment_reader import read_segment
+from tunixrt.log.segment.events import NULL, REDACTED, Envelope
+from tunixrt.log.segment.reader import read_segment
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 
 from tunixrt.ml.checkpoints import restored, write_training
+from tunixrt.ml.input.validation import ValidationLoss
 from tunixrt.ml.metrics import NonFiniteError, StepMetric
 from tunixrt.ml.optimizer import scalar_tables
 from tunixrt.ml.steps import StepInputs, TrainState, compile_steps
-from tunixrt.ml.validation import ValidationLoss
 from tunixrt.ml.weights import weights_of
 from tunixrt.runs.checkpoints import TrainingInterruptedError, checkpoint_at, new_checkpoint
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tunixrt.ml.batches import EncodedExamples
     from tunixrt.ml.checkpoints import SavedTraining
-    from tunixrt.ml.feed import Feed
+    from tunixrt.ml.input.batches import EncodedExamples
+    from tunixrt.ml.input.feed import Feed
     from tunixrt.ml.model import Decoder
     from tunixrt.runs.config import RunConfig
 

@@ -18,8 +18,8 @@ from jax import lax
 
 from tunixrt.errors import BadInputError
 from tunixrt.ml import environment
-from tunixrt.ml.batches import EXAMPLE_SEGMENT, PADDING_SEGMENT
 from tunixrt.ml.choosing import choose, draw_keys
+from tunixrt.ml.input.batches import EXAMPLE_SEGMENT, PADDING_SEGMENT
 from tunixrt.ml.model import Decoder
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import END_OF_TURN, EOS, PAD

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from jax import Array
 
-    from tunixrt.ml.batches import Rows
+    from tunixrt.ml.input.batches import Rows
     from tunixrt.ml.model import Decoder
     from tunixrt.ml.numerics import Numerics
     from tunixrt.runs.config import TrainingSection

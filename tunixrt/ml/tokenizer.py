@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.data.render import Special
+from tunixrt.datasets.render import Special
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,7 +16,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.ml import environment
 from tunixrt.ml.checkpoints import read_training
 from tunixrt.ml.course import Course
-from tunixrt.ml.feed import Feed, encode
+from tunixrt.ml.input.feed import Feed, encode
 from tunixrt.ml.metrics import METRICS_FILE, ProgressReports, encode_metrics
 from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
 from tunixrt.ml.numerics import numerics_for
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tunixrt.data.render import Example
+    from tunixrt.datasets.render import Example
     from tunixrt.log.digests import Digest
-    from tunixrt.ml.batches import LedgerEntry
     from tunixrt.ml.course import Saving
+    from tunixrt.ml.input.batches import LedgerEntry
     from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.config import RunConfig
 

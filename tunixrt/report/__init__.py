@@ -7,7 +7,7 @@ bytes in every process.
 from __future__ import annotations
 
 from tunixrt.report.files import render_report
-from tunixrt.report.view import (
+from tunixrt.report.sections.view import (
     Command,
     ExperimentView,
     LedgerRow,

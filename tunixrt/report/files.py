@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tunixrt.report.blocks import Chart
 from tunixrt.report.charts import svg
-from tunixrt.report.content import build_document
-from tunixrt.report.document import Chart
-from tunixrt.report.experiment import build_experiment
 from tunixrt.report.html import render_html
 from tunixrt.report.markdown import render_markdown
-from tunixrt.report.view import ExperimentView
+from tunixrt.report.sections.experiment import build_experiment
+from tunixrt.report.sections.results import build_document
+from tunixrt.report.sections.view import ExperimentView
 
 if TYPE_CHECKING:
-    from tunixrt.report.view import ReportView
+    from tunixrt.report.sections.view import ReportView
 
 
 def render_report(view: ReportView | ExperimentView) -> dict[str, bytes]:

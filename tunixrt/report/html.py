@@ -10,8 +10,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.report.charts import CHART_RULES, PALETTE_DARK, PALETTE_LIGHT, svg
-from tunixrt.report.document import (
+from tunixrt.report.blocks import (
     Bullets,
     Chart,
     Code,
@@ -25,12 +24,13 @@ from tunixrt.report.document import (
     Table,
     Verdict,
 )
+from tunixrt.report.charts import CHART_RULES, PALETTE_DARK, PALETTE_LIGHT, svg
 from tunixrt.report.escape import html_lines, html_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tunixrt.report.document import Block, Column, Document, Inline, Inlines
+    from tunixrt.report.blocks import Block, Column, Document, Inline, Inlines
 
 #: The page's own colours beside those of the charts.
 PAGE_LIGHT: Final = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from tunixrt.report.document import (
+from tunixrt.report.blocks import (
     Bullets,
     Chart,
     Code,
@@ -32,7 +32,7 @@ from tunixrt.report.escape import (
 )
 
 if TYPE_CHECKING:
-    from tunixrt.report.document import Block, Document, Inline, Inlines
+    from tunixrt.report.blocks import Block, Document, Inline, Inlines
 
 
 def render_markdown(document: Document) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tunixrt.data.render import DataFormat
+from tunixrt.datasets.render import DataFormat
 from tunixrt.errors import BadInputError
 from tunixrt.runs.architecture import Architecture
 from tunixrt.runs.presets import PRESETS

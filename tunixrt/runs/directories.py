@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.data.violations import quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest, digest_bytes, digest_file, hex_of
@@ -21,6 +20,7 @@ from tunixrt.log.findings import Finding
 from tunixrt.runs.checkpoints import CHECKPOINTS
 from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
+from tunixrt.traces.violations import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

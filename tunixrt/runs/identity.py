@@ -71,7 +71,7 @@ class Draws(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sampled responses: ``n`` to each sample of the eval set, each from a number of its own.
 
     The number is made from the seed, the sample's id and the response's place among the ``n``: see
-    ``tunixrt.eval.draws``.
+    ``tunixrt.eval.compare.draws``.
     """
 
     temperature: float

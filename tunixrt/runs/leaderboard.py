@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tunixrt.data.violations import did_you_mean, quoted
 from tunixrt.errors import BadInputError
 from tunixrt.log.digests import Digest
 from tunixrt.runs.directories import read_runs
@@ -18,6 +17,7 @@ from tunixrt.runs.manifests import (
     TrainingResults,
 )
 from tunixrt.runs.promotions import read_promotions
+from tunixrt.traces.violations import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.data.names import check_name
-from tunixrt.data.projection import Ancestry
-from tunixrt.data.violations import did_you_mean, quoted
+from tunixrt.datasets.names import check_name
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import digest_bytes
-from tunixrt.log.events import Envelope
+from tunixrt.log.segment.events import Envelope
+from tunixrt.traces.state import Ancestry
+from tunixrt.traces.violations import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.log.events import StoredEvent
+    from tunixrt.log.segment.events import StoredEvent
 
 PROMOTED: Final = "run.promoted"
 

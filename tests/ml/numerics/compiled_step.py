@@ -41,7 +41,7 @@ def main(directory: Path, optimizer: str) -> None:
     import jax.numpy as jnp
     import numpy as np
 
-    from tunixrt.ml.batches import Rows
+    from tunixrt.ml.input.batches import Rows
     from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
     from tunixrt.ml.numerics import numerics_for
     from tunixrt.ml.optimizer import scalar_tables

@@ -1,0 +1,1 @@
+"""Traces, stores, datasets and runs made for tests."""

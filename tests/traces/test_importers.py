@@ -1,0 +1,243 @@
+"""Reading files: what is read, what is dropped, and a sentence for everything that is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.making.traces import Place, value, write_lines
+from tunixrt.traces.importers import lines
+from tunixrt.traces.importers.lines import UnreadableFileError
+from tunixrt.traces.importers.table import (
+    Dropped,
+    DropReason,
+    ImportedTrace,
+    Rejection,
+    SourceFormat,
+    UnknownFormatError,
+    imported,
+    parse_source_format,
+    read_traces,
+)
+from tunixrt.traces.importing import RejectedError
+from tunixrt.traces.schema import Trace, TraceStep, parse_payload
+from tunixrt.traces.violations import TraceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = json.dumps(value()).encode()
+
+
+def read(path: Path, source_format: SourceFormat = SourceFormat.TUNIXRT, **options: Any) -> Any:
+    return list(read_traces(path, source_format, **options))
+
+
+def one(path: Path, data: bytes) -> Rejection:
+    path.write_bytes(data)
+    records = read(path)
+    assert len(records) == 1
+    assert isinstance(records[0], Rejection)
+    return records[0]
+
+
+def test_a_record_is_read_with_its_line_and_its_number_of_steps(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "t.jsonl", [value(), value(prompt="Other?")])
+    first, second = read(path)
+    assert (first.file, first.line, first.n_steps) == (str(path), 1, 2)
+    assert (second.line, parse_payload(second.payload).prompt) == (2, "Other?")
+
+
+def test_the_last_line_needs_no_line_feed_and_crlf_is_white_space(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(GOOD + b"\r\n\r\n" + GOOD)
+    first, blank, last = read(path)
+    assert first.id == last.id
+    assert blank == Dropped(str(path), 2, DropReason.BLANK_LINE)
+
+
+def test_a_source_replaces_the_source_of_every_record(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "t.jsonl", [value(), value(meta=...)])
+    for record in read(path, source="elsewhere"):
+        assert parse_payload(record.payload).meta == {"source": "elsewhere"}
+
+
+def test_neither_file_name_nor_line_enters_the_id(tmp_path: Path) -> None:
+    a = write_lines(tmp_path / "a.jsonl", [value()])
+    b = write_lines(tmp_path / "b.jsonl", [value(prompt="x"), value()])
+    assert read(a)[0].id == read(b)[1].id
+
+
+RECORDS: list[tuple[str, bytes, str, str | None, int | None]] = [
+    ("broken", b'{"prompt": ', "This is not JSON at column 12", None, 12),
+    ("not utf-8", b'{"prompt": "\xff"}', "Byte 13 (0xff) is not valid UTF-8", None, 13),
+    ("NaN", b'{"meta": {"x": NaN}}', "NaN is not a JSON number", None, None),
+    ("twice", b'{"prompt": "a", "prompt": "b"}', "The key 'prompt' stands twice", None, None),
+    ("2^53", b'{"meta": {"x": 9007199254740993}}', "is beyond 2^53 - 1", None, None),
+    ("surrogate", b'{"prompt": "\\ud800"}', "lone surrogate U+D800", None, None),
+    ("two values", GOOD + b" 1", "Extra data", None, len(GOOD) + 2),
+    ("list", b"[" + GOOD + b"]", "The record should be an object with the fields of", None, None),
+    ("missing", b'{"trace_version": "1.0"}', 'field "prompt" is missing', "prompt", None),
+    ("misspelt", b'{"promt": "x"}', 'Did you mean "prompt"?', "promt", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence", "field", "column"), [r[1:] for r in RECORDS], ids=[r[0] for r in RECORDS]
+)
+def test_a_bad_record_is_rejected_with_its_line_its_bytes_and_a_sentence(
+    tmp_path: Path, data: bytes, sentence: str, field: str | None, column: int | None
+) -> None:
+    rejection = one(tmp_path / "t.jsonl", data + b"\n")
+    assert sentence in rejection.reason
+    assert (rejection.line, rejection.raw) == (1, data)
+    assert (rejection.field, rejection.column) == (field, column)
+    assert str(rejection).startswith(f"{tmp_path / 't.jsonl'}, line 1: ")
+
+
+def test_a_rejects_file_gives_every_byte_back(tmp_path: Path) -> None:
+    text = json.loads(one(tmp_path / "t.jsonl", "{é".encode() + b"\r\n").as_line())
+    assert (text["raw"], text["line"], text["column"]) == ("{é\r", 1, 2)
+    binary = json.loads(one(tmp_path / "t.jsonl", b"\x80\xff\n").as_line())
+    assert (binary["raw_base64"], "raw" in binary) == ("gP8=", False)
+
+
+FILES: list[tuple[str, bytes, str]] = [
+    ("empty", b"", "holds no records: it is empty or has only blank lines."),
+    ("blank", b"\n  \r\n\t\n", "holds no records"),
+    ("bom", b"\xef\xbb\xbf" + GOOD, "line 1: The file begins with a UTF-8 byte order mark (EF BB"),
+    ("utf-16", GOOD.decode().encode("utf-16"), "but is UTF-16 text; save it as UTF-8."),
+    ("utf-16 be", b"\xfe\xff\x00{", "but is UTF-16 text"),
+    ("gzip", b"\x1f\x8b\x08\x00", "but is compressed with gzip; decompress it first."),
+    ("zstd", b"\x28\xb5\x2f\xfd\x00", "but is compressed with Zstandard"),
+    ("zip", b"PK\x03\x04", "but is a ZIP archive"),
+    ("parquet", b"PAR1", "but is Parquet"),
+]
+
+
+@pytest.mark.parametrize(("data", "sentence"), [f[1:] for f in FILES], ids=[f[0] for f in FILES])
+def test_a_file_that_holds_no_json_lines_is_refused_and_nothing_is_written(
+    place: Place, tmp_path: Path, data: bytes, sentence: str
+) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(data)
+    before = place.files()
+    with pytest.raises(UnreadableFileError) as error:
+        place.take(path)
+    assert sentence in str(error.value)
+    assert str(path) in str(error.value)
+    assert place.files() == before
+
+
+def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFileError, match=r"There is no file .*absent"):
+        read(tmp_path / "absent")
+    with pytest.raises(UnreadableFileError, match="is a directory, not a file of records"):
+        read(tmp_path)
+    with pytest.raises(UnreadableFileError, match="cannot be opened: "):
+        read(tmp_path / ("x" * 300))
+
+
+def test_a_line_beyond_the_limit_is_refused_before_it_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1_000)
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(GOOD + b"\n" + b"x" * 1_000 + b"\n")
+    with pytest.raises(UnreadableFileError, match="line 2: The line is longer than 1,000 bytes"):
+        read(path)
+    path.write_bytes(GOOD + b"\n" + b"x" * 999 + b"\n")
+    assert len(read(path)) == 2
+
+
+def test_a_bad_record_deep_in_a_real_size_file_is_named_and_nothing_is_written(
+    place: Place, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.jsonl"
+    sound = [json.dumps(value(prompt=f"Problem {i}")) for i in range(1, 8_001)]
+    sound[5_000] = sound[5_000][:-10]
+    path.write_text("\n".join(sound) + "\n")
+    before = place.files()
+    with pytest.raises(RejectedError) as error:
+        place.take(path)
+    assert f"{path}, line 5001: This is not JSON at column " in str(error.value)
+    assert "Nothing was recorded" in str(error.value)
+    assert place.files() == before
+
+
+def test_an_unknown_format_lists_the_known_ones() -> None:
+    assert parse_source_format("gsm8k") is SourceFormat.GSM8K
+    with pytest.raises(UnknownFormatError, match=r'no source format "gsm"\. Did you mean "gsm8'):
+        parse_source_format("gsm")
+    with pytest.raises(UnknownFormatError, match=r"The known ones are tunixrt, gsm8k\."):
+        parse_source_format("csv")
+
+
+def test_a_trace_made_by_a_program_is_checked_too() -> None:
+    whole = Trace("1.0", "p", (TraceStep(0, "t", "c"),), "a")
+    assert isinstance(imported(whole), ImportedTrace)
+    with pytest.raises(TraceError, match='"prompt" should be text of 1 to 50,000 characters'):
+        imported(Trace("1.0", "", (TraceStep(0, "t", "c"),), "a"))
+
+
+# GSM8K
+
+
+def gsm8k(tmp_path: Path, *records: object, **options: Any) -> Any:
+    return read(write_lines(tmp_path / "g.jsonl", records), SourceFormat.GSM8K, **options)
+
+
+def test_the_lines_of_a_gsm8k_answer_are_steps_and_the_marked_text_is_the_answer(
+    tmp_path: Path,
+) -> None:
+    answer = "He has 48/2 = <<48/2=24>>24.\n\nThen 48+24=<<48+24=72>>72.\n \n#### 1,072\n"
+    *dropped, record = gsm8k(tmp_path, {"question": "How many?", "answer": answer})
+    assert [(d.line, d.reason) for d in dropped] == [(1, DropReason.BLANK_STEP)] * 3
+    assert parse_payload(record.payload) == Trace(
+        "1.0",
+        "How many?",
+        (
+            TraceStep(0, "reason", "He has 48/2 = <<48/2=24>>24."),
+            TraceStep(1, "reason", "Then 48+24=<<48+24=72>>72."),
+        ),
+        "1,072",
+        {"source": "gsm8k"},
+    )
+
+
+def test_calculator_annotations_go_only_when_asked(tmp_path: Path) -> None:
+    record = {"question": "q", "answer": "a <<1+1=2>>2 b<<2=2>>2\n<<x>>\n#### 4"}
+    dropped, read_ = gsm8k(tmp_path, record, strip_calculator=True, source="mine")
+    assert dropped.reason == DropReason.BLANK_STEP
+    whole = parse_payload(read_.payload)
+    assert [step.content for step in whole.steps] == ["a 2 b2"]
+    assert whole.meta == {"source": "mine"}
+
+
+GSM8K: list[tuple[str, object, str]] = [
+    ("list", [], "The record should be an object with question and answer, but is a list of 0."),
+    ("missing", {"question": "q"}, 'The field "answer" is missing; it should be text whose last'),
+    ("no text", {"question": "q", "answer": 4}, 'The field "answer" should be text whose last'),
+    ("misspelt", {"qestion": "q", "answer": "a"}, 'Did you mean "question"?'),
+    ("empty question", {"question": "", "answer": "a"}, "characters, but is empty."),
+    ("long", {"question": "q" * 50_001, "answer": "a"}, "but is text of 50,001 characters."),
+    ("blank", {"question": "q", "answer": " \n"}, "but is blank."),
+    ("no mark", {"question": "q", "answer": "a\nb"}, 'but is text that ends with "b".'),
+    ("no answer", {"question": "q", "answer": "a\n#### "}, 'but is text that ends with "#### ".'),
+    ("two marks", {"question": "q", "answer": "#### 1\n#### 2"}, "more than one line of"),
+    ("no steps", {"question": "q", "answer": "#### 2"}, "1 to 1,000 lines of steps, but is text"),
+    ("steps", {"question": "q", "answer": "s\n" * 1001 + "#### 2"}, "but is text with 1,001."),
+    ("step", {"question": "q", "answer": "s" * 20_001 + "\n#### 2"}, "20,001 characters in step 1"),
+    ("final", {"question": "q", "answer": "s\n#### " + "2" * 50_001}, "with one of 50,001."),
+]
+
+
+@pytest.mark.parametrize(("record", "sentence"), [g[1:] for g in GSM8K], ids=[g[0] for g in GSM8K])
+def test_a_bad_gsm8k_record_is_rejected_in_its_own_words(
+    tmp_path: Path, record: object, sentence: str
+) -> None:
+    (rejection,) = gsm8k(tmp_path, record)
+    assert isinstance(rejection, Rejection)
+    assert sentence in rejection.reason

@@ -1,1 +1,0 @@
-"""Traces, the datasets built from them, and the text that training reads."""

@@ -1,0 +1,1 @@
+"""Datasets: recipes, selection, members, rendering and exports."""

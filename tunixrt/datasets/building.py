@@ -1,0 +1,282 @@
+"""Versioned selections of traces: built once, immutable, named by what they hold.
+
+A dataset's digest depends on its recipe and its members alone, so two people who build the same
+selection have the same dataset, whatever the order of their logs. Its manifest says where it came
+from: name, version, snapshot, lineage, and a time only where one was given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.datasets.files import (
+    DATASET_FORMAT,
+    DATASET_SCHEMA_VERSION,
+    MANIFEST_NAME,
+    Dataset,
+    DatasetManifest,
+    dataset_digest,
+    directories,
+    members,
+    members_root,
+    read_manifest,
+    write_members,
+)
+from tunixrt.datasets.names import key_of, parse_key
+from tunixrt.datasets.selection import Member, select
+from tunixrt.errors import BadInputError
+from tunixrt.log.canonical import encode
+from tunixrt.log.digests import Digest, digest_bytes
+from tunixrt.log.files import publish_directory, staging_directory, writing
+from tunixrt.log.lock import store_lock
+from tunixrt.log.segment.header import DamagedError
+from tunixrt.log.snapshots import name_snapshot, save_snapshot
+from tunixrt.traces.state import project
+from tunixrt.traces.times import check_utc
+from tunixrt.traces.violations import did_you_mean, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tunixrt.datasets.recipes import Recipe
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.layout import Layout
+    from tunixrt.log.lock import Waiting
+
+__all__ = [
+    "AmbiguousDatasetError",
+    "BuildReport",
+    "Dataset",
+    "DatasetExistsError",
+    "DatasetManifest",
+    "DatasetNotFoundError",
+    "Member",
+    "build_dataset",
+    "datasets_of_key",
+    "list_datasets",
+    "load_dataset",
+    "members",
+]
+
+
+class BuildReport(msgspec.Struct, frozen=True):
+    """A dataset that was built; ``created`` is False where it was there already."""
+
+    dataset_key: str
+    digest: Digest
+    trace_count: int
+    split_counts: dict[str, int]
+    created: bool
+    dataset: Dataset
+
+
+class DatasetNotFoundError(BadInputError):
+    """There is no dataset of this key."""
+
+    def __init__(self, key: str, known: list[str]) -> None:
+        hint = (
+            did_you_mean(key, known)
+            if known
+            else "There is none yet; `tunixrt dataset build` makes one."
+        )
+        super().__init__(f"There is no dataset {quoted(key)}. {hint}")
+        self.key = key
+
+
+class DatasetExistsError(BadInputError):
+    """The key is taken by a dataset with another digest."""
+
+    def __init__(self, key: str, digest: Digest, existing: list[Digest]) -> None:
+        super().__init__(
+            f"The dataset {key} exists already with the digest {' and '.join(existing)}; what "
+            f"would be built now has the digest {digest}. A dataset never changes: choose another "
+            "version."
+        )
+        self.key = key
+        self.digest = digest
+        self.existing = existing
+
+
+class AmbiguousDatasetError(BadInputError):
+    """Two branches built different datasets under one key, and a merge brought both here."""
+
+    def __init__(self, key: str, digests: list[Digest]) -> None:
+        super().__init__(
+            f"The key {key} names {len(digests)} different datasets, built on different branches: "
+            f"{' and '.join(digests)}. Build the one that you mean under a version of its own, or "
+            "remove the directory of the other one from Git."
+        )
+        self.key = key
+        self.digests = digests
+
+
+def build_dataset(
+    layout: Layout,
+    log: EventLog,
+    name: str,
+    version: str,
+    recipe: Recipe,
+    *,
+    built_at: str | None = None,
+    parent: str | None = None,
+    waiting: Waiting | None = None,
+) -> BuildReport:
+    """Select the traces of a recipe from the log as it is now, and publish them as a dataset.
+
+    Building a key again is no work where the digest is the same: the dataset that is there stays.
+
+    Args:
+        layout: Where to publish.
+        log: What to select from.
+        name: The name of the dataset.
+        version: Its version.
+        recipe: What to select.
+        built_at: The time to state in the manifest, RFC 3339 in UTC; None states none.
+        parent: The key of the dataset that this one follows.
+        waiting: How to wait for the store's lock, which is held only to publish: nothing else may
+            take the key between looking and publishing.
+
+    Raises:
+        BadNameError: Name or version cannot be used.
+        RecipeError: Nothing matches.
+        DatasetExistsError: The key is taken by a dataset with another digest; nothing is written.
+        DatasetNotFoundError: There is no parent of this key.
+        LockHeldError: Another process holds the store's lock; nothing is written.
+    """
+    key = key_of(name, version)
+    if built_at is not None:
+        check_utc(built_at, "time of the build")
+    ancestor = load_dataset(layout, parent) if parent is not None else None
+    refs = log.segments()
+    segments = [ref.digest for ref in refs]
+    with project(log, segments) as projection:
+        snapshot = name_snapshot(refs, projection.n_traces)
+        selection = select(log, projection, recipe, segments)
+    try:
+        root = members_root(selection)
+        manifest = DatasetManifest(
+            format=DATASET_FORMAT,
+            dataset_key=key,
+            dataset_name=name,
+            dataset_version=version,
+            dataset_schema_version=DATASET_SCHEMA_VERSION,
+            digest=dataset_digest(recipe, root, len(selection)),
+            filters=recipe.filters,
+            selection_strategy=recipe.selection_strategy,
+            limit=recipe.limit,
+            seed=recipe.seed,
+            splits=recipe.splits,
+            trace_count=len(selection),
+            split_counts=selection.split_counts(),
+            stats=selection.stats(),
+            members_root=root,
+            snapshot=snapshot.digest,
+            parent_dataset_id=ancestor.key if ancestor else None,
+            parent_digest=ancestor.digest if ancestor else None,
+            built_at=built_at,
+        )
+        standing = _standing(layout, manifest)
+        if standing is not None:
+            return _report(standing, created=False)
+        with store_lock(layout, "dataset build", waiting):
+            standing = _standing(layout, manifest)
+            if standing is not None:
+                return _report(standing, created=False)
+            save_snapshot(layout, snapshot)
+            return _report(_publish(layout, manifest, selection), created=True)
+    finally:
+        selection.close()
+
+
+def _standing(layout: Layout, manifest: DatasetManifest) -> Dataset | None:
+    """The dataset that is there under the key of a manifest, if it is the same one.
+
+    Raises:
+        DatasetExistsError: Another one is.
+    """
+    existing = datasets_of_key(layout, manifest.dataset_key)
+    taken = sorted({dataset.digest for dataset in existing})
+    if taken and taken != [manifest.digest]:
+        raise DatasetExistsError(manifest.dataset_key, manifest.digest, taken)
+    return existing[0] if existing else None
+
+
+def load_dataset(layout: Layout, key: str) -> Dataset:
+    """The dataset of a key.
+
+    Raises:
+        BadNameError: The text is not a key.
+        DatasetNotFoundError: There is none.
+        AmbiguousDatasetError: There are several with different digests; the message lists them.
+        DamagedError: A manifest is not what its name says.
+    """
+    parse_key(key)
+    found = datasets_of_key(layout, key)
+    if not found:
+        known = sorted({dataset.key for dataset in list_datasets(layout)})
+        raise DatasetNotFoundError(key, known)
+    digests = sorted({dataset.digest for dataset in found})
+    if len(digests) > 1:
+        raise AmbiguousDatasetError(key, digests)
+    # Manifests of one digest differ in where the dataset came from. Which one stands for it must
+    # not depend on the order of a directory listing: `datasets_of_key` sorts them.
+    return found[0]
+
+
+def list_datasets(layout: Layout) -> list[Dataset]:
+    """Every dataset, by key and directory; a key that a merge made ambiguous is there repeatedly.
+
+    Raises:
+        DamagedError: A manifest is not what its name says.
+    """
+    return [
+        _load(layout, path)
+        for name in directories(layout.datasets)
+        for version in directories(name)
+        for path in directories(version)
+    ]
+
+
+def datasets_of_key(layout: Layout, key: str) -> list[Dataset]:
+    """Every dataset of a key, by directory: more than one where branches built it separately.
+
+    Raises:
+        BadNameError: The text is not a key.
+        DamagedError: A manifest is not what its name says.
+    """
+    name, version = parse_key(key)
+    return [_load(layout, path) for path in directories(layout.datasets / name / version)]
+
+
+def _load(layout: Layout, path: Path) -> Dataset:
+    manifest, findings = read_manifest(layout, path)
+    if manifest is None or findings:
+        raise DamagedError(findings[0])
+    return Dataset(manifest, path)
+
+
+def _publish(layout: Layout, manifest: DatasetManifest, listed: Iterable[Member]) -> Dataset:
+    data = encode(manifest)
+    path = layout.datasets / manifest.dataset_name / manifest.dataset_version
+    path /= digest_bytes(data).removeprefix("sha256:")
+    with staging_directory(layout) as staged:
+        with writing(staged):
+            (staged / MANIFEST_NAME).write_bytes(data)
+            write_members(staged, listed)
+        publish_directory(staged, path)
+    return Dataset(manifest, path)
+
+
+def _report(dataset: Dataset, *, created: bool) -> BuildReport:
+    manifest = dataset.manifest
+    return BuildReport(
+        dataset_key=manifest.dataset_key,
+        digest=manifest.digest,
+        trace_count=manifest.trace_count,
+        split_counts=manifest.split_counts,
+        created=created,
+        dataset=dataset,
+    )

@@ -1,0 +1,184 @@
+"""A recipe says which traces a dataset takes and how it splits them; it enters the dataset digest.
+
+Sampling and splitting are decided per trace by a hash and not by a generator that runs over a list,
+so that they survive growth: a sample stays the same where traces are added that do not belong to
+it, all traces of one prompt share a split, and no trace ever moves from train to test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tunixrt.errors import BadInputError
+from tunixrt.log.canonical import MAX_INTEGER
+from tunixrt.traces.violations import did_you_mean, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tunixrt.log.digests import Digest
+
+
+class RecipeError(BadInputError):
+    """A recipe that makes no sense."""
+
+
+class SelectionStrategy(StrEnum):
+    """Which of the matching traces are taken where a limit leaves some out."""
+
+    LATEST = "latest"
+    RANDOM = "random"
+
+
+class Split(StrEnum):
+    """What a member of a dataset is for."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A checked recipe with its defaults filled in; made by :func:`make_recipe`.
+
+    ``filters`` maps keys to the text that they must have. ``splits`` maps ``test`` and
+    ``validation`` to their fractions as decimal text, without trailing zeros; the rest is train.
+    ``seed`` is None exactly where nothing depends on it.
+    """
+
+    filters: dict[str, str]
+    selection_strategy: SelectionStrategy
+    limit: int | None
+    seed: int | None
+    splits: dict[str, str]
+
+
+_DECIMAL: Final = re.compile(r"([0-9]{1,20})?(?:\.([0-9]{0,20}))?", re.ASCII)
+
+
+def make_recipe(
+    *,
+    filters: Mapping[str, str] | None = None,
+    selection_strategy: str = SelectionStrategy.LATEST,
+    limit: int | None = None,
+    seed: int | None = None,
+    splits: Mapping[str, str] | None = None,
+) -> Recipe:
+    """Check a recipe and fill in its defaults.
+
+    Args:
+        filters: Metadata that a trace must have, as text.
+        selection_strategy: ``latest`` (the end of the log's order) or ``random``.
+        limit: How many traces at most, at least 1; None for all of them.
+        seed: From 0 upwards; ``random`` demands one, splits use 0 where none is given.
+        splits: The fractions of ``test`` and ``validation`` as decimal text, such as ``0.1``.
+
+    Raises:
+        RecipeError: Something in it makes no sense.
+    """
+    try:
+        strategy = SelectionStrategy(selection_strategy)
+    except ValueError:
+        raise RecipeError(
+            f"There is no selection strategy {quoted(selection_strategy)}. "
+            f"{did_you_mean(selection_strategy, [*SelectionStrategy])}"
+        ) from None
+    if limit is not None and not 1 <= limit <= MAX_INTEGER:
+        raise RecipeError(f"The limit should be at least 1, but is {limit}.")
+    if seed is not None and not 0 <= seed <= MAX_INTEGER:
+        raise RecipeError(f"The seed should be a whole number from 0 to 2^53 - 1, but is {seed}.")
+    if strategy is SelectionStrategy.RANDOM and seed is None:
+        raise RecipeError(
+            "The selection strategy random demands a seed: without one, nobody could select the "
+            "same traces again."
+        )
+    fractions = _checked_splits(splits or {})
+    needs_seed = bool(fractions) or strategy is SelectionStrategy.RANDOM
+    return Recipe(
+        filters=dict(filters or {}),
+        selection_strategy=strategy,
+        limit=limit,
+        seed=(seed or 0) if needs_seed else None,
+        splits=fractions,
+    )
+
+
+def _checked_splits(splits: Mapping[str, str]) -> dict[str, str]:
+    allowed = [Split.TEST.value, Split.VALIDATION.value]
+    checked: dict[str, str] = {}
+    for name, text in splits.items():
+        if name not in allowed:
+            hint = (
+                "The split train is what test and validation leave."
+                if name == Split.TRAIN
+                else did_you_mean(name, allowed)
+            )
+            raise RecipeError(f"There is no fraction to give for a split {quoted(name)}. {hint}")
+        fraction = _plain_fraction(name, text)
+        if fraction != "0":
+            checked[name] = fraction
+    total = sum((Fraction(text) for text in checked.values()), Fraction(0))
+    if total > 1:
+        shown = " and ".join(f"{name} {text}" for name, text in checked.items())
+        raise RecipeError(f"The fractions of the splits exceed 1: {shown}.")
+    return checked
+
+
+def _plain_fraction(name: str, text: str) -> str:
+    """The one way to write a decimal: ``0.1`` for ``.1`` and ``0.100``."""
+    match = _DECIMAL.fullmatch(text.strip())
+    if match is None or not (match[1] or match[2]):
+        raise RecipeError(
+            f"The fraction of the split {name} should be a decimal number from 0 to 1, such as "
+            f"0.1, but is {quoted(text)}."
+        )
+    whole = (match[1] or "").lstrip("0") or "0"
+    decimals = (match[2] or "").rstrip("0")
+    return f"{whole}.{decimals}" if decimals else whole
+
+
+def sample_key(seed: int, trace: Digest) -> bytes:
+    """The eight bytes by which a random selection orders traces; the lowest are taken."""
+    return _key("sample", seed, trace)
+
+
+def split_key(seed: int, prompt: str) -> int:
+    """The number from 0 to 2^64 - 1 that places a prompt among the splits."""
+    return int.from_bytes(_key("split", seed, prompt), "big")
+
+
+# Two texts and a whole number below 2^53: msgspec's bytes are RFC 8785's.
+_encode = msgspec.json.Encoder().encode
+
+
+def _key(use: str, seed: int, subject: str) -> bytes:
+    return hashlib.sha256(_encode([use, seed, subject])).digest()[:8]
+
+
+class Splitter:
+    """Places prompts in the splits of a recipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._seed = recipe.seed or 0
+        test = Fraction(recipe.splits.get(Split.TEST, "0"))
+        validation = Fraction(recipe.splits.get(Split.VALIDATION, "0"))
+        # k / 2^64 < f for a whole k and an exact fraction f: k < ceil(f * 2^64).
+        self._test_below = math.ceil(test * 2**64)
+        self._validation_below = math.ceil((test + validation) * 2**64)
+        self._splits = bool(recipe.splits)
+
+    def split_of(self, prompt: str) -> Split:
+        """The split of every trace that has this prompt."""
+        if not self._splits:
+            return Split.TRAIN
+        key = split_key(self._seed, prompt)
+        if key < self._test_below:
+            return Split.TEST
+        return Split.VALIDATION if key < self._validation_below else Split.TRAIN

@@ -1,0 +1,121 @@
+"""How a trace becomes the text that a model reads and the text that it should write.
+
+Text and special tokens are kept apart as pieces of different type, so a trace that happens to
+contain ``<end_of_turn>`` trains on those characters and never on the token. Only the text exports
+join the pieces to one string.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tunixrt.log.digests import Digest, digest_value
+from tunixrt.traces.schema import in_order
+
+if TYPE_CHECKING:
+    from tunixrt.traces.schema import Trace
+
+#: Part of every run id: a change to any text below makes it another template.
+TEMPLATE_VERSION: Final = "1"
+
+_REQUEST = "Please show your reasoning steps."
+
+
+class Special(StrEnum):
+    """The special tokens of the template, as the Gemma family spells them."""
+
+    BOS = "<bos>"
+    START_OF_TURN = "<start_of_turn>"
+    END_OF_TURN = "<end_of_turn>"
+
+
+Piece = str | Special
+
+
+class DataFormat(StrEnum):
+    """What a model is trained to read and to write."""
+
+    TUNIX_SFT = "tunix_sft"
+    TRAINING_EXAMPLE = "training_example"
+    #: The completion is the answer without the reasoning: what the steps are compared with.
+    ANSWER_ONLY = "answer_only"
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One training example: prompt and completion as pieces; the loss is on the completion."""
+
+    id: str
+    trace: Digest
+    prompt: tuple[Piece, ...]
+    completion: tuple[Piece, ...]
+
+
+def render_example(
+    trace: Trace, trace_id: Digest, *, data_format: DataFormat, system: str | None = None
+) -> Example:
+    """A trace as a training example."""
+    return Example(
+        id=derived_id(trace_id, data_format, system),
+        trace=trace_id,
+        prompt=render_prompt(trace.prompt, data_format=data_format, system=system),
+        completion=(response(trace, data_format), Special.END_OF_TURN),
+    )
+
+
+def render_prompt(
+    prompt: str, *, data_format: DataFormat, system: str | None = None
+) -> tuple[Piece, ...]:
+    """Everything before the completion: from ``<bos>`` to the start of the model's turn."""
+    return (
+        Special.BOS,
+        Special.START_OF_TURN,
+        "user\n" + question(prompt, data_format, system),
+        Special.END_OF_TURN,
+        "\n",
+        Special.START_OF_TURN,
+        "model\n",
+    )
+
+
+def tunix_sft_text(trace: Trace, system: str | None = None) -> str:
+    """The trace as one Gemma text, without ``<bos>`` and without a trailing line feed."""
+    _, *prompt = render_prompt(trace.prompt, data_format=DataFormat.TUNIX_SFT, system=system)
+    return "".join([*prompt, response(trace, DataFormat.TUNIX_SFT), Special.END_OF_TURN])
+
+
+def prompt_format(data_format: DataFormat) -> DataFormat:
+    """The format that stands for all whose prompts are the same text, whatever is answered.
+
+    Models that were trained on such formats are asked the same, so their answers compare.
+    """
+    return DataFormat.TUNIX_SFT if data_format is DataFormat.ANSWER_ONLY else data_format
+
+
+def question(prompt: str, data_format: DataFormat, system: str | None = None) -> str:
+    """The user's turn. Gemma has no system role: the instruction goes before the prompt."""
+    if data_format is DataFormat.TRAINING_EXAMPLE:
+        prompt = f"{prompt}\n\n{_REQUEST}"
+    return f"{system}\n\n{prompt}" if system else prompt
+
+
+def response(trace: Trace, data_format: DataFormat) -> str:
+    """The model's turn: the numbered steps, then the answer."""
+    answer = f"Answer: {trace.final_answer}"
+    if data_format is DataFormat.ANSWER_ONLY or not trace.steps:
+        return answer
+    steps = "\n".join(
+        f"{number}. {step.content}" for number, step in enumerate(in_order(trace.steps), start=1)
+    )
+    return f"Reasoning:\n{steps}\n{answer}"
+
+
+def derived_id(trace_id: Digest, data_format: str, system: str | None) -> Digest:
+    """The id of a record that is derived from a trace.
+
+    It follows from the trace, the format, the version of the template and the system instruction,
+    so that exporting again gives the same id, and two different texts never share one.
+    """
+    return digest_value([data_format, TEMPLATE_VERSION, system or None, trace_id])

@@ -1,0 +1,1 @@
+"""Comparing evaluations: metrics, intervals, paired tests, seeds."""

@@ -1,0 +1,374 @@
+"""Compare two evaluations of the same samples, pair by pair.
+
+The two scores come from the same questions, so the question "did it get better" is asked of the
+pairs that changed: Tango's score interval for the difference and McNemar's mid-p test. The verdict
+is ``better`` or ``worse`` only if the interval excludes 0 and both the p-value and McNemar's exact
+one are below 1 minus the confidence; else ``no clear difference``, which does not mean that there
+is none. The exact one bounds the false alarms: mid-p values keep their level on average, but not at
+every number of discordant pairs.
+
+Where several responses were drawn to each sample, the sample is one pair all the same, with one
+score: the mean of theirs, or what another metric makes of them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.datasets.render import DataFormat, prompt_format
+from tunixrt.errors import BadInputError
+from tunixrt.eval.compare.metrics import METRIC, measured
+from tunixrt.eval.compare.statistics import (
+    DEFAULT_CONFIDENCE,
+    bootstrap_mean_interval,
+    mcnemar_exact_p,
+    mcnemar_mid_p,
+    paired_difference_interval,
+    points,
+    rounded,
+    sign_flip_p,
+)
+from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
+from tunixrt.eval.predictions import Prediction
+from tunixrt.log.digests import Digest
+from tunixrt.runs.identity import Draws, Judge, Template
+from tunixrt.traces.violations import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Verdict(StrEnum):
+    """What a comparison says of B against A."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NO_CLEAR_DIFFERENCE = "no clear difference"
+
+
+class EvaluatedRun(msgspec.Struct, frozen=True):
+    """An evaluation as comparing needs it.
+
+    Attributes:
+        label: what messages call it, such as the beginning of its run id.
+        evalset: the digest of the eval set.
+        judge: name and version.
+        template: how questions became prompts.
+        max_new_tokens: the limit of generated tokens.
+        predictions: one a sample, or as many as were drawn.
+        draws: how several were drawn; None for greedy answers.
+    """
+
+    label: str
+    evalset: Digest
+    judge: Judge
+    template: Template
+    max_new_tokens: int
+    predictions: tuple[Prediction, ...]
+    draws: Draws | None = None
+
+
+class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something other than the model that differs between two evaluations."""
+
+    what: str
+    a: str
+    b: str
+
+    def __str__(self) -> str:
+        """The difference as a clause."""
+        return f"the {self.what} differs ({self.a} against {self.b})"
+
+
+class UnknownCategoryError(BadInputError):
+    """A category that no sample of the compared evaluations has."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"No sample has the category {quoted(name)}; the categories are {', '.join(known)}."
+        )
+        self.name = name
+        self.known = tuple(known)
+
+
+class NotComparableError(BadInputError):
+    """Two evaluations that answer different questions, or answer them otherwise.
+
+    Attributes:
+        differences: what differs.
+    """
+
+    def __init__(self, a: str, b: str, problem: str, differences: tuple[Difference, ...]) -> None:
+        super().__init__(f"The evaluations {a} and {b} cannot be compared: {problem}")
+        self.differences = differences
+
+
+class CategoryComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A against B within one category; points, 0 to 100."""
+
+    n_pairs: int
+    a: float
+    b: float
+    delta: float
+    interval: tuple[float, float]
+    n_fixed: int
+    n_broken: int
+
+
+class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """B against A on the same samples; scores and differences in points, 0 to 100.
+
+    Attributes:
+        metric: what is compared, see ``tunixrt.eval.compare.metrics``.
+        a: the average score of A over the pairs.
+        b: that of B.
+        delta: ``b - a``.
+        interval: the confidence interval of ``delta``.
+        interval_method: how it was computed.
+        confidence: its level.
+        p_value: two-sided, of no difference.
+        p_value_method: how it was computed.
+        p_value_exact: of McNemar's exact test; None for scores that are not right or wrong.
+        verdict: see the module.
+        n_pairs: how many samples both answered.
+        n_both_correct: pairs right in both.
+        n_both_wrong: pairs wrong in both.
+        fixed: the ids of samples that were wrong in A and are right in B, in A's order; of several
+            responses, at least half have to be right.
+        broken: the ids of samples that were right in A and are wrong in B.
+        categories: the same per category; intervals are not adjusted for their number.
+        differences: what else differs, where comparing was asked for all the same.
+        n_only_a: samples that only A has; not compared.
+        n_only_b: samples that only B has; not compared.
+    """
+
+    metric: str
+    a: float
+    b: float
+    delta: float
+    interval: tuple[float, float]
+    interval_method: str
+    confidence: float
+    p_value: float
+    p_value_method: str
+    verdict: Verdict
+    n_pairs: int
+    n_both_correct: int
+    n_both_wrong: int
+    fixed: tuple[str, ...]
+    broken: tuple[str, ...]
+    categories: dict[str, CategoryComparison]
+    differences: tuple[Difference, ...]
+    n_only_a: int
+    n_only_b: int
+    p_value_exact: float | None = None
+
+
+class _Pairs(msgspec.Struct, frozen=True):
+    """Predictions of A and B for the same samples, in A's order."""
+
+    a: tuple[Prediction, ...]
+    b: tuple[Prediction, ...]
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        return tuple(a.example_id for a, b in self if b.correct and not a.correct)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        return tuple(a.example_id for a, b in self if a.correct and not b.correct)
+
+    @property
+    def delta(self) -> float:
+        return rounded(average(self.b) - average(self.a))
+
+    def __iter__(self) -> Iterator[tuple[Prediction, Prediction]]:
+        return zip(self.a, self.b, strict=True)
+
+    def score_differences(self) -> list[float]:
+        return [b.score - a.score for a, b in self]
+
+    def is_binary(self) -> bool:
+        return is_binary(self.a) and is_binary(self.b)
+
+    def of_category(self, category: str) -> _Pairs:
+        members = [(a, b) for a, b in self if a.category == category]
+        return _Pairs(tuple(a for a, _ in members), tuple(b for _, b in members))
+
+
+def compare(
+    a: EvaluatedRun,
+    b: EvaluatedRun,
+    *,
+    allow_differences: bool = False,
+    confidence: float = DEFAULT_CONFIDENCE,
+    metric: str = METRIC,
+    category: str | None = None,
+) -> Comparison:
+    """Compare two evaluations.
+
+    Args:
+        a: the run before.
+        b: the run after.
+        allow_differences: compare although eval set, judge, template or generation limit differ;
+            over the samples that are the same in both, with the differences in the result.
+        confidence: the level of the interval: 0.8, 0.9, 0.95 or 0.99.
+        metric: what to compare; "right" then means what the metric counts, in points of 100.
+        category: compare only samples of this category.
+
+    Raises:
+        NotComparableError: something other than the model differs, or no sample is in both.
+        UnknownMetricError: the metric is none, or needs more responses than were drawn.
+        UnknownCategoryError: no sample has the category.
+        UnsupportedLevelError: the confidence is none of these.
+    """
+    differences = tuple(_differences(a, b))
+    if differences and not allow_differences:
+        listed = ", and ".join(str(difference) for difference in differences)
+        raise NotComparableError(a.label, b.label, f"{listed}.", differences)
+    a, b = (measured_run(only_category(run, category), metric) for run in (a, b))
+    pairs = _pair(a.predictions, b.predictions)
+    if not pairs.a:
+        raise NotComparableError(a.label, b.label, "they have no sample in common.", differences)
+    interval = _interval(pairs, confidence)
+    p_value, p_value_exact = _p_value(pairs), _p_value_exact(pairs)
+    fixed, broken = pairs.fixed, pairs.broken
+    return Comparison(
+        metric=metric,
+        a=average(pairs.a),
+        b=average(pairs.b),
+        delta=pairs.delta,
+        interval=interval,
+        interval_method="Tango score" if pairs.is_binary() else "paired bootstrap",
+        confidence=confidence,
+        p_value=p_value,
+        p_value_method="McNemar mid-p" if pairs.is_binary() else "paired sign flips",
+        p_value_exact=p_value_exact,
+        verdict=verdict_of(interval, max(p_value, p_value_exact or 0.0), confidence),
+        n_pairs=len(pairs.a),
+        n_both_correct=sum(x.correct and y.correct for x, y in pairs),
+        n_both_wrong=sum(not x.correct and not y.correct for x, y in pairs),
+        fixed=fixed,
+        broken=broken,
+        categories=_categories(pairs, confidence),
+        differences=differences,
+        n_only_a=len(a.predictions) - len(pairs.a),
+        n_only_b=len(b.predictions) - len(pairs.b),
+    )
+
+
+def only_category(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
+    """The samples of one category; all of them without one.
+
+    Raises:
+        UnknownCategoryError: no sample has it.
+    """
+    if category is None:
+        return run
+    kept = tuple(p for p in run.predictions if p.category == category)
+    if not kept:
+        raise UnknownCategoryError(category, sorted({p.category for p in run.predictions}))
+    return msgspec.structs.replace(run, predictions=kept)
+
+
+def measured_run(run: EvaluatedRun, metric: str) -> EvaluatedRun:
+    """The run with one prediction a sample, whose score is what the metric says.
+
+    Raises:
+        UnknownMetricError: the metric is none.
+        TooFewDrawsError: the metric needs more responses than were drawn.
+    """
+    return msgspec.structs.replace(run, predictions=measured(run.predictions, metric))
+
+
+def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
+    facts = (
+        ("eval set", a.evalset, b.evalset),
+        ("judge", f"{a.judge.name} {a.judge.version}", f"{b.judge.name} {b.judge.version}"),
+        ("template", _template(a.template), _template(b.template)),
+        ("limit of new tokens", str(a.max_new_tokens), str(b.max_new_tokens)),
+        ("generation", str(a.draws or "greedy"), str(b.draws or "greedy")),
+    )
+    for what, in_a, in_b in facts:
+        if in_a != in_b:
+            yield Difference(what=what, a=in_a, b=in_b)
+
+
+def _template(template: Template) -> str:
+    """How questions become prompts; what the model was trained to answer is no part of it."""
+    system = "" if template.system_instruction is None else f", {template.system_instruction!r}"
+    return f"{prompt_format(DataFormat(template.format))} {template.version}{system}"
+
+
+def _pair(a: Sequence[Prediction], b: Sequence[Prediction]) -> _Pairs:
+    """Pairs of the same question with the same expected answer."""
+    others = {prediction.example_id: prediction for prediction in b}
+    pairs = []
+    for mine in a:
+        other = others.get(mine.example_id)
+        if other is not None and _question(mine) == _question(other):
+            pairs.append((mine, other))
+    return _Pairs(tuple(x for x, _ in pairs), tuple(y for _, y in pairs))
+
+
+def _question(prediction: Prediction) -> tuple[str, str]:
+    return prediction.prompt, prediction.expected_response
+
+
+def _interval(pairs: _Pairs, confidence: float) -> tuple[float, float]:
+    if pairs.is_binary():
+        low, high = paired_difference_interval(
+            len(pairs.fixed), len(pairs.broken), len(pairs.a), confidence=confidence
+        )
+        return points(low), points(high)
+    low, high = bootstrap_mean_interval(
+        pairs.score_differences(), seed=BOOTSTRAP_SEED, confidence=confidence
+    )
+    return rounded(low), rounded(high)
+
+
+def _p_value(pairs: _Pairs) -> float:
+    if pairs.is_binary():
+        return significant(mcnemar_mid_p(len(pairs.fixed), len(pairs.broken)))
+    return significant(sign_flip_p(pairs.score_differences(), seed=BOOTSTRAP_SEED))
+
+
+def _p_value_exact(pairs: _Pairs) -> float | None:
+    if not pairs.is_binary():
+        return None
+    return significant(mcnemar_exact_p(len(pairs.fixed), len(pairs.broken)))
+
+
+def significant(p_value: float) -> float:
+    """A p-value as it is written."""
+    return float(f"{p_value:.6g}")  # significant digits: a small p-value is not 0
+
+
+def verdict_of(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
+    """What an interval of the difference and a p-value (the largest, of several) say together."""
+    low, high = interval
+    sure = p_value < 1 - confidence
+    if sure and low > 0:
+        return Verdict.BETTER
+    if sure and high < 0:
+        return Verdict.WORSE
+    return Verdict.NO_CLEAR_DIFFERENCE
+
+
+def _categories(pairs: _Pairs, confidence: float) -> dict[str, CategoryComparison]:
+    categories = {}
+    for name in sorted({a.category for a in pairs.a}):
+        members = pairs.of_category(name)
+        categories[name] = CategoryComparison(
+            n_pairs=len(members.a),
+            a=average(members.a),
+            b=average(members.b),
+            delta=members.delta,
+            interval=_interval(members, confidence),
+            n_fixed=len(members.fixed),
+            n_broken=len(members.broken),
+        )
+    return categories

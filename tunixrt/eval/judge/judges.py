@@ -1,0 +1,295 @@
+r"""Judges: is a response right, and why.
+
+A judge reads the expected answer of an eval set and the text that a model generated, and returns a
+``Judgement``: ``correct`` and a sentence. A judge's bits are part of a result, so it has a name and
+a version; the version changes whenever one answer might be judged otherwise.
+
+``exact`` (version 1) compares values, not characters:
+
+- Numbers are exact fractions: ``1,198`` = ``1198``, ``0.5`` = ``1/2`` = ``50%``; ``0.33`` is not
+  ``1/3``, and ``50`` is not ``50%``. No tolerance.
+- Units are names, never converted. If only one side names a unit, the number decides (``120`` and
+  ``$120`` answer ``120 km`` and ``120``); if both do, the units must be the same.
+- ``A or B`` in the expected answer accepts either. In a response every alternative must be right:
+  naming the right answer among others is a guess, not an answer.
+- Lists need every item in its order; a set in braces (``{2, 3}``) needs them in any order, and so
+  do named values (``x = 3, y = 4``).
+- Words are compared without letter case, articles, quotes and final punctuation.
+- If the response's answer is a sentence, the part behind its only ``is`` or ``are``, or its only
+  number, is compared too, unless the sentence denies it, bounds it or makes another number of it
+  (``not 12``, ``more than 12``, ``half of 12``).
+- An equation answers with its right side, unless its left side is algebra (``5x = 5``).
+- An answer that the generation's end cut off is wrong: ``Answer: 1`` may have become ``12``.
+
+``verbatim`` (version 1) compares the final answer character by character, white space at its ends
+aside. ``math-verify`` compares LaTeX: see ``tunixrt.eval.judge.math_verify``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from tunixrt.errors import BadInputError
+from tunixrt.eval.judge.answers import AnswerForm, ParsedResponse, parse_response, strip_end_tokens
+from tunixrt.eval.judge.markup import plain
+from tunixrt.eval.judge.sentences import readings
+from tunixrt.eval.judge.units import units_agree
+from tunixrt.eval.judge.values import Item, Listing, parse_alternatives, words
+from tunixrt.runs.identity import Judge
+from tunixrt.traces.violations import quoted
+
+_MAX_CHARACTERS: Final = 2_000
+_MAX_SHOWN: Final = 80
+_MARK: Final = "Answer: "
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """A verdict on one response.
+
+    Attributes:
+        correct: whether the response is right.
+        reason: why, as a sentence.
+        parsed: the steps and the final answer that were read from the response.
+        score: 0 to 100.
+    """
+
+    correct: bool
+    reason: str
+    parsed: ParsedResponse
+
+    @property
+    def score(self) -> float:
+        """100 when correct, else 0."""
+        return 100.0 if self.correct else 0.0
+
+
+class AnswerJudge(msgspec.Struct, frozen=True):
+    """A way to judge, by name and version.
+
+    ``decide`` takes the expected answer, the response and whether the generation was cut off.
+    """
+
+    name: str
+    version: str
+    decide: Callable[[str, str, bool], Judgement]
+
+    @property
+    def identity(self) -> Judge:
+        """Name and version, as a run's manifest has them."""
+        return Judge(name=self.name, version=self.version)
+
+    def __call__(self, *, expected: str, response: str, cut: bool = False) -> Judgement:
+        """Judge one response."""
+        return self.decide(expected, response, cut)
+
+
+class UnknownJudgeError(BadInputError):
+    """A judge that does not exist.
+
+    Attributes:
+        name: what was asked for.
+    """
+
+    def __init__(self, name: str) -> None:
+        known = ", ".join(sorted((*JUDGES, MATH_VERIFY)))
+        super().__init__(f"There is no judge {quoted(name)}; the judges are: {known}.")
+        self.name = name
+
+
+def judge_answer(*, expected: str, response: str, cut: bool = False) -> Judgement:
+    """Judge a response with the judge ``exact``.
+
+    Args:
+        expected: the expected answer of the eval set.
+        response: the text that the model generated, or a bare answer.
+        cut: whether the generation stopped at its length limit instead of ending its turn.
+    """
+    return JUDGES[DEFAULT_JUDGE](expected=expected, response=response, cut=cut)
+
+
+def judge_by_name(name: str) -> AnswerJudge:
+    """The judge of that name.
+
+    Raises:
+        UnknownJudgeError: there is none.
+        MathVerifyMissingError: it is ``math-verify``, and the library is not installed.
+    """
+    if name == MATH_VERIFY:
+        from tunixrt.eval.judge.math_verify import math_verify_judge
+
+        return math_verify_judge()
+    try:
+        return JUDGES[name]
+    except KeyError:
+        raise UnknownJudgeError(name) from None
+
+
+def _exact(expected: str, response: str, cut: bool) -> Judgement:
+    parsed = parse_response(response)
+    problem = unanswered(response, parsed, cut=cut)
+    if _verbatim_match(expected, response, parsed, cut=cut):
+        reason = f"The answer {shown(expected)} is the expected answer, character by character."
+        return Judgement(correct=True, reason=reason, parsed=parsed)
+    if problem is not None:
+        return Judgement(correct=False, reason=problem, parsed=parsed)
+    answer = parsed.answer or ""
+    if "\n" in expected.strip():
+        return _several_lines(expected, parsed)
+    if len(answer) > _MAX_CHARACTERS or len(expected) > _MAX_CHARACTERS:
+        reason = (
+            f"The answer {shown(answer)} is not the expected {shown(expected)}; answers of more "
+            f"than {_MAX_CHARACTERS} characters are compared character by character."
+        )
+        return Judgement(correct=False, reason=reason, parsed=parsed)
+    correct, reason = _compare(expected, answer, parsed.form)
+    return Judgement(correct=correct, reason=reason, parsed=parsed)
+
+
+def unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | None:
+    """Why there is no answer to compare, or None if there is one."""
+    if not strip_end_tokens(response):
+        return "The response is empty."
+    if parsed.answer is None:
+        return "No final answer was found in the response."
+    if cut and parsed.at_end:
+        return (
+            f"The generation was cut off inside or right behind the answer {shown(parsed.answer)},"
+            " so it may not be whole."
+        )
+    return None
+
+
+def _verbatim_match(expected: str, response: str, parsed: ParsedResponse, *, cut: bool) -> bool:
+    """Whether the final answer has the expected characters and is sure to be whole."""
+    wanted = expected.strip()
+    if not wanted or (cut and parsed.at_end):
+        return False
+    if wanted in (parsed.answer, parsed.remainder):
+        return True
+    # An answer that holds what the parser looks for (an end token, a box) is still its own text.
+    text = response.strip()
+    texts = (text, text.removesuffix("<end_of_turn>").rstrip(), strip_end_tokens(text))
+    heads = [text.removesuffix(wanted) for text in texts if text.endswith(wanted)]
+    marked = (head in ("", _MARK) or head.endswith(f"\n{_MARK}") for head in heads)
+    return not cut and any(marked) and "<think>" not in heads[0]
+
+
+def _several_lines(expected: str, parsed: ParsedResponse) -> Judgement:
+    correct = words(plain(expected)) == words(plain(parsed.remainder))
+    return Judgement(
+        correct=correct,
+        reason=(
+            f"The answer {shown(parsed.remainder)} "
+            f"{'matches' if correct else 'is not'} the expected text {shown(expected)}."
+        ),
+        parsed=parsed,
+    )
+
+
+def _compare(expected: str, answer: str, form: AnswerForm) -> tuple[bool, str]:
+    """Compare each reading of the answer; the first that is right decides, else the first fails."""
+    wanted = parse_alternatives(plain(expected))
+    first_failure = None
+    for reading in readings(answer, wanted, guess=form is AnswerForm.LAST_LINE):
+        correct, reason = _compare_alternatives(wanted, reading, answer, expected)
+        if correct:
+            return True, reason
+        first_failure = first_failure or reason
+    return False, first_failure or _differs(answer, expected, "it says nothing that can be read")
+
+
+def _compare_alternatives(
+    wanted: tuple[Listing, ...], reading: str, answer: str, expected: str
+) -> tuple[bool, str]:
+    found = parse_alternatives(reading)
+    if not found or not wanted:
+        return False, _differs(answer, expected, "nothing is left of it without punctuation")
+    for listing in found:
+        problems = [_listing_problem(alternative, listing) for alternative in wanted]
+        if all(problem is not None for problem in problems):
+            if len(found) > 1:
+                return False, (
+                    f"The response answers {shown(answer)}: of its {len(found)} alternatives, "
+                    f"{shown(listing.shown)} is not the expected {shown(expected)}."
+                )
+            return False, _differs(answer, expected, problems[0] or "")
+    return True, f"The answer {shown(answer)} equals the expected {shown(expected)}."
+
+
+def _differs(answer: str, expected: str, problem: str) -> str:
+    return f"The answer {shown(answer)} is not the expected {shown(expected)}: {problem}."
+
+
+def _listing_problem(wanted: Listing, found: Listing) -> str | None:
+    """Why a found list is not the wanted one, or None if it is."""
+    if len(wanted.items) != len(found.items):
+        return f"it has {len(found.items)} values where {len(wanted.items)} are expected"
+    if len(wanted.items) == 1:
+        return _item_problem(wanted.items[0], found.items[0])
+    names = [item.name for item in wanted.items]
+    if all(names) and all(item.name for item in found.items):
+        return _any_order_problem(wanted, found)
+    if not wanted.ordered:
+        return _any_order_problem(wanted, found)
+    problems = (_item_problem(w, f) for w, f in zip(wanted.items, found.items, strict=True))
+    return next((problem for problem in problems if problem), None)
+
+
+def _any_order_problem(wanted: Listing, found: Listing) -> str | None:
+    left = list(found.items)
+    for item in wanted.items:
+        match = next((other for other in left if _item_problem(item, other) is None), None)
+        if match is None:
+            return f"{shown(item.shown)} is missing"
+        left.remove(match)
+    return None
+
+
+def _item_problem(wanted: Item, found: Item) -> str | None:
+    """Why a found value is not the wanted one, or None if it is."""
+    if wanted.name and found.name and wanted.name != found.name:
+        return f"it is a value of {found.name}, not of {wanted.name}"
+    if wanted.quantity is None or found.quantity is None:
+        # Letter case is part of a unit that only one side could read: `4 m`, `4 M`.
+        same_kind = wanted.quantity is None and found.quantity is None
+        same = wanted.text == found.text if same_kind else wanted.shown == found.shown
+        return None if same else "the texts differ"
+    if wanted.quantity.value != found.quantity.value:
+        return "the numbers differ"
+    if wanted.quantity.factor != found.quantity.factor:
+        return "the numbers differ by a factor that is not rational"
+    if not units_agree(wanted.quantity.unit, found.quantity.unit):
+        names = [q.unit.name for q in (found.quantity, wanted.quantity) if q.unit]
+        return f"the units differ ({names[0]}, not {names[1]})"
+    return None
+
+
+def shown(text: str) -> str:
+    """The text in quotes on one line, shortened."""
+    line = " ".join(text.split())
+    return f'"{line}"' if len(line) <= _MAX_SHOWN else f'"{line[: _MAX_SHOWN - 1]}…"'
+
+
+def _verbatim(expected: str, response: str, cut: bool) -> Judgement:
+    parsed = parse_response(response)
+    problem = unanswered(response, parsed, cut=cut)
+    if _verbatim_match(expected, response, parsed, cut=cut):
+        reason = f"The answer {shown(expected)} is the expected answer, character by character."
+        return Judgement(correct=True, reason=reason, parsed=parsed)
+    reason = problem or _differs(parsed.answer or "", expected, "the characters differ")
+    return Judgement(correct=False, reason=reason, parsed=parsed)
+
+
+DEFAULT_JUDGE: Final = "exact"
+#: Optional: see ``tunixrt.eval.judge.math_verify``.
+MATH_VERIFY: Final = "math-verify"
+JUDGES: Final = {
+    judge.name: judge
+    for judge in (
+        AnswerJudge(name="exact", version="1", decide=_exact),
+        AnswerJudge(name="verbatim", version="1", decide=_verbatim),
+    )
+}

@@ -1,0 +1,1 @@
+"""The evaluation job: responses generated, judged and published."""

@@ -1,0 +1,197 @@
+"""Reading a sealed segment, one part in memory at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.log.digests import Digest, from_hex
+from tunixrt.log.findings import Finding
+from tunixrt.log.segment.events import (
+    MAX_PAYLOAD_BYTES,
+    NULL,
+    RECORDED,
+    Envelope,
+    StoredEvent,
+    decode_envelope,
+    envelope_problem,
+    recorded_by,
+)
+from tunixrt.log.segment.header import (
+    HEADER_NAME,
+    DamagedError,
+    PartHeader,
+    SegmentHeader,
+    place_of,
+    read_header,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_PART_FILE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
+"""No part is larger: one event with the largest payload and its envelope. Checked before a part is
+read, so that a damaged file cannot fill the memory."""
+
+
+_CONFLICT = b"<<<<<<<"  # no line of a part begins so
+
+
+def read_segment(directory: Path, header: SegmentHeader | None = None) -> Iterator[StoredEvent]:
+    """Read the events of a sealed segment in their order.
+
+    The header is held against the name; of the parts, the shape is checked and no digest
+    (``verify_segment`` checks those).
+
+    Args:
+        directory: ``store/log/<2 hex>/<64 hex>``.
+        header: Its header, where that has been read; it never changes.
+
+    Raises:
+        DamagedError: If the header or the shape of a part is damaged.
+    """
+    if header is None:
+        header = read_header(directory / HEADER_NAME)
+    segment = from_hex(directory.name)
+    position = 0
+    for part in header.parts:
+        yield from _read_part(directory, part, segment, position)
+        position += part.n_events
+
+
+def read_events_of(
+    directory: Path, header: SegmentHeader, event_type: str
+) -> Iterator[StoredEvent]:
+    """Read the events of one type, in their order.
+
+    Parts that hold no such event are read as bytes and not taken apart; what is wrong with them is
+    not seen.
+
+    Args:
+        directory: ``store/log/<2 hex>/<64 hex>``.
+        header: Its header.
+        event_type: The type.
+
+    Raises:
+        DamagedError: If the shape of a part that holds such events is damaged.
+    """
+    marker = b'"type":"%b"' % event_type.encode()  # as every canonical envelope of it says
+    segment = from_hex(directory.name)
+    position = 0
+    for part in header.parts:
+        if _may_hold(directory / part.name, marker):
+            for event in _read_part(directory, part, segment, position):
+                if event.envelope.type == event_type:
+                    yield event
+        position += part.n_events
+
+
+def _may_hold(path: Path, marker: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return marker in file.read(MAX_PART_FILE_BYTES + 1)
+    except OSError:
+        return True  # reading it finds the words for that
+
+
+def _read_part(
+    directory: Path, part: PartHeader, segment: Digest, position: int
+) -> Iterator[StoredEvent]:
+    path = directory / part.name
+    lines, finding = read_lines(path, part.n_events)
+    if finding is not None:
+        raise DamagedError(finding)
+    name = part.name
+    offset = 0
+    for index in range(0, 2 * part.n_events, 2):
+        line, body = lines[index], lines[index + 1]
+        trace = recorded_by(line)
+        if trace is not None:
+            envelope = Envelope(RECORDED, trace)
+        else:
+            envelope = _envelope(line, path, index + 1)
+        offset += len(line) + 1
+        yield StoredEvent(
+            envelope,
+            None if body == NULL else body,
+            segment,
+            position + index // 2,
+            name,
+            index + 1,
+            offset,
+            len(body),
+        )
+        offset += len(body) + 1
+
+
+def _envelope(line: bytes, path: Path, number: int) -> Envelope:
+    try:
+        envelope = decode_envelope(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DamagedError(bad_envelope(place_of(path, path.parent), number, error)) from None
+    problem = envelope_problem(envelope)
+    if problem is not None:
+        raise DamagedError(Finding(place_of(path, path.parent), problem, line=number))
+    return envelope
+
+
+def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
+    """Read a part and split it into its lines, without line feeds.
+
+    Returns:
+        The lines, as far as there are any, and what is wrong with their number, if anything.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_PART_FILE_BYTES + 1)
+    except OSError as error:
+        problem = f"The part cannot be read: {error.strerror}."
+        return [], Finding(place_of(path, path.parent), problem)
+    if len(data) > MAX_PART_FILE_BYTES:
+        return [], Finding(
+            place_of(path, path.parent),
+            f"The part is larger than the largest that there is, {MAX_PART_FILE_BYTES} bytes.",
+        )
+    foreign = _foreign(path, data)
+    if foreign is not None:
+        return [], foreign
+    lines = data.split(b"\n")
+    rest = lines.pop()
+    if rest:
+        lines.append(rest)
+        problem = "The last line does not end in a line feed."
+        return lines, Finding(place_of(path, path.parent), problem, line=len(lines))
+    if len(lines) != 2 * n_events:
+        return lines, Finding(
+            place_of(path, path.parent),
+            "The part has another number of lines than its header says.",
+            expected=f"{2 * n_events} lines",
+            found=f"{len(lines)} lines",
+        )
+    return lines, None
+
+
+def _foreign(path: Path, data: bytes) -> Finding | None:
+    """Return a finding for what another tool has put into a part."""
+    if b"\r" in data:  # canonical JSON has none: in text it is escaped
+        return Finding(
+            place_of(path, path.parent),
+            "There is a carriage return. In every line, it means that a tool has converted the "
+            "line ends: `.gitattributes` must say `-text` for this file.",
+            line=data.count(b"\n", 0, data.index(b"\r")) + 1,
+        )
+    if data.startswith(_CONFLICT) or b"\n" + _CONFLICT in data:
+        return Finding(
+            place_of(path, path.parent),
+            "Git has left a merge conflict here, at a payload that one side has redacted: "
+            "`tunixrt trace redact --sweep` joins the two sides.",
+            line=1 + (b"\n" + data).partition(b"\n" + _CONFLICT)[0].count(b"\n"),
+        )
+    return None
+
+
+def bad_envelope(place: str, line: int, error: Exception) -> Finding:
+    """Return the finding for a line that cannot be read as an envelope."""
+    return Finding(place, f"This is not the envelope of an event: {error}.", line=line)

@@ -1,0 +1,1 @@
+"""What training reads: examples as tokens and masks, packed and fed in a fixed order."""

@@ -1,0 +1,1 @@
+"""The sections of a report: results, samples, training, checks, identity."""

@@ -1,0 +1,188 @@
+"""The parts of a report that help to doubt it: commands that check it, and what it cannot say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tunixrt.eval.compare.statistics import required_pairs
+from tunixrt.eval.evaluation import CUT_OFF
+from tunixrt.report.blocks import Block, Bullets, Heading, Listing, Text
+from tunixrt.report.numbers import count, decimal, p_value
+from tunixrt.report.sections.view import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tunixrt.eval.compare.pairs import Comparison
+    from tunixrt.report.blocks import Inlines
+    from tunixrt.report.sections.view import ReportView, RunView
+    from tunixrt.runs.manifests import Contamination
+
+_SHORT_ID: Final = 12
+_FEW: Final = 10
+
+JUDGE_LIMIT: Final = (
+    "The judge compares final answers by value (numbers exactly, units by name, words in normal "
+    "form). It does not judge the steps, and a right answer in words that it cannot read counts as "
+    "wrong."
+)
+
+
+def check_blocks(view: ReportView) -> list[Block]:
+    """Commands, then limits."""
+    limits: tuple[Inlines, ...] = tuple((Text(sentence),) for sentence in _limits(view))
+    return [*command_blocks((view,)), Heading(2, (Text("Limits"),)), Bullets(limits)]
+
+
+def command_blocks(pairs: Sequence[ReportView]) -> list[Block]:
+    """How the runs of one pair or of several were made, and how to check them."""
+    made = tuple(dict.fromkeys(command for pair in pairs for command in pair.commands))
+    blocks: list[Block] = [Heading(2, (Text("How to check this"),))]
+    if made:
+        blocks.append(commands_listing("How the runs were made:", made))
+    return [*blocks, commands_listing("From a clone of the repository:", _checks(pairs))]
+
+
+def commands_listing(label: str, commands: tuple[Command, ...]) -> Listing:
+    """Commands to copy, each below what it is for."""
+    text = "\n".join(f"# {command.purpose}\n{command.line}" for command in commands)
+    return Listing(label, text, language="sh")
+
+
+def _checks(pairs: Sequence[ReportView]) -> tuple[Command, ...]:
+    before = ",".join(pair.before.run_id[:_SHORT_ID] for pair in pairs)
+    after = ",".join(pair.after.run_id[:_SHORT_ID] for pair in pairs)
+    runs = [run for pair in pairs for run in (pair.before, pair.after)]
+    trained = [run.training.run_id[:_SHORT_ID] for run in runs if run.training]
+    untrained = [run.run_id[:_SHORT_ID] for run in runs if run.training is None]
+    return (
+        Command("prove every digest and derive the datasets again", "tunixrt verify --rebuild"),
+        *(
+            Command("train again, evaluate again, compare every bit", f"tunixrt reproduce {run}")
+            for run in dict.fromkeys(trained)
+        ),
+        *(
+            Command("evaluate again", f"tunixrt reproduce {run}")
+            for run in dict.fromkeys(untrained)
+        ),
+        Command("compute the comparison again", f"tunixrt run compare {before} {after}"),
+        Command("write this report again, to the byte", f"tunixrt report {before} {after}"),
+    )
+
+
+def _limits(view: ReportView) -> Iterator[str]:
+    comparison = view.comparison
+    yield from view.warnings
+    for difference in comparison.differences:
+        yield f"The runs were compared although {difference}."
+    if comparison.n_only_a or comparison.n_only_b:
+        yield (
+            f"Not compared: {count(comparison.n_only_a, 'sample')} that only the run before has, "
+            f"{count(comparison.n_only_b, 'sample')} that only the run after has."
+        )
+    yield from _not_claimed(comparison)
+    yield from _size(comparison)
+    for name, run in (("before", view.before), ("after", view.after)):
+        yield from _responses(name, run)
+    yield from _training(view.after)
+    yield JUDGE_LIMIT
+
+
+def _not_claimed(comparison: Comparison) -> Iterator[str]:
+    """Why a difference is not claimed where the interval alone would claim one."""
+    low, high = comparison.interval
+    exact = comparison.p_value_exact
+    if exact is not None and exact >= 1 - comparison.confidence and (low > 0 or high < 0):
+        yield (
+            f"The interval excludes 0, but by McNemar's exact test {p_value(exact)}: with so few "
+            "changed samples the test of the headline claims differences too often, so none is "
+            "claimed here."
+        )
+
+
+def _size(comparison: Comparison) -> Iterator[str]:
+    n = comparison.n_pairs
+    p_fixed, p_broken = len(comparison.fixed) / n, len(comparison.broken) / n
+    # Connor's formula is one for right and wrong.
+    if p_fixed != p_broken and comparison.p_value_exact is not None:
+        needed = required_pairs(p_fixed, p_broken)
+        yield (
+            f"To find a difference of this size again with a probability of 80%, about "
+            f"{count(needed, 'sample')} are needed (Connor 1987); there are {n:,}."
+        )
+    n_small = sum(result.n_pairs < _FEW for result in comparison.categories.values())
+    if n_small:
+        says = (
+            "has fewer than {} samples; its score says"
+            if n_small == 1
+            else ("have fewer than {} samples; their scores say")
+        )
+        yield (
+            f"{n_small:,} of {len(comparison.categories):,} categories {says.format(_FEW)} little."
+        )
+
+
+def _responses(name: str, run: RunView) -> Iterator[str]:
+    predictions = run.evaluation.predictions
+    limits = {
+        "length": f"at {run.evaluation.max_new_tokens:,} tokens",
+        "context": "at the end of the model's context",
+    }
+    for reason in sorted(CUT_OFF, reverse=True):
+        n_cut = sum(prediction.stop_reason == reason for prediction in predictions)
+        if n_cut:
+            yield (
+                f"{name.capitalize()}, {n_cut:,} of {len(predictions):,} responses were cut off "
+                f"{limits[reason]}; an answer that may have been cut is wrong."
+            )
+
+
+def _training(run: RunView) -> Iterator[str]:
+    training = run.training
+    if training is None:
+        return
+    yield (
+        "One training run with one seed: the interval says how the score varies with the "
+        "questions, not how it varies with the seed."
+    )
+    yield from contamination_sentences(run.contamination)
+    n_left_out = sum(row.outcome != "kept" for row in training.ledger)
+    if n_left_out:
+        share = decimal(100 * n_left_out / len(training.ledger), 1)
+        yield f"{count(n_left_out, 'record')} ({share}%) of the training data were not kept whole."
+    if run.numeric_mode == "fast":
+        yield (
+            "Numeric mode fast: the same bits are promised on the same numeric class only; "
+            "elsewhere a reproduction is close at best."
+        )
+
+
+def contamination_sentences(found: Contamination | None) -> Iterator[str]:
+    """How much of the eval set the model has seen in training."""
+    if found is None:
+        yield "Whether samples of the eval set are in the training data was not checked."
+        return
+    rule = f"at least {100 * found.threshold:.0f}% of its {found.ngram}-grams of words"
+    if found.n_contaminated:
+        yield (
+            f"{found.n_contaminated:,} of {count(found.n_samples, 'sample')} of the eval set are "
+            f"in the training data: {found.n_exact:,} word for word, {found.n_normalised:,} but "
+            f"for case, spaces and punctuation, {found.n_overlap:,} by overlap ({rule}). The score "
+            "is not one of unseen questions."
+        )
+    else:
+        yield (
+            "No sample of the eval set is in the training data: no prompt word for word or but for "
+            f"case, spaces and punctuation, and none with {rule}; compared with "
+            f"{count(found.n_prompts, 'prompt')}."
+        )
+    if found.n_redacted:
+        yield (
+            f"{count(found.n_redacted, 'training record')} were redacted, and their prompts could "
+            "not be compared with the eval set."
+        )
+    if not found.complete:
+        yield (
+            "Training began with weights from elsewhere, and whether these had seen the eval set "
+            "is not known."
+        )

@@ -1,0 +1,220 @@
+"""What a report says: the results, first the answer, then what it rests on.
+
+The order is that of the questions a reader has: is it better, by how much and how sure; where; what
+do answers look like; how was it trained and on what; is this what was run; how do I check it; what
+does it not say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tunixrt.eval.compare.pairs import Verdict as ComparisonVerdict
+from tunixrt.eval.evaluation import CUT_OFF, summarise
+from tunixrt.report.blocks import (
+    Block,
+    Chart,
+    Code,
+    Document,
+    Heading,
+    Paragraph,
+    Strong,
+    Table,
+    Text,
+    Tone,
+    Verdict,
+)
+from tunixrt.report.charts import IntervalChart, IntervalRow
+from tunixrt.report.numbers import count, decimal, interval, p_value, signed, signed_interval
+from tunixrt.report.sections.checks import check_blocks
+from tunixrt.report.sections.identity import identity_blocks
+from tunixrt.report.sections.samples import sample_blocks
+from tunixrt.report.sections.training import training_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tunixrt.eval.compare.pairs import Comparison
+    from tunixrt.eval.compare.seeds import SeedsComparison
+    from tunixrt.eval.predictions import Prediction
+    from tunixrt.report.blocks import Inlines
+    from tunixrt.report.sections.view import ReportView
+    from tunixrt.runs.manifests import Estimate, EvaluationResults
+
+TONES: Final = {
+    ComparisonVerdict.BETTER: Tone.GOOD,
+    ComparisonVerdict.WORSE: Tone.BAD,
+    ComparisonVerdict.NO_CLEAR_DIFFERENCE: Tone.NEUTRAL,
+}
+
+
+def build_document(view: ReportView) -> Document:
+    """The whole report."""
+    title = f"{view.before.model} → {view.after.model}"
+    blocks: list[Block] = [
+        _verdict(view.comparison, view.before.evalset_name),
+        *_results(view),
+        *_categories(view),
+        *sample_blocks(view),
+        *training_blocks(view.after.training),
+        *identity_blocks(view),
+        *check_blocks(view),
+    ]
+    return Document(title=title, blocks=tuple(blocks))
+
+
+def headline(comparison: Comparison | SeedsComparison) -> str:
+    """The answer in a line: what it is, by how much, and how sure."""
+    percent = f"{decimal(100 * comparison.confidence, 0)}%"
+    return (
+        f"{str(comparison.verdict).capitalize()}: {signed(comparison.delta, 1)} points ({percent} "
+        f"interval {signed_interval(*comparison.interval)}; {p_value(comparison.p_value)})"
+    )
+
+
+def _verdict(comparison: Comparison, evalset_name: str) -> Verdict:
+    difference = signed(comparison.delta, 1)
+    sentence: Inlines = (
+        Text("The average score on "),
+        Code(evalset_name),
+        Text(
+            f" went from {decimal(comparison.a, 1)} to "
+            f"{decimal(comparison.b, 1)} of 100 on {count(comparison.n_pairs, 'sample')}: "
+            f"{len(comparison.fixed):,} were fixed, {len(comparison.broken):,} broke, "
+            f"{comparison.n_both_correct:,} stayed right and {comparison.n_both_wrong:,} stayed "
+            f"wrong. Interval: {comparison.interval_method}; test: {comparison.p_value_method}."
+        ),
+    )
+    return Verdict(
+        tone=TONES[comparison.verdict],
+        headline=headline(comparison),
+        sentence=sentence,
+        before=decimal(comparison.a, 1),
+        after=decimal(comparison.b, 1),
+        delta=difference,
+    )
+
+
+def _results(view: ReportView) -> list[Block]:
+    before, after = view.before.evaluation.predictions, view.after.evaluation.predictions
+    old, new = summarise(before), summarise(after)
+    rows = (
+        _row("Average score", decimal(old.avg_score, 1), decimal(new.avg_score, 1)),
+        _row("95% interval", interval(*old.interval), interval(*new.interval)),
+        _row("Correct", _of(old), _of(new)),
+        *_drawn_rows(old, new),
+        _row("Without a final answer", *(_share(p, _no_answer) for p in (before, after))),
+        _row("Cut off at the limit", *(_share(p, _cut_off) for p in (before, after))),
+        _row(
+            "Steps a response",
+            *(_mean([len(p.parsed_steps) for p in ps]) for ps in (before, after)),
+        ),
+        _row("Tokens a response", *(_mean([p.n_tokens for p in ps]) for ps in (before, after))),
+    )
+    return [
+        Heading(2, (Text("Results"),)),
+        Table(
+            label="Results before and after",
+            head=("Metric", "Before", "After"),
+            rows=rows,
+            numeric=frozenset({1, 2}),
+        ),
+        Chart(
+            name="scores",
+            alt=(
+                f"Average score before {decimal(old.avg_score, 1)} and after "
+                f"{decimal(new.avg_score, 1)} with 95% intervals, over all and per category"
+            ),
+            chart=_scores_chart(old, new),
+        ),
+    ]
+
+
+def _drawn_rows(old: EvaluationResults, new: EvaluationResults) -> list[tuple[Inlines, ...]]:
+    """What several responses to each sample say, with intervals."""
+    if old.draws is None or new.draws is None:
+        return []
+    before = {f"pass@{k}": e for k, e in old.draws.pass_at.items()}
+    after = {f"pass@{k}": e for k, e in new.draws.pass_at.items()}
+    pairs = [
+        (name, before[name], after[name])
+        for name in before
+        if name in after and name != "pass@1"  # the average score
+    ]
+    pairs.append(("Majority vote", old.draws.majority, new.draws.majority))
+    return [_row(name, _estimate(a), _estimate(b)) for name, a, b in pairs]
+
+
+def _estimate(found: Estimate) -> str:
+    return f"{decimal(found.score, 1)} ({interval(*found.interval)})"
+
+
+def _scores_chart(old: EvaluationResults, new: EvaluationResults) -> IntervalChart:
+    rows = [
+        IntervalRow("all samples", (old.avg_score, *old.interval), (new.avg_score, *new.interval))
+    ]
+    for name in sorted(old.categories.keys() & new.categories.keys()):
+        a, b = old.categories[name], new.categories[name]
+        rows.append(IntervalRow(name, (a.avg_score, *a.interval), (b.avg_score, *b.interval)))
+    return IntervalChart(title="Average score", rows=tuple(rows))
+
+
+def _categories(view: ReportView) -> list[Block]:
+    rows = tuple(
+        (
+            (Code(name),),
+            (Text(f"{result.n_pairs:,}"),),
+            (Text(decimal(result.a, 1)),),
+            (Text(decimal(result.b, 1)),),
+            (Text(signed(result.delta, 1)),),
+            (Text(signed_interval(*result.interval)),),
+            (Text(f"{result.n_fixed:,}"),),
+            (Text(f"{result.n_broken:,}"),),
+        )
+        for name, result in view.comparison.categories.items()
+    )
+    return [
+        Heading(2, (Text("By category"),)),
+        Table(
+            label="Scores by category",
+            head=("Category", "n", "Before", "After", "Difference", "Interval", "Fixed", "Broken"),
+            rows=rows,
+            numeric=frozenset(range(1, 8)),
+        ),
+        Paragraph(
+            (
+                Text(
+                    "The intervals of the categories are not adjusted for how many there are: with "
+                    "twenty categories, one is expected to exclude 0 by chance."
+                ),
+            )
+        ),
+    ]
+
+
+def _row(name: str, before: str, after: str) -> tuple[Inlines, ...]:
+    return (
+        (Text(name),),
+        (Strong(before) if name == "Average score" else Text(before),),
+        (Strong(after) if name == "Average score" else Text(after),),
+    )
+
+
+def _of(results: EvaluationResults) -> str:
+    return f"{results.n_correct:,} of {results.results_count:,}"
+
+
+def _share(predictions: Sequence[Prediction], is_counted: Callable[[Prediction], bool]) -> str:
+    return f"{sum(map(is_counted, predictions)):,} of {len(predictions):,}"
+
+
+def _no_answer(prediction: Prediction) -> bool:
+    return prediction.parsed_answer is None
+
+
+def _cut_off(prediction: Prediction) -> bool:
+    return prediction.stop_reason in CUT_OFF
+
+
+def _mean(values: Sequence[int]) -> str:
+    return decimal(sum(values) / len(values), 1)

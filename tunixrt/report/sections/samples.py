@@ -1,0 +1,155 @@
+"""The part of a report that shows samples: question, both answers, and what the judge said."""
+
+from __future__ import annotations
+
+from difflib import ndiff
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from tunixrt.eval.compare.draws import are_drawn, majority
+from tunixrt.report.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Column,
+    Columns,
+    Heading,
+    Listing,
+    Paragraph,
+    Strong,
+    Text,
+)
+from tunixrt.report.escape import shortened
+from tunixrt.report.numbers import count
+from tunixrt.report.sections.choosing import RULE, choose_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunixrt.eval.predictions import Prediction
+    from tunixrt.report.blocks import Inline, Inlines
+    from tunixrt.report.sections.choosing import ShownSample
+    from tunixrt.report.sections.view import ReportView
+
+#: A response that rambles on is shown up to here; ``predictions.jsonl`` has all of it.
+_MAX_RESPONSE: Final = 2_000
+_MAX_ANSWER: Final = 200
+#: Of several responses to a sample so many are listed.
+_MAX_DRAWS: Final = 16
+
+
+def sample_blocks(view: ReportView, *, heading: str = "Samples") -> list[Block]:
+    """The samples that the rule chooses."""
+    shown = choose_samples(view.before.evaluation.predictions, view.after.evaluation.predictions)
+    intro = Paragraph(
+        (
+            Text(RULE),
+            Text(" All predictions stand in the runs' "),
+            Code("predictions.jsonl"),
+            Text("."),
+        )
+    )
+    blocks: list[Block] = [Heading(2, (Text(heading),)), intro]
+    for sample in shown:
+        blocks += _blocks(sample)
+    return blocks
+
+
+def _blocks(sample: ShownSample) -> list[Block]:
+    question = sample.before[0]
+    return [
+        Heading(3, (Text(f"{str(sample.group).capitalize()}: "), Code(question.example_id))),
+        Paragraph(
+            (
+                Text("Expected answer: "),
+                Code(shortened(question.expected_response, _MAX_ANSWER)),
+                Text("; category "),
+                Code(question.category),
+                Text(", difficulty "),
+                Code(question.difficulty),
+                Text("."),
+            )
+        ),
+        Listing("Prompt:", shortened(question.prompt, _MAX_RESPONSE)),
+        Columns((_column("Before", sample.before), _column("After", sample.after))),
+        *_difference(sample),
+    ]
+
+
+def _column(title: str, responses: Sequence[Prediction]) -> Column:
+    if not are_drawn(responses):
+        return Column(title, _response(responses[0]))
+    contrary = (p for p in responses if p.correct != responses[0].correct)
+    shown = [responses[0], *islice(contrary, 1)]
+    return Column(
+        title,
+        (
+            _vote(responses),
+            Bullets(tuple(map(_line, responses[:_MAX_DRAWS]))),
+            *(block for response in shown for block in _response(response)),
+        ),
+    )
+
+
+def _vote(responses: Sequence[Prediction]) -> Paragraph:
+    """How many of the responses are right, and what most of them say."""
+    n_right = sum(response.correct for response in responses)
+    are = "is" if n_right == 1 else "are"
+    winner = majority(responses)
+    if winner is None:
+        vote: Inlines = (Text(" and none has an answer."),)
+    else:
+        verdict = "right" if winner.correct else "wrong"
+        vote = (
+            Text("; the most frequent answer is "),
+            _answer(winner),
+            Text(f" ({verdict})."),
+        )
+    return Paragraph(
+        (Strong(f"{n_right:,} of {len(responses):,}"), Text(f" responses {are} right"), *vote)
+    )
+
+
+def _line(response: Prediction) -> Inlines:
+    return (
+        Text(f"{(response.draw or 0) + 1}: {'right' if response.correct else 'wrong'}, "),
+        _answer(response),
+    )
+
+
+def _answer(response: Prediction) -> Inline:
+    answer = response.parsed_answer
+    return Text("none") if answer is None else Code(shortened(answer, _MAX_ANSWER))
+
+
+def _response(prediction: Prediction) -> tuple[Paragraph | Listing, ...]:
+    name = "Response" if prediction.draw is None else f"Response {prediction.draw + 1}"
+    verdict = "right" if prediction.correct else "wrong"
+    return (
+        Paragraph(
+            (
+                Strong(verdict.capitalize() if prediction.draw is None else f"{name}: {verdict}"),
+                Text(". Answer: "),
+                _answer(prediction),
+                Text(f" ({count(len(prediction.parsed_steps), 'step')}, "),
+                Text(f"{count(prediction.n_tokens, 'token')}, stopped by "),
+                Code(prediction.stop_reason),
+                Text(")."),
+            )
+        ),
+        Paragraph((Text(f"Judge: {prediction.reason}"),)),
+        Listing(f"{name}:", shortened(prediction.generated_response, _MAX_RESPONSE)),
+    )
+
+
+def _difference(sample: ShownSample) -> list[Block]:
+    """The first responses line by line, where they have lines in common and differ in others."""
+    before, after = (
+        shortened(responses[0].generated_response, _MAX_RESPONSE).splitlines()
+        for responses in (sample.before, sample.after)
+    )
+    lines = [line for line in ndiff(before, after) if not line.startswith("?")]
+    kinds = {line[0] for line in lines}
+    if " " not in kinds or kinds == {" "}:
+        return []
+    return [Listing("From before (-) to after (+):", "\n".join(lines), language="diff")]

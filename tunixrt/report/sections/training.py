@@ -1,0 +1,186 @@
+"""The part of a report about training: the loss, the configuration, what became of each record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from tunixrt.report.blocks import (
+    Block,
+    Chart,
+    Code,
+    Details,
+    Heading,
+    Paragraph,
+    Table,
+    Text,
+)
+from tunixrt.report.charts import LineChart
+from tunixrt.report.numbers import count, significant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunixrt.report.blocks import Inlines
+    from tunixrt.report.sections.view import LedgerRow, LossPoint, TrainingView
+
+_N_STEPS_SHOWN: Final = 10
+#: Every record that was not kept whole is listed; of the others, these many.
+_N_KEPT_SHOWN: Final = 20
+_N_HEX_SHOWN: Final = 16
+
+
+def training_blocks(
+    training: TrainingView | None, *, subject: str = "The model after"
+) -> list[Block]:
+    """What is known of a training run; ``subject`` names the model at the start of a sentence."""
+    if training is None:
+        return [
+            Heading(2, (Text("Training"),)),
+            Paragraph((Text("No training run of the model after is known."),)),
+        ]
+    return [
+        Heading(2, (Text("Training"),)),
+        Paragraph(_summary(training, subject)),
+        *_loss(training.losses),
+        _config(training),
+        *_ledger(training),
+    ]
+
+
+def _summary(training: TrainingView, subject: str) -> Inlines:
+    trained = [row for row in training.ledger if row.n_times_trained]
+    n_loss_tokens = sum(row.n_loss_tokens * row.n_times_trained for row in training.ledger)
+    return (
+        Text(f"{subject} has "),
+        Text(f"{count(training.n_params, 'parameter')} and was trained for "),
+        Text(f"{count(len(training.losses), 'step')} on {count(len(trained), 'record')} of "),
+        Code(f"{training.dataset_key}"),
+        Text(" (split "),
+        Code(training.split),
+        Text(f"), {n_loss_tokens:,} learned tokens in all, starting from "),
+        Text("initial weights") if training.base is None else Code(training.base),
+        Text("."),
+    )
+
+
+def _loss(losses: Sequence[LossPoint]) -> list[Block]:
+    if not losses:
+        return []
+    first, last = losses[0], losses[-1]
+    return [
+        Heading(3, (Text("Loss and learning rate"),)),
+        Chart(
+            name="loss",
+            alt=(
+                f"Training loss from {significant(first.loss, 4)} at step {first.step} to "
+                f"{significant(last.loss, 4)} at step {last.step}"
+            ),
+            chart=LineChart(
+                title="Training loss by step",
+                x_label="step",
+                y_label="loss (nats a token)",
+                points=tuple((float(point.step), point.loss) for point in losses),
+            ),
+        ),
+        Chart(
+            name="learning_rate",
+            alt=(
+                f"Learning rate from {significant(first.learning_rate, 4)} at step {first.step} to "
+                f"{significant(last.learning_rate, 4)} at step {last.step}"
+            ),
+            chart=LineChart(
+                title="Learning rate by step",
+                x_label="step",
+                y_label="learning rate",
+                points=tuple((float(point.step), point.learning_rate) for point in losses),
+            ),
+        ),
+        Table(
+            label="Loss at fixed steps",
+            head=("Step", "Loss", "Learning rate", "Gradient norm"),
+            rows=tuple(
+                (
+                    (Text(f"{point.step:,}"),),
+                    (Text(significant(point.loss, 6)),),
+                    (Text(significant(point.learning_rate, 4)),),
+                    (Text(significant(point.grad_norm, 4)),),
+                )
+                for point in _fixed_steps(losses)
+            ),
+            numeric=frozenset(range(4)),
+        ),
+    ]
+
+
+def _fixed_steps(losses: Sequence[LossPoint]) -> list[LossPoint]:
+    """The first, the last and eight between them at equal distances."""
+    last = len(losses) - 1
+    places = {i * last // (_N_STEPS_SHOWN - 1) for i in range(_N_STEPS_SHOWN)}
+    return [losses[place] for place in sorted(places)]
+
+
+def _config(training: TrainingView) -> Details:
+    rows = tuple(((Code(key),), (Code(value),)) for key, value in sorted(training.config.items()))
+    return Details(
+        summary=f"Configuration ({count(len(rows), 'key')})",
+        blocks=(Table(label="Resolved configuration", head=("Key", "Value"), rows=rows),),
+    )
+
+
+def _ledger(training: TrainingView) -> list[Block]:
+    outcomes: Counter[str] = Counter(row.outcome for row in training.ledger)
+    others = [row for row in training.ledger if row.outcome != "kept"]
+    kept = [row for row in training.ledger if row.outcome == "kept"]
+    shown = others + kept[:_N_KEPT_SHOWN]
+    n_left = len(kept) - len(kept[:_N_KEPT_SHOWN])
+    blocks: list[Block] = [
+        Heading(3, (Text("What became of each record"),)),
+        Paragraph((Text(f"{_outcomes(outcomes)}. {_reasons(others)}"),)),
+    ]
+    if not shown:
+        return blocks
+    rest = (
+        Text("Every record that was not kept whole is listed"),
+        Text(f", and {count(len(kept) - n_left, 'kept record')}"),
+        Text(f"; {n_left:,} more were kept. " if n_left else ". "),
+        Text("The run's "),
+        Code("ledger.jsonl"),
+        Text(" has one line a record, with the whole id."),
+    )
+    table = Table(
+        label="Records of the training data",
+        head=("Record", "Outcome", "Reason", "Tokens", "Learned", "Times trained"),
+        rows=tuple(map(_ledger_row, shown)),
+        numeric=frozenset({3, 4, 5}),
+    )
+    summary = f"Records ({len(shown):,} of {len(training.ledger):,})"
+    return [*blocks, Details(summary=summary, blocks=(Paragraph(rest), table))]
+
+
+def _outcomes(outcomes: Counter[str]) -> str:
+    total = sum(outcomes.values())
+    named = ", ".join(
+        f"{outcomes[name]:,} {name}" for name in ("kept", "dropped", "truncated", "redacted")
+    )
+    return f"Of {count(total, 'record')}: {named}"
+
+
+def _reasons(rows: Sequence[LedgerRow]) -> str:
+    """How often each reason was given."""
+    if not rows:
+        return "Nothing was left out."
+    reasons = Counter(row.reason or "no reason given" for row in rows)
+    listed = "; ".join(f"{reason} ({n:,})" for reason, n in sorted(reasons.items()))
+    return f"Reasons: {listed}."
+
+
+def _ledger_row(row: LedgerRow) -> tuple[Inlines, ...]:
+    return (
+        (Code(row.record.removeprefix("sha256:")[:_N_HEX_SHOWN]),),
+        (Text(row.outcome),),
+        (Text(row.reason or ""),),
+        (Text(f"{row.n_tokens:,}"),),
+        (Text(f"{row.n_loss_tokens:,}"),),
+        (Text(f"{row.n_times_trained:,}"),),
+    )

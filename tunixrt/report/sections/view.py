@@ -1,0 +1,142 @@
+"""What a report needs to know of the runs, as plain values.
+
+The caller fills these from manifests and run files; the report layer reads no file, so a report can
+be tested, and made, from values alone.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tunixrt.eval.compare.pairs import Comparison, EvaluatedRun
+from tunixrt.eval.compare.seeds import SeedsComparison
+from tunixrt.log.digests import Digest
+from tunixrt.runs.manifests import Contamination
+
+
+class LossPoint(msgspec.Struct, frozen=True):
+    """One training step: its number from 1, and its mean loss in nats a token."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+
+
+class LedgerRow(msgspec.Struct, frozen=True):
+    """What became of one record of the dataset.
+
+    Attributes:
+        record: the id of the trace.
+        outcome: ``kept``, ``dropped``, ``truncated`` or ``redacted``.
+        reason: why it was not kept whole; None for a kept record.
+        n_tokens: its length in tokens.
+        n_loss_tokens: how many of them are learned.
+        n_times_trained: how often it was trained on.
+    """
+
+    record: str
+    outcome: Literal["kept", "dropped", "truncated", "redacted"]
+    reason: str | None
+    n_tokens: int
+    n_loss_tokens: int
+    n_times_trained: int
+
+
+class TrainingView(msgspec.Struct, frozen=True):
+    """The training run that made a model.
+
+    Attributes:
+        run_id: 64 hex digits.
+        dataset_key: ``name-version``.
+        dataset: the digest of the dataset.
+        split: the split that was trained on.
+        snapshot: the digest of the snapshot that the dataset was selected from.
+        base: what the weights started from, a run id or a directory; None for initial weights.
+        n_params: parameters of the model.
+        seeds: every seed by name.
+        config: the resolved configuration as dotted keys and values in text.
+        losses: one point a training step, in order.
+        ledger: one row a record, in dataset order.
+    """
+
+    run_id: str
+    dataset_key: str
+    dataset: Digest
+    split: str
+    snapshot: Digest | None
+    base: str | None
+    n_params: int
+    seeds: dict[str, int]
+    config: dict[str, str]
+    losses: tuple[LossPoint, ...]
+    ledger: tuple[LedgerRow, ...]
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """One evaluation run and the model that it evaluated.
+
+    Attributes:
+        run_id: of the evaluation, 64 hex digits.
+        model: what was evaluated, in words: ``untrained nano``, ``trained on gsm-v1``.
+        weights: the digest of ``model.safetensors``.
+        evalset_name: the name of the eval set.
+        evaluation: predictions, and the digest of the eval set, judge, template and limit.
+        numeric_mode: ``fast`` or ``portable``.
+        numeric_class: the digest of the machine's numeric class; None where it decides nothing.
+        sources: the digest of the sources of ``tunixrt/ml``.
+        versions: the numeric packages by name.
+        training: the run that trained the model; None for an untrained model or a directory.
+        contamination: what of the eval set is in the training data; None if that was not checked.
+    """
+
+    run_id: str
+    model: str
+    weights: Digest
+    evalset_name: str
+    evaluation: EvaluatedRun
+    numeric_mode: str
+    numeric_class: Digest | None
+    sources: Digest
+    versions: dict[str, str]
+    training: TrainingView | None = None
+    contamination: Contamination | None = None
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command line, and what it is for, as the beginning of a sentence without a full stop."""
+
+    purpose: str
+    line: str
+
+
+class ReportView(msgspec.Struct, frozen=True):
+    """A report: two evaluation runs, their comparison, and what a reader may run or should know.
+
+    Attributes:
+        before: the run that is compared with.
+        after: the run that is compared.
+        comparison: of ``after`` against ``before``.
+        commands: how the runs were made; the commands that check them are added.
+        warnings: further sentences for the section on limits.
+    """
+
+    before: RunView
+    after: RunView
+    comparison: Comparison
+    commands: tuple[Command, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class ExperimentView(msgspec.Struct, frozen=True):
+    """A report on two ways of training with several seeds each.
+
+    Attributes:
+        pairs: run against run, one pair a seed.
+        comparison: of the way after against the way before.
+    """
+
+    pairs: tuple[ReportView, ...]
+    comparison: SeedsComparison

@@ -1,0 +1,174 @@
+"""Traces for a site that has no server: a search index in parts, and the texts in shards.
+
+A page that is opened from a disk may not fetch files, but it may load scripts. So each file is a
+script of one call, ``tunixrt("NAME", [rows])``, and the rows are plain JSON: strings that the page
+only ever shows as text. A search loads the index, a thousand traces a part; a trace loads the one
+shard that its id begins with. Both are written while the log is read once, so memory does not grow
+with it.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from tunixrt.report.escape import html_text, shortened, visible
+from tunixrt.traces.schema import in_order
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import IO
+
+    from tunixrt.traces.schema import Trace
+
+PART_ROWS: Final = 1_000
+#: What a search looks at of each prompt and answer; the pages say so.
+MAX_INDEXED: Final = 300
+_MAX_ANSWER: Final = 80
+_FEW: Final = 1_000
+
+
+def n_shard_digits(n_traces: int) -> int:
+    """How many hex digits of an id name its shard: 16 files for few traces, 256 for many."""
+    return 1 if n_traces <= _FEW else 2
+
+
+class TraceFiles:
+    """Writes ``index-N.js`` and ``traces-XX.js`` into a directory, in the order of the log."""
+
+    def __init__(self, directory: Path, n_traces: int) -> None:
+        self._directory = directory
+        self._n_digits = n_shard_digits(n_traces)
+        self._stack = ExitStack()
+        self._open: dict[str, IO[str]] = {}
+        self._begun: set[str] = set()
+        self.n_rows = 0
+
+    def __enter__(self) -> Self:
+        for number in range(16**self._n_digits):
+            self._begin(f"traces-{number:0{self._n_digits}x}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open.values():
+            file.write("\n]);\n")
+        self._stack.close()
+
+    def add(self, trace_id: str, state: str, trace: Trace) -> None:
+        """Write one trace."""
+        name = trace_id.removeprefix("sha256:")
+        part = f"index-{self.n_rows // PART_ROWS}"
+        if part not in self._open:
+            self._begin(part)
+        self._row(part, index_row(name, state, trace))
+        self._row(f"traces-{name[: self._n_digits]}", trace_row(name, state, trace))
+        self.n_rows += 1
+
+    def _begin(self, name: str) -> None:
+        path = self._directory / f"{name}.js"
+        file = self._stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
+        file.write(f'tunixrt("{name}", [\n')
+        self._open[name] = file
+
+    def _row(self, name: str, row: list[object]) -> None:
+        self._open[name].write(("" if name not in self._begun else ",\n") + script_json(row))
+        self._begun.add(name)
+
+
+def index_row(name: str, state: str, trace: Trace) -> list[object]:
+    """What a search shows and looks at: id, state, prompt, answer, steps, source."""
+    return [
+        name[:16],
+        state,
+        visible(shortened(trace.prompt, MAX_INDEXED)),
+        visible(shortened(trace.final_answer, _MAX_ANSWER)),
+        len(trace.steps),
+        visible(_text(trace.meta.get("source", ""))),
+    ]
+
+
+def trace_row(name: str, state: str, trace: Trace) -> list[object]:
+    """A whole trace: id, state, prompt, answer, steps as (type, content), metadata as pairs."""
+    return [
+        name,
+        state,
+        visible(trace.prompt),
+        visible(trace.final_answer),
+        [[visible(step.type), visible(step.content)] for step in in_order(trace.steps)],
+        [[visible(key), visible(_text(value))] for key, value in sorted(trace.meta.items())],
+    ]
+
+
+def script_json(value: object) -> str:
+    """JSON that is a JavaScript expression in every version of the language and in every place."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
+
+
+_NO_SCRIPT: Final = (
+    "<noscript><p>Searching needs JavaScript, which is off here. The files of the store hold the "
+    "same: <code>tunixrt trace list</code>.</p></noscript>\n"
+)
+
+
+def search_body(n_shown: int, n_redacted: int) -> str:
+    """The page that searches; ``data-parts`` says how many parts the index has."""
+    parts = -(-n_shown // PART_ROWS)
+    redacted = f" {n_redacted:,} redacted ones are not here." if n_redacted else ""
+    return (
+        f"<p>{n_shown:,} traces.{redacted} A search finds traces that hold every word you type, in "
+        f"the first {MAX_INDEXED:,} characters of the prompt, in the answer, in the source or at "
+        "the beginning of the id.</p>\n"
+        f"{search_form('', autofocus=True)}{_NO_SCRIPT}"
+        f'<p id="count" role="status" data-parts="{parts}" data-total="{n_shown}"></p>\n'
+        '<ol class="results" id="results"></ol>\n'
+        '<p><button type="button" class="plain" id="more" hidden>Show more</button></p>\n'
+    )
+
+
+def search_form(root: str, *, autofocus: bool = False) -> str:
+    """The form, for the search page and for others that lead there."""
+    focus = " autofocus" if autofocus else ""
+    return (
+        f'<form class="search" role="search" method="get" action="{root}traces.html">\n'
+        f'<label>Search traces <input type="search" name="q" id="q" autocomplete="off"{focus}>'
+        '</label>\n<label class="narrow">State <select name="state" id="state">'
+        '<option value="">any</option><option>active</option><option>superseded</option>'
+        "<option>retracted</option></select></label>\n"
+        "<button>Search</button>\n</form>\n"
+    )
+
+
+def trace_body(n_traces: int) -> str:
+    """The page that shows one trace, ``trace.html?id=ID``."""
+    return (
+        f'{_NO_SCRIPT}<div id="trace" data-digits="{n_shard_digits(n_traces)}">'
+        '<p role="status">Loading the trace.</p></div>\n'
+        "<h2>Compare with another trace</h2>\n"
+        '<form class="search" method="get" action="diff.html">\n<input type="hidden" name="a" '
+        'id="a">\n<label>Id of the other trace, or its beginning <input name="b" id="b" required '
+        'pattern="(sha256:)?[0-9a-f]{6,64}" autocomplete="off"></label>\n'
+        "<button>Compare</button>\n</form>\n"
+    )
+
+
+def diff_body(n_traces: int) -> str:
+    """The page that compares two traces, ``diff.html?a=ID&b=ID``."""
+    fields = "".join(
+        f'<label>{html_text(label)} <input name="{name}" id="{name}" required '
+        'pattern="(sha256:)?[0-9a-f]{6,64}" autocomplete="off"></label>\n'
+        for name, label in (("a", "Trace A"), ("b", "Trace B"))
+    )
+    return (
+        "<p>Two traces side by side. A step is the same if its text is.</p>\n"
+        f'<form class="search" method="get" action="diff.html">\n{fields}'
+        f"<button>Compare</button>\n</form>\n{_NO_SCRIPT}"
+        f'<div id="diff" data-digits="{n_shard_digits(n_traces)}"></div>\n'
+    )

@@ -1,0 +1,1 @@
+"""Reasoning traces: schema, importers, facts, state, and the index for lookups."""

@@ -1,0 +1,155 @@
+"""Reading the payloads of traces back from the log, each held against the trace id."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING, Final
+
+from tunixrt.log.digests import digest_bytes
+from tunixrt.log.findings import Finding
+from tunixrt.log.segment.events import REDACTED
+from tunixrt.log.segment.header import DamagedError
+from tunixrt.traces.state import project
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from tunixrt.log.digests import Digest
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.traces.state import TraceState
+    from tunixrt.traces.state_table import Location
+
+
+_OPEN_PARTS: Final = 256
+
+
+def read_payload(log: EventLog, state: TraceState) -> bytes | None:
+    """The canonical payload of one trace; None where it is not there (redacted, never recorded).
+
+    Raises:
+        DamagedError: The bytes are not those that the trace id is a digest of.
+    """
+    at = state.location
+    if at is None or not state.kept or state.redacted:
+        return None
+    payload = log.read_payload(at.segment, at.part, at.offset, at.length)
+    if payload is not None and digest_bytes(payload) != state.id:
+        raise _damaged(log, state.id, at.segment, at.part)
+    return payload
+
+
+def read_in_order(
+    log: EventLog, states: Iterable[TraceState], segments: Collection[Digest] | None
+) -> Iterator[tuple[TraceState, bytes]]:
+    """The payloads of many traces, in one pass over the log.
+
+    Args:
+        log: The log.
+        states: The traces, with payloads that are there, in the order of their places.
+        segments: The segments that the places count in; all of them where it is None.
+
+    Raises:
+        DamagedError: A payload is not the one that its trace id is a digest of.
+    """
+    stored = enumerate(log.events(segments))
+    for state in states:
+        for place, event in stored:
+            if place == state.place:
+                payload = event.payload or b""
+                if digest_bytes(payload) != state.id:
+                    raise _damaged(log, state.id, event.segment, event.part, event.line + 1)
+                yield state, payload
+                break
+
+
+def redacted_since(log: EventLog, segments: Collection[Digest]) -> set[Digest]:
+    """The traces that events outside of these segments say must be forgotten."""
+    known = set(segments)
+    later = [ref.digest for ref in log.segments() if ref.digest not in known]
+    return {
+        event.envelope.trace
+        for event in (log.events(later) if later else ())
+        if event.envelope.type == REDACTED and event.envelope.trace is not None
+    }
+
+
+class MemberPayloads:
+    """The payloads of the members of a dataset, as its snapshot locates them.
+
+    A member that was redacted has none, whether the payload is gone already or not.
+    """
+
+    def __init__(self, log: EventLog, segments: Collection[Digest]) -> None:
+        self._log = log
+        self._projection = project(log, segments)
+        self._forgotten = redacted_since(log, segments)
+        self._parts = _OpenParts(log)
+
+    def close(self) -> None:
+        """Free the projection and close the files."""
+        self._projection.close()
+        self._parts.close()
+
+    def read(self, traces: Iterable[Digest]) -> Iterator[tuple[TraceState, bytes | None]]:
+        """What the snapshot says of members, and their payloads; None where one was redacted.
+
+        Args:
+            traces: The members, in ascending order of their ids.
+
+        Raises:
+            DamagedError: The payload is not the one that its id is a digest of, or the snapshot
+                does not record the trace at all.
+        """
+        asked, traces = itertools.tee(traces)
+        states = self._projection.states_by_id(traces)
+        for trace, state in zip(asked, states, strict=True):
+            if state is None or state.location is None:
+                raise self._missing(trace)
+            if state.redacted or not state.kept or trace in self._forgotten:
+                yield state, None
+                continue
+            payload = self._parts.read(state.location)
+            if digest_bytes(payload) == trace:
+                yield state, payload
+            else:  # redacted meanwhile, or damaged: this finds out which
+                yield state, read_payload(self._log, state)
+
+    def _missing(self, trace: Digest) -> DamagedError:
+        path = self._log.layout.relative(self._log.layout.log)
+        problem = (
+            "A member of the dataset is not recorded by the segments of its snapshot, or the "
+            "members are not in ascending order."
+        )
+        return DamagedError(Finding(path, problem, expected=trace, found="no event"))
+
+
+class _OpenParts:
+    """The parts that were read last, kept open: members stand in the log in no order."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._files: dict[tuple[Digest, str], int] = {}
+
+    def close(self) -> None:
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()
+
+    def read(self, at: Location) -> bytes:
+        """Whatever bytes are there."""
+        file = self._files.get((at.segment, at.part))
+        if file is None:
+            if len(self._files) >= _OPEN_PARTS:
+                os.close(self._files.pop(next(iter(self._files))))
+            file = os.open(self._log.layout.segment(at.segment) / at.part, os.O_RDONLY)
+            self._files[at.segment, at.part] = file
+        return os.pread(file, at.length, at.offset)
+
+
+def _damaged(
+    log: EventLog, trace: Digest, segment: Digest, part: str, line: int | None = None
+) -> DamagedError:
+    path = log.layout.relative(log.layout.segment(segment) / part)
+    problem = "The payload is not the one that the trace id is a digest of."
+    return DamagedError(Finding(path, problem, line=line, expected=trace))

@@ -1,0 +1,183 @@
+"""The reasoning trace, schema 1.0: its fields, its limits, its canonical payload and its id.
+
+A trace id is the SHA-256 of the canonical payload: RFC 8785 JSON of all five fields, the steps in
+the order of ``i``, an absent ``meta`` as ``{}``. Nothing else enters it, so the same trace has the
+same id in every store. Lengths are counted in Unicode code points; text is not normalised.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from tunixrt.log.canonical import MAX_INTEGER, CanonicalError, decode_canonical, encode
+from tunixrt.log.digests import Digest, digest_bytes
+from tunixrt.traces.violations import TraceError, Violation, violations
+
+TRACE_VERSION = "1.0"
+
+#: A canonical payload above this is rejected: it could not be stored as one event.
+MAX_PAYLOAD_BYTES = 32 * 1024 * 1024
+
+_Text64 = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_Text20k = Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)]
+_Text50k = Annotated[str, msgspec.Meta(min_length=1, max_length=50_000)]
+_Index = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class TraceStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One step: its index (unique in the trace), what kind of step it is, its text."""
+
+    i: _Index
+    type: _Text64
+    content: _Text20k
+
+
+class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A prompt, the steps that reason about it, the final answer, and free metadata."""
+
+    trace_version: _Text64
+    prompt: _Text50k
+    steps: Annotated[tuple[TraceStep, ...], msgspec.Meta(min_length=1, max_length=1_000)]
+    final_answer: _Text50k
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+_DECODER = msgspec.json.Decoder(Trace)
+_encode = msgspec.json.Encoder(order="sorted").encode
+_TEXT = frozenset({str})
+
+
+def trace_of(value: object) -> Trace:
+    """Check a decoded JSON value and make the trace of it.
+
+    ``meta`` may be absent or null; both mean that there is none.
+
+    Raises:
+        TraceError: The value is not a trace; the message names the field, what was expected
+            there and what was found.
+    """
+    if isinstance(value, dict) and value.get("meta", ...) is None:
+        value = {key: item for key, item in value.items() if key != "meta"}
+    try:
+        trace = msgspec.convert(value, Trace)
+    except msgspec.ValidationError as error:
+        raise TraceError(_why_not(value, str(error))) from error
+    if len({step.i for step in trace.steps}) != len(trace.steps):
+        raise TraceError(_why_not(value, "two steps have one index"))
+    return trace
+
+
+def _why_not(value: object, otherwise: str) -> Violation:
+    """The first thing that is wrong with a record, in the order of the schema.
+
+    Only values that no JSON text holds (keys that are not text) leave nothing but ``otherwise``.
+    """
+    other = Violation(None, "a trace", otherwise, f"The record is not a trace: {otherwise}.")
+    return next(violations(value), other)
+
+
+def payload_of(trace: Trace) -> bytes:
+    """The canonical payload: the bytes that are stored, and that the trace id is a digest of.
+
+    Raises:
+        TraceError: The payload is above 32 MiB.
+        CanonicalError: ``meta`` holds something that canonical JSON cannot say.
+    """
+    indices = [step.i for step in trace.steps]
+    if indices != sorted(indices):
+        trace = msgspec.structs.replace(trace, steps=in_order(trace.steps))
+    payload = canonical_trace(trace)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise TraceError(
+            Violation(
+                field=None,
+                expected=f"a canonical payload of at most {MAX_PAYLOAD_BYTES:,} bytes (32 MiB)",
+                found=f"{len(payload):,} bytes",
+                sentence=(
+                    f"The trace has a canonical payload of {len(payload):,} bytes; at most "
+                    f"{MAX_PAYLOAD_BYTES:,} bytes (32 MiB) can be stored."
+                ),
+            )
+        )
+    return payload
+
+
+def canonical_trace(trace: Trace) -> bytes:
+    """The canonical JSON of a trace as it is, its steps in the order that they have.
+
+    Raises:
+        CanonicalError: It holds something that canonical JSON cannot say.
+    """
+    return encode_around(trace.meta, trace)
+
+
+def encode_around(meta: dict[str, Any], value: object) -> bytes:
+    """The canonical JSON of a value in which only ``meta`` holds what people may choose freely.
+
+    Args:
+        meta: Where numbers of any kind may stand, and keys of any script.
+        value: What holds it; its other numbers are small integers, its other keys ASCII.
+
+    Raises:
+        CanonicalError: It holds something that canonical JSON cannot say.
+    """
+    # Where there is nothing but text, msgspec is sure to write RFC 8785; among ASCII keys there is
+    # one order.
+    if not _has_only_text(meta):
+        return encode(value)
+    try:
+        data = _encode(value)
+    except ValueError:
+        return encode(value)  # the exact writer has the sentence
+    return data if len(meta) < 2 or data.isascii() else encode(value)
+
+
+def _has_only_text(meta: dict[str, Any]) -> bool:
+    return _TEXT.issuperset(map(type, meta.values()))
+
+
+def in_order(steps: tuple[TraceStep, ...]) -> tuple[TraceStep, ...]:
+    """The steps sorted by their index ``i``."""
+    return tuple(sorted(steps, key=lambda step: step.i))
+
+
+def trace_id(payload: bytes) -> Digest:
+    """The id of the trace that has this canonical payload."""
+    return digest_bytes(payload)
+
+
+def parse_payload(payload: bytes) -> Trace:
+    """Read a stored canonical payload back.
+
+    Raises:
+        TraceError: The bytes are not the payload of a trace.
+    """
+    try:
+        trace = _DECODER.decode(payload)
+        if not _has_only_text(trace.meta) and _has_wide_integer(trace.meta):
+            return msgspec.convert(decode_canonical(payload), Trace)
+    except (msgspec.MsgspecError, UnicodeDecodeError, CanonicalError) as error:
+        raise TraceError(
+            Violation(
+                field=None,
+                expected="the canonical payload of a trace",
+                found=str(error),
+                sentence=f"A stored payload is not that of a trace: {error}.",
+            )
+        ) from error
+    return trace
+
+
+def _has_wide_integer(value: object) -> bool:
+    """Whether digits were taken for an integer that can only be the canonical form of a double."""
+    match value:
+        case int():
+            return abs(value) > MAX_INTEGER
+        case dict():
+            return any(_has_wide_integer(item) for item in value.values())
+        case list():
+            return any(map(_has_wide_integer, value))
+        case _:
+            return False

@@ -1,0 +1,54 @@
+"""The baseline score of a trace: how many steps it has and how long they are, from 0 to 100.
+
+It says nothing about truth. It is what users of the earlier system know and sort by, and it is kept
+to the second decimal; every operation is a single IEEE 754 one, so it is the same everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from tunixrt.traces.schema import Trace
+
+BASELINE: Final = "baseline"
+
+
+class ScoreDetails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a baseline score is made of; lengths in characters, over the steps alone."""
+
+    step_count: int
+    avg_step_length: float
+    total_chars: int
+    step_score: float
+    length_score: float
+
+
+class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A score from 0 to 100, who gave it, and how it came about."""
+
+    scorer: str
+    score: float
+    details: ScoreDetails
+
+
+def baseline_score(trace: Trace) -> Score:
+    """``min(n_steps / 10, 1) * 50 + min(avg step characters / 500, 1) * 50``, two decimals."""
+    n_steps = len(trace.steps)
+    total_chars = sum(len(step.content) for step in trace.steps)
+    average = total_chars / n_steps
+    step_score = min(n_steps / 10, 1.0) * 50
+    length_score = min(average / 500, 1.0) * 50
+    return Score(
+        scorer=BASELINE,
+        score=round(step_score + length_score, 2),
+        details=ScoreDetails(
+            step_count=n_steps,
+            avg_step_length=round(average, 2),
+            total_chars=total_chars,
+            step_score=round(step_score, 2),
+            length_score=round(length_score, 2),
+        ),
+    )

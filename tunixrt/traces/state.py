@@ -1,0 +1,342 @@
+"""The state of every trace: a pure fold over the events of the log.
+
+The fold depends on the events in their order and on nothing else. Where two branches state
+different facts under one name (a label, a score, what supersedes a trace), both survive as a
+conflict until a later event that has seen both decides it; meanwhile the one that is last in the
+order of the log counts. Retraction and redaction need no deciding: they hold once stated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from tunixrt.log.canonical import decode_canonical, encode
+from tunixrt.log.digests import Digest, is_digest
+from tunixrt.log.segment.events import RECORDED
+from tunixrt.log.segment.events import REDACTED as TRACE_REDACTED
+from tunixrt.traces import facts as events
+from tunixrt.traces.state_table import (
+    REDACTED,
+    RETRACTED,
+    SUPERSEDED,
+    Fact,
+    Location,
+    Recording,
+    TraceIndex,
+    recorded_trace,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from tunixrt.log.eventlog import EventLog, SegmentRef
+    from tunixrt.log.segment.events import StoredEvent
+
+_LABEL: Final = "label:"
+_SCORE: Final = "score:"
+
+
+class TraceState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log says of one trace.
+
+    ``place`` counts events from 0 in the order of the log; it and ``location`` are None for a trace
+    that events speak of and that none of them records. ``kept`` is whether the payload is there.
+    """
+
+    id: Digest
+    place: int | None = None
+    location: Location | None = None
+    kept: bool = False
+    recorded_at: str | None = None
+    superseded_by: Digest | None = None
+    retracted: bool = False
+    redacted: bool = False
+    labels: dict[str, str]
+    scores: dict[str, float]
+
+    @property
+    def active(self) -> bool:
+        """Whether a dataset may select it."""
+        ended = self.redacted or self.retracted or self.superseded_by is not None
+        return self.kept and not ended
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """One side of a conflict: a value, and the segment that states it."""
+
+    value: Any
+    segment: Digest
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """Different facts under one name; the last claim counts until it is decided.
+
+    ``fact`` is ``label:NAME``, ``score:SCORER`` or ``superseded``.
+    """
+
+    trace: Digest
+    fact: str
+    claims: tuple[Claim, ...]
+
+
+class EventProblem(msgspec.Struct, frozen=True):
+    """An event that is sound as bytes and that this version cannot make sense of."""
+
+    segment: Digest
+    part: str
+    line: int
+    sentence: str
+
+
+class Ancestry:
+    """Which segments a segment was appended to, directly or not."""
+
+    def __init__(self, segments: Iterable[SegmentRef]) -> None:
+        self._parents: dict[Digest, Sequence[Digest]] = {s.digest: s.parents for s in segments}
+
+    def __call__(self, ancestor: Digest, segment: Digest) -> bool:
+        """Whether ``segment`` is the ancestor itself or came after it in its own history."""
+        waiting, seen = [segment], {segment}
+        while waiting:
+            current = waiting.pop()
+            if current == ancestor:
+                return True
+            fresh = [p for p in self._parents.get(current, ()) if p not in seen]
+            seen.update(fresh)
+            waiting.extend(fresh)
+        return False
+
+
+class Projection:
+    """The state of every trace at one set of segments. Read-only; close it when done."""
+
+    def __init__(self, index: TraceIndex, problems: Sequence[EventProblem] = ()) -> None:
+        self._index = index
+        self.problems = tuple(problems)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the table behind it."""
+        self._index.close()
+
+    @property
+    def n_traces(self) -> int:
+        """How many different traces were ever recorded."""
+        return self._index.count(active=False)
+
+    @property
+    def n_active(self) -> int:
+        """How many of them may be selected."""
+        return self._index.count(active=True)
+
+    def traces(self) -> Iterator[TraceState]:
+        """Every trace that was ever recorded, in the order of the log."""
+        for recording in self._index.recordings(active=False):
+            yield self._state(recording.id, recording)
+
+    def active(self) -> Iterator[TraceState]:
+        """The traces that may be selected, in the order of the log."""
+        for recording in self._index.recordings(active=True):
+            yield self._state(recording.id, recording)
+
+    def get(self, trace: Digest) -> TraceState | None:
+        """The state of a trace; None where no event speaks of it."""
+        recording, facts = self._index.recording(trace), self._index.facts(trace)
+        return self._state(trace, recording) if recording or facts else None
+
+    def ids_between(self, low: bytes, high: bytes, limit: int) -> list[Digest]:
+        """The known ids of which the 32 bytes lie in a range, in their order."""
+        return self._index.between(low, high, limit)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What different branches say differently and nobody has decided, by trace and name."""
+        for trace, name in self._index.disputed():
+            facts = sorted(self._index.facts(trace, name), key=lambda fact: fact.place)
+            claims = tuple(Claim(_value(fact), fact.segment) for fact in facts)
+            yield Conflict(trace, name, claims)
+
+    def circles(self) -> list[list[Digest]]:
+        """Traces that take each other's place, so that none of them counts.
+
+        Nobody can state that, but two branches can that do not know of each other.
+        """
+        by = {trace: Digest(_value(fact)) for trace, fact in self._index.facts_named(SUPERSEDED)}
+        found: list[list[Digest]] = []
+        done: set[Digest] = set()
+        for start in by:
+            path: dict[Digest, None] = {}
+            trace = start
+            while trace in by and trace not in done and trace not in path:
+                path[trace] = None
+                trace = by[trace]
+            if trace in path:
+                steps = list(path)
+                found.append(sorted(steps[steps.index(trace) :]))
+            done |= path.keys()
+        return found
+
+    def states_by_id(self, traces: Iterable[Digest]) -> Iterator[TraceState | None]:
+        """The states of traces that are given in ascending order; None where none is recorded.
+
+        One pass over the table: for many traces, much faster than one lookup each.
+        """
+        recordings = self._index.recordings_by_id()
+        recording = next(recordings, None)
+        for trace in traces:
+            while recording is not None and recording.id < trace:
+                recording = next(recordings, None)
+            found = recording is not None and recording.id == trace
+            yield self._state(trace, recording) if found else None
+
+    def _state(self, trace: Digest, recording: Recording | None) -> TraceState:
+        facts = self._index.facts(trace)
+        known = {fact.name: _value(fact) for fact in facts} if facts else {}
+        return TraceState(
+            id=trace,
+            place=recording.place if recording else None,
+            location=recording.location if recording else None,
+            kept=recording.kept if recording else False,
+            recorded_at=recording.recorded_at if recording else None,
+            superseded_by=known.get(SUPERSEDED),
+            retracted=RETRACTED in known,
+            redacted=REDACTED in known,
+            labels=_named(known, _LABEL),
+            scores=_named(known, _SCORE),
+        )
+
+
+def fold(
+    stored: Iterable[StoredEvent],
+    *,
+    is_ancestor: Callable[[Digest, Digest], bool] | None = None,
+) -> Projection:
+    """Fold events, given in the order of the log, into the state of every trace.
+
+    Args:
+        stored: The events. Types that this version does not know are passed over.
+        is_ancestor: Whether the first segment is in the history of the second. Without it every
+            event counts as having seen those before it, and there are no conflicts.
+
+    Raises:
+        DamagedError: A recording does not name a trace: to pass over it would lose a trace in
+            silence. Other events that make no sense are among the ``problems``.
+    """
+    return Projection(*index_of(stored, is_ancestor))
+
+
+def index_of(
+    stored: Iterable[StoredEvent], is_ancestor: Callable[[Digest, Digest], bool] | None = None
+) -> tuple[TraceIndex, list[EventProblem]]:
+    """The table behind a projection, for those who go on to write into it.
+
+    Raises:
+        DamagedError: A recording does not name a trace.
+    """
+    index = TraceIndex()
+    return index, fold_into(index, stored, is_ancestor)
+
+
+def fold_into(
+    index: TraceIndex,
+    stored: Iterable[StoredEvent],
+    is_ancestor: Callable[[Digest, Digest], bool] | None = None,
+    first_place: int = 0,
+) -> list[EventProblem]:
+    """Fold events into a table, which may hold those before ``first_place`` already.
+
+    Raises:
+        DamagedError: A recording does not name a trace.
+    """
+    problems: list[EventProblem] = []
+    for place, event in enumerate(stored, start=first_place):
+        if event.envelope.type == RECORDED:
+            index.record(place, recorded_trace(event), event)
+        elif event.envelope.type in _READERS:
+            _apply(index, place, event, is_ancestor, problems)
+    return problems
+
+
+def project(log: EventLog, segments: Collection[Digest] | None = None) -> Projection:
+    """The state of every trace at a set of segments; at all of them without one."""
+    return fold(log.events(segments), is_ancestor=Ancestry(log.segments()))
+
+
+def _apply(
+    index: TraceIndex,
+    place: int,
+    event: StoredEvent,
+    is_ancestor: Callable[[Digest, Digest], bool] | None,
+    problems: list[EventProblem],
+) -> None:
+    trace = event.envelope.trace
+    if event.payload is None and event.envelope.type in _NEED_CONTENT and event.envelope.payload:
+        return  # the content was redacted together with the trace that it is about
+    try:
+        if trace is None or not is_digest(trace):
+            raise ValueError("it does not say of which trace it speaks")
+        name, value = _READERS[event.envelope.type](event.payload)
+    except (msgspec.MsgspecError, ValueError) as error:
+        problems.append(
+            _problem(event, f"An event of the type {event.envelope.type} cannot be read: {error}.")
+        )
+        return
+    replaced = [
+        fact
+        for fact in index.facts(trace, name)
+        if is_ancestor is None or is_ancestor(fact.segment, event.segment)
+    ]
+    index.put(trace, Fact(name, place, event.segment, encode(value)), replaced)
+
+
+def _problem(event: StoredEvent, sentence: str) -> EventProblem:
+    return EventProblem(event.segment, event.part, event.line, sentence)
+
+
+def _scored(payload: bytes | None) -> tuple[str, object]:
+    content = msgspec.json.decode(payload or b"", type=events.Scored)
+    return _SCORE + content.scorer, content.score
+
+
+def _labelled(payload: bytes | None) -> tuple[str, object]:
+    content = msgspec.json.decode(payload or b"", type=events.Labelled)
+    return _LABEL + content.label, content.value
+
+
+def _superseded(payload: bytes | None) -> tuple[str, object]:
+    by = msgspec.json.decode(payload or b"", type=events.Superseded).by
+    if not is_digest(by):
+        raise ValueError("what it names is no trace id")
+    return SUPERSEDED, by
+
+
+# Retraction and redaction hold whatever their payload says, and also without one.
+_READERS: Final[dict[str, Callable[[bytes | None], tuple[str, object]]]] = {
+    events.SCORED: _scored,
+    events.LABELLED: _labelled,
+    events.SUPERSEDED: _superseded,
+    events.RETRACTED: lambda _: (RETRACTED, None),
+    TRACE_REDACTED: lambda _: (REDACTED, None),
+}
+_NEED_CONTENT: Final = frozenset({events.SCORED, events.LABELLED, events.SUPERSEDED})
+
+
+def _value(fact: Fact) -> Any:
+    return decode_canonical(fact.value)
+
+
+def _named(known: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The facts of one kind by their own names, without those that were taken away."""
+    if not known:
+        return {}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in known.items()
+        if name.startswith(prefix) and value is not None
+    }

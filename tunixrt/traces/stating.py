@@ -1,0 +1,200 @@
+"""Stating facts about traces that are recorded: scores, labels, successors, retractions.
+
+Each function is idempotent: what the log says already, and nobody disputes, is not said again. A
+fact that branches dispute is decided by stating it once more. Each holds the store's lock while it
+looks and appends, so that two processes at once state one after the other, and not like branches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunixrt.errors import BadInputError
+from tunixrt.log.digests import Digest
+from tunixrt.log.lock import store_lock
+from tunixrt.traces import facts as events
+from tunixrt.traces.lookup import find_trace
+from tunixrt.traces.payloads import read_payload
+from tunixrt.traces.schema import parse_payload
+from tunixrt.traces.scores import Score, baseline_score
+from tunixrt.traces.state import project
+from tunixrt.traces.times import check_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.log.lock import Waiting
+    from tunixrt.traces.facts import NewEvent
+    from tunixrt.traces.state import Projection, TraceState
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """What was stated.
+
+    ``traces`` are all that were named, in the order given; ``n_new`` counts the events that were
+    appended for them, and ``segment`` is None where there were none.
+    """
+
+    traces: tuple[Digest, ...]
+    n_new: int
+    segment: Digest | None
+
+
+class StatementError(BadInputError):
+    """A fact that cannot be stated of this trace."""
+
+
+def retract(
+    log: EventLog,
+    prefixes: Sequence[str],
+    *,
+    reason: str | None = None,
+    recorded_at: str | None = None,
+    waiting: Waiting | None = None,
+) -> Stated:
+    """Take traces back: no dataset selects them any more. Their text stays.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        BadInputError: ``recorded_at`` is no time.
+        LockHeldError: Another process holds the store's lock.
+    """
+
+    def say(_: Projection, state: TraceState, __: set[str]) -> list[NewEvent]:
+        return [] if state.retracted else [events.retracted(state.id, reason, recorded_at)]
+
+    return _state(log, prefixes, say, recorded_at, work="trace retract", waiting=waiting)
+
+
+def label(
+    log: EventLog,
+    prefixes: Sequence[str],
+    labels: Mapping[str, str | None],
+    *,
+    recorded_at: str | None = None,
+    waiting: Waiting | None = None,
+) -> Stated:
+    """Give traces labels, or take them away where the value is None.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        EventContentError: A label or value is empty or too long.
+        BadInputError: ``recorded_at`` is no time.
+        LockHeldError: Another process holds the store's lock.
+    """
+
+    def say(_: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
+        return [
+            events.labelled(state.id, name, value, recorded_at)
+            for name, value in labels.items()
+            if state.labels.get(name) != value or f"label:{name}" in disputed
+        ]
+
+    return _state(log, prefixes, say, recorded_at, work="trace label", waiting=waiting)
+
+
+def supersede(
+    log: EventLog,
+    prefixes: Sequence[str],
+    by: str,
+    *,
+    reason: str | None = None,
+    recorded_at: str | None = None,
+    waiting: Waiting | None = None,
+) -> Stated:
+    """Say that another trace takes the place of these.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        EventContentError: A trace would supersede itself.
+        StatementError: The other trace is superseded by one of these, so that neither would count.
+        BadInputError: ``recorded_at`` is no time.
+        LockHeldError: Another process holds the store's lock.
+    """
+
+    def say(projection: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
+        other = find_trace(projection, by)
+        if state.superseded_by == other.id and "superseded" not in disputed:
+            return []
+        event = events.superseded(state.id, other.id, reason, recorded_at)
+        _refuse_circle(projection, state, other)
+        return [event]
+
+    return _state(log, prefixes, say, recorded_at, work="trace supersede", waiting=waiting)
+
+
+def score(
+    log: EventLog,
+    prefixes: Sequence[str],
+    *,
+    recorded_at: str | None = None,
+    waiting: Waiting | None = None,
+) -> tuple[Stated, list[Score]]:
+    """Record the baseline scores of traces, and return them in the order of the prefixes.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        StatementError: The text of a trace is not here.
+        DamagedError: The text of a trace is damaged.
+        BadInputError: ``recorded_at`` is no time.
+        LockHeldError: Another process holds the store's lock.
+    """
+    scores = []
+
+    def say(_: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
+        payload = read_payload(log, state)
+        if payload is None:
+            what = "was redacted" if state.redacted else "is not recorded here"
+            raise StatementError(f"The trace {state.id} {what}, so it cannot be scored.")
+        found = baseline_score(parse_payload(payload))
+        scores.append(found)
+        known = state.scores.get(found.scorer) == found.score
+        if known and f"score:{found.scorer}" not in disputed:
+            return []
+        return [events.scored(state.id, found, recorded_at)]
+
+    return _state(log, prefixes, say, recorded_at, work="trace score", waiting=waiting), scores
+
+
+def _state(
+    log: EventLog,
+    prefixes: Sequence[str],
+    say: Callable[[Projection, TraceState, set[str]], list[NewEvent]],
+    recorded_at: str | None,
+    *,
+    work: str,
+    waiting: Waiting | None,
+) -> Stated:
+    if recorded_at is not None:
+        check_utc(recorded_at, "time of the statement")
+    with store_lock(log.layout, work, waiting), project(log) as projection:
+        # Two prefixes may name one trace: it is spoken of once.
+        states = [find_trace(projection, prefix) for prefix in prefixes]
+        disputed: dict[Digest, set[str]] = {}
+        for conflict in projection.conflicts():
+            disputed.setdefault(conflict.trace, set()).add(conflict.fact)
+        named = {state.id: state for state in states}
+        new = [
+            event
+            for state in named.values()
+            for event in say(projection, state, disputed.get(state.id, set()))
+        ]
+        return Stated(tuple(named), len(new), log.append(new))
+
+
+def _refuse_circle(projection: Projection, state: TraceState, other: TraceState) -> None:
+    seen = {other.id}
+    current: TraceState | None = other
+    while current is not None and current.superseded_by is not None:
+        if current.superseded_by == state.id:
+            raise StatementError(
+                f"The trace {other.id} is itself superseded by {state.id}, directly or through "
+                "others: if each took the place of the other, neither would count."
+            )
+        if current.superseded_by in seen:
+            return
+        seen.add(current.superseded_by)
+        current = projection.get(current.superseded_by)
