@@ -1,0 +1,495 @@
+"""Derivations: everything that is made from the log has one mechanism, which is written here.
+
+A derivation is an identity (the digests of its inputs and its settings, and nothing else) and a
+pure `make` that writes files into a directory. The directory is published whole, under the digest
+of the identity, with a manifest and ``SHA256SUMS``; the same `make` runs again to check it.
+
+- `obtain` returns what is published; else it takes the lock of the derivation, makes it in a
+  staging directory, and publishes it by one rename.
+- `again` makes it in a staging directory, compares file by file and names the first difference.
+
+Work that was interrupted (checkpoints, journals) is kept in ``.tunixrt/work/<kind>/<id>/`` beside
+the lock, and removed when the derivation is published. Since the id is the digest of everything
+that decides a byte, it does not matter which process left it there.
+
+Nothing here knows a kind. A kind is a subclass of `Derivation`, beside the code that makes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from tunixrt.errors import AnswerIsNoError, StoreLockedError
+from tunixrt.log import canonical
+from tunixrt.log.digests import Digest, digest_bytes, digest_file, digest_value, hex_of
+from tunixrt.log.files import publish_directory, staging_directory, writing
+from tunixrt.log.lock import LockHeldError, Waiting, hold
+from tunixrt.log.sums import ENVIRONMENTS, MANIFEST, hashed_names, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tunixrt.log.layout import Layout
+
+WORK = "work"
+_LOCK = "lock"
+
+M = TypeVar("M", bound=msgspec.Struct)
+Environment = dict[str, object]
+
+
+class Execution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When and how long something was executed; given by the caller, hashed into nothing."""
+
+    started_at: str
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who hears of a job, and may stop it; the default hears nothing.
+
+    Attributes:
+        on_begin: called with what is made now, in words.
+        on_progress: called with how far it is, how far it goes, and what a kind adds to that.
+        on_notice: called with sentences for the person at the terminal.
+        should_stop: asked now and then.
+        stopwatch: returns when the job was started and how long it took.
+    """
+
+    on_begin: Callable[[str], None] | None = None
+    on_progress: Callable[[int, int, Any], None] | None = None
+    on_notice: Callable[[str], None] | None = None
+    should_stop: Callable[[], bool] | None = None
+    stopwatch: Callable[[], Execution] | None = None
+
+    def begin(self, what: str) -> None:
+        """Report what is made now."""
+        if self.on_begin is not None:
+            self.on_begin(what)
+
+    def progress(self, done: int, total: int, detail: object = None) -> None:
+        """Report progress."""
+        if self.on_progress is not None:
+            self.on_progress(done, total, detail)
+
+    def notice(self, sentence: str) -> None:
+        """Report something that a person should know."""
+        if self.on_notice is not None:
+            self.on_notice(sentence)
+
+    def execution(self) -> Execution | None:
+        """When the job was started and how long it took so far; None without a stopwatch."""
+        return None if self.stopwatch is None else self.stopwatch()
+
+
+QUIET = Watch()
+
+
+def derivation_id(identity: msgspec.Struct) -> str:
+    """The 64 hex digits that name a derivation: the SHA-256 of its identity's canonical JSON."""
+    return hex_of(digest_value(msgspec.to_builtins(identity)))
+
+
+class NotReproducibleError(AnswerIsNoError):
+    """An input is gone, so it cannot be made again; whether it was right, nobody can check here."""
+
+
+class Derivation(ABC, Generic[M]):
+    """Something that follows from its identity: a kind is a subclass.
+
+    Attributes:
+        kind: the name of the kind, which is in the identity, too.
+        records: the files whose differences are named by record, in the order of cause and effect:
+            the noun of a record, and the fields that name it.
+    """
+
+    kind: ClassVar[str]
+    records: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
+
+    @property
+    @abstractmethod
+    def identity(self) -> msgspec.Struct:
+        """The digests of all inputs and every setting; no path, no name and no time."""
+
+    @abstractmethod
+    def make(self, directory: Path, watch: Watch, work: Path | None) -> M:
+        """Write the files into an empty directory and return the manifest.
+
+        Bytes and manifest are a function of the identity.
+
+        Args:
+            directory: the staging directory.
+            watch: who hears of it.
+            work: where interrupted work is kept and found; None keeps nothing.
+
+        Raises:
+            NotReproducibleError: an input is gone.
+        """
+
+    @property
+    def id(self) -> str:
+        """The 64 hex digits that name it."""
+        return derivation_id(self.identity)
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return self.id[:12]
+
+    # What a kind may say more; the arguments are for those that do.
+
+    def environment(self, watch: Watch) -> Environment | None:  # noqa: ARG002
+        """What is recorded of one execution and hashed into nothing; None where nothing is."""
+        return None
+
+    def reasons(self) -> list[str]:
+        """Why identical bytes are not promised on this machine; empty where they are."""
+        return []
+
+    def beyond_tolerance(self, recorded: Path, rebuilt: Path) -> str | None:  # noqa: ARG002
+        """Where identity is not promised: the sentence that says why the two are not even close."""
+        return None
+
+    def explain(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> str | None:  # noqa: ARG002
+        """The difference between two directories in a file, better than by record; None if not."""
+        return None
+
+    def ignores(self, file: str, *, promised: bool) -> bool:  # noqa: ARG002
+        """Whether a difference in a file is not worth naming, since another explains it."""
+        return False
+
+
+# --- making and finding --------------------------------------------------------------------------
+
+
+class WorkHeldError(StoreLockedError):
+    """Another process makes the very same derivation.
+
+    Attributes:
+        kind: its kind.
+        id: its id.
+    """
+
+    def __init__(self, kind: str, identifier: str, error: LockHeldError) -> None:
+        who = "Another process" if error.holder is None else f"Process {error.holder.pid}"
+        where = "" if error.holder is None else f" on {error.holder.host}"
+        super().__init__(
+            f"{who}{where} is making the {kind} {identifier[:12]} already (it holds {error.path}), "
+            "and two would do the same work twice. Wait until it is done: then this command finds "
+            "what it made. Or stop it: then this command continues from what it left."
+        )
+        self.kind = kind
+        self.id = identifier
+
+
+def work_directory(layout: Layout, kind: str, identifier: str) -> Path:
+    """Where the interrupted work of a derivation is kept."""
+    return layout.derived / WORK / kind / identifier
+
+
+def unfinished(layout: Layout) -> list[tuple[str, str]]:
+    """Kind and id of every derivation that left work behind, sorted."""
+    found = (layout.derived / WORK).glob("*/*/*")
+    work = {path.parent for path in found if not path.name.startswith(_LOCK)}
+    return sorted((path.parent.name, path.name) for path in work)
+
+
+@contextlib.contextmanager
+def working(layout: Layout, kind: str, identifier: str) -> Iterator[Path]:
+    """Be the only process that makes a derivation; yields the directory for interrupted work.
+
+    At the end the directory is removed if nothing but the lock is in it.
+
+    Raises:
+        WorkHeldError: another process makes it.
+        WriteError: the lock file cannot be made.
+    """
+    directory = work_directory(layout, kind, identifier)
+    try:
+        with hold(directory / _LOCK, kind, Waiting(timeout_s=0.0)):
+            try:
+                yield directory
+            finally:
+                if all(path.name.startswith(_LOCK) for path in directory.iterdir()):
+                    shutil.rmtree(directory, ignore_errors=True)
+    except LockHeldError as error:
+        raise WorkHeldError(kind, identifier, error) from error
+
+
+def obtain(
+    layout: Layout, derivation: Derivation[M], place: Path, watch: Watch = QUIET
+) -> M | None:
+    """Publish a derivation at its place, unless it is there.
+
+    Args:
+        layout: where locks, interrupted work and staging directories are.
+        derivation: what to make.
+        place: the directory that it is published as.
+        watch: who hears of it, and may stop it.
+
+    Returns:
+        The manifest, or None where the derivation is published already.
+
+    Raises:
+        WorkHeldError: another process makes it now.
+        WriteError: the file system refuses; nothing is published.
+    """
+    if (place / MANIFEST).is_file():
+        return None
+    with working(layout, derivation.kind, derivation.id) as work:
+        # The process that held the lock a moment ago may have published it.
+        if (place / MANIFEST).is_file():
+            return None
+        with staging_directory(layout) as staged:
+            manifest = derivation.make(staged, watch, work)
+            with writing(staged):
+                seal(staged, encode_manifest(manifest))
+                environment = derivation.environment(watch)
+                if environment is not None:
+                    write_environment(staged / ENVIRONMENTS, environment)
+            publish_directory(staged, place)
+        for path in work.iterdir():
+            if not path.name.startswith(_LOCK):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+    return manifest
+
+
+def encode_manifest(manifest: msgspec.Struct) -> bytes:
+    """The bytes of ``manifest.json``: canonical JSON, no line feed at the end."""
+    return canonical.encode(msgspec.to_builtins(manifest))
+
+
+def write_environment(directory: Path, environment: Environment) -> Path:
+    """Write what is known of one execution, named by its digest."""
+    data = canonical.encode(environment)
+    path = directory / f"{hex_of(digest_bytes(data))}.json"
+    directory.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+# --- making again and comparing ------------------------------------------------------------------
+
+
+class Answer(StrEnum):
+    """What making something again shows, from the best to the worst.
+
+    ``derived`` is for what was made and has no recorded bytes to be compared with.
+    """
+
+    IDENTICAL = "identical"
+    DERIVED = "derived"
+    CLOSE = "close"
+    NOT_REPRODUCIBLE = "not reproducible"
+    DIVERGED = "diverged"
+
+    @property
+    def is_no(self) -> bool:
+        """Whether it makes a command exit with 1."""
+        return self in (Answer.DIVERGED, Answer.NOT_REPRODUCIBLE)
+
+
+class FileVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file, as recorded and as made again; null where it is absent."""
+
+    file: str
+    recorded: Digest | None
+    rebuilt: Digest | None
+
+    @property
+    def same(self) -> bool:
+        """Whether both are the same bytes."""
+        return self.recorded == self.rebuilt
+
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The answer for one derivation.
+
+    Attributes:
+        kind: of the derivation.
+        id: what names it.
+        name: what a person calls it.
+        verdict: the answer.
+        expected: what was promised: identical, or close for the reasons.
+        reasons: why identity is not promised here, or why it could not be made again.
+        first_difference: the first record, step or file that differs; null where none does.
+        file: the file with the first difference.
+        line: its line in that file, from 1, where one can be named.
+        n_rows: records that were derived, where a kind counts them.
+        n_redacted: inputs that were redacted and taken as they are listed.
+        files: every file that was compared.
+    """
+
+    kind: str
+    id: str
+    name: str
+    verdict: Answer
+    expected: Answer = Answer.IDENTICAL
+    reasons: list[str] = []
+    first_difference: str | None = None
+    file: str | None = None
+    line: int | None = None
+    n_rows: int | None = None
+    n_redacted: int = 0
+    files: list[FileVerdict] = []
+
+
+class Again(NamedTuple, Generic[M]):
+    """A derivation that was made again: the verdict, where it is for now, and its manifest."""
+
+    verdict: Verdict
+    directory: Path
+    manifest: M
+
+
+@contextlib.contextmanager
+def again(
+    layout: Layout, derivation: Derivation[M], recorded: Path, watch: Watch = QUIET
+) -> Iterator[Again[M]]:
+    """Make a derivation in a staging directory and compare it with what is recorded.
+
+    Nothing that is published changes. The files stay until the block ends, so that what follows
+    from them can be made again as well.
+
+    Raises:
+        NotReproducibleError: an input is gone; `not_reproducible` makes a verdict of that.
+    """
+    with staging_directory(layout) as staged:
+        manifest = derivation.make(staged, watch, None)
+        (staged / MANIFEST).write_bytes(encode_manifest(manifest))
+        yield Again(compare(derivation, recorded, staged), staged, manifest)
+
+
+def not_reproducible(kind: str, identifier: str, name: str, error: Exception) -> Verdict:
+    """The verdict on what cannot be made again."""
+    return Verdict(
+        kind=kind,
+        id=identifier,
+        name=name,
+        verdict=Answer.NOT_REPRODUCIBLE,
+        reasons=[str(error)],
+    )
+
+
+def compare(derivation: Derivation[Any], recorded: Path, rebuilt: Path) -> Verdict:
+    """Compare a recorded directory with one that was made again, every hashed file."""
+    old, new = (
+        {name: digest_file(directory / name) for name in hashed_names(directory)}
+        for directory in (recorded, rebuilt)
+    )
+    files = [
+        FileVerdict(file=name, recorded=old.get(name), rebuilt=new.get(name))
+        for name in sorted(old.keys() | new.keys())
+    ]
+    reasons = derivation.reasons()
+    verdict = Verdict(
+        kind=derivation.kind,
+        id=derivation.id,
+        name=derivation.name,
+        verdict=Answer.IDENTICAL,
+        expected=Answer.CLOSE if reasons else Answer.IDENTICAL,
+        reasons=reasons,
+        files=files,
+    )
+    differing = [file.file for file in files if not file.same]
+    if not differing:
+        return verdict
+    found = first_difference(derivation, differing, recorded, rebuilt, promised=not reasons)
+    beyond = derivation.beyond_tolerance(recorded, rebuilt) if reasons else None
+    sentence = found.sentence if beyond is None else f"{beyond} First difference: {found.sentence}"
+    return msgspec.structs.replace(
+        verdict,
+        verdict=Answer.CLOSE if reasons and beyond is None else Answer.DIVERGED,
+        first_difference=sentence,
+        file=found.file,
+        line=found.line,
+    )
+
+
+class Difference(NamedTuple):
+    """Where two directories differ first."""
+
+    file: str
+    line: int | None
+    sentence: str
+
+
+def first_difference(
+    derivation: Derivation[Any],
+    differing: Sequence[str],
+    recorded: Path,
+    rebuilt: Path,
+    *,
+    promised: bool,
+) -> Difference:
+    """Name the first difference: by record where a file has records, else the file.
+
+    Files are taken in the order of cause and effect, as the kind lists them; others follow by
+    name, and the manifest, which is about all of them, is the last.
+    """
+    listed = [name for name in derivation.records if name in differing]
+    others = sorted(set(differing) - set(listed), key=lambda name: (name == MANIFEST, name))
+    worth = [n for n in listed + others if not derivation.ignores(n, promised=promised)]
+    name = (worth or others)[0]
+    there = (recorded / name).is_file(), (rebuilt / name).is_file()
+    if all(there):
+        explained = derivation.explain(name, recorded, rebuilt, promised=promised)
+        if explained is not None:
+            return Difference(name, None, explained)
+        if name in derivation.records:
+            return _first_line(name, recorded / name, rebuilt / name, *derivation.records[name])
+        if name == MANIFEST:
+            fields = _changed(
+                canonical.decode((recorded / name).read_bytes()),
+                canonical.decode((rebuilt / name).read_bytes()),
+            )
+            return Difference(name, None, f"{name}: {fields}")
+        return Difference(name, None, f"{name} as a whole")
+    missing = "it was not made again" if there[0] else "it was not recorded"
+    return Difference(name, None, f"{name} as a whole: {missing}")
+
+
+def _first_line(name: str, old: Path, new: Path, noun: str, keys: tuple[str, ...]) -> Difference:
+    with old.open("rb") as recorded, new.open("rb") as rebuilt:
+        number = 0
+        for number, (before, after) in enumerate(zip(recorded, rebuilt, strict=False), start=1):
+            if before != after:
+                sentence = _record(before, after, noun, keys)
+                return Difference(name, number, f"{name}, line {number}: {sentence}")
+    line = number + 1
+    return Difference(name, line, f"{name}, line {line}: one of the two ends here")
+
+
+def _record(old: bytes, new: bytes, noun: str, keys: tuple[str, ...]) -> str:
+    try:
+        before, after = canonical.decode(old.rstrip(b"\n")), canonical.decode(new.rstrip(b"\n"))
+    except canonical.CanonicalError:
+        return f"{noun} differs"
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return f"{noun} differs"
+    first, *others = (key for key in keys if key in before)
+    named = ", ".join([f"{before[first]}", *(f"{key} {before[key]}" for key in others)])
+    return f"{noun} {named}: {_changed(before, after)}"
+
+
+def _changed(before: Any, after: Any) -> str:
+    changed = [
+        f"{key} was {_short(before.get(key))}, is {_short(after.get(key))}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    return "; ".join(changed[:3])
+
+
+def _short(value: object) -> str:
+    text = canonical.encode(value).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."
