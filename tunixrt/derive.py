@@ -18,6 +18,7 @@ Nothing here knows a kind. A kind is a subclass of `Derivation`, beside the code
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -108,8 +109,8 @@ class Derivation(ABC, Generic[M]):
 
     Attributes:
         kind: the name of the kind, which is in the identity, too.
-        records: the files whose differences are named by record, in the order of cause and effect:
-            the noun of a record, and the fields that name it.
+        records: the files whose differences are named by record, in the order of cause and effect,
+            by a pattern of their names: the noun of a record, and the fields that name it.
     """
 
     kind: ClassVar[str]
@@ -163,7 +164,7 @@ class Derivation(ABC, Generic[M]):
         """The difference between two directories in a file, better than by record; None if not."""
         return None
 
-    def ignores(self, file: str, *, promised: bool) -> bool:  # noqa: ARG002
+    def ignores(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> bool:  # noqa: ARG002
         """Whether a difference in a file is not worth naming, since another explains it."""
         return False
 
@@ -436,17 +437,22 @@ def first_difference(
     Files are taken in the order of cause and effect, as the kind lists them; others follow by
     name, and the manifest, which is about all of them, is the last.
     """
-    listed = [name for name in derivation.records if name in differing]
+    listed = [n for pattern in derivation.records for n in fnmatch.filter(differing, pattern)]
     others = sorted(set(differing) - set(listed), key=lambda name: (name == MANIFEST, name))
-    worth = [n for n in listed + others if not derivation.ignores(n, promised=promised)]
-    name = (worth or others)[0]
+    worth = [
+        name
+        for name in listed + others
+        if not derivation.ignores(name, recorded, rebuilt, promised=promised)
+    ]
+    name = (worth or listed or others)[0]
     there = (recorded / name).is_file(), (rebuilt / name).is_file()
     if all(there):
         explained = derivation.explain(name, recorded, rebuilt, promised=promised)
         if explained is not None:
             return Difference(name, None, explained)
-        if name in derivation.records:
-            return _first_line(name, recorded / name, rebuilt / name, *derivation.records[name])
+        for pattern, (noun, keys) in derivation.records.items():
+            if fnmatch.fnmatchcase(name, pattern):
+                return _first_line(name, recorded / name, rebuilt / name, noun, keys)
         if name == MANIFEST:
             fields = _changed(
                 canonical.decode((recorded / name).read_bytes()),

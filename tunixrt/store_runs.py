@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunixrt.derive import QUIET
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tunixrt.derive import Watch
     from tunixrt.eval.compare.pairs import Comparison
     from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.eval.evalsets import EvalSet
@@ -15,14 +18,11 @@ if TYPE_CHECKING:
     from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.dry_run import DryRun
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
-    from tunixrt.jobs.machine import Execution
     from tunixrt.jobs.promote_run import Promotion
     from tunixrt.jobs.training import TrainingDone
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.log.findings import Finding
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
-    from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.manifests import Manifest
     from tunixrt.runs.promotions import Promotions
@@ -54,28 +54,19 @@ class RunMethods:
         base: str | None = None,
         overrides: Sequence[str] = (),
         resume: bool = False,
-        stopwatch: Callable[[], Execution] | None = None,
-        should_stop: Callable[[], bool] | None = None,
-        on_notice: Callable[[str], None] | None = None,
-        on_progress: Callable[[TrainingProgress], None] | None = None,
+        watch: Watch = QUIET,
     ) -> TrainingDone:
         """Train, and publish the run; find it if it is there already.
 
-        ``resume`` goes on from the newest checkpoint of the run, if there is one. When
-        ``should_stop`` returns True, a checkpoint is made and `TrainingInterruptedError` raised.
+        ``resume`` continues from the newest checkpoint of the run, if there is one. When
+        ``watch.should_stop`` returns True, a checkpoint is made and `TrainingInterruptedError`
+        raised. ``watch.on_progress`` receives a `TrainingProgress` as its detail.
         """
-        from tunixrt.jobs.training import TrainingControl, train_run
+        from tunixrt.jobs.training import TrainRequest, train_run
         from tunixrt.runs.config import load_config
 
-        return train_run(
-            self.layout,
-            self.log,
-            load_config(config, overrides),
-            dataset_key=dataset,
-            base=base,
-            resume=resume,
-            control=TrainingControl(stopwatch, should_stop, on_notice, on_progress),
-        )
+        request = TrainRequest(load_config(config, overrides), dataset, base, resume)
+        return train_run(self.layout, self.log, request, watch)
 
     def rehearse_training(
         self,
@@ -87,11 +78,11 @@ class RunMethods:
     ) -> DryRun:
         """What `train` would do with the same arguments: nothing is trained or written."""
         from tunixrt.jobs.dry_run import rehearse_training
+        from tunixrt.jobs.training import TrainRequest
         from tunixrt.runs.config import load_config
 
-        return rehearse_training(
-            self.layout, self.log, load_config(config, overrides), dataset_key=dataset, base=base
-        )
+        request = TrainRequest(load_config(config, overrides), dataset, base)
+        return rehearse_training(self.layout, self.log, request)
 
     def evaluate(
         self,
@@ -106,33 +97,28 @@ class RunMethods:
         seed: int = 0,
         judge: str = "exact",
         fail_on_contamination: bool = False,
-        stopwatch: Callable[[], Execution] | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-        on_finding: Callable[[Finding], None] | None = None,
+        watch: Watch = QUIET,
     ) -> EvaluationDone:
         """Evaluate a run, a model directory or ``untrained:CONFIG``, and publish the run.
 
         ``temperature`` 0 is greedy; above it, ``samples`` responses are drawn to each sample.
-        The responses of a finished run that differs in the judge alone are taken from it.
+        Another judge is another judgement of the same responses: nothing is generated for it.
         """
-        from tunixrt.jobs.evaluation.evaluate import evaluate_run
-        from tunixrt.runs.sampling import Sampling
+        from tunixrt.jobs.evaluation.evaluate import EvalRequest, evaluate_run
 
-        return evaluate_run(
-            self.layout,
-            model,
-            evalset_name=evalset,
+        request = EvalRequest(
+            model=model,
+            evalset=evalset,
             max_new_tokens=max_new_tokens,
             batch_size=batch_size,
-            sampling=Sampling(temperature=temperature, top_p=top_p),
+            temperature=temperature,
+            top_p=top_p,
             n_draws=samples,
             seed=seed,
             judge=judge,
             fail_on_contamination=fail_on_contamination,
-            stopwatch=stopwatch,
-            on_progress=on_progress,
-            on_finding=on_finding,
         )
+        return evaluate_run(self.layout, self.log, request, watch)
 
     def compare_runs(
         self,
@@ -235,7 +221,7 @@ class RunMethods:
         """Write the report on two evaluation runs into a directory; the files that were written."""
         from tunixrt.jobs.write_report import write_report
 
-        return write_report(self.layout, self.log, before, after, Path(directory))
+        return write_report(self.layout, before, after, Path(directory))
 
     def report_experiment(
         self, before: Sequence[str], after: Sequence[str], directory: Path | str
@@ -243,7 +229,7 @@ class RunMethods:
         """Write the report on two ways of training, each with an evaluation a seed."""
         from tunixrt.jobs.write_report import write_experiment
 
-        return write_experiment(self.layout, self.log, before, after, Path(directory))
+        return write_experiment(self.layout, before, after, Path(directory))
 
     def build_site(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.making.traces import Place, trace
-from tunixrt.datasets.building import AmbiguousDatasetError, build_dataset, list_datasets
-from tunixrt.datasets.exports import (
-    ExportError,
-    ExportFormat,
-    export_dataset,
-    parse_export_format,
-    render_dataset,
+from tunixrt.datasets.building import (
+    AmbiguousDatasetError,
+    build_dataset,
+    list_datasets,
+    load_dataset,
 )
-from tunixrt.datasets.recipes import make_recipe
+from tunixrt.datasets.exports import ExportError, ExportFormat, parse_export_format
+from tunixrt.datasets.reading import DatasetReader
+from tunixrt.datasets.recipes import Split, make_recipe
 from tunixrt.datasets.render import DataFormat, derived_id, render_example
+from tunixrt.datasets.text import Text
 from tunixrt.log.redaction import redact
 from tunixrt.log.segment.header import DamagedError
 from tunixrt.traces.facts import redacted, retracted
@@ -192,9 +192,9 @@ def test_examples_for_training_are_the_members_of_the_split(place: Place) -> Non
     traces = [trace(f"Problem {n}") for n in range(20)]
     by_id = dict(zip(place.record(*traces), traces, strict=True))
     build(place, splits={"test": "0.5"})
-    rendered = render_dataset(
-        place.layout, place.log, "d-v1", data_format=DataFormat.TUNIX_SFT, split="train", system="S"
-    )
+    rendered = Text(DataFormat.TUNIX_SFT, Split.TRAIN, system="S")
+    with DatasetReader(place.log) as reader:
+        reader.pour(load_dataset(place.layout, "d-v1"), [rendered])
     assert [example.trace for example in rendered.examples] == [
         row["id"] for row in place.export("d-v1", split="train")[1]
     ]
@@ -269,10 +269,8 @@ def test_an_ambiguous_key_exports_nothing(place: Place, tmp_path: Path) -> None:
     target = dataset.path.parent / hashlib.sha256(data).hexdigest()
     other.path.rename(target)
     (target / "manifest.json").write_bytes(data)
-    out = io.BytesIO()
     with pytest.raises(AmbiguousDatasetError):
-        export_dataset(place.layout, place.log, "d-v1", ExportFormat.TRACE, out)
-    assert out.getvalue() == b""
+        place.export("d-v1")
 
 
 _text = st.text(

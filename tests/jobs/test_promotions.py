@@ -12,6 +12,7 @@ import pytest
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
 from tests.log.test_lock import held
 from tunixrt.datasets.names import BadNameError
+from tunixrt.derive import work_directory
 from tunixrt.errors import ExitCode
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.lock import LockHeldError, Waiting
@@ -189,8 +190,9 @@ def test_a_run_without_a_manifest_is_not_finished(store: Store, runs: Runs) -> N
 
 
 def test_a_run_that_is_only_a_checkpoint_is_not_finished(store: Store) -> None:
-    (store.layout.derived / "checkpoints" / ("ab" * 32)).mkdir(parents=True)
-    with pytest.raises(UnfinishedRunError, match="only a checkpoint"):
+    directory = work_directory(store.layout, "training", "ab" * 32)
+    (directory / "step-00000002").mkdir(parents=True)
+    with pytest.raises(UnfinishedRunError, match="only interrupted work of the training is here"):
         store.run("ababab")
 
 

@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.jobs.made_runs import made_evaluation, made_store, made_training, reseal
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.reproduce_at_once import RunProcessError, reproduce_at_once
-from tunixrt.runs.directories import seal_run
 from tunixrt.runs.manifests import TrainingManifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tunixrt import Store
-    from tunixrt.runs.manifests import Manifest
 
 PATIENCE_S = 60.0
 
@@ -51,7 +49,7 @@ def test_two_at_a_time_say_what_one_at_a_time_says(copy: Store) -> None:
     ]
     assert answers[0] == answers[1]
     assert msgspec.json.decode(answers[0])["verdict"] == "identical"
-    assert len(msgspec.json.decode(answers[0])["runs"]) == 5
+    assert len(msgspec.json.decode(answers[0])["runs"]) == 8
 
 
 def children_of(process: subprocess.Popen[bytes]) -> list[int]:
@@ -79,10 +77,9 @@ def start_long(copy: Store) -> tuple[subprocess.Popen[bytes], list[int]]:
     for manifest in list(copy.runs()):
         if isinstance(manifest, TrainingManifest):
             training = manifest.config["training"] | {"num_steps": 5_000}  # type: ignore[operator]
-            longer = msgspec.structs.replace(
-                manifest, config=manifest.config | {"training": training}
-            )
-            seal_run(copy.layout.runs / manifest.run_id, longer)
+            longer = manifest.config | {"training": training}
+            identity = msgspec.structs.replace(manifest.identity, config=longer)
+            reseal(copy, msgspec.structs.replace(manifest, identity=identity))
     process = subprocess.Popen(
         command(copy.root, "--jobs", "2"),
         env=environment(),
@@ -122,8 +119,7 @@ ECHO = """
 import json, os, sys, time
 run, threads = sys.argv[1], os.environ.get("NPROC", "all")
 time.sleep({"1": 0.4, "all": 0.0}[threads] if run < "8" else 0.0)
-verdict = dict(run_id=run, kind=threads, verdict="identical", expected="identical", reasons=[],
-               first_difference=None, files=[])
+verdict = dict(id=run, kind=threads, name=run, verdict="identical", expected="identical")
 print(json.dumps({"runs": [verdict]}))
 """
 
@@ -135,7 +131,7 @@ def test_verdicts_keep_their_order_and_fast_runs_their_threads(tmp_path: Path) -
     untrained = made_evaluation(store, None, n_right=1)
     fast = trainings[2]
     identity = msgspec.structs.replace(fast.identity, numeric_mode="fast")
-    seal_run(store.layout.runs / fast.run_id, msgspec.structs.replace(fast, identity=identity))
+    reseal(store, msgspec.structs.replace(fast, identity=identity))
     shown: list[tuple[int, int]] = []
     verdicts = reproduce_at_once(
         store.layout,
@@ -145,11 +141,11 @@ def test_verdicts_keep_their_order_and_fast_runs_their_threads(tmp_path: Path) -
         n_threads=1,
         on_progress=lambda done, total, _: shown.append((done, total)),
     )
-    heads: list[Manifest] = [*trainings, untrained]
-    kinds = {m.run_id: "all" if m is fast else "1" for m in heads}
+    kinds = {m.run_id: "all" if m is fast else "1" for m in trainings}
+    kinds[untrained.responses.run_id] = "1"
     in_order = [m.run_id for m in store.runs() if isinstance(m, TrainingManifest)]
-    assert [v.run_id for v in verdicts] == [*in_order, untrained.run_id]
-    assert {v.run_id: v.kind for v in verdicts} == kinds
+    assert [v.id for v in verdicts] == [*in_order, untrained.responses.run_id]
+    assert {v.id: v.kind for v in verdicts} == kinds
     assert shown[-1] == (5, 5)
 
 

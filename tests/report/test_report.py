@@ -22,7 +22,7 @@ from tunixrt.report.sections.choosing import Group, choose_samples
 from tunixrt.report.sections.results import build_document
 
 if TYPE_CHECKING:
-    from tunixrt.runs.manifests import Contamination
+    from tunixrt.eval.contamination import Contamination
 
 
 def markdown(report: ReportView) -> str:

@@ -33,7 +33,9 @@ def run() -> None:
     ),
 )
 @click.option(
-    "--kind", type=click.Choice(["training", "evaluation"]), help="Only runs of this kind."
+    "--kind",
+    type=click.Choice(["training", "evaluation", "responses", "contamination"]),
+    help="Only runs of this kind; without it, training runs and evaluations.",
 )
 @click.option("--evalset", metavar="NAME", help="Only evaluations on this eval set.")
 @click.option("--dataset", metavar="KEY", help="Only models that were trained on this dataset.")
@@ -59,11 +61,11 @@ def list_runs(
 @store_options
 def show(store: Store, run_id: str, as_json: bool) -> None:
     """Show one run: its manifest, and the machines it was executed on."""
-    from tunixrt.runs.directories import read_environments
+    from tunixrt.runs.run import Run
 
     manifest = store.run(run_id)
     row = store.run_row(manifest)
-    environments = read_environments(store.layout, manifest.run_id)
+    environments = Run.of(store.layout, manifest.run_id).environments()
     if as_json:
         emit_json(
             {"manifest": manifest, "environments": environments, **msgspec.structs.asdict(row)}
@@ -72,7 +74,8 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
     names = f" ({', '.join(row.names)})" if row.names else ""
     click.echo(f"run {manifest.run_id}{names}")
     click.echo(f"{row.kind} of {row.what}: {row.result}")
-    click.echo(f"weights {manifest.weights}")
+    if row.weights_sha256 is not None:
+        click.echo(f"weights {row.weights_sha256}")
     click.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
     for environment in environments:
         click.echo(

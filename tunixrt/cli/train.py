@@ -15,6 +15,7 @@ from tunixrt.cli.dry_run import show_dry_run
 from tunixrt.cli.interrupts import Interrupts
 from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.progress import Progress
+from tunixrt.derive import Watch
 from tunixrt.errors import ExitCode
 from tunixrt.runs.checkpoints import TrainingInterruptedError
 
@@ -87,16 +88,18 @@ def train(
                 base=base,
                 overrides=overrides,
                 resume=resume,
-                stopwatch=stopwatch(),
-                should_stop=interrupts.asked,
-                on_notice=say,
-                on_progress=meter.show,
+                watch=Watch(
+                    stopwatch=stopwatch(),
+                    should_stop=interrupts.asked,
+                    on_notice=say,
+                    on_progress=lambda _done, _total, now: meter.show(now),
+                ),
             )
         except TrainingInterruptedError as error:
             _say_how_to_go_on(error)
             return ExitCode.INTERRUPTED
     if as_json:
-        emit_json(_document(done.manifest) | {"already_done": done.already_done})
+        emit_json(_document(done.manifest, dataset) | {"already_done": done.already_done})
     else:
         _print(done)
     return ExitCode.DONE
@@ -147,12 +150,12 @@ def _print(done: TrainingDone) -> None:
     say(f"Next: tunixrt eval {short(manifest.run_id)} --evalset NAME")
 
 
-def _document(manifest: TrainingManifest) -> dict[str, object]:
+def _document(manifest: TrainingManifest, dataset_key: str) -> dict[str, object]:
     return {
         "run_id": manifest.run_id,
         "weights_sha256": manifest.weights,
         "metrics": manifest.results,
         "ledger": manifest.ledger,
-        "dataset_key": manifest.dataset.key,
+        "dataset_key": dataset_key,
         "numeric_mode": manifest.identity.numeric_mode,
     }

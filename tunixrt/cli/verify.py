@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
-    from tunixrt.jobs.verify import Rebuilt, Verification
+    from tunixrt.jobs.verify import Verification
     from tunixrt.store import Store
 
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     ),
 )
 @click.option(
-    "--rebuild", is_flag=True, help="Also derive datasets and exports again and compare them."
+    "--rebuild",
+    is_flag=True,
+    help="Also derive datasets, exports, judgements and contamination again and compare them.",
 )
 @click.option(
     "--since",
@@ -65,9 +67,13 @@ def _print(result: Verification, *, rebuild: bool) -> None:
     ]
     if rebuild and result.rebuilt:
         rows = [
-            (r.what, r.name, f"{r.rows:,}", short(r.digest), _result(r)) for r in result.rebuilt
+            (v.kind, v.name, "" if v.n_rows is None else f"{v.n_rows:,}", v.verdict)
+            for v in result.rebuilt
         ]
-        click.echo(table(("rebuilt", "name", "rows", "digest", "result"), rows))
+        click.echo(table(("made again", "name", "rows", "verdict"), rows))
+        for made in result.rebuilt:
+            if made.reasons:
+                say(f"{made.kind} {made.name}: {'; '.join(made.reasons)}.")
     if result.unused_evalsets:
         say(
             "Eval sets that no run has used yet (not checked): "
@@ -79,9 +85,3 @@ def _print(result: Verification, *, rebuild: bool) -> None:
         say(f"Compared with {since.revision}: {count(since.n_files, 'file')}{redacted}.")
     verdict = "Every digest is right" if result.ok else count(len(result.findings), "finding")
     click.echo(f"{verdict}: {', '.join(checked)}.")
-
-
-def _result(rebuilt: Rebuilt) -> str:
-    if rebuilt.recorded is None:
-        return "derived"  # nothing has recorded what it should be
-    return "identical" if rebuilt.identical else "DIFFERENT"

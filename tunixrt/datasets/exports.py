@@ -14,31 +14,25 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
-from tunixrt.datasets.building import load_dataset, members
+from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import Split
 from tunixrt.datasets.render import (
     DataFormat,
-    Example,
     Special,
     derived_id,
     question,
-    render_example,
     response,
     tunix_sft_text,
 )
 from tunixrt.errors import BadInputError
-from tunixrt.log.snapshots import load_snapshot
-from tunixrt.traces.payloads import MemberPayloads
-from tunixrt.traces.schema import encode_around, in_order, parse_payload
+from tunixrt.traces.schema import encode_around, in_order
 from tunixrt.traces.violations import did_you_mean, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tunixrt.datasets.files import Dataset
-    from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.log.layout import Layout
     from tunixrt.traces.schema import Trace
     from tunixrt.traces.state import TraceState
 
@@ -53,13 +47,6 @@ class ExportFormat(StrEnum):
 
 class ExportError(BadInputError):
     """An export that cannot be made as asked."""
-
-
-class OmitReason(StrEnum):
-    """Why a member of the dataset is not in an export."""
-
-    OTHER_SPLIT = "in another split"
-    REDACTED = "redacted"
 
 
 class ExportReport(msgspec.Struct, frozen=True):
@@ -106,113 +93,88 @@ def parse_split(text: str) -> Split:
         ) from None
 
 
+class Export:
+    """The members of a dataset as lines of one format, written as they arrive.
+
+    Attributes:
+        split: only this split; None for all members.
+        omitted: members that are not written, by reason.
+    """
+
+    def __init__(
+        self,
+        export_format: ExportFormat,
+        out: BinaryIO | None = None,
+        *,
+        split: str | None = None,
+        system: str | None = None,
+    ) -> None:
+        """Begin an export.
+
+        Args:
+            export_format: What a line looks like.
+            out: Receives the bytes; None where only the report is of interest.
+            split: Only this split; None for all members.
+            system: A system instruction, put before each prompt with a blank line between. The
+                format ``trace`` is the trace as it is, and has none.
+
+        Raises:
+            ExportError: A system instruction with the format ``trace``, or an unknown split.
+        """
+        if system and export_format is ExportFormat.TRACE:
+            raise ExportError(
+                "The format trace writes traces as they are and takes no system instruction; "
+                f"the formats {ExportFormat.TUNIX_SFT} and {ExportFormat.TRAINING_EXAMPLE} do."
+            )
+        self.split = None if split is None else parse_split(split)
+        self.omitted: Counter[str] = Counter()
+        self._format, self._system, self._out = export_format, system, out
+        self._sha256, self._n_rows, self._n_with_template_text = hashlib.sha256(), 0, 0
+
+    def add(self, state: TraceState, trace: Trace) -> None:
+        """Write the line of one trace."""
+        record = _record(self._format, state, trace, self._system)
+        line = encode_around(trace.meta, record) + b"\n"
+        if self._out is not None:
+            self._out.write(line)
+        self._sha256.update(line)
+        self._n_rows += 1
+        self._n_with_template_text += _has_template_text(line, trace)
+
+    def report(self) -> ExportReport:
+        """What was written so far."""
+        return ExportReport(
+            format=self._format,
+            rows=self._n_rows,
+            sha256=self._sha256.hexdigest(),
+            omitted=dict(sorted(self.omitted.items())),
+            n_with_template_text=self._n_with_template_text,
+        )
+
+
 def export_dataset(
-    layout: Layout,
     log: EventLog,
-    key: str,
+    dataset: Dataset,
     export_format: ExportFormat,
     out: BinaryIO,
     *,
     split: str | None = None,
     system: str | None = None,
 ) -> ExportReport:
-    """Write the members of a dataset to ``out``, one line each.
-
-    Args:
-        layout: Where the dataset is.
-        log: Where its traces are.
-        key: The key of the dataset.
-        export_format: What a line looks like.
-        out: Receives the bytes.
-        split: Only this split; None for all members.
-        system: A system instruction, put before each prompt with a blank line between. The format
-            ``trace`` is the trace as it is, and has none.
+    """Write the members of a dataset to ``out``, one line each; see `Export`.
 
     Raises:
-        ExportError: A system instruction with the format ``trace``, or an unknown split.
-        BadInputError: There is no such dataset, or there are several of the key.
+        ExportError: It cannot be made as asked.
         DamagedError: A file of the store is not what its digest says.
     """
-    if system and export_format is ExportFormat.TRACE:
-        raise ExportError(
-            "The format trace writes traces as they are and takes no system instruction; "
-            f"the formats {ExportFormat.TUNIX_SFT} and {ExportFormat.TRAINING_EXAMPLE} do."
-        )
-    omitted: Counter[str] = Counter()
-    sha256, n_rows, n_with_template_text = hashlib.sha256(), 0, 0
-    for state, trace in _traces(layout, log, key, split, omitted):
-        line = encode_around(trace.meta, _record(export_format, state, trace, system)) + b"\n"
-        out.write(line)
-        sha256.update(line)
-        n_rows += 1
-        n_with_template_text += _has_template_text(line, trace)
-    return ExportReport(
-        format=export_format,
-        rows=n_rows,
-        sha256=sha256.hexdigest(),
-        omitted=dict(sorted(omitted.items())),
-        n_with_template_text=n_with_template_text,
-    )
+    export = Export(export_format, out, split=split, system=system)
+    with DatasetReader(log) as reader:
+        reader.pour(dataset, [export])
+    return export.report()
 
 
 _SPECIALS = tuple(special.value for special in Special)
 _SPECIAL_BYTES = tuple(special.encode() for special in _SPECIALS)
-
-
-class RenderedExamples(msgspec.Struct, frozen=True):
-    """The members of a split as training examples, and what was left out."""
-
-    examples: tuple[Example, ...]
-    omitted: dict[str, int]
-
-
-def render_dataset(
-    layout: Layout,
-    log: EventLog,
-    key: str,
-    *,
-    data_format: DataFormat,
-    split: str | None = None,
-    system: str | None = None,
-) -> RenderedExamples:
-    """The members of a dataset as training examples, in ascending order of their ids.
-
-    Raises:
-        BadInputError: There is no such dataset or split, or there are several of the key.
-        DamagedError: A file of the store is not what its digest says.
-    """
-    omitted: Counter[str] = Counter()
-    examples = tuple(
-        render_example(trace, state.id, data_format=data_format, system=system)
-        for state, trace in _traces(layout, log, key, split, omitted)
-    )
-    return RenderedExamples(examples, dict(sorted(omitted.items())))
-
-
-def _traces(
-    layout: Layout, log: EventLog, key: str, split: str | None, omitted: Counter[str]
-) -> Iterator[tuple[TraceState, Trace]]:
-    """The members that are to be written and can be, counting those that are left out."""
-    wanted = parse_split(split) if split is not None else None
-    dataset = load_dataset(layout, key)
-    snapshot = load_snapshot(layout, dataset.manifest.snapshot)
-    payloads = MemberPayloads(log, snapshot.segments)
-    try:
-        for state, payload in payloads.read(_in_split(dataset, wanted, omitted)):
-            if payload is None:
-                omitted[OmitReason.REDACTED] += 1
-            else:
-                yield state, parse_payload(payload)
-    finally:
-        payloads.close()
-
-
-def _in_split(dataset: Dataset, wanted: Split | None, omitted: Counter[str]) -> Iterator[Digest]:
-    for member in members(dataset):
-        if wanted is not None and member.split is not wanted:
-            omitted[OmitReason.OTHER_SPLIT] += 1
-        else:
-            yield member.trace
 
 
 def _record(

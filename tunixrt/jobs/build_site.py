@@ -32,7 +32,7 @@ from tunixrt.report.site.view import (
     TraceCounts,
     TrainingRunView,
 )
-from tunixrt.runs.directories import read_runs
+from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.leaderboard import rows_of
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 from tunixrt.runs.promotions import read_promotions
@@ -150,13 +150,13 @@ class _Builder:
         for name in ("data", "runs", "compare", "datasets", "evalsets"):
             (self._directory / name).mkdir()
         counts = self._traces(on_progress)
-        manifests = read_runs(self._layout)
+        catalogue = Catalogue(self._layout)
         promotions = read_promotions(self._log)
-        rows = tuple(rows_of(manifests, promotions))
-        evaluations = [m for m in manifests if isinstance(m, EvaluationManifest)]
-        views = {m.run_id: run_view(self._layout, self._log, m) for m in evaluations}
-        comparisons = tuple(self._comparisons(evaluations, views, promotions))
-        self._runs(manifests, views, rows, comparisons)
+        kinds = ("training", "evaluation")
+        rows = tuple(row for row in rows_of(catalogue, promotions) if row.kind in kinds)
+        views = {m.run_id: run_view(catalogue, m) for m in catalogue.evaluations}
+        comparisons = tuple(self._comparisons(catalogue.evaluations, views, promotions))
+        self._runs(catalogue, views, rows, comparisons)
         view = SiteView(
             title=self._title,
             foot=self._foot,
@@ -225,23 +225,25 @@ class _Builder:
 
     def _runs(
         self,
-        manifests: Sequence[EvaluationManifest | TrainingManifest],
+        catalogue: Catalogue,
         views: dict[str, RunView],
         rows: Sequence[RunRow],
         comparisons: Sequence[ComparisonView],
     ) -> None:
         by_id = {row.run_id: row for row in rows}
-        for manifest in manifests:
+        for manifest in catalogue.runs:
+            if manifest.run_id not in by_id:
+                continue
             row = by_id[manifest.run_id]
             if isinstance(manifest, TrainingManifest):
                 body = site_runs.training_body(
                     TrainingRunView(
                         row=row,
-                        training=training_view(self._layout, manifest),
+                        training=training_view(catalogue, manifest),
                         evaluations=tuple(r for r in rows if r.model == manifest.run_id),
                     )
                 )
-            else:
+            elif isinstance(manifest, EvaluationManifest):
                 own = views[manifest.run_id]
                 involved = [c for c in comparisons if manifest.run_id in (c.before, c.after)]
                 view = EvaluationView(
@@ -249,7 +251,7 @@ class _Builder:
                     run=own,
                     predictions=own.evaluation.predictions,
                     comparisons=tuple(involved),
-                    commands=tuple(commands_of(manifest, own.training)),
+                    commands=tuple(commands_of(manifest, own.training, own.evalset_name)),
                 )
                 body = site_runs.evaluation_body(view, manifest.results)
             name = f"runs/{manifest.run_id}.html"
@@ -334,13 +336,13 @@ def _pairs(
 
 def _questions(manifest: EvaluationManifest) -> bytes:
     """What has to be the same for two evaluations to be compared."""
-    identity = manifest.identity
+    responses = manifest.responses
     same = (
-        identity.evalset,
-        identity.judge,
-        identity.template,
-        identity.generation.max_new_tokens,
-        str(identity.generation.draws),
+        responses.evalset,
+        manifest.identity.judge,
+        responses.template,
+        responses.generation.max_new_tokens,
+        str(responses.generation.draws),
     )
     return msgspec.json.encode(same, order="sorted")
 

@@ -9,8 +9,9 @@ import msgspec
 from tunixrt.datasets.building import list_datasets
 from tunixrt.log.digests import Digest
 from tunixrt.log.journal import TORN_SUFFIX, journals
-from tunixrt.runs.directories import MANIFEST, list_run_ids
+from tunixrt.runs.directories import list_run_ids
 from tunixrt.runs.promotions import read_promotions
+from tunixrt.runs.run import Run
 from tunixrt.traces.state import Conflict, EventProblem, project
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         torn=[layout.relative(path) for path in sorted(torn)],
         promoted=promotions.names,
         ambiguous_promotions={name: list(runs) for name, runs in promotions.conflicts.items()},
-        unfinished_runs=[run for run in run_ids if not (layout.runs / run / MANIFEST).is_file()],
+        unfinished_runs=[run for run in run_ids if not Run.of(layout, run).is_published],
         missing_promoted={n: run for n, run in promotions.names.items() if run not in run_ids},
         problems=problems,
         circles=circles,

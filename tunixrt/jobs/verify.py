@@ -5,28 +5,36 @@ Needs no jax: what was trained is checked by digest here and made again by ``rep
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tunixrt.datasets import verification as dataset_verification
 from tunixrt.datasets.building import list_datasets
-from tunixrt.datasets.exports import ExportFormat, ExportReport, OmitReason, export_dataset
+from tunixrt.datasets.exports import Export, ExportFormat
+from tunixrt.datasets.reading import DatasetReader, OmitReason
+from tunixrt.derive import Answer, FileVerdict, Verdict
 from tunixrt.errors import TunixrtError
 from tunixrt.eval.evalsets import SUFFIX, list_evalsets
+from tunixrt.jobs.again import Remaker
+from tunixrt.jobs.training import text_of
 from tunixrt.jobs.verify_since import SinceCheck, verify_since
 from tunixrt.log.digests import Digest, digest_file, from_hex
 from tunixrt.log.findings import Finding
 from tunixrt.log.snapshots import verify_snapshots
-from tunixrt.runs.directories import UnfinishedRunError, list_run_ids, read_runs, verify_runs
-from tunixrt.runs.manifests import EvaluationManifest, Manifest, ManifestError, TrainingManifest
+from tunixrt.runs.catalogue import Catalogue
+from tunixrt.runs.directories import UnfinishedRunError, list_run_ids, verify_runs
+from tunixrt.runs.manifests import (
+    ContaminationManifest,
+    EvaluationManifest,
+    ManifestError,
+    ResponsesManifest,
+    TrainingManifest,
+)
 from tunixrt.runs.promotions import read_promotions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tunixrt.datasets.files import Dataset
     from tunixrt.log.eventlog import EventLog
@@ -43,27 +51,12 @@ class Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_evalsets: int
 
 
-class Rebuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that was derived again: what, of which name, and its digest.
-
-    ``recorded`` is the digest it should have: the dataset's own, or the one that a training run
-    recorded of the export it saw; null for an export that no run has used.
-    """
-
-    what: str
-    name: str
-    rows: int
-    digest: Digest
-    recorded: Digest | None
-    identical: bool
-
-
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The result of ``tunixrt verify``."""
 
     findings: list[Finding]
     counts: Counts
-    rebuilt: list[Rebuilt]
+    rebuilt: list[Verdict]
     unused_evalsets: list[str]
     since: SinceCheck | None = None
 
@@ -90,15 +83,19 @@ def verify_store(
         *dataset_verification.verify_datasets(layout),
     ]
     findings += verify_runs(layout)
-    manifests = _readable_runs(layout)
-    findings += _verify_references(layout, manifests)
+    catalogue = Catalogue(layout)
+    evalsets = _evalsets(layout)
+    if _is_readable(catalogue):
+        findings += _verify_references(catalogue, evalsets)
+        used = {m.identity.evalset for m in catalogue.responses} & evalsets.keys()
+    else:
+        used = set()
     findings += _verify_promoted(layout, log)
-    findings += _verify_evalsets(layout, manifests)
-    used = {m.evalset.name for m in manifests if isinstance(m, EvaluationManifest)}
-    rebuilt: list[Rebuilt] = []
+    rebuilt: list[Verdict] = []
     # From what is damaged nothing can be derived; the digests have told the whole story by then.
     if rebuild and not findings:
-        rebuilt = _rebuild(layout, log, manifests, findings)
+        rebuilt = list(_rebuild(catalogue, log))
+        findings += [_rebuilt_finding(layout, v) for v in rebuilt if v.verdict is Answer.DIVERGED]
     return Verification(
         findings=findings,
         counts=Counts(
@@ -109,9 +106,15 @@ def verify_store(
             n_evalsets=len(used),
         ),
         rebuilt=rebuilt,
-        unused_evalsets=[name for name in list_evalsets(layout.evalsets) if name not in used],
+        unused_evalsets=sorted(name for digest, name in evalsets.items() if digest not in used),
         since=compared,
     )
+
+
+def _evalsets(layout: Layout) -> dict[Digest, str]:
+    """The name of every eval set by the digest of its file."""
+    names = list_evalsets(layout.evalsets)
+    return {digest_file(layout.evalsets / f"{name}{SUFFIX}"): name for name in names}
 
 
 def _segments(log: EventLog) -> list[object]:
@@ -121,35 +124,44 @@ def _segments(log: EventLog) -> list[object]:
         return []  # a damaged header: the findings say so
 
 
-def _readable_runs(layout: Layout) -> list[Manifest]:
+def _is_readable(catalogue: Catalogue) -> bool:
     try:
-        return read_runs(layout)
+        return catalogue.runs is not None
     except (ManifestError, UnfinishedRunError):
-        return []  # verify_runs has named the manifest that is missing or cannot be read
+        return False  # verify_runs has named the manifest that is missing or cannot be read
 
 
-def _verify_references(layout: Layout, manifests: list[Manifest]) -> Iterator[Finding]:
-    """A run names datasets and other runs by digest: they are here, and they are what was used."""
-    weights = {m.run_id: m.weights for m in manifests if isinstance(m, TrainingManifest)}
-    datasets = {d.digest for d in list_datasets_or_none(layout)}
-    for manifest in manifests:
-        path = f"runs/{manifest.run_id}/manifest.json"
-        if isinstance(manifest, TrainingManifest):
-            if manifest.dataset.digest not in datasets:
+def _verify_references(catalogue: Catalogue, evalsets: Collection[Digest]) -> Iterator[Finding]:
+    """What a run names by digest is here, and an eval set never changes once it was used."""
+    try:
+        datasets = {dataset.digest for dataset in list_datasets(catalogue.layout)}
+    except TunixrtError:
+        return  # verify_datasets has named what cannot be read
+    responses = {run.run_id for run in catalogue.responses}
+    for run in catalogue.runs:
+        path = f"runs/{run.run_id}/manifest.json"
+        match run:
+            case TrainingManifest() if run.identity.dataset not in datasets:
                 yield Finding(
                     path=path,
-                    problem=f"The dataset {manifest.dataset.key} that was trained on is not here.",
-                    expected=manifest.dataset.digest,
+                    problem="The dataset that was trained on is not here.",
+                    expected=run.identity.dataset,
                 )
-        elif manifest.model.run_id is not None:
-            found = weights.get(manifest.model.run_id)
-            if found != manifest.weights:
+            case ResponsesManifest() if run.identity.evalset not in evalsets:
                 yield Finding(
                     path=path,
-                    problem=f"The evaluated run {manifest.model.run_id} has other weights.",
-                    expected=manifest.weights,
-                    found=found or "no such run",
+                    problem="The eval set that was answered is not here: no file of evalsets/ has "
+                    "its digest. It may have been changed: `git checkout` brings it back.",
+                    expected=run.identity.evalset,
                 )
+            case EvaluationManifest() if run.responses.run_id not in responses:
+                yield Finding(
+                    path=path,
+                    problem="The responses that were judged are not here.",
+                    expected=f"runs/{run.responses.run_id}",
+                )
+            case _:
+                pass
 
 
 def _verify_promoted(layout: Layout, log: EventLog) -> Iterator[Finding]:
@@ -169,121 +181,77 @@ def _verify_promoted(layout: Layout, log: EventLog) -> Iterator[Finding]:
             )
 
 
-def _verify_evalsets(layout: Layout, manifests: list[Manifest]) -> Iterator[Finding]:
-    """An eval set never changes once a run has used it."""
-    seen: set[tuple[str, Digest]] = set()
-    for manifest in manifests:
-        if not isinstance(manifest, EvaluationManifest):
-            continue
-        name, digest = manifest.evalset.name, manifest.evalset.digest
-        if (name, digest) in seen:
-            continue
-        seen.add((name, digest))
-        path = layout.evalsets / f"{name}{SUFFIX}"
-        found = digest_file(path) if path.is_file() else None
-        if found != digest:
-            yield Finding(
-                path=layout.relative(path),
-                problem=f"The eval set is not the one that run {manifest.run_id[:12]} has used.",
-                expected=digest,
-                found=found or "no such file",
-            )
+def _rebuild(catalogue: Catalogue, log: EventLog) -> Iterator[Verdict]:
+    """Make every derivation again that takes no training and no model."""
+    with DatasetReader(log) as reader:
+        for dataset in list_datasets(catalogue.layout):
+            yield dataset_verification.rebuild(reader, dataset)
+            yield from _derive_text(catalogue, reader, dataset)
+        remaker = Remaker(catalogue, reader)
+        for run in catalogue.runs:
+            if isinstance(run, EvaluationManifest | ContaminationManifest):
+                yield remaker.verdict(run)
 
 
-def list_datasets_or_none(layout: Layout) -> list[Dataset]:
-    """The datasets, or none where one cannot be read (``verify_datasets`` says which)."""
-    try:
-        return list_datasets(layout)
-    except TunixrtError:
-        return []
-
-
-def _rebuild(
-    layout: Layout, log: EventLog, manifests: list[Manifest], findings: list[Finding]
-) -> list[Rebuilt]:
-    """Derive datasets and exports again; what differs is added to the findings."""
-    trained = [m for m in manifests if isinstance(m, TrainingManifest)]
-    datasets = list_datasets(layout)
-    n_of_key = Counter(dataset.key for dataset in datasets)
-    rebuilt: list[Rebuilt] = []
-    for dataset in datasets:
-        again = dataset_verification.rebuild(layout, log, dataset)
-        findings += again.findings
-        rebuilt.append(
-            Rebuilt(
-                what="dataset",
-                name=dataset.key,
-                rows=dataset.manifest.trace_count,
-                digest=dataset.digest,
-                recorded=dataset.digest,
-                identical=not again.findings,
-            )
-        )
-        # Two builds under one key cannot be exported by that key; `status` reports them.
-        if n_of_key[dataset.key] == 1:
-            exports = list(_exports(layout, log, dataset, trained))
-            findings += [_export_finding(entry) for entry in exports if not entry.identical]
-            rebuilt += exports
-    return rebuilt
-
-
-def _exports(
-    layout: Layout, log: EventLog, dataset: Dataset, trained: list[TrainingManifest]
-) -> Iterator[Rebuilt]:
-    """Derive every export of a dataset, and the text that each run trained on it has seen."""
-    for export_format in ExportFormat:
-        report = _export(layout, log, dataset, export_format)
-        yield Rebuilt(
-            what=f"export {export_format}",
-            name=dataset.key,
-            rows=report.rows,
-            digest=from_hex(report.sha256),
-            recorded=None,
-            identical=True,
+def _derive_text(
+    catalogue: Catalogue, reader: DatasetReader, dataset: Dataset
+) -> Iterator[Verdict]:
+    """Derive every export of a dataset, and the text of each run trained on it, in one pass."""
+    exports = [Export(export_format) for export_format in ExportFormat]
+    trained = [run for run in catalogue.trainings if run.identity.dataset == dataset.digest]
+    if catalogue.dataset(dataset.digest) != dataset:
+        trained = []  # another key of the same members is taken for these
+    wanted = {_text_key(run): text_of(run) for run in trained}
+    reader.pour(dataset, [*exports, *wanted.values()])
+    for export in exports:
+        report = export.report()
+        file = f"{dataset.key}.{report.format}.jsonl"
+        yield Verdict(
+            kind="export",
+            id=dataset.path.name,
+            name=f"{dataset.key} as {report.format}",
+            verdict=Answer.DERIVED,
+            n_rows=report.rows,
+            n_redacted=report.omitted.get(OmitReason.REDACTED, 0),
+            files=[FileVerdict(file=file, recorded=None, rebuilt=from_hex(report.sha256))],
         )
     for run in trained:
-        if run.dataset.digest != dataset.digest or run.dataset.export is None:
-            continue
-        template = run.identity.template
-        report = _export(
-            layout,
-            log,
-            dataset,
-            ExportFormat(template.format),
-            split=run.dataset.split,
-            system=template.system_instruction,
-        )
-        digest = from_hex(report.sha256)
-        yield Rebuilt(
-            what=f"text of run {run.run_id[:12]}",
-            name=dataset.key,
-            rows=report.rows,
-            digest=digest,
-            recorded=run.dataset.export,
-            # Members that were redacted since are missing from the text, and `status` says so.
-            identical=digest == run.dataset.export or OmitReason.REDACTED in report.omitted,
+        text = wanted[_text_key(run)]
+        same = text.digest == run.identity.text
+        gone = not same and text.n_redacted
+        yield Verdict(
+            kind="text",
+            id=run.run_id,
+            name=f"{dataset.key}, as run {run.run_id[:12]} read it",
+            verdict=Answer.IDENTICAL
+            if same
+            else Answer.NOT_REPRODUCIBLE
+            if gone
+            else Answer.DIVERGED,
+            reasons=[f"{text.n_redacted:,} redacted members"] if gone else [],
+            first_difference=None if same else "The text is not the one that was trained on.",
+            n_rows=text.n_examples,
+            n_redacted=text.n_redacted,
+            files=[FileVerdict(file="text", recorded=run.identity.text, rebuilt=text.digest)],
         )
 
 
-def _export(
-    layout: Layout,
-    log: EventLog,
-    dataset: Dataset,
-    export_format: ExportFormat,
-    *,
-    split: str | None = None,
-    system: str | None = None,
-) -> ExportReport:
-    with Path(os.devnull).open("wb") as nowhere:
-        return export_dataset(
-            layout, log, dataset.key, export_format, nowhere, split=split, system=system
-        )
+def _text_key(run: TrainingManifest) -> tuple[str, str, str | None]:
+    template = run.identity.template
+    return run.split, template.format, template.system_instruction
 
 
-def _export_finding(entry: Rebuilt) -> Finding:
+def _rebuilt_finding(layout: Layout, verdict: Verdict) -> Finding:
+    directory = {"dataset": "store/datasets"}.get(verdict.kind, f"runs/{verdict.id}")
+    if verdict.kind == "dataset":
+        found = next(layout.datasets.glob(f"*/*/{verdict.id}"), None)
+        directory = directory if found is None else layout.relative(found)
+    different = next((file for file in verdict.files if not file.same), None)
     return Finding(
-        path="runs",
-        problem=f"The {entry.what}, derived again from {entry.name}, is not what was trained on.",
-        expected=entry.recorded,
-        found=entry.digest,
+        path=f"{directory}/{verdict.file or 'manifest.json'}",
+        problem=f"The {verdict.kind} {verdict.name} is not what follows from its inputs: "
+        f"{verdict.first_difference}",
+        line=verdict.line,
+        expected=None if different is None else different.rebuilt,
+        found=None if different is None else different.recorded,
     )

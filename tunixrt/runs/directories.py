@@ -1,7 +1,7 @@
-"""Run directories: publishing them whole, finding them by prefix, checking every byte.
+"""Run directories: finding them by prefix, checking every byte.
 
-``runs/<run id>/`` appears by one rename when the run is complete and never changes afterwards,
-except that ``environments/`` gains a file for each machine that made the run again.
+``runs/<run id>/`` appears by one rename when the run is complete (see `tunixrt.derive.obtain`) and
+never changes afterwards.
 """
 
 from __future__ import annotations
@@ -9,32 +9,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from tunixrt.derive import unfinished
 from tunixrt.errors import BadInputError
-from tunixrt.log import canonical
-from tunixrt.log.digests import Digest, digest_bytes, digest_file, hex_of
 from tunixrt.log.eventlog import EventLog
-from tunixrt.log.files import publish_directory, publish_file, staging_directory, writing
 from tunixrt.log.findings import Finding
-from tunixrt.runs.checkpoints import CHECKPOINTS
-from tunixrt.runs.manifests import Manifest, ManifestError, encode_manifest, read_manifest
+from tunixrt.log.sums import MANIFEST, output_digests, verify_sealed
+from tunixrt.runs.manifests import Manifest, ManifestError, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
 from tunixrt.traces.violations import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tunixrt.log.layout import Layout
 
-MANIFEST = "manifest.json"
-SUMS = "SHA256SUMS"
-ENVIRONMENTS = "environments"
-EVALUATIONS = "evaluations"
-
 _RUN_ID = re.compile(r"[0-9a-f]{64}")
-_SUM_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 
 class UnfinishedRunError(BadInputError):
@@ -52,57 +41,6 @@ class UnfinishedRunError(BadInputError):
             "`git checkout`."
         )
         self.run_id = run_id
-
-
-def output_digests(directory: Path) -> dict[str, Digest]:
-    """The digest of every file below ``directory`` by relative POSIX path, sorted.
-
-    The manifest, the sums and the environments are left out: they speak of the outputs.
-    """
-    return {
-        name: digest_file(directory / name) for name in _hashed_names(directory) if name != MANIFEST
-    }
-
-
-def _hashed_names(directory: Path) -> list[str]:
-    names = (
-        path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()
-    )
-    return sorted(n for n in names if n != SUMS and not n.startswith(f"{ENVIRONMENTS}/"))
-
-
-def seal_run(staged: Path, manifest: Manifest) -> None:
-    """Write the manifest and ``SHA256SUMS`` (what ``sha256sum -c`` reads) into a staged run."""
-    (staged / MANIFEST).write_bytes(encode_manifest(manifest))
-    lines = [f"{hex_of(digest_file(staged / name))}  {name}\n" for name in _hashed_names(staged)]
-    (staged / SUMS).write_bytes("".join(lines).encode())
-
-
-def publish_run(
-    layout: Layout, staged: Path, manifest: Manifest, environment: Mapping[str, object]
-) -> Path:
-    """Seal a staged run and publish it under its id; note the environment it was made in.
-
-    A run that is there already stays as it is and only gains the environment.
-
-    Raises:
-        WriteError: the file system refuses; no run is published.
-    """
-    with writing(staged):
-        seal_run(staged, manifest)
-    destination = layout.runs / manifest.run_id
-    publish_directory(staged, destination)
-    note_environment(layout, manifest.run_id, environment)
-    return destination
-
-
-def note_environment(layout: Layout, run_id: str, environment: Mapping[str, object]) -> Path:
-    """Record one execution of a run: host, versions, durations. Nothing hashes it."""
-    data = canonical.encode(dict(environment))
-    path = layout.runs / run_id / ENVIRONMENTS / f"{hex_of(digest_bytes(data))}.json"
-    with staging_directory(layout) as staging:
-        publish_file(path, data, staging)
-    return path
 
 
 def list_run_ids(layout: Layout) -> list[str]:
@@ -139,10 +77,9 @@ def find_run(layout: Layout, run: str) -> Manifest:
         listed = ", ".join(run_id[:12] for run_id in matching)
         raise UnknownRunError(f"{run} begins the ids of several runs: {listed}. Give more digits.")
     if not matching:
-        for path in sorted((layout.derived / CHECKPOINTS).glob(f"{run}*")):
-            raise UnfinishedRunError(path.name, "only a checkpoint of it is here")
-        for path in sorted((layout.derived / EVALUATIONS).glob(f"{run}*")):
-            raise UnfinishedRunError(path.name, "only a part of an evaluation's responses is here")
+        for kind, run_id in unfinished(layout):
+            if run_id.startswith(run):
+                raise UnfinishedRunError(run_id, f"only interrupted work of the {kind} is here")
         listed = ", ".join(run_id[:12] for run_id in known) or "none"
         raise UnknownRunError(f"There is no run {run} here. The runs here: {listed}.")
     return _read_finished(layout, matching[0])
@@ -164,7 +101,7 @@ def verify_runs(layout: Layout) -> Iterator[Finding]:
             yield from verify_run(layout, path.name)
         elif path.name != ".gitkeep":
             yield Finding(
-                path=_relative(layout, path),
+                path=layout.relative(path),
                 problem="This is no run (a directory named by 64 hex digits); move it elsewhere.",
             )
 
@@ -172,84 +109,27 @@ def verify_runs(layout: Layout) -> Iterator[Finding]:
 def verify_run(layout: Layout, run_id: str) -> Iterator[Finding]:
     """Check every byte of one run that is hashed, and that nothing else lies among them."""
     directory = layout.runs / run_id
-    yield from _verify_sums(layout, directory)
-    yield from _verify_environments(layout, directory)
+    yield from verify_sealed(layout, directory)
     path = directory / MANIFEST
     try:
         manifest = read_manifest(path)
     except ManifestError as error:
-        yield Finding(path=_relative(layout, path), problem=f"The manifest {error.problem}")
+        yield Finding(path=layout.relative(path), problem=f"The manifest {error.problem}")
         return
     if not manifest.run_id == manifest.identity.run_id == directory.name:
         yield Finding(
-            path=_relative(layout, path),
+            path=layout.relative(path),
             problem="The run id, the digest of the identity and the directory's name differ.",
             expected=manifest.identity.run_id,
             found=f"{manifest.run_id} in {directory.name}",
         )
-    outputs = {n: d for n, d in output_digests(directory).items() if n != MANIFEST}
+    outputs = output_digests(directory)
     for name in sorted(outputs.keys() | manifest.outputs.keys()):
         expected, found = manifest.outputs.get(name), outputs.get(name)
         if expected != found:
             yield Finding(
-                path=_relative(layout, directory / name),
+                path=layout.relative(directory / name),
                 problem="The file is not the output that the run's manifest names.",
                 expected=expected or "no such file",
                 found=found or "no such file",
             )
-
-
-def _verify_sums(layout: Layout, directory: Path) -> Iterator[Finding]:
-    path = directory / SUMS
-    here = _relative(layout, path)
-    try:
-        text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        yield Finding(path=here, problem=f"The sums cannot be read ({error}).")
-        return
-    listed: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n")[:-1], start=1):
-        match = _SUM_LINE.fullmatch(line)
-        if match is None:
-            yield Finding(path=here, line=number, problem="The line is not '<64 hex>  <file>'.")
-        else:
-            listed[match[2]] = match[1]
-    names = _hashed_names(directory)
-    expected = {name: hex_of(digest_file(directory / name)) for name in names}
-    for name in sorted(expected.keys() | listed.keys()):
-        if expected.get(name) != listed.get(name):
-            yield Finding(
-                path=_relative(layout, directory / name),
-                problem=f"The file does not have the digest that {SUMS} lists.",
-                expected=listed.get(name, "not listed"),
-                found=expected.get(name, "no such file"),
-            )
-    canonical_text = "".join(f"{digest}  {name}\n" for name, digest in sorted(listed.items()))
-    if canonical_text != text:
-        yield Finding(
-            path=here, problem="The lines are not sorted, unique and ended by line feeds."
-        )
-
-
-def _verify_environments(layout: Layout, directory: Path) -> Iterator[Finding]:
-    for path in sorted((directory / ENVIRONMENTS).glob("*")):
-        digest = digest_file(path)
-        if path.name != f"{hex_of(digest)}.json":
-            yield Finding(
-                path=_relative(layout, path),
-                problem="The file is not named by its own digest; it was changed.",
-                expected=path.name,
-                found=digest,
-            )
-
-
-def read_environments(layout: Layout, run_id: str) -> list[dict[str, object]]:
-    """The executions of a run that were recorded, in the order of their digests."""
-    return [
-        msgspec.json.decode(path.read_bytes(), type=dict[str, object])
-        for path in sorted((layout.runs / run_id / ENVIRONMENTS).glob("*.json"))
-    ]
-
-
-def _relative(layout: Layout, path: Path) -> str:
-    return path.relative_to(layout.root).as_posix()

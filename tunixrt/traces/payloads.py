@@ -78,17 +78,22 @@ class MemberPayloads:
     """The payloads of the members of a dataset, as its snapshot locates them.
 
     A member that was redacted has none, whether the payload is gone already or not.
+
+    Attributes:
+        segments: of the snapshot.
+        projection: the state of every trace at the snapshot.
     """
 
     def __init__(self, log: EventLog, segments: Collection[Digest]) -> None:
         self._log = log
-        self._projection = project(log, segments)
+        self.segments = segments
+        self.projection = project(log, segments)
         self._forgotten = redacted_since(log, segments)
         self._parts = _OpenParts(log)
 
     def close(self) -> None:
         """Free the projection and close the files."""
-        self._projection.close()
+        self.projection.close()
         self._parts.close()
 
     def read(self, traces: Iterable[Digest]) -> Iterator[tuple[TraceState, bytes | None]]:
@@ -102,7 +107,7 @@ class MemberPayloads:
                 does not record the trace at all.
         """
         asked, traces = itertools.tee(traces)
-        states = self._projection.states_by_id(traces)
+        states = self.projection.states_by_id(traces)
         for trace, state in zip(asked, states, strict=True):
             if state is None or state.location is None:
                 raise self._missing(trace)

@@ -32,9 +32,9 @@ from tunixrt.eval.compare.statistics import (
     sign_flip_p,
 )
 from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
-from tunixrt.eval.predictions import Prediction
 from tunixrt.log.digests import Digest
 from tunixrt.runs.identity import Draws, Judge, Template
+from tunixrt.runs.lines import Prediction
 from tunixrt.traces.violations import quoted
 
 if TYPE_CHECKING:

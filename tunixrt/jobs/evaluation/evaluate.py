@@ -1,46 +1,42 @@
-"""The evaluation job: a model and an eval set in, a published run out."""
+"""The evaluation job: a model and an eval set in, responses and their judgement published."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from tunixrt.datasets.reading import DatasetReader
+from tunixrt.derive import QUIET, obtain
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, load_evalset
-from tunixrt.eval.evaluation import evaluate, summarise
 from tunixrt.eval.judge.judges import DEFAULT_JUDGE, judge_by_name
-from tunixrt.eval.predictions import PREDICTIONS_NAME, write_predictions
-from tunixrt.jobs.contamination import contamination_of, require_clean
-from tunixrt.jobs.evaluation.finished_responses import finished_responses
-from tunixrt.jobs.evaluation.journal import response_journal
-from tunixrt.jobs.evaluation.plan import open_target, plan_evaluation, room_for_answers
-from tunixrt.jobs.evaluation.responses import generate_responses
-from tunixrt.jobs.machine import describe_environment
-from tunixrt.log.eventlog import EventLog
-from tunixrt.log.files import staging_directory
-from tunixrt.runs.directories import MANIFEST, output_digests, publish_run
-from tunixrt.runs.identity import Draws, GenerationSettings
-from tunixrt.runs.manifests import (
-    MANIFEST_FORMAT,
-    EvalsetInput,
-    EvaluationManifest,
-    read_manifest,
+from tunixrt.jobs.contamination import check_training, require_clean
+from tunixrt.jobs.evaluation.judgement import Judgement
+from tunixrt.jobs.evaluation.responses import Responses, prompt_tokens
+from tunixrt.jobs.evaluation.target import open_target
+from tunixrt.jobs.machine import prepare_machine
+from tunixrt.log.findings import DamagedError
+from tunixrt.runs.catalogue import Catalogue
+from tunixrt.runs.directories import verify_run
+from tunixrt.runs.identity import (
+    IDENTITY_FORMAT,
+    Draws,
+    EvaluationIdentity,
+    GenerationSettings,
+    ResponsesIdentity,
+    current_code,
 )
-from tunixrt.runs.sampling import GREEDY, Sampling
+from tunixrt.runs.manifests import EvaluationManifest
+from tunixrt.runs.run import Run
+from tunixrt.runs.sampling import Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
+    from tunixrt.derive import Watch
+    from tunixrt.eval.contamination import Contamination
     from tunixrt.eval.evalsets import EvalSet
-    from tunixrt.eval.evaluation import Generated
-    from tunixrt.jobs.evaluation.plan import EvaluationPlan, Target
-    from tunixrt.jobs.machine import Execution
-    from tunixrt.log.findings import Finding
+    from tunixrt.jobs.evaluation.target import Target
+    from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-    from tunixrt.runs.manifests import Contamination
 
 BATCH_SIZE = 64
 
@@ -61,170 +57,149 @@ class GreedyDrawsError(BadInputError):
 
 
 @dataclass(frozen=True)
+class EvalRequest:
+    """What a person asks for.
+
+    Attributes:
+        model: a training run by prefix or name, a model directory, or ``untrained:CONFIG``.
+        evalset: the name of an eval set.
+        max_new_tokens: the longest answer in tokens; None takes what the model's context leaves
+            beside the longest prompt.
+        batch_size: prompts that are answered side by side.
+        temperature: 0 is greedy.
+        top_p: draw from the most probable tokens that have this probability together.
+        n_draws: responses to each sample; more than one only where tokens are sampled.
+        seed: what the responses are drawn from.
+        judge: the name of the judge.
+        fail_on_contamination: publish nothing if samples of the eval set are in the training data.
+    """
+
+    model: str
+    evalset: str
+    max_new_tokens: int | None = None
+    batch_size: int = BATCH_SIZE
+    temperature: float = 0.0
+    top_p: float = 1.0
+    n_draws: int = 1
+    seed: int = 0
+    judge: str = DEFAULT_JUDGE
+    fail_on_contamination: bool = False
+
+    def draws(self) -> Draws | None:
+        """How responses are sampled; None for greedy ones.
+
+        Raises:
+            BadInputError: temperature or top-p cannot be used.
+            GreedyDrawsError: several greedy responses are asked for.
+        """
+        sampling = Sampling(temperature=self.temperature, top_p=self.top_p)
+        if not sampling.is_greedy:
+            return Draws(
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                n=self.n_draws,
+                seed=self.seed,
+            )
+        if self.n_draws != 1:
+            raise GreedyDrawsError(self.n_draws)
+        return None
+
+
+@dataclass(frozen=True)
 class EvaluationDone:
     """An evaluation run that is published.
 
     Attributes:
         manifest: the run.
+        evalset: what was asked.
         already_done: whether the run was there before.
-        n_generated: responses that were generated for it now.
-        responses_from: the run id of the finished evaluation that the responses were taken from.
+        n_generated: responses that were generated for it now; the others were there before.
+        contamination: what of the eval set is in the training data; None where that is not known.
     """
 
     manifest: EvaluationManifest
+    evalset: EvalSet
     already_done: bool
     n_generated: int = 0
-    responses_from: str | None = None
+    contamination: Contamination | None = None
 
     @property
     def n_reused(self) -> int:
-        """Responses that were there before: in a finished run, or of an interrupted evaluation."""
+        """Responses that were there before: published, or of an interrupted evaluation."""
         return self.manifest.results.results_count - self.n_generated
 
 
 def evaluate_run(
-    layout: Layout,
-    model: str,
-    *,
-    evalset_name: str,
-    max_new_tokens: int | None = None,
-    batch_size: int = BATCH_SIZE,
-    sampling: Sampling = GREEDY,
-    n_draws: int = 1,
-    seed: int = 0,
-    judge: str = DEFAULT_JUDGE,
-    fail_on_contamination: bool = False,
-    stopwatch: Callable[[], Execution] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-    on_finding: Callable[[Finding], None] | None = None,
+    layout: Layout, log: EventLog, request: EvalRequest, watch: Watch = QUIET
 ) -> EvaluationDone:
-    """Evaluate and publish; a run with the same id is found instead of made again.
+    """Generate, judge and publish; what is there already is found instead of made again.
 
-    Responses are kept in a journal batch by batch. An evaluation that was interrupted goes on where
-    its journal ends when the same is asked for again. The responses of a finished run that differs
-    in the judge alone are taken from it.
-
-    Args:
-        layout: where runs and eval sets are.
-        model: a training run by prefix, a model directory, or ``untrained:CONFIG``.
-        evalset_name: the name of an eval set.
-        max_new_tokens: the longest answer in tokens; None takes what the model's context leaves
-            beside the longest prompt.
-        batch_size: prompts that are answered side by side.
-        sampling: how tokens are chosen.
-        n_draws: responses to each sample; more than one only where tokens are sampled.
-        seed: what the responses are drawn from.
-        judge: the name of the judge.
-        fail_on_contamination: publish nothing if samples of the eval set are in the training data.
-        stopwatch: says when the evaluation began and how long it took; recorded, not hashed.
-        on_progress: called with how many responses there are, and of how many.
-        on_finding: called with what is wrong with a finished run that has the responses, and is
-            not used for that reason.
+    The responses are published first, under an id of their own: another judge reads the same ones.
+    An evaluation that was interrupted continues where its journal ends.
 
     Raises:
         BadInputError: model, eval set, judge or settings cannot be used; the journal is damaged.
-        EvaluationGoesOnError: another process generates the same responses.
+        WorkHeldError: another process generates the same responses.
         ContaminatedError: samples are in the training data, and that was to fail.
+        DamagedError: the responses that are here are not what their digests say.
     """
-    judge_by_name(judge)
-    draws = _draws(sampling, n_draws, seed)
-    evalset = load_evalset(find_evalset(layout.evalsets, evalset_name))
-    with open_target(layout, model) as target:
-        contamination = _contamination(layout, evalset, target)
-        if fail_on_contamination:
+    judge = judge_by_name(request.judge)
+    draws = request.draws()
+    evalset = load_evalset(find_evalset(layout.evalsets, request.evalset))
+    catalogue = Catalogue(layout)
+    with open_target(catalogue, request.model) as target, DatasetReader(log) as reader:
+        check = check_training(catalogue, reader, evalset, target.trained, watch)
+        if request.fail_on_contamination:
             untrained = target.untrained is not None
-            require_clean(evalset.name, contamination, untrained=untrained)
-        generation = GenerationSettings(
-            strategy="greedy" if draws is None else "sampling",
-            max_new_tokens=max_new_tokens or room_for_answers(target, evalset),
-            batch_size=batch_size,
-            draws=draws,
+            require_clean(evalset.name, None if check is None else check.found, untrained=untrained)
+        code = current_code()
+        numeric_class = prepare_machine(target.numeric_mode, code)
+        identity = ResponsesIdentity(
+            format=IDENTITY_FORMAT,
+            model=target.model,
+            untrained=target.untrained,
+            evalset=evalset.digest,
+            template=target.template,
+            generation=GenerationSettings(
+                strategy="greedy" if draws is None else "sampling",
+                max_new_tokens=request.max_new_tokens or room_for_answers(target, evalset),
+                batch_size=request.batch_size,
+                draws=draws,
+            ),
+            numeric_mode=target.numeric_mode,
+            numeric_class=numeric_class.digest if target.numeric_mode == "fast" else None,
+            code=code,
         )
-        plan = plan_evaluation(target, evalset, generation=generation, judge=judge)
-        if found := _published(layout, plan):
-            return EvaluationDone(found, already_done=True)
-        with (
-            response_journal(layout, plan.identity.responses_id) as journal,
-            staging_directory(layout) as staged,
-        ):
-            if found := _published(layout, plan):  # by the process that has just let go of it
-                return EvaluationDone(found, already_done=True)
-            taken = finished_responses(layout, plan.identity, evalset, on_finding=on_finding)
-            n_there = len(journal.responses)
-            responses = (
-                generate_responses(
-                    plan.identity, evalset, plan.directory, journal=journal, on_progress=on_progress
-                )
-                if taken is None
-                else taken.responses
-            )
-            manifest = judge_responses(plan, responses, staged)
-            manifest = msgspec.structs.replace(manifest, contamination=contamination)
-            execution = stopwatch() if stopwatch is not None else None
-            environment = describe_environment(plan.numeric_class, execution)
-            if taken is not None:
-                environment["responses_from"] = taken.run_id
-            publish_run(layout, staged, manifest, environment)
+        responses = Responses(identity, evalset, target.directory, numeric_class)
+        answered = Run.of(layout, responses.id)
+        if obtain(layout, responses, answered.directory, watch) is None:
+            # They are an input now, so they are checked as one.
+            for finding in verify_run(layout, answered.id):
+                raise DamagedError(finding)
+    judged = Judgement(
+        EvaluationIdentity(IDENTITY_FORMAT, identity, judge.identity), evalset, answered
+    )
+    run = Run.of(layout, judged.id)
+    made = obtain(layout, judged, run.directory, watch)
+    if check is not None:
+        check.publish(layout, watch)
+    manifest = made or run.manifest
+    assert isinstance(manifest, EvaluationManifest)
     return EvaluationDone(
         manifest,
-        already_done=False,
-        n_generated=len(responses) - n_there if taken is None else 0,
-        responses_from=None if taken is None else taken.run_id,
+        evalset,
+        already_done=made is None,
+        n_generated=responses.n_generated,
+        contamination=None if check is None else check.found,
     )
 
 
-def _contamination(layout: Layout, evalset: EvalSet, target: Target) -> Contamination | None:
-    """What of the eval set the model was trained on; None where nobody knows, or nothing was."""
-    if target.trained is None:
-        return None
-    return contamination_of(layout, EventLog(layout), evalset, target.trained)
+def room_for_answers(target: Target, evalset: EvalSet) -> int:
+    """How many tokens the context leaves beside the longest prompt; at least 1."""
+    from tunixrt.ml.environment import set_flags
 
+    set_flags(target.numeric_mode)  # before anything imports jax
+    from tunixrt.ml.weights import read_config
 
-def _published(layout: Layout, plan: EvaluationPlan) -> EvaluationManifest | None:
-    path = layout.runs / plan.identity.run_id / MANIFEST
-    if not path.is_file():
-        return None
-    manifest = read_manifest(path)
-    assert isinstance(manifest, EvaluationManifest)
-    return manifest
-
-
-def _draws(sampling: Sampling, n: int, seed: int) -> Draws | None:
-    if not sampling.is_greedy:
-        return Draws(temperature=sampling.temperature, top_p=sampling.top_p, n=n, seed=seed)
-    if n != 1:
-        raise GreedyDrawsError(n)
-    return None
-
-
-def judge_responses(
-    plan: EvaluationPlan, responses: list[Generated], directory: Path
-) -> EvaluationManifest:
-    """Judge into ``directory`` (predictions.jsonl) and return the manifest.
-
-    Args:
-        plan: the evaluation.
-        responses: what the model answered, in the order of the requests.
-        directory: where to.
-    """
-    judge = judge_by_name(plan.identity.judge.name)
-    draws = plan.identity.generation.draws
-    predictions = evaluate(
-        plan.evalset, lambda _: responses, judge=judge, n_draws=None if draws is None else draws.n
-    )
-    write_predictions(directory / PREDICTIONS_NAME, predictions)
-    mode = plan.identity.numeric_mode
-    return EvaluationManifest(
-        format=MANIFEST_FORMAT,
-        run_id=plan.identity.run_id,
-        identity=plan.identity,
-        evalset=EvalsetInput(
-            name=plan.evalset.name,
-            digest=plan.evalset.digest,
-            n_samples=len(plan.evalset.samples),
-        ),
-        model=plan.model,
-        numeric_class=plan.numeric_class if mode == "fast" else None,
-        results=summarise(predictions),
-        outputs=output_digests(directory),
-    )
+    longest = max(len(prompt_tokens(target.template, sample.prompt)) for sample in evalset.samples)
+    return max(1, read_config(target.directory).max_length - longest)
