@@ -180,7 +180,7 @@ def test_the_process_that_waited_finds_what_the_other_has_published(
         hidden.rename(place)
         return held(layout, kind, identifier)
 
-    monkeypatch.setattr("tunixrt.derive.working", appears)
+    monkeypatch.setattr("tunixrt.derive.derivation.working", appears)
     late = Squares()
     assert obtain(layout, late, place) is None
     assert late.n_made == 0

@@ -1,0 +1,51 @@
+"""Derivations: what follows from an identity is made, found, made again and compared in one way."""
+
+from tunixrt.derive.derivation import (
+    QUIET,
+    Again,
+    Derivation,
+    Environment,
+    Execution,
+    NotReproducibleError,
+    Watch,
+    WorkHeldError,
+    again,
+    derivation_id,
+    encode_manifest,
+    obtain,
+    unfinished,
+    work_directory,
+    working,
+    write_environment,
+)
+from tunixrt.derive.verdict import (
+    Answer,
+    FileVerdict,
+    Verdict,
+    compare,
+    not_reproducible,
+)
+
+__all__ = [
+    "QUIET",
+    "Again",
+    "Answer",
+    "Derivation",
+    "Environment",
+    "Execution",
+    "FileVerdict",
+    "NotReproducibleError",
+    "Verdict",
+    "Watch",
+    "WorkHeldError",
+    "again",
+    "compare",
+    "derivation_id",
+    "encode_manifest",
+    "not_reproducible",
+    "obtain",
+    "unfinished",
+    "work_directory",
+    "working",
+    "write_environment",
+]
