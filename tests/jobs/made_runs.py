@@ -14,7 +14,7 @@ from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import Split
 from tunixrt.datasets.render import DataFormat
 from tunixrt.datasets.text import Text
-from tunixrt.derive import encode_manifest, obtain, write_environment
+from tunixrt.derive import Execution, Watch, encode_manifest, obtain, write_environment
 from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.log.digests import digest_bytes
@@ -140,7 +140,8 @@ def made_evaluation(
         )
     judged = Judgement(identity, questions, Run.of(store.layout, answered.run_id))
     run = Run.of(store.layout, judged.id)
-    obtain(store.layout, judged, run.directory)
+    watch = Watch(stopwatch=lambda: Execution("2026-01-01T00:00:00Z", 1.5))
+    obtain(store.layout, judged, run.directory, watch)
     manifest = run.manifest
     assert isinstance(manifest, EvaluationManifest)
     return manifest

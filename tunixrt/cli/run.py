@@ -78,9 +78,12 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
         click.echo(f"weights {row.weights_sha256}")
     click.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
     for environment in environments:
+        # Only who runs the command line has a clock; a Python program may have given none.
+        times = ""
+        if "started_at" in environment:
+            times = f" at {environment['started_at']} in {environment['duration_s']} s"
         click.echo(
-            f"executed at {environment['started_at']} in {environment['duration_s']} s "
-            f"(tunixrt {environment['tunixrt']}, Python {environment['python']})"
+            f"executed{times} (tunixrt {environment['tunixrt']}, Python {environment['python']})"
         )
 
 
