@@ -217,19 +217,23 @@ class RunMethods:
 
         return check_against_dataset(self.layout, self.log, self.evalset(name), dataset, split)
 
-    def report(self, before: str, after: str, directory: Path | str) -> list[Path]:
-        """Write the report on two evaluation runs into a directory; the files that were written."""
+    def report(
+        self,
+        before: str | Sequence[str],
+        after: str | Sequence[str],
+        directory: Path | str,
+        *,
+        check: bool = False,
+    ) -> list[Path]:
+        """Write the report on evaluations into a directory; the files that were written.
+
+        Several on each side are two ways of training, with an evaluation for each seed. ``check``
+        writes nothing, and raises `OtherReportError` if the directory holds other bytes.
+        """
         from tunixrt.jobs.write_report import write_report
 
-        return write_report(self.layout, before, after, Path(directory))
-
-    def report_experiment(
-        self, before: Sequence[str], after: Sequence[str], directory: Path | str
-    ) -> list[Path]:
-        """Write the report on two ways of training, each with an evaluation a seed."""
-        from tunixrt.jobs.write_report import write_experiment
-
-        return write_experiment(self.layout, before, after, Path(directory))
+        old, new = ([runs] if isinstance(runs, str) else runs for runs in (before, after))
+        return write_report(self.layout, old, new, Path(directory), check=check)
 
     def build_site(
         self,

@@ -106,7 +106,7 @@ def test_everything_that_decides_the_bits_is_in_the_identity_table() -> None:
         report.after.weights,
         report.before.evaluation.evalset,
         digest("dataset"),
-        digest("snapshot"),
+        digest("text"),
         digest("sources"),
     ):
         assert f"`{fact}`" in text

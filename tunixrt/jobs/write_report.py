@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from tunixrt.datasets.render import DataFormat
+from tunixrt.errors import AnswerIsNoError
 from tunixrt.eval.compare.pairs import compare
 from tunixrt.eval.compare.seeds import compare_seeds
 from tunixrt.eval.judge.judges import DEFAULT_JUDGE
@@ -36,48 +37,72 @@ if TYPE_CHECKING:
     from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 
-def write_report(layout: Layout, before: str, after: str, directory: Path) -> list[Path]:
-    """Compare two evaluation runs and write ``report.md``, ``report.html`` and the charts.
+class OtherReportError(AnswerIsNoError):
+    """The directory does not hold the report that follows from the runs.
+
+    Attributes:
+        path: the first file that is missing or has other bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is not what follows from the runs: it is missing or has other bytes. Without "
+            "--check, `tunixrt report` writes it."
+        )
+        self.path = path
+
+
+def write_report(
+    layout: Layout,
+    before: Sequence[str],
+    after: Sequence[str],
+    directory: Path,
+    *,
+    check: bool = False,
+) -> list[Path]:
+    """Compare evaluation runs and write ``report.md``, ``report.html`` and the charts.
 
     Files of the same names are replaced; everything else in the directory stays.
 
     Args:
         layout: where the runs are.
-        before: the evaluation to compare with, a run id or its beginning.
-        after: the evaluation to compare.
+        before: the evaluations to compare with, ids, beginnings of ids or names: one, or one for
+            each seed.
+        after: the evaluations to compare, in the same order of seeds.
         directory: where the files go; it is made when it is missing.
+        check: write nothing, and compare the bytes of the files with those that are there.
 
     Returns:
         The files, by name.
 
     Raises:
-        BadInputError: one is no evaluation, or the two answer different questions.
-    """
-    return _write(report_view(*_found(Catalogue(layout), (before, after))), directory)
-
-
-def write_experiment(
-    layout: Layout, before: Sequence[str], after: Sequence[str], directory: Path
-) -> list[Path]:
-    """Do the same for two ways of training with several seeds each.
-
-    Args:
-        layout: where the runs are.
-        before: the evaluations to compare with, one a seed.
-        after: the evaluations to compare, in the same order of seeds.
-        directory: where the files go; it is made when it is missing.
-
-    Raises:
-        BadInputError: one is no evaluation, they are not paired, or they answer different
+        BadInputError: one is not an evaluation, they are not paired, or they answer different
             questions.
+        OtherReportError: ``check``, and a file is another one.
     """
     catalogue = Catalogue(layout)
     old, new = (list(_found(catalogue, runs)) for runs in (before, after))
-    comparison = compare_seeds(
-        [run.evaluation for _, run in old], [run.evaluation for _, run in new]
-    )
-    pairs = tuple(report_view(*pair) for pair in zip(old, new, strict=True))
-    return _write(ExperimentView(pairs=pairs, comparison=comparison), directory)
+    report: ReportView | ExperimentView
+    if len(old) == len(new) == 1:
+        report = report_view(old[0], new[0])
+    else:
+        comparison = compare_seeds(
+            [run.evaluation for _, run in old], [run.evaluation for _, run in new]
+        )
+        pairs = tuple(report_view(*pair) for pair in zip(old, new, strict=True))
+        report = ExperimentView(pairs=pairs, comparison=comparison)
+    files = {directory / name: data for name, data in render_report(report).items()}
+    if check:
+        for path, data in files.items():
+            if not path.is_file() or path.read_bytes() != data:
+                raise OtherReportError(path)
+    else:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, data in files.items():
+            partial = path.with_name(f"{path.name}.partial")
+            partial.write_bytes(data)
+            partial.replace(path)
+    return list(files)
 
 
 def _found(
@@ -86,18 +111,6 @@ def _found(
     for run in runs:
         manifest = find_evaluation(catalogue.layout, run)
         yield manifest, run_view(catalogue, manifest)
-
-
-def _write(report: ReportView | ExperimentView, directory: Path) -> list[Path]:
-    directory.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, data in render_report(report).items():
-        path = directory / name
-        partial = directory / f"{name}.partial"
-        partial.write_bytes(data)
-        partial.replace(path)
-        written.append(path)
-    return written
 
 
 def report_view(
