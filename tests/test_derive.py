@@ -25,6 +25,7 @@ from tunixrt.derive import (
     working,
 )
 from tunixrt.errors import ExitCode
+from tunixrt.log.findings import DamagedError
 from tunixrt.log.layout import Layout, init
 from tunixrt.log.sums import output_digests, verify_sealed
 
@@ -184,6 +185,16 @@ def test_the_process_that_waited_finds_what_the_other_has_published(
     late = Squares()
     assert obtain(layout, late, place) is None
     assert late.n_made == 0
+
+
+def test_something_else_in_its_place_is_never_replaced(layout: Layout) -> None:
+    derivation = Squares()
+    place = layout.runs / derivation.id
+    place.mkdir()
+    (place / "squares.jsonl").write_text("mine")
+    with pytest.raises(DamagedError, match="Files without .* are where the squares belongs"):
+        publish(layout, derivation)
+    assert (place / "squares.jsonl").read_text() == "mine"
 
 
 def test_the_same_bytes_are_identical_and_nothing_is_left(layout: Layout) -> None:

@@ -13,6 +13,7 @@ from tests.jobs.test_runs import evaluations_of, of_trained, of_untrained, train
 from tunixrt.derive import Answer, Watch
 from tunixrt.log.findings import DamagedError
 from tunixrt.runs.lines import Response, encode_lines
+from tunixrt.runs.manifests import ManifestError
 from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def test_damaged_responses_are_named_and_not_judged(name: str, copy: Store) -> N
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     before = len(evaluations_of(copy)) if name == "responses.jsonl" else None
-    with pytest.raises(DamagedError, match=f"runs/{run.id}/"):
+    with pytest.raises((DamagedError, ManifestError), match=f"runs/{run.id}/"):
         judged(copy)
     if before is not None:
         assert len(evaluations_of(copy)) == before

@@ -197,7 +197,7 @@ def test_a_checkpoint_that_is_not_asked_for_is_mentioned(store: Store) -> None:
     (notice,) = notices
     assert notice == (
         "A checkpoint of this run after step 10 is here. This training starts with the first step "
-        "all the same; --resume goes on from the checkpoint."
+        "all the same; --resume continues from the checkpoint."
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from tunixrt.datasets.files import members
 from tunixrt.log.snapshots import load_snapshot
-from tunixrt.traces.payloads import MemberPayloads
+from tunixrt.traces.payloads import MemberPayloads, OpenParts
 from tunixrt.traces.schema import parse_payload
 
 if TYPE_CHECKING:
@@ -23,6 +22,10 @@ if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog
     from tunixrt.traces.schema import Trace
     from tunixrt.traces.state import TraceState
+
+
+#: Each is a table on disk. Datasets of one snapshot are read one after the other, so few suffice.
+_KEPT_FOLDS: Final = 4
 
 
 class OmitReason(StrEnum):
@@ -48,12 +51,12 @@ class Sink(Protocol):
 
 
 class DatasetReader:
-    """Reads datasets of one log, and keeps the fold of every snapshot until it is closed."""
+    """Reads datasets of one log, and keeps the folds of the snapshots that were read last."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
+        self._parts = OpenParts(log)
         self._folds: dict[Digest, MemberPayloads] = {}
-        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -63,8 +66,10 @@ class DatasetReader:
 
     def close(self) -> None:
         """Free the folds and close the files."""
-        self._open.close()
+        for folded in self._folds.values():
+            folded.close()
         self._folds.clear()
+        self._parts.close()
 
     def fold(self, snapshot: Digest) -> MemberPayloads:
         """The state of every trace at a snapshot, and the payloads of those that can be read.
@@ -73,11 +78,14 @@ class DatasetReader:
             SnapshotNotFoundError: the snapshot is not here.
             DamagedError: it, or the log, is not what its digest says.
         """
-        if snapshot not in self._folds:
+        folded = self._folds.pop(snapshot, None)
+        if folded is None:
             segments = load_snapshot(self.log.layout, snapshot).segments
-            self._folds[snapshot] = MemberPayloads(self.log, segments)
-            self._open.callback(self._folds[snapshot].close)
-        return self._folds[snapshot]
+            if len(self._folds) >= _KEPT_FOLDS:
+                self._folds.pop(next(iter(self._folds))).close()
+            folded = MemberPayloads(self.log, segments, self._parts)
+        self._folds[snapshot] = folded  # the last is the one that was asked for last
+        return folded
 
     def read(
         self, dataset: Dataset, splits: Collection[Split] | None = None

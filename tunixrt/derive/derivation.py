@@ -30,6 +30,7 @@ from tunixrt.errors import AnswerIsNoError, StoreLockedError
 from tunixrt.log import canonical
 from tunixrt.log.digests import digest_bytes, digest_value, hex_of
 from tunixrt.log.files import publish_directory, staging_directory, writing
+from tunixrt.log.findings import DamagedError, Finding
 from tunixrt.log.lock import LockHeldError, Waiting, hold
 from tunixrt.log.sums import ENVIRONMENTS, MANIFEST, seal
 
@@ -210,6 +211,7 @@ def obtain(
     Raises:
         WorkHeldError: another process makes it now.
         WriteError: the file system refuses; nothing is published.
+        DamagedError: something else is at the place.
     """
     if (place / MANIFEST).is_file():
         return None
@@ -224,7 +226,12 @@ def obtain(
                 environment = derivation.environment(watch)
                 if environment is not None:
                     write_environment(staged / ENVIRONMENTS, environment)
-            publish_directory(staged, place)
+            if not publish_directory(staged, place) and not (place / MANIFEST).is_file():
+                problem = (
+                    f"Files without {MANIFEST} are where the {derivation.kind} belongs: bring the "
+                    "directory back with `git checkout`, or move it elsewhere."
+                )
+                raise DamagedError(Finding(layout.relative(place), problem))
         for path in work.iterdir():
             if not path.name.startswith(_LOCK):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()

@@ -19,6 +19,7 @@ from tunixrt.jobs.evaluation.target import untrained_model
 from tunixrt.jobs.machine import prepare_machine
 from tunixrt.jobs.models import find_model
 from tunixrt.jobs.training import plan_training_again
+from tunixrt.log.files import WriteError
 from tunixrt.runs.config import RunConfig
 from tunixrt.runs.identity import current_code
 from tunixrt.runs.manifests import (
@@ -86,6 +87,7 @@ class Remaker:
         self._watch.begin(f"making the {kind_of(manifest)} {manifest.run_id[:12]} again")
         recorded = Run.of(self.catalogue.layout, manifest.run_id)
         with contextlib.ExitStack() as stack:
+            # An input that is gone or cannot be used ends this run, and none of the others.
             try:
                 derivation: Derivation[Any] = stack.enter_context(
                     self._derivation(manifest, model, responses, reasons)
@@ -93,7 +95,9 @@ class Remaker:
                 made = stack.enter_context(
                     again(self.catalogue.layout, derivation, recorded.directory, self._watch)
                 )
-            except NotReproducibleError as error:
+            except WriteError:
+                raise  # the fault of the disk, and not of the run
+            except (NotReproducibleError, BadInputError) as error:
                 kind, run_id = kind_of(manifest), manifest.run_id
                 yield not_reproducible(kind, run_id, run_id[:12], error), None
                 return
@@ -151,8 +155,5 @@ class Remaker:
             path = self.catalogue.evalset(digest)
             if path is None:
                 raise NotReproducibleError(f"the eval set {digest} is not here")
-            try:
-                self._evalsets[digest] = load_evalset(path)
-            except BadInputError as error:
-                raise NotReproducibleError(str(error)) from error
+            self._evalsets[digest] = load_evalset(path)
         return self._evalsets[digest]

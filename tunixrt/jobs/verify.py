@@ -184,7 +184,9 @@ def _verify_promoted(layout: Layout, log: EventLog) -> Iterator[Finding]:
 def _rebuild(catalogue: Catalogue, log: EventLog) -> Iterator[Verdict]:
     """Make every derivation again that takes no training and no model."""
     with DatasetReader(log) as reader:
-        for dataset in list_datasets(catalogue.layout):
+        # By snapshot, so that each is folded once.
+        datasets = list_datasets(catalogue.layout)
+        for dataset in sorted(datasets, key=lambda d: (d.manifest.snapshot, d.key)):
             yield dataset_verification.rebuild(reader, dataset)
             yield from _derive_text(catalogue, reader, dataset)
         remaker = Remaker(catalogue, reader)

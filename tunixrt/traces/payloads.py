@@ -84,17 +84,23 @@ class MemberPayloads:
         projection: the state of every trace at the snapshot.
     """
 
-    def __init__(self, log: EventLog, segments: Collection[Digest]) -> None:
+    def __init__(self, log: EventLog, segments: Collection[Digest], parts: OpenParts) -> None:
+        """Fold the segments.
+
+        Args:
+            log: Where the payloads are.
+            segments: Of the snapshot.
+            parts: The open files; the caller closes them.
+        """
         self._log = log
         self.segments = segments
         self.projection = project(log, segments)
         self._forgotten = redacted_since(log, segments)
-        self._parts = _OpenParts(log)
+        self._parts = parts
 
     def close(self) -> None:
-        """Free the projection and close the files."""
+        """Free the projection."""
         self.projection.close()
-        self._parts.close()
 
     def read(self, traces: Iterable[Digest]) -> Iterator[tuple[TraceState, bytes | None]]:
         """What the snapshot says of members, and their payloads; None where one was redacted.
@@ -129,7 +135,7 @@ class MemberPayloads:
         return DamagedError(Finding(path, problem, expected=trace, found="no event"))
 
 
-class _OpenParts:
+class OpenParts:
     """The parts that were read last, kept open: members stand in the log in no order."""
 
     def __init__(self, log: EventLog) -> None:
@@ -137,6 +143,7 @@ class _OpenParts:
         self._files: dict[tuple[Digest, str], int] = {}
 
     def close(self) -> None:
+        """Close every file."""
         for file in self._files.values():
             os.close(file)
         self._files.clear()

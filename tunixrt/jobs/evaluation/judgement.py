@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tunixrt.derive import Derivation, NotReproducibleError
-from tunixrt.errors import BadInputError
 from tunixrt.eval.evaluation import evaluate, summarise
 from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.jobs.evaluation.responses import asked
@@ -104,10 +103,7 @@ class Judgement(Derivation[EvaluationManifest]):
     def reasons(self) -> list[str]:
         """Those of the responses, and another version of the judge."""
         recorded = self._identity.judge
-        try:
-            here = judge_by_name(recorded.name).version
-        except BadInputError as error:
-            raise NotReproducibleError(str(error)) from error
+        here = judge_by_name(recorded.name).version
         if here == recorded.version:
             return self._reasons
         judge = f"the judge {recorded.name} is version {here} here and was {recorded.version}"
