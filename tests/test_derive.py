@@ -14,17 +14,18 @@ from tunixrt.derive import (
     Answer,
     Derivation,
     Execution,
+    NotReproducibleError,
     Watch,
     WorkHeldError,
     again,
     derivation_id,
-    not_reproducible,
+    not_made,
     obtain,
     unfinished,
     work_directory,
     working,
 )
-from tunixrt.errors import ExitCode
+from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.log.findings import DamagedError
 from tunixrt.log.layout import Layout, init
 from tunixrt.log.sums import output_digests, verify_sealed
@@ -192,7 +193,7 @@ def test_something_else_in_its_place_is_never_replaced(layout: Layout) -> None:
     place = layout.runs / derivation.id
     place.mkdir()
     (place / "squares.jsonl").write_text("mine")
-    with pytest.raises(DamagedError, match="Files without .* are where the squares belongs"):
+    with pytest.raises(DamagedError, match="are where the squares belongs"):
         publish(layout, derivation)
     assert (place / "squares.jsonl").read_text() == "mine"
 
@@ -271,8 +272,9 @@ def test_close_is_an_answer_only_where_identity_is_not_promised(layout: Layout) 
     assert remade(layout, Squares(reasons=("x",)), place).verdict.verdict is Answer.IDENTICAL
 
 
-def test_what_cannot_be_made_again_has_a_verdict_that_is_a_no() -> None:
-    verdict = not_reproducible("squares", "ab", "the squares", ValueError("1 redacted"))
-    assert verdict.verdict.is_no
-    assert verdict.reasons == ["1 redacted"]
+def test_what_is_gone_is_not_reproducible_and_what_is_here_and_wrong_has_diverged() -> None:
+    gone = not_made("squares", "ab" * 32, NotReproducibleError("1 redacted"))
+    assert (gone.verdict, gone.reasons) == (Answer.NOT_REPRODUCIBLE, ["1 redacted"])
+    wrong = not_made("squares", "ab" * 32, BadInputError("not a number"))
+    assert (wrong.verdict, wrong.first_difference) == (Answer.DIVERGED, "not a number")
     assert [answer.is_no for answer in Answer] == [False, False, False, True, True]

@@ -11,6 +11,7 @@ import pytest
 from tests.jobs.made_runs import reseal
 from tests.jobs.test_runs import evaluations_of, of_trained, of_untrained, training_of
 from tunixrt.derive import Answer, Watch
+from tunixrt.jobs.evaluation.judgement import OtherResponsesError
 from tunixrt.log.findings import DamagedError
 from tunixrt.runs.lines import Response, encode_lines
 from tunixrt.runs.manifests import ManifestError
@@ -157,10 +158,12 @@ def test_responses_to_other_samples_are_never_judged(
 ) -> None:
     exact = of_trained(copy)
     forge(copy, exact, change)
-    with pytest.raises(Exception, match="does not hold the responses to the samples of sums"):
+    with pytest.raises(OtherResponsesError, match="to the samples of sums"):
         judged(copy)
-    verdicts = {v.id: v for v in copy.verify(rebuild=True).rebuilt}
-    assert verdicts[exact.run_id].verdict is Answer.NOT_REPRODUCIBLE
+    assert copy.verify().ok
+    (finding,) = copy.verify(rebuild=True).findings
+    assert finding.path.startswith(f"runs/{exact.run_id}/")
+    assert "does not hold the responses" in finding.problem
 
 
 def test_an_evaluation_that_was_interrupted_continues_with_another_judge(copy: Store) -> None:

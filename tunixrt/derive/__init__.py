@@ -6,7 +6,6 @@ from tunixrt.derive.derivation import (
     Derivation,
     Environment,
     Execution,
-    NotReproducibleError,
     Watch,
     WorkHeldError,
     again,
@@ -21,9 +20,10 @@ from tunixrt.derive.derivation import (
 from tunixrt.derive.verdict import (
     Answer,
     FileVerdict,
+    NotReproducibleError,
     Verdict,
     compare,
-    not_reproducible,
+    not_made,
 )
 
 __all__ = [
@@ -42,7 +42,7 @@ __all__ = [
     "compare",
     "derivation_id",
     "encode_manifest",
-    "not_reproducible",
+    "not_made",
     "obtain",
     "unfinished",
     "work_directory",

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from tunixrt.derive.verdict import Comparable, Verdict, compare
-from tunixrt.errors import AnswerIsNoError, StoreLockedError
+from tunixrt.errors import StoreLockedError
 from tunixrt.log import canonical
 from tunixrt.log.digests import digest_bytes, digest_value, hex_of
 from tunixrt.log.files import publish_directory, staging_directory, writing
@@ -98,10 +98,6 @@ QUIET = Watch()
 def derivation_id(identity: msgspec.Struct) -> str:
     """The 64 hex digits that name a derivation: the SHA-256 of its identity's canonical JSON."""
     return hex_of(digest_value(msgspec.to_builtins(identity)))
-
-
-class NotReproducibleError(AnswerIsNoError):
-    """An input is gone, so it cannot be made again; whether it was right, nobody can check here."""
 
 
 class Derivation(Comparable, ABC, Generic[M]):
@@ -273,7 +269,7 @@ def again(
     from them can be made again as well.
 
     Raises:
-        NotReproducibleError: an input is gone; `not_reproducible` makes a verdict of that.
+        NotReproducibleError: an input is gone; `not_made` makes a verdict of that.
     """
     with staging_directory(layout) as staged:
         manifest = derivation.make(staged, watch, None)

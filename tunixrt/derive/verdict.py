@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 
+from tunixrt.errors import AnswerIsNoError
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest, digest_file
 from tunixrt.log.sums import MANIFEST, hashed_names
@@ -80,15 +81,21 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     files: list[FileVerdict] = []
 
 
-def not_reproducible(kind: str, identifier: str, name: str, error: Exception) -> Verdict:
-    """The verdict on what cannot be made again."""
-    return Verdict(
-        kind=kind,
-        id=identifier,
-        name=name,
-        verdict=Answer.NOT_REPRODUCIBLE,
-        reasons=[str(error)],
-    )
+class NotReproducibleError(AnswerIsNoError):
+    """An input is gone, so it cannot be made again; whether it was right cannot be checked here."""
+
+
+def not_made(kind: str, identifier: str, error: Exception) -> Verdict:
+    """The verdict on what could not be made again: an input is gone, or is here and unusable.
+
+    What does not follow from an input that is here has diverged; what nobody can check has not.
+    """
+    verdict = Verdict(kind=kind, id=identifier, name=identifier[:12], verdict=Answer.DIVERGED)
+    if isinstance(error, NotReproducibleError):
+        return msgspec.structs.replace(
+            verdict, verdict=Answer.NOT_REPRODUCIBLE, reasons=[str(error)]
+        )
+    return msgspec.structs.replace(verdict, first_difference=str(error))
 
 
 class Comparable:

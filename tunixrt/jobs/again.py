@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from tunixrt.derive import QUIET, Again, Derivation, NotReproducibleError, again, not_reproducible
+from tunixrt.derive import QUIET, Again, Derivation, NotReproducibleError, again, not_made
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import load_evalset
+from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.jobs.contamination import TrainingCheck, by_text
 from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.jobs.evaluation.responses import Responses
@@ -98,8 +99,7 @@ class Remaker:
             except WriteError:
                 raise  # the fault of the disk, and not of the run
             except (NotReproducibleError, BadInputError) as error:
-                kind, run_id = kind_of(manifest), manifest.run_id
-                yield not_reproducible(kind, run_id, run_id[:12], error), None
+                yield not_made(kind_of(manifest), manifest.run_id, error), None
                 return
             yield made.verdict, made
 
@@ -130,6 +130,10 @@ class Remaker:
                 if responses is None and not recorded.is_published:
                     raise NotReproducibleError(f"the responses {recorded.id[:12]} are not here")
                 evalset = self._evalset(manifest.evalset)
+                try:
+                    judge_by_name(manifest.identity.judge.name)
+                except BadInputError as error:  # its library is not installed
+                    raise NotReproducibleError(str(error)) from error
                 yield Judgement(manifest.identity, evalset, responses or recorded, reasons)
             case ContaminationManifest():
                 texts = set(manifest.identity.texts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tunixrt.derive import Derivation, NotReproducibleError
+from tunixrt.derive import Derivation
+from tunixrt.errors import BadInputError
 from tunixrt.eval.evaluation import evaluate, summarise
 from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.jobs.evaluation.responses import asked
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tunixrt.runs.identity import EvaluationIdentity
 
 
-class OtherResponsesError(NotReproducibleError):
+class OtherResponsesError(BadInputError):
     """A file of responses that does not answer the eval set.
 
     Attributes:
@@ -33,7 +34,7 @@ class OtherResponsesError(NotReproducibleError):
     def __init__(self, path: Path, evalset: str) -> None:
         super().__init__(
             f"{path} does not hold the responses to the samples of {evalset}, in their order; "
-            "`tunixrt reproduce` makes them again and compares"
+            "`tunixrt reproduce` makes them again and compares."
         )
         self.path = path
 
