@@ -21,7 +21,7 @@ from tunixrt.log.digests import digest_bytes
 from tunixrt.log.files import publish_directory, staging_directory
 from tunixrt.log.sums import output_digests, seal
 from tunixrt.runs.config import load_config
-from tunixrt.runs.identity import Draws, GenerationSettings, ModelDigests
+from tunixrt.runs.identity import Draws, GenerationSettings, ModelDigests, Template
 from tunixrt.runs.lines import LedgerLine, MetricsLine, Response, encode_lines
 from tunixrt.runs.manifests import EvaluationManifest, ResponsesManifest
 from tunixrt.runs.run import Run
@@ -97,6 +97,7 @@ def made_evaluation(
     judge: str = "exact",
     responses: Sequence[str] = (),
     n_draws: int | None = None,
+    data_format: str = "tunix_sft",
 ) -> EvaluationManifest:
     """An evaluation that answers the first ``n_right`` samples rightly, and the others not.
 
@@ -111,6 +112,7 @@ def made_evaluation(
         model=ModelDigests(weights, EMPTY, EMPTY),
         untrained=load_config("nano").identity() if trained is None else None,
         evalset=questions.digest,
+        template=Template(format=data_format, version="1"),
         generation=GenerationSettings("greedy" if draws is None else "sampling", 96, 64, draws),
     )
     made = []

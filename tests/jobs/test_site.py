@@ -340,3 +340,15 @@ def test_a_model_from_elsewhere_has_a_page_that_says_what_is_not_known(tmp_path:
     assert "tunixrt eval DIR --evalset sums" in page
     assert "The first 200 of 250" in page
     assert seen == [(500, 608)]
+
+
+def test_models_that_are_asked_the_same_are_paired_whatever_they_were_trained_to_answer(
+    tmp_path: Path,
+) -> None:
+    store = made_store(tmp_path / "store", n=8)
+    answers = made_evaluation(store, made_training(store), n_right=3, data_format="answer_only")
+    steps = made_evaluation(store, made_training(store, seed=1), n_right=9)
+    store.build_site(tmp_path / "site")
+    (page,) = (tmp_path / "site" / "compare").iterdir()
+    assert page.name == f"{answers.run_id[:16]}-{steps.run_id[:16]}.html"
+    assert store.compare_runs(answers.run_id, steps.run_id).n_pairs == 20

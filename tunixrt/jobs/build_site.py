@@ -16,6 +16,7 @@ import msgspec
 
 from tunixrt.datasets.building import list_datasets, members
 from tunixrt.errors import BadInputError
+from tunixrt.eval.compare.pairs import conditions
 from tunixrt.eval.evalsets import find_evalset, list_evalsets, load_evalset
 from tunixrt.jobs.status import read_status
 from tunixrt.jobs.write_report import commands_of, report_view, run_view, training_view
@@ -213,7 +214,7 @@ class _Builder:
         promotions: Promotions,
     ) -> Iterator[ComparisonView]:
         """Write a page for each pair that the rule chooses."""
-        for before, after in _pairs(evaluations, promotions):
+        for before, after in _pairs(evaluations, views, promotions):
             report = report_view((before, views[before.run_id]), (after, views[after.run_id]))
             page = f"{before.run_id[:16]}-{after.run_id[:16]}"
             self._comparison_page(page, report)
@@ -318,12 +319,13 @@ class _Builder:
 
 
 def _pairs(
-    evaluations: Sequence[EvaluationManifest], promotions: Promotions
+    evaluations: Sequence[EvaluationManifest], views: dict[str, RunView], promotions: Promotions
 ) -> Iterator[tuple[EvaluationManifest, EvaluationManifest]]:
     """Pairs to compare, the lower score first; see the text on the page of runs."""
-    groups: dict[bytes, list[EvaluationManifest]] = {}
+    groups: dict[tuple[str, ...], list[EvaluationManifest]] = {}
     for manifest in evaluations:
-        groups.setdefault(_questions(manifest), []).append(manifest)
+        same = tuple(conditions(views[manifest.run_id].evaluation).values())
+        groups.setdefault(same, []).append(manifest)
     for _, group in sorted(groups.items()):
         ranked = sorted(group, key=lambda m: (m.results.avg_score, m.run_id))
         if len(ranked) <= _MAX_ALL_PAIRS:
@@ -332,19 +334,6 @@ def _pairs(
         named = [m for m in ranked if _BASELINE in promotions.names_of(m.run_id)]
         reference = (named or ranked)[0]
         yield from ((reference, m) for m in ranked if m is not reference)
-
-
-def _questions(manifest: EvaluationManifest) -> bytes:
-    """What has to be the same for two evaluations to be compared."""
-    responses = manifest.responses
-    same = (
-        responses.evalset,
-        manifest.identity.judge,
-        responses.template,
-        responses.generation.max_new_tokens,
-        str(responses.generation.draws),
-    )
-    return msgspec.json.encode(same, order="sorted")
 
 
 def _state_of(state: TraceState) -> str:

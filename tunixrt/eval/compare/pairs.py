@@ -284,17 +284,22 @@ def measured_run(run: EvaluatedRun, metric: str) -> EvaluatedRun:
     return msgspec.structs.replace(run, predictions=measured(run.predictions, metric))
 
 
+def conditions(run: EvaluatedRun) -> dict[str, str]:
+    """What has to be the same for two evaluations to be compared: by name, in words."""
+    return {
+        "eval set": run.evalset,
+        "judge": f"{run.judge.name} {run.judge.version}",
+        "template": _template(run.template),
+        "limit of new tokens": str(run.max_new_tokens),
+        "generation": str(run.draws or "greedy"),
+    }
+
+
 def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
-    facts = (
-        ("eval set", a.evalset, b.evalset),
-        ("judge", f"{a.judge.name} {a.judge.version}", f"{b.judge.name} {b.judge.version}"),
-        ("template", _template(a.template), _template(b.template)),
-        ("limit of new tokens", str(a.max_new_tokens), str(b.max_new_tokens)),
-        ("generation", str(a.draws or "greedy"), str(b.draws or "greedy")),
-    )
-    for what, in_a, in_b in facts:
-        if in_a != in_b:
-            yield Difference(what=what, a=in_a, b=in_b)
+    in_b = conditions(b)
+    for what, in_a in conditions(a).items():
+        if in_a != in_b[what]:
+            yield Difference(what=what, a=in_a, b=in_b[what])
 
 
 def _template(template: Template) -> str:
