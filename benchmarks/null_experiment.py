@@ -16,9 +16,9 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from tunixrt.eval.compare.pairs import EvaluatedRun, Verdict, compare
-from tunixrt.eval.predictions import Prediction
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.identity import Judge, Template
+from tunixrt.runs.lines import Prediction
 from tunixrt.traces.prng import Sha256Stream
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """An independent reader of a store: docs/format.md in Python, and nothing of tunixrt.
 
-`python format_reader.py DIRECTORY` computes every digest of the log, the snapshots and the datasets
-again, and raises ValueError at the first thing that is not as the page says.
+`python format_reader.py DIRECTORY` computes every digest again, and raises ValueError at the first
+thing that is not as the page says.
 """
 
 from __future__ import annotations
@@ -132,19 +132,25 @@ def read_datasets(root: Path, snapshots: list[str]) -> dict[str, str]:
         check(lines == sorted(lines, key=lambda m: json.loads(m)["trace"]), path, "is unsorted")
         check(manifest["snapshot"] in snapshots, path, "names a snapshot that is not here")
         recipe = ("filters", "limit", "seed", "selection_strategy", "splits")
-        named = {
-            "dataset_schema_version": manifest["dataset_schema_version"],
-            "members_root": manifest["members_root"],
-            "n_members": len(lines),
-            "recipe": {key: manifest[key] for key in recipe},
-        }
+        named = {key: manifest[key] for key in ("dataset_schema_version", "members_root")}
+        named |= {"n_members": len(lines), "recipe": {key: manifest[key] for key in recipe}}
         check(digest(rfc8785.dumps(named)) == manifest["digest"], path, "has another digest")
         found[path.parent.relative_to(root).as_posix()] = manifest["digest"]
     return found
+
+
+def read_runs(root: Path) -> None:
+    for path in sorted((root / "runs").glob("*/manifest.json")):
+        manifest = canonical(path, path.read_bytes())
+        name = sha256(rfc8785.dumps(manifest["identity"])).hexdigest()
+        check(path.parent.name == manifest["run_id"] == name, path, "has another id")
+        for file, expected in manifest["outputs"].items():
+            check(digest((path.parent / file).read_bytes()) == expected, path, f"{file} differs")
 
 
 if __name__ == "__main__":
     found, replay = read_log(where := Path(sys.argv[1]))
     check_redactions(where, replay)
     read_datasets(where, read_snapshots(where, found))
+    read_runs(where)
     print(f"{len(found)} segments with {len(replay)} events: every digest is right.")

@@ -23,12 +23,12 @@ from tests.jobs.conftest import TINY, make_store
 from tunixrt.datasets.exports import ExportFormat
 from tunixrt.eval import judge_answer
 from tunixrt.eval.contamination import tokens_of
+from tunixrt.runs.manifests import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunixrt import Store
-    from tunixrt.runs.manifests import Manifest
 
 _AT = "2026-01-31T12:00:00Z"
 #: Texts on which versions of Python have differed, or could: cases, digits, widths, new letters.
@@ -112,8 +112,9 @@ def digests() -> dict[str, str]:
     trained = store.train("nano", dataset="sums-v1", overrides=TINY).manifest
     before = store.evaluate("untrained:nano", evalset="sums", max_new_tokens=6).manifest
     after = store.evaluate(trained.run_id, evalset="sums", max_new_tokens=6).manifest
-    made: dict[str, Manifest] = {"training": trained, "before": before, "after": after}
-    for name, manifest in made.items():
+    names = {trained.run_id: "training", before.run_id: "before", after.run_id: "after"}
+    for number, manifest in enumerate(store.runs()):
+        name = names.get(manifest.run_id, f"{kind_of(manifest)} {number}")
         found[f"run id {name}"] = manifest.run_id
         for file, digest in manifest.outputs.items():
             found[f"{name} {file}"] = digest

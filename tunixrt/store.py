@@ -27,6 +27,7 @@ from tunixrt.datasets.exports import ExportReport, export_dataset, parse_export_
 from tunixrt.datasets.files import Dataset, members
 from tunixrt.datasets.recipes import Split, make_recipe
 from tunixrt.datasets.selection import LABEL_PREFIX, value_of
+from tunixrt.derive import QUIET
 from tunixrt.errors import BadInputError
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
@@ -48,10 +49,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tunixrt.datasets.selection import Member
+    from tunixrt.derive import Verdict, Watch
     from tunixrt.jobs.status import Status
     from tunixrt.jobs.verify import Verification
     from tunixrt.log.lock import Waiting
-    from tunixrt.runs.verdict import RunVerdict
     from tunixrt.traces.importers.lines import TextSource
     from tunixrt.traces.importers.table import Record, Rejection
 
@@ -255,9 +256,8 @@ class Store(FactMethods, RunMethods, ProofMethods):
             BadInputError: there is no such dataset or format, or nothing is in the split.
         """
         return export_dataset(
-            self.layout,
             self.log,
-            key,
+            self.dataset(key),
             parse_export_format(export_format),
             out,
             split=split,
@@ -295,23 +295,11 @@ class Store(FactMethods, RunMethods, ProofMethods):
 
         return verify_store(self.layout, self.log, rebuild=rebuild, since=since)
 
-    def reproduce(
-        self,
-        run: str | None,
-        *,
-        on_start: Callable[[str], None] | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> list[RunVerdict]:
+    def reproduce(self, run: str | None, *, watch: Watch = QUIET) -> list[Verdict]:
         """Make one run, or every run, again and compare; see :mod:`tunixrt.jobs.reproduce`."""
         from tunixrt.jobs.reproduce import reproduce_runs
 
-        return reproduce_runs(
-            self.layout,
-            self.log,
-            run,
-            on_start=on_start,
-            on_progress=on_progress,
-        )
+        return reproduce_runs(self.layout, self.log, run, watch)
 
 
 def held_out_evalset(*, kinds: Sequence[str], n_digits: int, n: int, seed: int) -> bytes:

@@ -6,9 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunixrt.derive import QUIET
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tunixrt.derive import Watch
     from tunixrt.eval.compare.pairs import Comparison
     from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.eval.evalset_import import EvalsetImport
@@ -17,15 +20,12 @@ if TYPE_CHECKING:
     from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.dry_run import DryRun
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
-    from tunixrt.jobs.machine import Execution
     from tunixrt.jobs.overlong import PromptLengths
     from tunixrt.jobs.promote_run import Promotion
     from tunixrt.jobs.training import TrainingDone
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.log.findings import Finding
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
-    from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.manifests import Manifest
     from tunixrt.runs.promotions import Promotions
@@ -66,31 +66,22 @@ class RunMethods:
         as_name: str | None = None,
         recorded_at: str | None = None,
         waiting: Waiting | None = None,
-        stopwatch: Callable[[], Execution] | None = None,
-        should_stop: Callable[[], bool] | None = None,
-        on_notice: Callable[[str], None] | None = None,
-        on_progress: Callable[[TrainingProgress], None] | None = None,
+        watch: Watch = QUIET,
     ) -> TrainingDone:
         """Train, and publish the run; find it if it is there already.
 
-        ``resume`` goes on from the newest checkpoint of the run, if there is one. When
-        ``should_stop`` returns True, a checkpoint is made and `TrainingInterruptedError` raised.
+        ``resume`` continues from the newest checkpoint of the run, if there is one. When
+        ``watch.should_stop`` returns True, a checkpoint is made and `TrainingInterruptedError`
+        raised. ``watch.on_progress`` receives a `TrainingProgress` as its detail.
         ``as_name`` promotes the run under that name when it is finished, with ``recorded_at`` and
         ``waiting`` as in `promote_run`; a text that cannot be a name is refused before training.
         """
-        from tunixrt.jobs.training import TrainingControl, train_run
+        from tunixrt.jobs.training import TrainRequest, train_run
         from tunixrt.runs.config import load_config
 
         self._check_run_name(as_name, recorded_at)
-        done = train_run(
-            self.layout,
-            self.log,
-            load_config(config, overrides),
-            dataset_key=dataset,
-            base=base,
-            resume=resume,
-            control=TrainingControl(stopwatch, should_stop, on_notice, on_progress),
-        )
+        request = TrainRequest(load_config(config, overrides), dataset, base, resume)
+        done = train_run(self.layout, self.log, request, watch)
         run_id = done.manifest.run_id
         promotion = self._name_made_run(run_id, as_name, recorded_at, waiting)
         return dataclasses.replace(done, promotion=promotion)
@@ -123,12 +114,12 @@ class RunMethods:
     ) -> DryRun:
         """What `train` would do with the same arguments: nothing is trained or written."""
         from tunixrt.jobs.dry_run import rehearse_training
+        from tunixrt.jobs.training import TrainRequest
         from tunixrt.runs.config import load_config
 
         self._check_run_name(as_name, None)
-        return rehearse_training(
-            self.layout, self.log, load_config(config, overrides), dataset_key=dataset, base=base
-        )
+        request = TrainRequest(load_config(config, overrides), dataset, base)
+        return rehearse_training(self.layout, self.log, request)
 
     def evaluate(
         self,
@@ -147,38 +138,33 @@ class RunMethods:
         as_name: str | None = None,
         recorded_at: str | None = None,
         waiting: Waiting | None = None,
-        stopwatch: Callable[[], Execution] | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-        on_finding: Callable[[Finding], None] | None = None,
+        watch: Watch = QUIET,
     ) -> EvaluationDone:
         """Evaluate a run, a model directory or ``untrained:CONFIG``, and publish the run.
 
         ``temperature`` 0 is greedy; above it, ``samples`` responses are drawn to each sample.
-        The responses of a finished run that differs in the judge alone are taken from it.
+        Another judge is another judgement of the same responses: nothing is generated for it.
         ``on_overlong`` says what happens to prompts that leave no room for an answer: ``refuse``
         raises `OverlongPromptsError`, ``wrong`` counts them as wrong, ``omit`` leaves them out.
         ``as_name``, ``recorded_at`` and ``waiting`` are those of `train`.
         """
-        from tunixrt.jobs.evaluation.evaluate import evaluate_run
-        from tunixrt.runs.sampling import Sampling
+        from tunixrt.jobs.evaluation.evaluate import EvalRequest, evaluate_run
 
         self._check_run_name(as_name, recorded_at)
-        done = evaluate_run(
-            self.layout,
-            model,
-            evalset_name=evalset,
+        request = EvalRequest(
+            model=model,
+            evalset=evalset,
             max_new_tokens=max_new_tokens,
             batch_size=batch_size,
-            sampling=Sampling(temperature=temperature, top_p=top_p),
+            temperature=temperature,
+            top_p=top_p,
             n_draws=samples,
             seed=seed,
             judge=judge,
             fail_on_contamination=fail_on_contamination,
             on_overlong=on_overlong,
-            stopwatch=stopwatch,
-            on_progress=on_progress,
-            on_finding=on_finding,
         )
+        done = evaluate_run(self.layout, self.log, request, watch)
         run_id = done.manifest.run_id
         promotion = self._name_made_run(run_id, as_name, recorded_at, waiting)
         return dataclasses.replace(done, promotion=promotion)
@@ -309,24 +295,28 @@ class RunMethods:
         return check_against_dataset(self.layout, self.log, self.evalset(name), dataset, split)
 
     def check_prompts(self, name: str, model: str) -> PromptLengths:
-        """Which prompts of an eval set leave a model no room for an answer; loads no weights."""
+        """Which prompts of an eval set leave a model no room for an answer; generates nothing."""
         from tunixrt.jobs.overlong import check_prompts
 
         return check_prompts(self.layout, self.evalset(name), model)
 
-    def report(self, before: str, after: str, directory: Path | str) -> list[Path]:
-        """Write the report on two evaluation runs into a directory; the files that were written."""
+    def report(
+        self,
+        before: str | Sequence[str],
+        after: str | Sequence[str],
+        directory: Path | str,
+        *,
+        check: bool = False,
+    ) -> list[Path]:
+        """Write the report on evaluations into a directory; the files that were written.
+
+        Several on each side are two ways of training, with an evaluation for each seed. ``check``
+        writes nothing, and raises `OtherReportError` if the directory holds other bytes.
+        """
         from tunixrt.jobs.write_report import write_report
 
-        return write_report(self.layout, self.log, before, after, Path(directory))
-
-    def report_experiment(
-        self, before: Sequence[str], after: Sequence[str], directory: Path | str
-    ) -> list[Path]:
-        """Write the report on two ways of training, each with an evaluation a seed."""
-        from tunixrt.jobs.write_report import write_experiment
-
-        return write_experiment(self.layout, self.log, before, after, Path(directory))
+        old, new = ([runs] if isinstance(runs, str) else runs for runs in (before, after))
+        return write_report(self.layout, old, new, Path(directory), check=check)
 
     def build_site(
         self,

@@ -25,6 +25,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
         '{"trace_version":"1.0","prompt":"1+1?","final_answer":"2",'
         '"steps":[{"i":0,"type":"compute","content":"1+1 is 2"}]}\n'
     )
+    (root / "more.jsonl").write_text('{"question":"1+1?","answer":"1+1=2\\n#### 2"}\n')
     proof = root / "proof.json"
     commands = {
         "init": ["init", str(root)],
@@ -55,6 +56,15 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "dataset show": ["dataset", "show", "sums-v1"],
         "dataset diff": ["dataset", "diff", "sums-v1", "sums-v1"],
         "dataset export": ["dataset", "export", "sums-v1", "--format", "trace"],
+        "evalset import": [
+            "evalset",
+            "import",
+            f"{root}/more.jsonl",
+            "--from",
+            "gsm8k",
+            "--name",
+            "more",
+        ],
         "evalset list": ["evalset", "list"],
         "evalset show": ["evalset", "show", "sums"],
         "evalset check": ["evalset", "check", "sums"],

@@ -206,7 +206,7 @@ def test_status_counts_and_verify_proves(cli: Callable[..., Outcome], store: Pat
     verified = cli("verify", "--rebuild")
     assert verified.code == 0
     assert "Every digest is right" in verified.out
-    assert "export tunix_sft" in verified.out
+    assert "all-v1 as tunix_sft" in verified.out
     assert "mine" in verified.err
     assert cli("verify", "--json").document["ok"] is True
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.files import tree
 from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tunixrt.log.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -386,3 +387,28 @@ def test_two_ways_of_training_are_compared_and_reported_seed_by_seed(
     text = (tmp_path / "out" / "report.md").read_text()
     assert f"tunixrt report {before} {after}\n" in text
     assert "| 1 and" not in text
+    checked = cli("report", before, after, "-o", str(tmp_path / "out"), "--check")
+    assert (checked.code, checked.out) == (0, written.out)
+    (tmp_path / "out" / "report.md").write_text(text + "More.\n")
+    refused = cli("report", before, after, "-o", str(tmp_path / "out"), "--check")
+    assert refused.code == 1
+    assert "report.md is not what follows from the runs" in refused.err
+    assert (tmp_path / "out" / "report.md").read_text().endswith("More.\n")
+
+
+def test_a_run_that_cannot_be_made_again_exits_1_and_says_why(
+    cli: Callable[..., Outcome], store: Store
+) -> None:
+    trained = made_training(store)
+    member = next(m.trace for m in store.members("sums-v1") if m.split == "train")
+    redact(store.log, [member])
+    outcome = cli("reproduce", trained.run_id)
+    assert outcome.code == 1
+    assert "not reproducible: 1 redacted members of sums-v1." in outcome.err
+    assert outcome.out.splitlines()[-1] == "not reproducible: 1 run, 0 files compared."
+    document = cli("reproduce", "--all", "--json").document
+    assert (document["verdict"], document["first_difference"]) == ("not reproducible", None)
+    # The store itself is sound: verification says what it could not derive, and passes.
+    verified = cli("verify", "--rebuild")
+    assert verified.code == 0
+    assert "1 redacted members" in verified.err

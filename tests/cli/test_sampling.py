@@ -46,29 +46,22 @@ def test_responses_are_drawn_and_their_metrics_shown(
     assert document["run_id"] == done.out.strip()
 
 
-def test_another_judge_generates_nothing_and_says_whose_responses_it_read(
+def test_another_judge_generates_nothing_and_says_so(
     cli: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     exact = cli(*DRAW, "--json").document
-    assert (exact["n_generated"], exact["n_reused"], exact["responses_from"]) == (20, 0, None)
-    first = exact["run_id"]
+    assert (exact["n_generated"], exact["n_reused"]) == (20, 0)
     verbatim = cli(*DRAW, "--judge", "verbatim")
-    said = f"20 responses taken from the run {first[:12]}: nothing was generated.\n"
-    assert said in verbatim.err
-    assert f'"responses_from": "{first}"' in cli("run", "show", verbatim.out.strip(), "--json").out
+    assert "20 responses were here already: nothing was generated.\n" in verbatim.err
     again = cli(*DRAW, "--judge", "verbatim", "--json").document
     assert (again["already_done"], again["n_generated"], again["n_reused"]) == (True, 0, 20)
-    # Neither run is used once both are damaged, and each is named.
-    for run_id in (first, again["run_id"]):
-        path = tmp_path / "runs" / run_id / "predictions.jsonl"
-        path.write_bytes(path.read_bytes() + b"\n")
-    mathematics = cli(*DRAW, "--judge", "math-verify", "--json")
-    assert mathematics.document["n_generated"] == 20
-    assert mathematics.err.count("Its responses are not used.") == 2
-    assert {f["path"].split("/")[1] for f in mathematics.document["findings"]} == {
-        first,
-        again["run_id"],
-    }
+    assert again["responses"] == exact["responses"]
+    # Damaged responses are not judged.
+    path = tmp_path / "runs" / exact["responses"] / "responses.jsonl"
+    path.write_bytes(path.read_bytes() + b"\n")
+    damaged = cli(*DRAW, "--judge", "math-verify")
+    assert damaged.code == 1
+    assert f"runs/{exact['responses']}/responses.jsonl: The file does not have" in damaged.err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from tests.cli.files import tree
 from tests.jobs.made_runs import made_store
 from tunixrt.cli.interrupts import Interrupts
-from tunixrt.runs.checkpoints import TrainingInterruptedError, training_lock
+from tunixrt.derive import working
+from tunixrt.runs.checkpoints import TrainingInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,11 +88,10 @@ def test_a_run_that_is_in_training_elsewhere_exits_4(
     cli: Callable[..., Outcome], store: Store
 ) -> None:
     run_id = cli(*TRAIN, "--dry-run", "--json").document["run_id"]
-    with training_lock(store.layout, run_id):
+    with working(store.layout, "training", run_id):
         outcome = cli(*TRAIN)
     assert outcome.code == 4
-    assert f"is training the run {run_id[:12]} already" in outcome.err
-    assert "--resume" in outcome.err
+    assert f"is making the training {run_id[:12]} already" in outcome.err
 
 
 def test_the_first_signal_asks_and_the_second_stops(capfd: pytest.CaptureFixture[str]) -> None:

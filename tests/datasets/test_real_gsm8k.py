@@ -15,10 +15,12 @@ import pytest
 import rfc8785
 
 from tests.making.traces import Place
-from tunixrt.datasets.building import build_dataset
+from tunixrt.datasets.building import build_dataset, list_datasets
 from tunixrt.datasets.exports import ExportFormat
+from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import make_recipe
-from tunixrt.datasets.verification import rebuild_dataset, verify_datasets
+from tunixrt.datasets.verification import rebuild, verify_datasets
+from tunixrt.derive import Answer
 from tunixrt.traces.importers.table import DropReason, SourceFormat
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -52,7 +54,9 @@ def test_two_stores_at_different_paths_have_one_dataset_and_the_same_exports(
         one.take(GSM8K, SourceFormat.GSM8K)
         reports.append(build_dataset(one.layout, one.log, "gsm", "v1", recipe))
         assert list(verify_datasets(one.layout)) == []
-        assert list(rebuild_dataset(one.layout, one.log, "gsm-v1")) == []
+        with DatasetReader(one.log) as reader:
+            (dataset,) = list_datasets(one.layout)
+            assert rebuild(reader, dataset).verdict is Answer.IDENTICAL
     assert {report.digest for report in reports} == {digest_by_hand()} == {GSM_V1}
     assert place.files() == other.files()
     for export_format in ExportFormat:

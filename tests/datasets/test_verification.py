@@ -12,9 +12,10 @@ from tests.making.traces import Place, trace
 from tunixrt.datasets import verification as dataset_verification
 from tunixrt.datasets.building import build_dataset, list_datasets, members
 from tunixrt.datasets.files import dataset_digest
-from tunixrt.datasets.names import BadNameError
+from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import make_recipe
-from tunixrt.datasets.verification import rebuild, rebuild_dataset, verify_datasets
+from tunixrt.datasets.verification import rebuild, verify_datasets
+from tunixrt.derive import Answer, Verdict
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.merkle import root_of
 from tunixrt.log.redaction import redact
@@ -42,6 +43,14 @@ def found(place: Place) -> list[Finding]:
     return list(verify_datasets(place.layout))
 
 
+def remade(place: Place, dataset: Dataset | None = None) -> Verdict:
+    """What selecting a dataset again shows; without one, the only one there is."""
+    if dataset is None:
+        (dataset,) = list_datasets(place.layout)
+    with DatasetReader(place.log) as reader:
+        return rebuild(reader, dataset)
+
+
 def rewrite(dataset: Dataset, **changes: Any) -> Path:
     """Change a manifest, and give its directory the name that fits the new bytes."""
     path = dataset.path / "manifest.json"
@@ -54,7 +63,7 @@ def test_a_sound_dataset_has_no_findings_and_an_empty_store_neither(
     tmp_path: Path, place: Place, built: Dataset
 ) -> None:
     assert found(place) == []
-    assert list(rebuild_dataset(place.layout, place.log, "d-v1")) == []
+    assert remade(place).verdict is Answer.IDENTICAL
     assert found(Place.at(tmp_path / "empty")) == []
 
 
@@ -186,34 +195,39 @@ def forged(place: Place, built: Dataset, lines: list[bytes]) -> Dataset:
 
 def test_a_forged_member_is_named_by_rebuilding(place: Place, built: Dataset) -> None:
     lines = (built.path / "members-0000.jsonl").read_bytes().splitlines()
-    other = b'"test"' if b'"train"' in lines[1] else b'"train"'
-    moved = lines[1].replace(b'"train"', other).replace(b'"test"', other)
+    old, new = ("test", "train") if b'"test"' in lines[1] else ("train", "test")
+    moved = lines[1].replace(old.encode(), new.encode())
     dataset = forged(place, built, [lines[0], moved, *lines[2:]])
     assert found(place) == []
-    (finding,) = rebuild(place.layout, place.log, dataset).findings
-    assert (finding.line, finding.expected, finding.found) == (2, lines[1].decode(), moved.decode())
-    assert finding.path == place.layout.relative(dataset.path / "members-0000.jsonl")
+    verdict = remade(place, dataset)
+    assert (verdict.verdict, verdict.file, verdict.line) == (
+        Answer.DIVERGED,
+        "members-0000.jsonl",
+        2,
+    )
+    assert verdict.first_difference is not None
+    assert verdict.first_difference.endswith(f': split was "{new}", is "{old}"')
 
 
 def test_a_missing_and_a_further_member_are_named_by_rebuilding(
     place: Place, built: Dataset
 ) -> None:
     lines = (built.path / "members-0000.jsonl").read_bytes().splitlines()
-    dataset = forged(place, built, lines[:-1])
-    first, *_ = rebuild(place.layout, place.log, dataset).findings
-    assert (first.expected, first.found) == (lines[-1].decode(), "no further member")
     further = b'{"split":"train","trace":"sha256:' + b"f" * 64 + b'"}'
-    dataset = forged(place, dataset, [*lines, further])
-    first, *_ = rebuild(place.layout, place.log, dataset).findings
-    assert (first.expected, first.found) == ("no further member", further.decode())
+    dataset = built
+    for n, listed in ((4, lines[:-1]), (5, [*lines, further])):
+        dataset = forged(place, dataset, listed)
+        assert remade(place, dataset).first_difference == (
+            f"members-0000.jsonl, line {n}: one of the two ends here"
+        )
 
 
 def test_forged_stats_are_found_by_rebuilding(place: Place, built: Dataset) -> None:
     rewrite(built, stats={**json.loads(rfc8785.dumps({"avg_step_count": 9.0, "min_step_count": 2,
             "max_step_count": 2, "avg_total_chars": 1.5}))})  # fmt: skip
-    (dataset,) = list_datasets(place.layout)
-    (finding,) = rebuild(place.layout, place.log, dataset).findings
-    assert finding.problem == "The stats are not those of the members."
+    difference = remade(place).first_difference
+    assert difference is not None
+    assert difference.startswith("manifest.json: stats was ")
 
 
 def test_a_dataset_is_rebuilt_from_its_snapshot_whatever_came_later(
@@ -221,15 +235,15 @@ def test_a_dataset_is_rebuilt_from_its_snapshot_whatever_came_later(
 ) -> None:
     place.record(*(trace(f"Later {n}") for n in range(6)))
     place.say(retracted(next(members(built)).trace))
-    assert list(rebuild_dataset(place.layout, place.log, "d-v1")) == []
+    assert remade(place).verdict is Answer.IDENTICAL
 
 
 def test_redacted_members_are_accepted_as_listed_and_counted(place: Place, built: Dataset) -> None:
     lines = (built.path / "members-0000.jsonl").read_bytes().splitlines()
     gone = [json.loads(line)["trace"] for line in lines[1:3]]
     redact(place.log, gone)
-    done = rebuild(place.layout, place.log, built)
-    assert (done.n_redacted, done.findings) == (2, ())
+    done = remade(place, built)
+    assert (done.n_redacted, done.verdict) == (2, Answer.IDENTICAL)
 
 
 def test_a_redacted_trace_that_was_no_member_changes_nothing(place: Place, built: Dataset) -> None:
@@ -237,28 +251,28 @@ def test_a_redacted_trace_that_was_no_member_changes_nothing(place: Place, built
     listed = {json.loads(line)["trace"] for line in lines}
     others = [e.envelope.payload for e in place.log.events() if e.envelope.payload not in listed]
     redact(place.log, [other for other in others if other is not None])
-    done = rebuild(place.layout, place.log, built)
-    assert (done.n_redacted, done.findings) == (0, ())
+    done = remade(place, built)
+    assert (done.n_redacted, done.verdict) == (0, Answer.IDENTICAL)
 
 
 def test_a_dataset_of_which_everything_is_redacted_is_still_what_it_lists(
     place: Place, built: Dataset
 ) -> None:
     redact(place.log, [e.envelope.payload for e in place.log.events() if e.envelope.payload])
-    done = rebuild(place.layout, place.log, built)
-    assert (done.n_redacted, done.findings) == (4, ())
+    done = remade(place, built)
+    assert (done.n_redacted, done.verdict) == (4, Answer.IDENTICAL)
 
 
 def test_a_recipe_that_selects_nothing_any_more_is_a_finding(place: Place, built: Dataset) -> None:
     rewrite(built, filters={"source": "nobody"})
-    (dataset,) = list_datasets(place.layout)
-    (finding,) = rebuild(place.layout, place.log, dataset).findings
-    assert "The recipe selects nothing from the snapshot: No trace matches" in finding.problem
+    verdict = remade(place)
+    assert verdict.verdict is Answer.DIVERGED
+    assert "The recipe selects nothing from the snapshot: No trace matches" in (
+        verdict.first_difference or ""
+    )
 
 
 def test_what_cannot_be_rebuilt_at_all_is_an_error(place: Place, built: Dataset) -> None:
-    with pytest.raises(BadNameError):
-        list(rebuild_dataset(place.layout, place.log, "nokey"))
     next(place.layout.snapshots.iterdir()).write_bytes(b"{}")
     with pytest.raises(DamagedError):
-        list(rebuild_dataset(place.layout, place.log, "d-v1"))
+        remade(place, built)

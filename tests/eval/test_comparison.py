@@ -17,9 +17,9 @@ from tunixrt.eval.compare.statistics import (
     paired_difference_interval,
 )
 from tunixrt.eval.evaluation import summarise
-from tunixrt.eval.predictions import Prediction
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.identity import Draws, Judge, Template
+from tunixrt.runs.lines import Prediction
 
 
 def prediction(name: str, correct: bool, category: str = "sums") -> Prediction:

@@ -7,13 +7,12 @@ from hypothesis import strategies as st
 from tunixrt.eval.contamination import (
     NGRAM,
     ContaminationCheck,
-    Overlap,
-    OverlapKind,
     grams_of,
     tokens_of,
 )
 from tunixrt.eval.evalsets import EvalSample
 from tunixrt.log.digests import digest_bytes
+from tunixrt.runs.lines import Overlap, OverlapKind
 
 T = [digest_bytes(str(i).encode()) for i in range(4)]
 LONG = (

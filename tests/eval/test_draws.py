@@ -20,7 +20,7 @@ from tunixrt.eval.compare.draws import (
 )
 
 if TYPE_CHECKING:
-    from tunixrt.eval.predictions import Prediction
+    from tunixrt.runs.lines import Prediction
 
 
 def responses(*answers: str | None, right: str = "2") -> list[Prediction]:

@@ -9,8 +9,8 @@ from tunixrt.eval.compare.statistics import wilson_interval
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import Generated, evaluate, is_binary, summarise
 from tunixrt.eval.judge.judges import judge_by_name
-from tunixrt.eval.predictions import Prediction
 from tunixrt.log.digests import digest_bytes
+from tunixrt.runs.lines import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tunixrt.eval.prediction_traces import PredictionDrop, read_prediction_traces
-from tunixrt.eval.predictions import Prediction, write_predictions
+from tunixrt.runs.lines import Prediction, encode_lines
 from tunixrt.traces.importers.table import Dropped, ImportedTrace, Rejection
 from tunixrt.traces.schema import parse_payload
 
@@ -34,7 +34,7 @@ def records(path: Path, *changes: dict[str, Any]) -> list[object]:
         msgspec.structs.replace(WRITTEN, example_id=f"q{i}", **change)
         for i, change in enumerate(changes, start=1)
     ]
-    write_predictions(path / "predictions.jsonl", predictions)
+    (path / "predictions.jsonl").write_bytes(encode_lines(predictions))
     return list(read_prediction_traces(path / "predictions.jsonl"))
 
 

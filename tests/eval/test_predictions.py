@@ -1,20 +1,14 @@
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 import rfc8785
 
-from tunixrt.eval.predictions import (
-    Prediction,
-    PredictionsError,
-    encode_predictions,
-    read_predictions,
-    write_predictions,
-)
+from tunixrt.eval.predictions import read_predictions
 from tunixrt.log.canonical import CanonicalError
+from tunixrt.runs.lines import LineError, Prediction, encode_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,10 +33,9 @@ TWO = msgspec.structs.replace(ONE, example_id="é", parsed_answer=None, correct=
 
 def test_predictions_are_canonical_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
-    digest = write_predictions(path, [ONE, TWO])
+    path.write_bytes(encode_lines([ONE, TWO]))
     data = path.read_bytes()
     assert data == b"".join(rfc8785.dumps(msgspec.to_builtins(p)) + b"\n" for p in (ONE, TWO))
-    assert digest == "sha256:" + hashlib.sha256(data).hexdigest()
     assert data.splitlines()[0] == (
         b'{"category":"arithmetic","correct":true,"difficulty":"easy","example_id":"eval-001",'
         b'"expected_response":"42","generated_response":"Reasoning:\\n1. Add\\nAnswer: 42",'
@@ -53,7 +46,7 @@ def test_predictions_are_canonical_json_lines(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
-    write_predictions(path, [ONE, TWO])
+    path.write_bytes(encode_lines([ONE, TWO]))
     assert read_predictions(path) == (ONE, TWO)
 
 
@@ -69,27 +62,27 @@ def test_a_line_that_is_not_a_prediction_is_named(
     tmp_path: Path, line: bytes, problem: str
 ) -> None:
     path = tmp_path / "predictions.jsonl"
-    path.write_bytes(encode_predictions([ONE]) + line + b"\n")
-    with pytest.raises(PredictionsError, match=problem) as caught:
+    path.write_bytes(encode_lines([ONE]) + line + b"\n")
+    with pytest.raises(LineError, match=problem) as caught:
         read_predictions(path)
-    assert (caught.value.path, caught.value.line) == (path, 2)
+    assert (caught.value.source, caught.value.line) == (path, 2)
 
 
 def test_two_predictions_for_one_sample_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
-    write_predictions(path, [ONE, ONE])
-    with pytest.raises(PredictionsError, match='A second prediction for the sample "eval-001"'):
+    path.write_bytes(encode_lines([ONE, ONE]))
+    with pytest.raises(LineError, match='A second prediction for the sample "eval-001"'):
         read_predictions(path)
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
     path.write_bytes(b"")
-    with pytest.raises(PredictionsError, match="There is no prediction in the file") as caught:
+    with pytest.raises(LineError, match="There is no prediction in the file") as caught:
         read_predictions(path)
     assert caught.value.line is None
 
 
 def test_a_text_that_json_cannot_say_is_refused() -> None:
     with pytest.raises(CanonicalError):
-        encode_predictions([msgspec.structs.replace(ONE, generated_response="\ud800")])
+        encode_lines([msgspec.structs.replace(ONE, generated_response="\ud800")])

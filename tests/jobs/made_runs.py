@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tests.runs.samples import evaluation_manifest, training_manifest
+from tests.runs.samples import training_manifest
 from tests.runs.test_identity import evaluation_identity, training_identity
 from tunixrt import Store
-from tunixrt.eval.evaluation import Generated, evaluate, summarise
+from tunixrt.datasets.reading import DatasetReader
+from tunixrt.datasets.recipes import Split
+from tunixrt.datasets.render import DataFormat
+from tunixrt.datasets.text import Text
+from tunixrt.derive import Execution, Watch, encode_manifest, obtain, write_environment
 from tunixrt.eval.judge.judges import judge_by_name
-from tunixrt.eval.predictions import write_predictions
+from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.log.digests import digest_bytes
-from tunixrt.log.files import staging_directory
+from tunixrt.log.files import publish_directory, staging_directory
+from tunixrt.log.sums import output_digests, seal
 from tunixrt.runs.config import load_config
-from tunixrt.runs.directories import output_digests, publish_run
-from tunixrt.runs.identity import Draws, GenerationSettings
-from tunixrt.runs.manifests import DatasetInput, EvalsetInput, ModelInput
+from tunixrt.runs.identity import Draws, GenerationSettings, ModelDigests, Template
+from tunixrt.runs.lines import LedgerLine, MetricsLine, Response, encode_lines
+from tunixrt.runs.manifests import EvaluationManifest, ResponsesManifest
+from tunixrt.runs.run import Run
 from tunixrt.store import held_out_evalset
 
 if TYPE_CHECKING:
@@ -26,9 +32,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt.log.digests import Digest
-    from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+    from tunixrt.runs.manifests import Manifest, TrainingManifest
 
-ENVIRONMENT = {"started_at": None, "duration_s": None, "tunixrt": "0", "python": "3"}
+#: The digest of the ``{}`` that the models here have as configuration and as tokenizer.
+EMPTY = digest_bytes(b"{}")
+ENVIRONMENT: dict[str, Any] = {
+    "started_at": None,
+    "duration_s": None,
+    "tunixrt": "0",
+    "python": "3",
+}
 
 
 def made_store(root: Path, *, n: int = 24, n_samples: int = 20) -> Store:
@@ -47,52 +60,39 @@ def made_training(
     seed: int = 0,
     key: str = "sums-v1",
     base: Digest | None = None,
-    export: Digest | None = None,
+    text: Digest | None = None,
 ) -> TrainingManifest:
-    """A training run whose weights are a few bytes that depend on the seed."""
+    """A training run whose weights are a few bytes that depend on the seed.
+
+    ``text`` takes the place of the digest of the text that it was trained on.
+    """
     dataset = store.dataset(key)
-    config = load_config("nano", [f"training.seed={seed}"]).resolved()
-    identity = training_identity(dataset=dataset.digest, config=config, base=base)
-    traces = [m.trace for m in store.members(key) if m.split == "train"]
+    read = Text(DataFormat.TUNIX_SFT, Split.TRAIN)
+    with DatasetReader(store.log) as reader:
+        reader.pour(dataset, [read])
+    config = load_config("nano", [f"training.seed={seed}"]).identity()
+    identity = training_identity(
+        dataset=dataset.digest,
+        text=text or read.digest,
+        config=config,
+        base=None if base is None else ModelDigests(base, EMPTY, EMPTY),
+    )
     with staging_directory(store.layout) as staged:
         (staged / "model").mkdir()
         (staged / "model" / "model.safetensors").write_bytes(f"weights {seed}".encode())
         (staged / "model" / "config.json").write_text("{}")
         (staged / "model" / "tokenizer.json").write_text("{}")
-        _write_lines(
-            staged / "metrics.jsonl",
-            [
-                {"step": i, "loss": 5.0 / i, "learning_rate": 0.001, "grad_norm": 1.0 / i}
-                for i in range(1, 31)
-            ],
-        )
-        _write_lines(
-            staged / "ledger.jsonl",
-            [
-                {
-                    "trace": trace,
-                    "outcome": "kept",
-                    "n_tokens": 90,
-                    "n_loss_tokens": 50,
-                    "n_times_trained": 2,
-                }
-                for trace in traces
-            ],
-        )
+        steps = [MetricsLine(i, 5.0 / i, 0.001, 1.0 / i, 60, f"{i:08x}") for i in range(1, 31)]
+        (staged / "metrics.jsonl").write_bytes(encode_lines(steps))
+        ledger = [
+            LedgerLine(example.trace, "kept", 90, 50, n_times_trained=2)
+            for example in read.examples
+        ]
+        (staged / "ledger.jsonl").write_bytes(encode_lines(ledger))
         manifest = training_manifest(
-            run_id=identity.run_id,
-            identity=identity,
-            config=config,
-            dataset=DatasetInput(
-                key=key,
-                digest=dataset.digest,
-                split="train",
-                snapshot=dataset.manifest.snapshot,
-                export=export,
-            ),
-            outputs=output_digests(staged),
+            run_id=identity.run_id, identity=identity, outputs=output_digests(staged)
         )
-        publish_run(store.layout, staged, manifest, ENVIRONMENT)
+        publish(store, staged, manifest)
     return manifest
 
 
@@ -105,50 +105,70 @@ def made_evaluation(
     judge: str = "exact",
     responses: Sequence[str] = (),
     n_draws: int | None = None,
+    data_format: str = "tunix_sft",
 ) -> EvaluationManifest:
     """An evaluation that answers the first ``n_right`` samples rightly, and the others not.
 
-    The last of several responses to a sample is wrong.
+    The last of several responses to a sample is wrong. Which samples are right is told by the
+    settings, since one identity has one answer.
     """
     questions = store.evalset(evalset)
     weights = digest_bytes(b"initial") if trained is None else trained.weights
-    chosen = judge_by_name(judge)
-    identity = evaluation_identity(weights=weights, evalset=questions.digest, judge=chosen.identity)
-    if n_draws is not None:
-        draws = Draws(temperature=0.8, top_p=0.95, n=n_draws, seed=0)
-        generation = GenerationSettings("sampling", 96, 64, draws)
-        identity = msgspec.structs.replace(identity, generation=generation)
-
-    def generate(prompts: Sequence[str]) -> list[Generated]:
-        made = []
-        for i, n in ((i, n) for i in range(len(questions.samples)) for n in range(n_draws or 1)):
-            sample = questions.samples[i]
-            right = i < n_right and (n_draws is None or n < n_draws - 1)
-            answer = sample.expected_answer if right else "no idea"
-            text = responses[i] if i < len(responses) else f"1. Add.\nAnswer: {answer}"
-            made.append(Generated(text, len(text), "length" if i % 7 == 6 else "end_of_turn"))
-        return made
-
+    draws = None if n_draws is None else Draws(temperature=0.8, top_p=0.95, n=n_draws, seed=0)
+    identity = evaluation_identity(
+        judge=judge_by_name(judge).identity,
+        model=ModelDigests(weights, EMPTY, EMPTY),
+        untrained=load_config("nano").identity() if trained is None else None,
+        evalset=questions.digest,
+        template=Template(format=data_format, version="1"),
+        generation=GenerationSettings("greedy" if draws is None else "sampling", 96, 64, draws),
+    )
+    made = []
+    for i, n in ((i, n) for i in range(len(questions.samples)) for n in range(n_draws or 1)):
+        sample = questions.samples[i]
+        right = i < n_right and (n_draws is None or n < n_draws - 1)
+        answer = sample.expected_answer if right else "no idea"
+        text = responses[i] if i < len(responses) else f"1. Add.\nAnswer: {answer}"
+        reason = "length" if i % 7 == 6 else "end_of_turn"
+        draw = None if n_draws is None else n
+        made.append(Response(sample.id, text, len(text), reason, draw))
+    answered = identity.responses
     with staging_directory(store.layout) as staged:
-        predictions = evaluate(questions, generate, judge=chosen, n_draws=n_draws)
-        write_predictions(staged / "predictions.jsonl", predictions)
-        untrained = load_config("nano").resolved() if trained is None else None
-        manifest = evaluation_manifest(
-            run_id=identity.run_id,
-            identity=identity,
-            evalset=EvalsetInput(
-                name=evalset, digest=questions.digest, n_samples=len(questions.samples)
+        (staged / "responses.jsonl").write_bytes(encode_lines(made))
+        publish(
+            store,
+            staged,
+            ResponsesManifest(
+                format=2,
+                run_id=answered.run_id,
+                identity=answered,
+                numeric_class=None,
+                n_responses=len(made),
+                n_tokens=sum(response.n_tokens for response in made),
+                outputs=output_digests(staged),
             ),
-            model=ModelInput(
-                weights=weights,
-                run_id=None if trained is None else trained.run_id or None,
-                untrained=untrained,
-            ),
-            results=summarise(predictions),
-            outputs=output_digests(staged),
         )
-        publish_run(store.layout, staged, manifest, ENVIRONMENT)
+    judged = Judgement(identity, questions, Run.of(store.layout, answered.run_id))
+    run = Run.of(store.layout, judged.id)
+    watch = Watch(stopwatch=lambda: Execution("2026-01-01T00:00:00Z", 1.5))
+    obtain(store.layout, judged, run.directory, watch)
+    manifest = run.manifest
+    assert isinstance(manifest, EvaluationManifest)
     return manifest
+
+
+def publish(store: Store, staged: Path, manifest: Manifest) -> None:
+    """Publish a run that nothing made."""
+    seal(staged, encode_manifest(manifest))
+    write_environment(staged / "environments", ENVIRONMENT)
+    publish_directory(staged, store.layout.runs / manifest.run_id)
+
+
+def reseal(store: Store, manifest: Manifest) -> None:
+    """What a forger does: a changed manifest, and every digest in order."""
+    directory = store.layout.runs / manifest.run_id
+    changed = msgspec.structs.replace(manifest, outputs=output_digests(directory))
+    seal(directory, encode_manifest(changed))
 
 
 def write_evalset(store: Store, name: str, prompts: Sequence[str]) -> None:

@@ -17,27 +17,27 @@ from safetensors.numpy import load_file, save_file
 
 from tests.jobs.conftest import make_store
 from tests.moments import INTERRUPT, KILL, Moment, program
+from tunixrt.derive import Answer, Watch, WorkHeldError, unfinished, work_directory, working
 from tunixrt.errors import ExitCode
-from tunixrt.jobs.training import TrainingControl, train_run
+from tunixrt.jobs.models import model_digests
+from tunixrt.jobs.training import TrainRequest, train_run
 from tunixrt.log.digests import digest_file
 from tunixrt.ml.metrics import NonFiniteError
 from tunixrt.runs.checkpoints import (
-    RunInTrainingError,
     TrainingInterruptedError,
     checkpoint_at,
     new_checkpoint,
     newest_whole,
-    training_lock,
-    unfinished_runs,
+    steps_saved,
 )
 from tunixrt.runs.config import load_config
-from tunixrt.runs.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tunixrt import Store
+    from tunixrt.log.layout import Layout
     from tunixrt.runs.config import RunConfig
 
 TINY = (
@@ -51,6 +51,15 @@ TINY = (
     "training.save_steps=10",
     "training.weight_decay=0.1",
 )
+
+
+def unfinished_runs(layout: Layout) -> list[tuple[str, list[int]]]:
+    """The trainings that have checkpoints, with the steps of these."""
+    return [
+        (run_id, steps)
+        for kind, run_id in unfinished(layout)
+        if (steps := steps_saved(work_directory(layout, kind, run_id)))
+    ]
 
 
 def command(root: Path, mode: str) -> list[str]:
@@ -98,17 +107,17 @@ def test_interrupted_killed_and_damaged_training_ends_in_the_same_bits(
     go_on = shlex.split(shown[1])
     code, err = before_checkpoint(40, KILL, go_on)
     assert code == -signal.SIGKILL, err
-    assert "Training goes on after step 20." in err
+    assert "Training continues after step 20." in err
 
     # What a disk may do to the newest: the one before it is used.
     assert unfinished_runs(broken.layout) == [(run_id, [20, 30])]
-    directory = broken.layout.derived / "checkpoints" / run_id
+    directory = broken.layout.derived / "work/training" / run_id
     weights = checkpoint_at(directory, 30) / "model/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     code, out, err = finish([*tunixrt, *go_on])
     assert code == 0, err
     assert "The checkpoint of step 30 is damaged and not used" in err
-    assert "Training goes on after step 20." in err
+    assert "Training continues after step 20." in err
 
     assert out.strip() == run_id
     assert broken.run(run_id) == whole.run(run_id)
@@ -153,10 +162,8 @@ def train(
     done = train_run(
         store.layout,
         store.log,
-        config(*overrides),
-        dataset_key="sums-v1",
-        resume=resume,
-        control=TrainingControl(should_stop=should_stop, on_notice=notices.append),
+        TrainRequest(config(*overrides), "sums-v1", resume=resume),
+        Watch(should_stop=should_stop, on_notice=notices.append),
     )
     return done.manifest.run_id, notices
 
@@ -175,7 +182,7 @@ def test_a_checkpoint_that_is_not_asked_for_is_mentioned(store: Store) -> None:
     (notice,) = notices
     assert notice == (
         "A checkpoint of this run after step 10 is here. This training starts with the first step "
-        "all the same; --resume goes on from the checkpoint."
+        "all the same; --resume continues from the checkpoint."
     )
 
 
@@ -197,7 +204,7 @@ def test_stopping_right_after_a_checkpoint_makes_no_other(store: Store) -> None:
     assert error.step == 8
     ((run_id, steps),) = unfinished_runs(store.layout)
     assert steps == [4, 8]
-    before = checkpoint_at(store.layout.derived / "checkpoints" / run_id, 8).stat().st_ino
+    before = checkpoint_at(store.layout.derived / "work/training" / run_id, 8).stat().st_ino
     with pytest.raises(TrainingInterruptedError) as caught:
         train(store, "training.save_steps=4", resume=True, should_stop=Stop(0))
     assert caught.value.step == 8
@@ -252,7 +259,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     interrupted(store, 2, "training.save_steps=10")
     ((run_id, steps),) = unfinished_runs(store.layout)
     assert steps == [10, 20]
-    directory = store.layout.derived / "checkpoints" / run_id
+    directory = store.layout.derived / "work/training" / run_id
     damage(checkpoint_at(directory, 20))
     said: list[str] = []
     assert newest_whole(directory, run_id, said.append) == (10, checkpoint_at(directory, 10))
@@ -260,13 +267,13 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     assert re.search(f"The checkpoint of step 20 is damaged and not used: {sentence}", said[0])
     resumed, notices = train(store, "training.save_steps=10", resume=True)
     assert resumed == run_id
-    assert notices[1] == "Training goes on after step 10."
+    assert notices[1] == "Training continues after step 10."
 
 
 def test_a_checkpoint_that_a_killed_process_was_writing_is_overwritten(store: Store) -> None:
     interrupted(store, 1)
     ((run_id, _),) = unfinished_runs(store.layout)
-    staged = store.layout.derived / "checkpoints" / run_id / ".writing"
+    staged = store.layout.derived / "work/training" / run_id / ".writing"
     staged.mkdir()
     (staged / "metrics.jsonl").write_bytes(b"half")
     assert interrupted(store, 1).step == 10
@@ -276,10 +283,10 @@ def test_a_checkpoint_that_a_killed_process_was_writing_is_overwritten(store: St
 def test_two_processes_do_not_train_one_run(store: Store) -> None:
     interrupted(store, 1)
     ((run_id, _),) = unfinished_runs(store.layout)
-    with training_lock(store.layout, run_id), pytest.raises(RunInTrainingError) as caught:
+    with working(store.layout, "training", run_id), pytest.raises(WorkHeldError) as caught:
         train(store)
     assert caught.value.exit_code == ExitCode.STORE_LOCKED
-    assert f"is training the run {run_id[:12]} already" in str(caught.value)
+    assert f"is making the training {run_id[:12]} already" in str(caught.value)
     assert f"Process {os.getpid()} on " in str(caught.value)
     train(store)
 
@@ -290,11 +297,11 @@ def test_a_checkpoint_is_a_model_that_can_be_a_base(store: Store) -> None:
     done = train_run(
         store.layout,
         store.log,
-        config("training.num_steps=3"),
-        dataset_key="sums-v1",
-        base=str(error.checkpoint / "model"),
+        TrainRequest(
+            config("training.num_steps=3"), "sums-v1", base=str(error.checkpoint / "model")
+        ),
     )
-    assert done.manifest.identity.base == digest_file(error.checkpoint / "model/model.safetensors")
+    assert done.manifest.identity.base == model_digests(error.checkpoint / "model")
 
 
 def test_a_cpu_that_portable_mode_does_not_promise_for_is_mentioned(
@@ -306,9 +313,8 @@ def test_a_cpu_that_portable_mode_does_not_promise_for_is_mentioned(
         train_run(
             store.layout,
             store.log,
-            load_config("nano", [*TINY, "training.numeric_mode=portable"]),
-            dataset_key="sums-v1",
-            control=TrainingControl(should_stop=Stop(0), on_notice=notices.append),
+            TrainRequest(load_config("nano", [*TINY, "training.numeric_mode=portable"]), "sums-v1"),
+            Watch(should_stop=Stop(0), on_notice=notices.append),
         )
     (notice,) = notices
     assert notice == (
@@ -382,9 +388,9 @@ def test_a_fault_between_two_steps_is_found_at_the_step_that_met_it(
     mode_key = f"training.numeric_mode={mode}"
     replace_checkpoint(interrupted(store, 1, mode_key), fault)
     run_id, notices = train(store, mode_key, resume=True)
-    assert notices == ["Training goes on after step 10."]
+    assert notices == ["Training continues after step 10."]
     assert store.verify().ok
     (verdict,) = store.reproduce(run_id)
-    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.verdict is Answer.DIVERGED
     assert verdict.first_difference is not None
     assert re.fullmatch(sentence, verdict.first_difference), verdict.first_difference

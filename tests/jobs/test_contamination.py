@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
 from tunixrt.datasets.exports import ExportError
-from tunixrt.errors import AnswerIsNoError, BadInputError
-from tunixrt.eval.evalsets import find_evalset, load_evalset
+from tunixrt.datasets.reading import DatasetReader
+from tunixrt.derive import QUIET, Answer, Watch
+from tunixrt.errors import AnswerIsNoError
+from tunixrt.eval.contamination import Contamination, ContaminationCheck
+from tunixrt.eval.evalsets import EvalSample
 from tunixrt.jobs.contamination import (
     ContaminatedError,
+    TrainingCheck,
     UncheckedError,
-    contamination_of,
+    check_training,
     require_clean,
 )
 from tunixrt.log.digests import digest_bytes
-from tunixrt.runs.manifests import Contamination, TrainingManifest, encode_manifest, read_manifest
-from tunixrt.traces.facts import redacted
+from tunixrt.log.redaction import redact
+from tunixrt.runs.catalogue import Catalogue
+from tunixrt.runs.manifests import TrainingManifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +47,16 @@ def prompts_of(store: Store, split: str, key: str = "sums-v1") -> list[str]:
 
 
 def check(store: Store, name: str, trained: TrainingManifest) -> Contamination:
-    evalset = load_evalset(find_evalset(store.layout.evalsets, name))
-    return contamination_of(store.layout, store.log, evalset, trained)
+    found = unpublished(store, name, trained)
+    assert found is not None
+    return found.found
+
+
+def unpublished(
+    store: Store, name: str, trained: TrainingManifest, watch: Watch = QUIET
+) -> TrainingCheck | None:
+    with DatasetReader(store.log) as reader:
+        return check_training(Catalogue(store.layout), reader, store.evalset(name), trained, watch)
 
 
 def test_held_out_problems_are_clean(store: Store) -> None:
@@ -83,19 +98,50 @@ def test_what_a_base_was_trained_on_counts_too(store: Store) -> None:
     assert check(store, "sums", foreign).complete is False
 
 
-def test_redacted_members_are_counted_and_the_others_compared(store: Store) -> None:
+def test_what_cannot_be_compared_any_more_is_said(store: Store) -> None:
     trained = made_training(store)
-    members = [m.trace for m in store.members("sums-v1") if m.split == "train"]
-    store.log.append([redacted(members[0], "asked to")])
-    found = check(store, "sums", trained)
-    assert (found.n_redacted, found.n_prompts) == (1, len(members) - 1)
-
-
-def test_a_dataset_that_is_gone_cannot_be_compared_with(store: Store) -> None:
-    trained = made_training(store)
+    notices: list[str] = []
+    watch = Watch(on_notice=notices.append)
+    member = next(m.trace for m in store.members("sums-v1") if m.split == "train")
+    redact(store.log, [member])
+    assert unpublished(store, "sums", trained, watch) is None
     (store.layout.datasets / "sums").rename(store.root / "gone")
-    with pytest.raises(BadInputError, match=r"sums-v1 with the digest .* is not here"):
-        check(store, "sums", trained)
+    assert unpublished(store, "sums", trained, watch) is None
+    assert "1 redacted members of sums-v1" in notices[0]
+    assert f"the dataset {trained.identity.dataset} that was trained on is not here" in notices[1]
+
+
+def test_a_recorded_check_outlives_the_text_and_says_so_when_it_is_made_again(
+    store: Store,
+) -> None:
+    trained = made_training(store)
+    write_evalset(store, "seen", prompts_of(store, "train")[:3])
+    found = unpublished(store, "seen", trained)
+    assert found is not None
+    found.publish(store.layout)
+    (verdict,) = [v for v in store.verify(rebuild=True).rebuilt if v.kind == "contamination"]
+    assert verdict.verdict is Answer.IDENTICAL
+    before = check(store, "seen", trained)
+    member = next(m.trace for m in store.members("sums-v1") if m.split == "train")
+    redact(store.log, [member])
+    assert check(store, "seen", trained) == before
+    (verdict,) = [v for v in store.verify(rebuild=True).rebuilt if v.kind == "contamination"]
+    assert (verdict.verdict, verdict.reasons) == (
+        Answer.NOT_REPRODUCIBLE,
+        ["1 redacted members of sums-v1"],
+    )
+
+
+def test_the_order_of_the_texts_does_not_matter() -> None:
+    samples = [EvalSample("q", "one two three four five six seven eight nine", "1")]
+    prompts = [samples[0].prompt, samples[0].prompt.upper(), f"{samples[0].prompt} ten"]
+    found = set()
+    for order in itertools.permutations(range(3)):
+        comparison = ContaminationCheck(samples)
+        for i in order:
+            comparison.add(digest_bytes(b"%d" % i), prompts[i])
+        found.add(tuple(comparison.overlaps()))
+    assert len(found) == 1
 
 
 def test_a_gate_asks_for_known_and_clean_training_data(store: Store) -> None:
@@ -110,54 +156,50 @@ def test_a_gate_asks_for_known_and_clean_training_data(store: Store) -> None:
     foreign = made_training(store, seed=2, base=digest_bytes(b"from elsewhere"))
     with pytest.raises(UncheckedError, match="cannot be ruled out"):
         store.evaluate(foreign.run_id, evalset="sums", fail_on_contamination=True)
-    model = str(runs / trained.run_id / "model")
-    copied = store.root / "elsewhere"
-    (runs / trained.run_id / "model").rename(copied)
+    elsewhere = store.root / "elsewhere"
+    shutil.copytree(runs / trained.run_id / "model", elsewhere)
+    with pytest.raises(ContaminatedError):  # a copy is the same model
+        store.evaluate(str(elsewhere), evalset="seen", fail_on_contamination=True)
+    (elsewhere / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(UncheckedError):
-        store.evaluate(str(copied), evalset="sums", fail_on_contamination=True)
-    copied.rename(model)
+        store.evaluate(str(elsewhere), evalset="sums", fail_on_contamination=True)
     assert sorted(p.name for p in runs.iterdir()) == sorted([*before, foreign.run_id])
     require_clean("sums", check(store, "sums", trained), untrained=False)
     require_clean("sums", None, untrained=True)
 
 
-def test_a_manifest_from_before_the_check_is_read_and_its_report_checks_now(
-    store: Store, tmp_path: Path
-) -> None:
+def test_a_report_says_what_is_recorded_and_nothing_else(store: Store, tmp_path: Path) -> None:
     write_evalset(store, "seen", prompts_of(store, "train")[:3])
     trained = made_training(store)
     before = made_evaluation(store, None, n_right=1, evalset="seen")
     after = made_evaluation(store, trained, n_right=3, evalset="seen")
-    path = store.layout.runs / after.run_id / "manifest.json"
-    old = encode_manifest(after).replace(b'"contamination":null,', b"")
-    path.write_bytes(old)
-    assert read_manifest(path) == after
-    store.report(before.run_id, after.run_id, tmp_path / "report")
-    text = (tmp_path / "report" / "report.md").read_text()
-    assert "3 of 3 samples of the eval set are in the training data: 3 word for word" in text
-    (store.layout.evalsets / "seen.jsonl").unlink()
     store.report(before.run_id, after.run_id, tmp_path / "report")
     text = (tmp_path / "report" / "report.md").read_text()
     assert "Whether samples of the eval set are in the training data was not checked." in text
+    found = unpublished(store, "seen", trained)
+    assert found is not None
+    found.publish(store.layout)
+    store.report(before.run_id, after.run_id, tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "3 of 3 samples of the eval set are in the training data: 3 word for word" in text
 
 
 def test_an_evaluation_records_what_it_found(copy: Store) -> None:
     """A real evaluation: the counts are in its manifest, and a clean one passes the gate."""
     (trained,) = [m for m in copy.runs() if isinstance(m, TrainingManifest)]
     write_evalset(copy, "two", [prompts_of(copy, "train")[0], "What is 1 - 1?"])
-    seen = copy.evaluate(trained.run_id, evalset="two", max_new_tokens=2).manifest
+    seen = copy.evaluate(trained.run_id, evalset="two", max_new_tokens=2)
     assert seen.contamination is not None
     assert (seen.contamination.n_exact, seen.contamination.n_samples) == (1, 2)
     strict = copy.evaluate(
         trained.run_id, evalset="sums", max_new_tokens=2, fail_on_contamination=True
-    ).manifest
+    )
     assert strict.contamination is not None
     assert strict.contamination.n_contaminated == 0
     verbatim = copy.evaluate(
         trained.run_id, evalset="sums", max_new_tokens=2, judge="verbatim"
     ).manifest
     assert verbatim.identity.judge.name == "verbatim"
-    assert verbatim.run_id != strict.run_id
-    (verdict,) = copy.reproduce(verbatim.run_id)
-    assert verdict.verdict == "identical"
+    assert verbatim.run_id != strict.manifest.run_id
+    assert [v.verdict for v in copy.reproduce(verbatim.run_id)] == ["identical"] * 2
     assert copy.verify().ok

@@ -11,6 +11,7 @@ from tests.git_repository import GitStore
 from tests.log.samples import tree
 from tests.log.test_lock import held
 from tunixrt import Store
+from tunixrt.derive import work_directory
 from tunixrt.jobs import doctor
 from tunixrt.jobs.doctor import Check, examine
 
@@ -84,10 +85,13 @@ def test_leftovers_and_the_holder_of_the_lock_are_named(repository: GitStore) ->
 
 def test_an_evaluation_that_was_interrupted_is_named(repository: GitStore) -> None:
     run_id = "ab" * 32
-    (repository.store.layout.derived / "evaluations" / run_id).mkdir(parents=True)
-    found = checks(repository.store)["evaluations"]
+    directory = work_directory(repository.store.layout, "responses", run_id)
+    directory.mkdir(parents=True)
+    (directory / "journal.jsonl").touch()
+    found = checks(repository.store)["unfinished"]
     assert found.ok
-    assert f".tunixrt/evaluations/{run_id} keeps responses" in found.found
+    assert f".tunixrt/work/responses/{run_id} holds a part of a responses run" in found.found
+    assert "`tunixrt eval`" in found.found
 
 
 def test_what_cannot_be_looked_at_is_said(
@@ -120,9 +124,8 @@ def test_the_numeric_class_of_this_machine_is_shown(
 
 
 def test_a_run_that_is_not_finished_is_shown(repository: GitStore) -> None:
-    layout = repository.store.layout
-    directory = layout.derived / "checkpoints" / ("ab" * 32)
+    directory = work_directory(repository.store.layout, "training", "ab" * 32)
     (directory / "step-00000040").mkdir(parents=True)
-    found = checks(repository.store)["checkpoints"].found
-    assert f".tunixrt/checkpoints/{'ab' * 32} holds a checkpoint after step 40" in found
+    found = checks(repository.store)["unfinished"].found
+    assert f".tunixrt/work/training/{'ab' * 32} holds a checkpoint after step 40" in found
     assert "--resume" in found

@@ -13,6 +13,7 @@ from tests.cli.files import tree
 from tests.jobs.conftest import make_store
 from tunixrt.errors import BadInputError
 from tunixrt.ml.input.batches import OverlongExamplesError
+from tunixrt.runs.config import RunConfig
 from tunixrt.runs.manifests import TrainingManifest
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def test_it_has_the_figures_of_the_run_itself(copy: Store) -> None:
     assert dry.exists
     assert dry.run_directory == f"runs/{manifest.run_id}"
     assert dry.ledger == manifest.ledger
-    assert dry.config == manifest.config
+    assert RunConfig.from_resolved(dry.config).identity() == manifest.config
     assert dry.tokens.n_learned == manifest.results.n_loss_tokens
     assert dry.memory.n_params == manifest.results.n_params
     tokens = dry.tokens

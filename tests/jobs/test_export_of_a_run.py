@@ -1,4 +1,4 @@
-"""The text that a run was trained on is derived again, also where versions wrote it differently."""
+"""What `verify --rebuild` says of the text of a run, and other places where exports are named."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import pytest
 from tests.jobs.made_runs import made_training
 from tests.making.traces import value
 from tunixrt import Store
-from tunixrt.log.digests import Digest, digest_bytes, from_hex
+from tunixrt.datasets.reading import DatasetReader
+from tunixrt.datasets.recipes import Split
+from tunixrt.datasets.render import DataFormat
+from tunixrt.datasets.text import Text
+from tunixrt.derive import Answer
+from tunixrt.log.digests import digest_bytes, from_hex
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tunixrt.datasets.exports import ExportReport
+    from tunixrt.derive import Verdict
 
 
 @pytest.fixture
@@ -28,29 +33,37 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def exported(store: Store) -> ExportReport:
-    return store.export_dataset("lines-v1", "tunix_sft", io.BytesIO())
+def text(store: Store) -> Verdict:
+    (verdict,) = [v for v in store.verify(rebuild=True).rebuilt if v.kind == "text"]
+    return verdict
 
 
-def test_a_run_names_the_export_of_its_own_split(store: Store) -> None:
-    made_training(store, key="lines-v1", export=from_hex(exported(store).sha256))
+def test_a_run_names_the_text_of_its_own_split(store: Store) -> None:
+    made_training(store, key="lines-v1")
+    exported = store.export_dataset("lines-v1", "tunix_sft", io.BytesIO(), split="train")
+    assert (text(store).verdict, text(store).n_rows) == (Answer.IDENTICAL, exported.rows)
     assert store.verify(rebuild=True).findings == []
 
 
-def test_a_run_that_names_the_text_with_unescaped_line_breaks_is_accepted(store: Store) -> None:
-    report = exported(store)
-    assert report.canonical_sha256 != report.sha256
-    made_training(store, key="lines-v1", export=from_hex(report.canonical_sha256))
-    assert store.verify(rebuild=True).findings == []
-
-
-@pytest.mark.parametrize("split", ["test", "all"])
-def test_a_run_that_names_the_text_of_another_split_is_found_out(store: Store, split: str) -> None:
-    other = store.export_dataset("lines-v1", "tunix_sft", io.BytesIO(), split=split)
-    made_training(store, key="lines-v1", export=from_hex(other.sha256))
+@pytest.mark.parametrize("split", [Split.TEST, None])
+def test_a_run_that_names_the_text_of_another_split_is_found_out(
+    store: Store, split: Split | None
+) -> None:
+    other = Text(DataFormat.TUNIX_SFT, split)
+    with DatasetReader(store.log) as reader:
+        reader.pour(store.dataset("lines-v1"), [other])
+    made_training(store, key="lines-v1", text=other.digest)
     (finding,) = store.verify(rebuild=True).findings
-    assert "is not what was trained on" in finding.problem
-    assert finding.expected == Digest(from_hex(other.sha256))
+    assert "The text is not the one that was trained on." in finding.problem
+    assert finding.found == other.digest
+
+
+def test_every_export_that_is_derived_again_has_all_splits(store: Store) -> None:
+    derived = [v for v in store.verify(rebuild=True).rebuilt if v.kind == "export"]
+    everything = store.export_dataset("lines-v1", "tunix_sft", io.BytesIO(), split="all")
+    digests = [file.rebuilt for verdict in derived for file in verdict.files]
+    assert from_hex(everything.sha256) in digests
+    assert {verdict.n_rows for verdict in derived} == {everything.rows} == {12}
 
 
 def test_an_eval_set_that_gets_or_loses_a_byte_order_mark_is_the_same_eval_set(

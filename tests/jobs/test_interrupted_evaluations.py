@@ -14,21 +14,16 @@ import pytest
 
 from tests.moments import KILL, WAIT, Moment, Rendezvous, program, rendezvous
 from tunixrt import Store
+from tunixrt.derive import Watch, WorkHeldError, work_directory
 from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.eval.evaluation import Generated
-from tunixrt.jobs.evaluation.journal import (
-    DamagedJournalError,
-    EvaluationGoesOnError,
-    response_journal,
-)
+from tunixrt.jobs.evaluation.journal import DamagedJournalError, ResponseJournal
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.config import load_config
-from tunixrt.runs.directories import EVALUATIONS
+from tunixrt.runs.manifests import kind_of
 from tunixrt.store import held_out_evalset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
 
     Popen = subprocess.Popen[str]
@@ -76,16 +71,16 @@ def evaluate(
     )
 
 
-def stop_after(n: int) -> Callable[[int, int], None]:
-    def on_progress(done: int, total: int) -> None:
+def stop_after(n: int) -> Watch:
+    def on_progress(done: int, *_: object) -> None:
         if done >= n:
             raise Stopped
 
-    return on_progress
+    return Watch(on_progress=on_progress)
 
 
 def journal_of(store: Store) -> Path:
-    (path,) = (store.layout.derived / EVALUATIONS).glob("*/responses.jsonl")
+    (path,) = (store.layout.derived / "work/responses").glob("*/journal.jsonl")
     return path
 
 
@@ -97,15 +92,15 @@ def test_what_is_recorded_is_not_generated_again(
     store: Store, tmp_path: Path, questions: bytes
 ) -> None:
     with pytest.raises(Stopped):
-        evaluate(store, on_progress=stop_after(8))
+        evaluate(store, watch=stop_after(8))
     responses_id = journal_of(store).parent.name
-    with pytest.raises(BadInputError, match=r"only a part of an evaluation's responses is here"):
+    with pytest.raises(BadInputError, match=r"only interrupted work of the responses is here"):
         store.run(responses_id[:8])
     seen: list[tuple[int, int]] = []
-    done = evaluate(store, on_progress=lambda n, total: seen.append((n, total)))
+    done = evaluate(store, watch=Watch(on_progress=lambda n, total, _: seen.append((n, total))))
     assert seen == [(8, 12), (12, 12)]
-    assert done.manifest.identity.responses_id == responses_id
-    assert (done.n_reused, done.n_generated, done.responses_from) == (8, 4, None)
+    assert done.manifest.responses.run_id == responses_id
+    assert (done.n_reused, done.n_generated) == (8, 4)
     assert not journal_of_any(store)
     assert predictions_digest(done) == predictions_digest(evaluate(made(tmp_path / "b", questions)))
     assert evaluate(store).already_done
@@ -130,7 +125,7 @@ def test_a_model_that_cannot_be_read_leaves_nothing_behind(store: Store, tmp_pat
 
 
 def journal_of_any(store: Store) -> list[Path]:
-    return list((store.layout.derived / EVALUATIONS).glob("*"))
+    return list((store.layout.derived / "work/responses").glob("*"))
 
 
 def test_draws_go_on_in_the_middle_of_a_sample(
@@ -138,7 +133,7 @@ def test_draws_go_on_in_the_middle_of_a_sample(
 ) -> None:
     drawn: dict[str, Any] = {"temperature": 1.0, "samples": 3}
     with pytest.raises(Stopped):
-        evaluate(store, on_progress=stop_after(16), **drawn)
+        evaluate(store, watch=stop_after(16), **drawn)
     done = evaluate(store, **drawn)
     whole = evaluate(made(tmp_path / "b", questions), **drawn)
     assert predictions_digest(done) == predictions_digest(whole)
@@ -149,7 +144,7 @@ def test_two_models_with_one_cache_directory_are_not_mixed_up(
 ) -> None:
     for seed in (0, 1):
         with pytest.raises(Stopped):
-            evaluate(store, seed, on_progress=stop_after(4), temperature=1.0)
+            evaluate(store, seed, watch=stop_after(4), temperature=1.0)
     assert len(journal_of_any(store)) == 2
     alone = [
         evaluate(made(tmp_path / f"{seed}", questions), seed, temperature=1.0) for seed in (0, 1)
@@ -163,13 +158,13 @@ def test_two_models_with_one_cache_directory_are_not_mixed_up(
 def test_the_responses_of_another_model_are_never_served(store: Store) -> None:
     for seed in (0, 1):
         with pytest.raises(Stopped):
-            evaluate(store, seed, on_progress=stop_after(4))
-    one, other = (path / "responses.jsonl" for path in journal_of_any(store))
+            evaluate(store, seed, watch=stop_after(4))
+    one, other = (path / "journal.jsonl" for path in journal_of_any(store))
     one.write_bytes(other.read_bytes())
     done = {}
     for seed in (0, 1):
         with contextlib.suppress(DamagedJournalError):
-            done[seed] = evaluate(store, seed).manifest.identity.responses_id
+            done[seed] = evaluate(store, seed).manifest.responses.run_id
     # The model whose journal was left alone is evaluated, the other one is not.
     assert list(done.values()) == [other.parent.name]
     with pytest.raises(DamagedJournalError, match=r"belongs to another evaluation") as caught:
@@ -182,26 +177,17 @@ A, B, C = (Generated(f"{text} é\n", 3, "end_of_turn") for text in "abc")
 
 def left(store: Store, responses_id: str = NAME) -> Path:
     """A journal of three batches, of a process that died."""
-
-    def die() -> None:
-        with response_journal(store.layout, responses_id) as journal:
-            journal.append([A])
-            journal.append([B])
-            journal.append([C])
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        die()
-    return store.layout.derived / EVALUATIONS / responses_id / "responses.jsonl"
+    directory = work_directory(store.layout, "responses", responses_id)
+    directory.mkdir(parents=True)
+    journal = ResponseJournal(directory, responses_id)
+    for batch in ([A], [B], [C]):
+        journal.append(batch)
+    return directory / "journal.jsonl"
 
 
-def test_a_journal_gives_back_what_was_put_in_and_ends_with_the_block(store: Store) -> None:
+def test_a_journal_gives_back_what_was_put_in(store: Store) -> None:
     path = left(store)
-    with response_journal(store.layout, NAME) as journal:
-        assert journal.responses == [A, B, C]
-    assert not path.parent.exists()
-    with response_journal(store.layout, NAME) as journal:
-        assert journal.responses == []
+    assert ResponseJournal(path.parent, NAME).responses == [A, B, C]
 
 
 def test_the_last_line_may_be_torn_anywhere(store: Store) -> None:
@@ -211,10 +197,10 @@ def test_the_last_line_may_be_torn_anywhere(store: Store) -> None:
         path = left(store, f"{n:064x}")
         assert len(path.read_bytes()) == len(whole)
         path.write_bytes(path.read_bytes()[:-n])
-        with response_journal(store.layout, f"{n:064x}") as journal:
-            assert journal.responses == [A, B]
-            journal.append([C])
-            assert path.read_bytes().count(b"\n") == 3
+        journal = ResponseJournal(path.parent, f"{n:064x}")
+        assert journal.responses == [A, B]
+        journal.append([C])
+        assert path.read_bytes().count(b"\n") == 3
 
 
 def test_damage_anywhere_else_is_found_and_located(store: Store) -> None:
@@ -238,16 +224,13 @@ def test_damage_anywhere_else_is_found_and_located(store: Store) -> None:
             path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
             assert damage(store) == data[:at].count(b"\n") + 1
     path.write_bytes(data)
-    with response_journal(store.layout, NAME) as journal:
-        assert journal.responses == [A, B, C]
+    assert ResponseJournal(path.parent, NAME).responses == [A, B, C]
 
 
 def damage(store: Store) -> int:
-    with (
-        pytest.raises(DamagedJournalError, match=r"run the command again") as caught,
-        response_journal(store.layout, NAME),
-    ):
-        raise AssertionError
+    directory = work_directory(store.layout, "responses", NAME)
+    with pytest.raises(DamagedJournalError, match=r"run the command again") as caught:
+        ResponseJournal(directory, NAME)
     return caught.value.line
 
 
@@ -268,8 +251,15 @@ def command(store: Store, moment: Moment, action: str, place: Rendezvous | None 
 def n_lines(store: Store) -> int:
     return sum(
         path.read_bytes().count(b"\n")
-        for path in (store.layout.derived / EVALUATIONS).glob("*/responses.jsonl")
+        for path in (store.layout.derived / "work/responses").glob("*/journal.jsonl")
     )
+
+
+def kill(store: Store, moment: Moment) -> None:
+    """Kill the evaluation at a moment."""
+    with command(store, moment, KILL) as process:
+        _, err = process.communicate()
+    assert process.returncode == -signal.SIGKILL, (moment, err)
 
 
 @pytest.mark.slow
@@ -277,13 +267,13 @@ def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(
     store: Store, tmp_path: Path
 ) -> None:
     # Its third batch is written, and not counted yet.
-    moment = Moment("fsync", "responses.jsonl", 3)
+    moment = Moment("fsync", "journal.jsonl", 3)
     with (
         rendezvous(tmp_path / "fifo") as place,
         command(store, moment, WAIT, place) as process,
     ):
         assert place.arrived(1, process) == [process.pid]
-        with pytest.raises(EvaluationGoesOnError, match=r"Another process is generating") as caught:
+        with pytest.raises(WorkHeldError, match=r"is making the responses") as caught:
             evaluate(store, evalset="sums")
         assert caught.value.exit_code == ExitCode.STORE_LOCKED
         process.send_signal(signal.SIGINT)
@@ -294,21 +284,28 @@ def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(
     assert "Traceback" not in err
     assert n_lines(store) == 3
     seen: list[int] = []
-    done = evaluate(store, evalset="sums", on_progress=lambda n, _: seen.append(n))
+    done = evaluate(store, evalset="sums", watch=Watch(on_progress=lambda n, *_: seen.append(n)))
     assert seen == list(range(12, N_SAMPLES + 1, 4))
     assert not done.already_done
 
 
 #: When an evaluation is killed, and how many batches it leaves behind that it did not find.
 KILLS = (
-    (Moment("mkdir", EVALUATIONS, 1), 0),
-    (Moment("open", "responses.jsonl", 1), 0),
-    (Moment("fsync", "responses.jsonl", 1), 1),
-    (Moment("open", "responses.jsonl", 1), 0),
-    (Moment("open", "responses.jsonl", 2), 1),
-    (Moment("fsync", "responses.jsonl", 3), 3),
-    (Moment("open", "predictions.jsonl", 1), N_SAMPLES // 4 - 5),
+    (Moment("mkdir", "work/responses", 1), 0),
+    (Moment("open", "journal.jsonl", 1), 0),
+    (Moment("fsync", "journal.jsonl", 1), 1),
+    (Moment("open", "journal.jsonl", 1), 0),
+    (Moment("open", "journal.jsonl", 2), 1),
+    (Moment("fsync", "journal.jsonl", 3), 3),
+    (Moment("open", "responses.jsonl", 1), N_SAMPLES // 4 - 5),
     (Moment("rename", "/runs/", 1), 0),
+)
+
+#: The same when nothing is left to generate: the responses are published, and the journal is gone.
+LATE_KILLS = (
+    Moment("mkdir", "work/evaluation", 1),
+    Moment("open", "predictions.jsonl", 1),
+    Moment("rename", "/runs/", 1),
 )
 
 
@@ -318,16 +315,18 @@ def test_an_evaluation_that_is_killed_at_every_kind_of_moment_is_the_one_that_wa
 ) -> None:
     n = 0
     for moment, n_more in KILLS:
-        with command(store, moment, KILL) as process:
-            _, err = process.communicate()
-        assert process.returncode == -signal.SIGKILL, (moment, err)
+        kill(store, moment)
         n += n_more
         assert n_lines(store) == n, moment
     assert 4 * n == N_SAMPLES
     assert store.runs() == []
+    for moment in LATE_KILLS:
+        kill(store, moment)
+        assert [kind_of(run) for run in store.runs()] == ["responses"], moment
+        assert n_lines(store) == 0, moment
     seen: list[int] = []
-    done = evaluate(store, evalset="sums", on_progress=lambda n, _: seen.append(n))
-    assert seen == [N_SAMPLES]
+    done = evaluate(store, evalset="sums", watch=Watch(on_progress=lambda n, *_: seen.append(n)))
+    assert seen == []
     assert (done.n_reused, done.n_generated) == (N_SAMPLES, 0)
     alone = evaluate(made(tmp_path / "b", questions), evalset="sums")
     assert done.manifest.run_id == alone.manifest.run_id

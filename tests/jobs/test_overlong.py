@@ -11,15 +11,16 @@ from tests.jobs.conftest import make_store
 from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
 from tunixrt.errors import BadInputError
 from tunixrt.eval.compare.pairs import NotComparableError
-from tunixrt.eval.predictions import read_predictions
 from tunixrt.jobs.overlong import OverlongPromptsError
-from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+from tunixrt.runs.manifests import EvaluationManifest, ResponsesManifest, TrainingManifest
+from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt import Store
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
+    from tunixrt.runs.lines import Prediction
 
 #: nano's context is 128 tokens, and the template takes 16 of them.
 PROMPTS = ("1+1", "9" * 200, "2+2", "8" * 112, "7" * 111)
@@ -36,6 +37,10 @@ def store(copy: Store) -> Store:
 
 def trained_id(store: Store) -> str:
     return next(run.run_id for run in store.runs() if isinstance(run, TrainingManifest))
+
+
+def predictions_of(store: Store, manifest: EvaluationManifest) -> list[Prediction]:
+    return list(Run.of(store.layout, manifest.run_id).predictions())
 
 
 def evaluated(store: Store, *, on_overlong: str, **options: object) -> EvaluationDone:
@@ -74,9 +79,9 @@ def test_overlong_prompts_count_as_wrong_answers_where_that_is_chosen(store: Sto
     assert results.overlong is not None
     assert results.overlong.treatment == "wrong"
     assert results.overlong.n_tokens == OVERLONG
-    assert done.manifest.identity.generation.overlong == "wrong"
-    path = store.layout.runs / done.manifest.run_id / "predictions.jsonl"
-    predictions = read_predictions(path)
+    assert done.manifest.responses.generation.overlong == "wrong"
+    assert (done.n_generated, done.n_reused) == (3, 0)
+    predictions = predictions_of(store, done.manifest)
     assert [p.example_id for p in predictions] == [f"q{i}" for i in range(5)]
     wrong = predictions[1]
     assert (wrong.correct, wrong.score, wrong.n_tokens, wrong.generated_response) == (
@@ -97,9 +102,8 @@ def test_overlong_prompts_are_in_no_figure_where_they_are_left_out(store: Store)
     assert results.overlong is not None
     assert results.overlong.n_tokens == OVERLONG
     assert results.overlong.treatment == "omit"
-    assert done.manifest.evalset.n_samples == 5
-    path = store.layout.runs / done.manifest.run_id / "predictions.jsonl"
-    assert [p.example_id for p in read_predictions(path)] == ["q0", "q2", "q4"]
+    assert len(done.evalset.samples) == 5
+    assert [p.example_id for p in predictions_of(store, done.manifest)] == ["q0", "q2", "q4"]
 
 
 def test_the_choice_is_part_of_the_identity_only_where_it_changes_the_results(
@@ -111,10 +115,12 @@ def test_the_choice_is_part_of_the_identity_only_where_it_changes_the_results(
     }
     assert len(ids) == 1
     manifest = store.run(ids.pop())
-    text = (store.layout.runs / manifest.run_id / "manifest.json").read_text()
-    assert "overlong" not in text
+    assert isinstance(manifest, EvaluationManifest)
+    for run_id in (manifest.run_id, manifest.responses.run_id):
+        assert "overlong" not in (store.layout.runs / run_id / "manifest.json").read_text()
     wrong, omitted = (evaluated(store, on_overlong=c).manifest for c in ("wrong", "omit"))
     assert wrong.run_id != omitted.run_id
+    assert wrong.responses.run_id != omitted.responses.run_id
     assert evaluated(store, on_overlong="omit").already_done
 
 
@@ -124,8 +130,7 @@ def test_what_fits_is_answered_as_if_it_were_alone(store: Store) -> None:
     mixed = evaluated(store, on_overlong="omit").manifest
 
     def responses(manifest: EvaluationManifest) -> list[str]:
-        path = store.layout.runs / manifest.run_id / "predictions.jsonl"
-        return [p.generated_response for p in read_predictions(path)]
+        return [p.generated_response for p in predictions_of(store, manifest)]
 
     assert responses(mixed) == responses(alone)
 
@@ -143,17 +148,20 @@ def test_another_word_is_refused_before_the_model_is_looked_at(store: Store) -> 
 
 def test_draws_another_judge_verifying_and_reproducing_know_of_it(store: Store) -> None:
     drawn = evaluated(store, on_overlong="wrong", temperature=1.0, samples=2).manifest
-    path = store.layout.runs / drawn.run_id / "predictions.jsonl"
-    assert [(p.example_id, p.draw) for p in read_predictions(path)] == [
+    assert [(p.example_id, p.draw) for p in predictions_of(store, drawn)] == [
         (f"q{i}", n) for i in range(5) for n in range(2)
     ]
     for choice in ("wrong", "omit"):
         done = evaluated(store, on_overlong=choice)
         judged = evaluated(store, on_overlong=choice, judge="verbatim")
-        assert judged.responses_from == done.manifest.run_id
-        assert judged.n_generated == 0
+        assert judged.manifest.responses == done.manifest.responses
+        assert (judged.n_generated, judged.n_reused) == (0, 3)
+        answered = store.run(judged.manifest.responses.run_id)
+        assert isinstance(answered, ResponsesManifest)
+        assert answered.n_responses == 3
+        assert answered.overlong == judged.manifest.results.overlong
         assert judged.manifest.results.overlong == done.manifest.results.overlong
-    assert store.verify().ok
+    assert store.verify(rebuild=True).ok
     verdicts = store.reproduce(None)
     assert {str(verdict.verdict) for verdict in verdicts} == {"identical"}
 
@@ -211,4 +219,4 @@ def test_the_default_limit_of_new_tokens_is_what_the_longest_fitting_prompt_leav
     config = tmp_path / "tiny.toml"
     config.write_text('[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n')
     done = store.evaluate(f"untrained:{config}", evalset="mixed", on_overlong="omit")
-    assert done.manifest.identity.generation.max_new_tokens == 128 - 19
+    assert done.manifest.responses.generation.max_new_tokens == 128 - 19

@@ -189,7 +189,7 @@ def test_files_that_quote_the_prompt_are_named(repository: GitStore) -> None:
 
 
 def test_the_weights_and_predictions_that_have_seen_a_trace_are_named(copy: Store) -> None:
-    trained = next(run.run_id for run in copy.runs() if hasattr(run, "dataset"))
+    trained = next(run.run_id for run in copy.runs() if hasattr(run, "ledger"))
     member = next(iter(copy.members("sums-v1"))).trace
     done = copy.redact_traces([member], reason="r")
     assert done.remains.datasets == ["sums-v1"]

@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.jobs.made_runs import made_evaluation, made_store, made_training, reseal
 from tests.moments import WAIT, Moment, program, rendezvous
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.reproduce_at_once import RunProcessError, reproduce_at_once
-from tunixrt.runs.directories import seal_run
 from tunixrt.runs.manifests import TrainingManifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunixrt import Store
-    from tunixrt.runs.manifests import Manifest
 
 
 def command(root: Path, *more: str) -> list[str]:
@@ -51,7 +49,7 @@ def test_two_at_a_time_say_what_one_at_a_time_says(copy: Store) -> None:
     ]
     assert answers[0] == answers[1]
     assert msgspec.json.decode(answers[0])["verdict"] == "identical"
-    assert len(msgspec.json.decode(answers[0])["runs"]) == 5
+    assert len(msgspec.json.decode(answers[0])["runs"]) == 8
 
 
 def is_alive(pid: int) -> bool:
@@ -128,8 +126,7 @@ if run == first:
 elif run == second:
     held = open(pipe, "w")
 threads = os.environ.get("NPROC", "all")
-verdict = dict(run_id=run, kind=threads, verdict="identical", expected="identical", reasons=[],
-               first_difference=None, files=[])
+verdict = dict(id=run, kind=threads, name=run, verdict="identical", expected="identical")
 print(json.dumps({"runs": [verdict]}))
 """
 
@@ -141,7 +138,7 @@ def test_verdicts_keep_their_order_and_fast_runs_their_threads(tmp_path: Path) -
     untrained = made_evaluation(store, None, n_right=1)
     fast = trainings[2]
     identity = msgspec.structs.replace(fast.identity, numeric_mode="fast")
-    seal_run(store.layout.runs / fast.run_id, msgspec.structs.replace(fast, identity=identity))
+    reseal(store, msgspec.structs.replace(fast, identity=identity))
     in_order = [m.run_id for m in store.runs() if isinstance(m, TrainingManifest)]
     first, second, *_ = [run_id for run_id in in_order if run_id != fast.run_id]
     os.mkfifo(tmp_path / "pipe")
@@ -154,10 +151,10 @@ def test_verdicts_keep_their_order_and_fast_runs_their_threads(tmp_path: Path) -
         n_threads=1,
         on_progress=lambda done, total, _: shown.append((done, total)),
     )
-    heads: list[Manifest] = [*trainings, untrained]
-    kinds = {m.run_id: "all" if m is fast else "1" for m in heads}
-    assert [v.run_id for v in verdicts] == [*in_order, untrained.run_id]
-    assert {v.run_id: v.kind for v in verdicts} == kinds
+    kinds = {m.run_id: "all" if m is fast else "1" for m in trainings}
+    kinds[untrained.responses.run_id] = "1"
+    assert [v.id for v in verdicts] == [*in_order, untrained.responses.run_id]
+    assert {v.id: v.kind for v in verdicts} == kinds
     assert shown[-1] == (5, 5)
 
 

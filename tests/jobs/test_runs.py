@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from tests.jobs.conftest import TINY, make_store
+from tests.jobs.made_runs import reseal
+from tunixrt.derive import Answer, Execution, Watch
 from tunixrt.errors import BadInputError
-from tunixrt.jobs.machine import Execution
-from tunixrt.jobs.training import NotReproducibleError
+from tunixrt.jobs.evaluation.target import untrained_model
+from tunixrt.jobs.models import digests_of
 from tunixrt.log.digests import digest_file
-from tunixrt.runs.directories import output_digests, read_environments, seal_run
+from tunixrt.log.redaction import redact
+from tunixrt.log.sums import output_digests
+from tunixrt.runs.config import load_config
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
-from tunixrt.runs.verdict import Verdict
-from tunixrt.traces.facts import redacted
+from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +36,16 @@ def training_of(store: Store) -> TrainingManifest:
 
 def evaluations_of(store: Store) -> list[EvaluationManifest]:
     return [m for m in store.runs() if isinstance(m, EvaluationManifest)]
+
+
+def of_untrained(store: Store) -> EvaluationManifest:
+    (found,) = [m for m in evaluations_of(store) if m.responses.untrained is not None]
+    return found
+
+
+def of_trained(store: Store) -> EvaluationManifest:
+    (found,) = [m for m in evaluations_of(store) if m.responses.untrained is None]
+    return found
 
 
 def test_every_file_of_a_run_is_named_by_its_manifest(copy: Store) -> None:
@@ -80,10 +95,14 @@ def test_a_run_named_by_the_path_of_its_model_is_that_run(
     monkeypatch.chdir(copy.root)
     path = f"runs/{run_id}/model"
     assert copy.evaluate(path, evalset="sums", max_new_tokens=6).already_done
-    evaluated = copy.evaluate(path, evalset="sums", max_new_tokens=5).manifest
-    assert evaluated.model.run_id == run_id
+    for settings in ({"max_new_tokens": 5}, {"max_new_tokens": 5, "judge": "verbatim"}):
+        by_path = copy.evaluate(path, evalset="sums", **settings)
+        by_id = copy.evaluate(run_id, evalset="sums", **settings)
+        assert (by_id.manifest, by_id.already_done) == (by_path.manifest, True)
     config = str(copy.root / "tiny.toml")
-    assert copy.train(config, dataset="sums-v1", base=path).manifest.base == run_id
+    tuned = copy.train(config, dataset="sums-v1", base=path).manifest
+    again = copy.train(config, dataset="sums-v1", base=run_id)
+    assert (again.manifest, again.already_done) == (tuned, True)
 
 
 def test_two_stores_give_one_run(trained: Path, copy: Store, tmp_path: Path) -> None:
@@ -97,25 +116,26 @@ def test_reproducing_everything_is_identical_and_changes_nothing(copy: Store) ->
     started: list[str] = []
     progress: list[tuple[int, int | None]] = []
     before = output_digests(copy.root)
-    verdicts = copy.reproduce(
-        None,
-        on_start=started.append,
-        on_progress=lambda done, total: progress.append((done, total)),
+    watch = Watch(
+        on_begin=started.append,
+        on_progress=lambda done, total, _: progress.append((done, total)),
     )
-    assert [v.verdict for v in verdicts] == [Verdict.IDENTICAL] * 3
-    assert {v.kind for v in verdicts} == {"training", "evaluation"}
-    assert len(started) == 3
+    verdicts = copy.reproduce(None, watch=watch)
+    assert [v.verdict for v in verdicts] == [Answer.IDENTICAL] * 6
+    assert [v.kind for v in verdicts] == [
+        "training", "responses", "evaluation", "responses", "evaluation", "contamination",
+    ]  # fmt: skip
+    assert len(started) == 6
     assert progress
     assert output_digests(copy.root) == before
 
 
 def test_one_run_can_be_reproduced_alone(copy: Store) -> None:
-    (untrained,) = [m for m in evaluations_of(copy) if m.model.untrained is not None]
-    (trained_evaluation,) = [m for m in evaluations_of(copy) if m.model.run_id is not None]
-    for manifest in (untrained, trained_evaluation):
-        (verdict,) = copy.reproduce(manifest.run_id[:8])
-        assert verdict.run_id == manifest.run_id
-        assert verdict.verdict is Verdict.IDENTICAL
+    for manifest in (of_untrained(copy), of_trained(copy)):
+        responses, verdict = copy.reproduce(manifest.run_id[:8])
+        assert (responses.kind, responses.id) == ("responses", manifest.responses.run_id)
+        assert verdict.id == manifest.run_id
+        assert verdict.verdict is Answer.IDENTICAL
 
 
 def test_a_result_that_does_not_come_out_again_has_diverged(copy: Store) -> None:
@@ -126,10 +146,10 @@ def test_a_result_that_does_not_come_out_again_has_diverged(copy: Store) -> None
     changed = json.loads(lines[1]) | {"loss": 0.01}
     lines[1] = json.dumps(changed, separators=(",", ":"), sort_keys=True)
     (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    seal_run(directory, msgspec.structs.replace(manifest, outputs=output_digests(directory)))
+    reseal(copy, manifest)
     assert copy.verify().ok
     verdicts = copy.reproduce(manifest.run_id)
-    assert verdicts[0].verdict is Verdict.DIVERGED
+    assert verdicts[0].verdict is Answer.DIVERGED
     assert verdicts[0].first_difference is not None
     assert "step 2: the gradient norm is the same, the loss was 0.01" in (
         verdicts[0].first_difference
@@ -141,7 +161,7 @@ def test_fast_mode_is_identical_here_and_close_elsewhere(copy: Store) -> None:
     manifest = copy.train("nano", dataset="sums-v1", overrides=fast).manifest
     assert manifest.numeric_class is not None
     (verdict,) = copy.reproduce(manifest.run_id)
-    assert verdict.verdict is Verdict.IDENTICAL
+    assert verdict.verdict is Answer.IDENTICAL
     assert verdict.reasons == []
     # The same run as another machine would have published it: another maker, other last bits.
     directory = copy.layout.runs / manifest.run_id
@@ -150,14 +170,9 @@ def test_fast_mode_is_identical_here_and_close_elsewhere(copy: Store) -> None:
     last = json.loads(metrics[-1])
     metrics[-1] = json.dumps(last | {"loss": last["loss"] * 1.0001}, sort_keys=True)
     (directory / "metrics.jsonl").write_text("\n".join(metrics) + "\n")
-    seal_run(
-        directory,
-        msgspec.structs.replace(
-            manifest, numeric_class=elsewhere, outputs=output_digests(directory)
-        ),
-    )
+    reseal(copy, msgspec.structs.replace(manifest, numeric_class=elsewhere))
     (verdict,) = copy.reproduce(manifest.run_id)
-    assert verdict.verdict is Verdict.CLOSE
+    assert verdict.verdict is Answer.CLOSE
     assert verdict.reasons == ["numeric mode fast, and cpu_vendor differs here"]
 
 
@@ -167,53 +182,89 @@ def test_other_package_versions_promise_only_close(copy: Store) -> None:
     identity = msgspec.structs.replace(
         manifest.identity, code=msgspec.structs.replace(manifest.identity.code, packages=packages)
     )
-    directory = copy.layout.runs / manifest.run_id
-    seal_run(directory, msgspec.structs.replace(manifest, identity=identity))
+    reseal(copy, msgspec.structs.replace(manifest, identity=identity))
     verdict = copy.reproduce(manifest.run_id)[0]
-    assert verdict.expected is Verdict.CLOSE
+    assert verdict.expected is Answer.CLOSE
     assert any(reason.startswith("jax is ") for reason in verdict.reasons)
 
 
 def test_another_version_of_the_judge_promises_only_close(copy: Store) -> None:
-    (manifest,) = [m for m in evaluations_of(copy) if m.model.run_id is not None]
+    manifest = of_trained(copy)
     judge = msgspec.structs.replace(manifest.identity.judge, version="0")
     identity = msgspec.structs.replace(manifest.identity, judge=judge)
-    directory = copy.layout.runs / manifest.run_id
-    seal_run(directory, msgspec.structs.replace(manifest, identity=identity))
-    (verdict,) = copy.reproduce(manifest.run_id)
-    assert verdict.expected is Verdict.CLOSE
+    reseal(copy, msgspec.structs.replace(manifest, identity=identity))
+    _, verdict = copy.reproduce(manifest.run_id)
+    assert verdict.expected is Answer.CLOSE
     assert verdict.reasons == ["the judge exact is version 2 here and was 0"]
 
 
 def test_a_run_over_redacted_members_is_not_reproducible(copy: Store) -> None:
     member = next(m.trace for m in copy.members("sums-v1") if m.split == "train")
-    copy.log.append([redacted(member, "asked to")])
-    with pytest.raises(NotReproducibleError, match="not reproducible: 1 redacted"):
-        copy.reproduce(training_of(copy).run_id)
+    redact(copy.log, [member])
+    verdicts = copy.reproduce(None)
+    # The training cannot be made again; what its committed weights answer can, and is.
+    assert [(v.kind, v.verdict) for v in verdicts] == [
+        ("training", Answer.NOT_REPRODUCIBLE),
+        ("responses", Answer.IDENTICAL),
+        ("evaluation", Answer.IDENTICAL),
+        ("responses", Answer.IDENTICAL),
+        ("evaluation", Answer.IDENTICAL),
+        ("contamination", Answer.NOT_REPRODUCIBLE),
+    ]
+    assert verdicts[0].reasons == ["1 redacted members of sums-v1"]
+    assert copy.verify(rebuild=True).ok
+
+
+def test_a_redaction_gives_the_next_training_another_id(copy: Store) -> None:
+    before = training_of(copy)
+    member = next(m.trace for m in copy.members("sums-v1") if m.split == "train")
+    redact(copy.log, [member])
+    done = copy.train(str(copy.root / "tiny.toml"), dataset="sums-v1")
+    assert not done.already_done
+    assert done.manifest.run_id != before.run_id
+    assert done.manifest.identity.text != before.identity.text
+    assert done.manifest.ledger.n_redacted == 1
+    assert [v.verdict for v in copy.reproduce(done.manifest.run_id)] == [Answer.IDENTICAL]
 
 
 def test_training_goes_on_from_a_base(copy: Store) -> None:
     first = training_of(copy)
     config = str(copy.root / "tiny.toml")
     tuned = copy.train(config, dataset="sums-v1", base=first.run_id[:8]).manifest
-    assert tuned.identity.base == first.weights
-    assert tuned.base == first.run_id
+    assert tuned.identity.base == digests_of(first)
     assert tuned.weights != first.weights
     directory = copy.layout.runs / first.run_id / "model"
-    assert copy.train(config, dataset="sums-v1", base=str(directory)).already_done
+    elsewhere = copy.root / "a copy"
+    shutil.copytree(directory, elsewhere)
+    for base in (str(directory), os.path.relpath(directory), str(elsewhere)):
+        assert copy.train(config, dataset="sums-v1", base=base).already_done
+    assert copy.reproduce(tuned.run_id)[0].verdict is Answer.IDENTICAL
 
 
-def test_a_model_directory_from_elsewhere_is_evaluated_but_cannot_be_found_again(
+def test_a_model_from_elsewhere_is_evaluated_and_gets_a_verdict_of_its_own(
     copy: Store, tmp_path: Path
 ) -> None:
-    model = copy.layout.runs / training_of(copy).run_id / "model"
-    elsewhere = tmp_path / "elsewhere"
-    model.rename(elsewhere)
-    manifest = copy.evaluate(str(elsewhere), evalset="sums", max_new_tokens=4).manifest
-    elsewhere.rename(model)
-    assert manifest.model.run_id is None
-    with pytest.raises(BadInputError, match="no run"):
-        copy.reproduce(manifest.run_id)
+    """It cannot be found again, and that keeps no verdict from the other runs."""
+    with untrained_model(copy.layout, load_config("nano", TINY)) as model:
+        shutil.copytree(model, tmp_path / "elsewhere")
+    manifest = copy.evaluate(str(tmp_path / "elsewhere"), evalset="sums", max_new_tokens=4).manifest
+    verdicts = {v.id: v for v in copy.reproduce(None)}
+    foreign = verdicts[manifest.responses.run_id]
+    assert foreign.verdict is Answer.NOT_REPRODUCIBLE
+    assert "is from elsewhere: no training run here made it" in foreign.reasons[0]
+    # Its responses can be judged again.
+    assert verdicts[manifest.run_id].verdict is Answer.IDENTICAL
+    assert sum(v.verdict is Answer.IDENTICAL for v in verdicts.values()) == 7
+
+
+def test_a_copy_of_a_model_is_the_same_model_by_whatever_path(copy: Store) -> None:
+    training, run = training_of(copy), of_trained(copy)
+    directory = copy.layout.runs / training.run_id / "model"
+    elsewhere = copy.root / "a copy"
+    shutil.copytree(directory, elsewhere)
+    for model in (training.run_id, str(directory), os.path.relpath(directory), str(elsewhere)):
+        done = copy.evaluate(model, evalset="sums", max_new_tokens=6)
+        assert (done.manifest, done.already_done) == (run, True)
 
 
 def test_an_evaluation_is_not_a_model(copy: Store) -> None:
@@ -230,7 +281,7 @@ def test_answers_get_the_room_that_the_context_leaves(copy: Store) -> None:
     overrides = [*TINY, "model.max_length=80"]
     run_id = copy.train("nano", dataset="sums-v1", overrides=overrides).manifest.run_id
     manifest = copy.evaluate(run_id, evalset="sums").manifest
-    assert 1 <= manifest.identity.generation.max_new_tokens < 80
+    assert 1 <= manifest.responses.generation.max_new_tokens < 80
 
 
 def test_what_an_execution_took_is_recorded_and_hashed_into_nothing(copy: Store) -> None:
@@ -239,9 +290,9 @@ def test_what_an_execution_took_is_recorded_and_hashed_into_nothing(copy: Store)
         "nano",
         dataset="sums-v1",
         overrides=[*TINY, "training.seed=5"],
-        stopwatch=lambda: execution,
+        watch=Watch(stopwatch=lambda: execution),
     )
-    (environment,) = read_environments(copy.layout, done.manifest.run_id)
+    (environment,) = Run.of(copy.layout, done.manifest.run_id).environments()
     assert environment["duration_s"] == 1.25
     assert environment["started_at"] == "2026-01-01T00:00:00Z"
     (copy.layout.runs / done.manifest.run_id / "environments").rename(copy.root / "gone")
@@ -251,15 +302,46 @@ def test_what_an_execution_took_is_recorded_and_hashed_into_nothing(copy: Store)
 def test_a_run_whose_inputs_are_gone_is_found(copy: Store) -> None:
     evalset = copy.layout.evalsets / "sums.jsonl"
     data = evalset.read_bytes()
+    # One finding for the eval set, at the first of the runs that answered it.
+    answered = f"runs/{min(m.responses.run_id for m in evaluations_of(copy))}/manifest.json"
     evalset.write_bytes(data + b"\n")
-    assert [f.path for f in copy.verify().findings] == ["evalsets/sums.jsonl"]
+    assert [f.path for f in copy.verify().findings] == [answered]
     evalset.unlink()
-    assert [f.path for f in copy.verify().findings] == ["evalsets/sums.jsonl"]
-    evalset.write_bytes(data)
-    training = training_of(copy)
-    (copy.layout.runs / training.run_id).rename(copy.root / "elsewhere")
+    assert [f.path for f in copy.verify().findings] == [answered]
+    # What it is called does not matter.
+    (copy.layout.evalsets / "renamed.jsonl").write_bytes(data)
+    assert copy.verify(rebuild=True).ok
+    run = of_trained(copy)
+    (copy.layout.runs / run.responses.run_id).rename(copy.root / "elsewhere")
     (finding,) = copy.verify().findings
-    assert finding.found == "no such run"
+    assert finding.path == f"runs/{run.run_id}/manifest.json"
+    assert finding.expected == f"runs/{run.responses.run_id}"
+    (verdict,) = copy.reproduce(run.run_id)
+    assert verdict.verdict is Answer.NOT_REPRODUCIBLE
+
+
+def test_figures_that_do_not_follow_from_the_responses_are_found(copy: Store) -> None:
+    """A forged score, with every digest in order: judging again is cheap, and says so."""
+    run = of_trained(copy)
+    results = msgspec.structs.replace(run.results, avg_score=99.0)
+    reseal(copy, msgspec.structs.replace(run, results=results))
+    assert copy.verify().ok
+    (finding,) = copy.verify(rebuild=True).findings
+    assert finding.path == f"runs/{run.run_id}/manifest.json"
+    assert "results was " in finding.problem
+
+
+def test_a_dataset_under_another_key_is_found_by_its_digest(copy: Store) -> None:
+    """The same recipe and members under another name: the run is reproduced from it."""
+    copy.build_dataset("other", "v1", splits={"test": "0.2"})
+    shutil.rmtree(copy.layout.datasets / "sums")
+    # Another selection takes the old key; the run was not trained on it.
+    copy.build_dataset("sums", "v1", limit=3)
+    verdicts = copy.reproduce(training_of(copy).run_id)
+    assert {v.verdict for v in verdicts} == {Answer.IDENTICAL}
+    assert copy.verify(rebuild=True).ok
+    rows = {row.kind: row for row in copy.leaderboard()}
+    assert rows["training"].dataset_key == "other-v1"
 
 
 def test_a_run_with_everything_switched_on_comes_out_again(copy: Store) -> None:
@@ -276,4 +358,4 @@ def test_a_run_with_everything_switched_on_comes_out_again(copy: Store) -> None:
     metrics = (copy.layout.runs / manifest.run_id / "metrics.jsonl").read_text().splitlines()
     assert ["validation_loss" in json.loads(line) for line in metrics] == [False, True, True]
     (verdict,) = copy.reproduce(manifest.run_id)
-    assert verdict.verdict is Verdict.IDENTICAL
+    assert verdict.verdict is Answer.IDENTICAL

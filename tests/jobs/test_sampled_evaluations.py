@@ -9,18 +9,18 @@ import pytest
 
 from tests.jobs.made_runs import made_evaluation, made_store, made_training
 from tests.jobs.test_runs import training_of
+from tunixrt.derive import Answer
 from tunixrt.eval.compare.draws import by_sample
 from tunixrt.eval.predictions import read_predictions
 from tunixrt.jobs.evaluation.evaluate import GreedyDrawsError
 from tunixrt.runs.sampling import SamplingError
-from tunixrt.runs.verdict import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt import Store
-    from tunixrt.eval.predictions import Prediction
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
+    from tunixrt.runs.lines import Prediction
 
 DRAWN: dict[str, Any] = {"temperature": 1.0, "top_p": 0.95, "samples": 3}
 
@@ -42,7 +42,7 @@ def test_settings_are_in_the_manifest_and_the_run_id_and_draws_in_the_prediction
     copy: Store,
 ) -> None:
     done = evaluate(copy)
-    generation = done.manifest.identity.generation
+    generation = done.manifest.responses.generation
     assert generation.strategy == "sampling"
     assert str(generation.draws) == "temperature 1, top-p 0.95, 3 responses a sample"
     predictions = predictions_of(copy, done)
@@ -55,8 +55,8 @@ def test_settings_are_in_the_manifest_and_the_run_id_and_draws_in_the_prediction
     others = [evaluate(copy, **change) for change in ({"seed": 1}, {"temperature": 0.7})]
     assert len({d.manifest.run_id for d in (done, *others)}) == 3
     assert len({d.manifest.outputs["predictions.jsonl"] for d in (done, *others)}) == 3
-    (verdict,) = copy.reproduce(done.manifest.run_id)
-    assert verdict.verdict is Verdict.IDENTICAL
+    verdicts = copy.reproduce(done.manifest.run_id)
+    assert [v.verdict for v in verdicts] == [Answer.IDENTICAL] * 2
     assert copy.verify().ok
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -12,7 +13,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
-import msgspec
 import pytest
 
 from tests.cli.files import tree
@@ -332,8 +332,9 @@ def test_what_needs_a_decision_stands_on_the_first_page(tmp_path: Path) -> None:
 
 def test_a_model_from_elsewhere_has_a_page_that_says_what_is_not_known(tmp_path: Path) -> None:
     store = made_store(tmp_path / "store", n=8, n_samples=250)
-    elsewhere = msgspec.structs.replace(made_training(store), run_id="")
+    elsewhere = made_training(store)
     run = made_evaluation(store, elsewhere, n_right=3)
+    shutil.rmtree(store.layout.runs / elsewhere.run_id)
     seen: list[tuple[int, int]] = []
     store.generate_arithmetic(kinds=["addition"], n_digits=3, n=600, seed=0)
     store.build_site(tmp_path / "site", on_progress=lambda a, b: seen.append((a, b)))
@@ -342,3 +343,15 @@ def test_a_model_from_elsewhere_has_a_page_that_says_what_is_not_known(tmp_path:
     assert "tunixrt eval DIR --evalset sums" in page
     assert "The first 200 of 250" in page
     assert seen == [(500, 608)]
+
+
+def test_models_that_are_asked_the_same_are_paired_whatever_they_were_trained_to_answer(
+    tmp_path: Path,
+) -> None:
+    store = made_store(tmp_path / "store", n=8)
+    answers = made_evaluation(store, made_training(store), n_right=3, data_format="answer_only")
+    steps = made_evaluation(store, made_training(store, seed=1), n_right=9)
+    store.build_site(tmp_path / "site")
+    (page,) = (tmp_path / "site" / "compare").iterdir()
+    assert page.name == f"{answers.run_id[:16]}-{steps.run_id[:16]}.html"
+    assert store.compare_runs(answers.run_id, steps.run_id).n_pairs == 20

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tunixrt.datasets.building import load_dataset
 from tunixrt.datasets.exports import ExportFormat, ExportReport, export_dataset
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
@@ -56,7 +57,8 @@ class Place:
     ) -> tuple[ExportReport, list[dict[str, Any]], bytes]:
         """Export a dataset: the report, the rows, the bytes."""
         out = io.BytesIO()
-        report = export_dataset(self.layout, self.log, key, export_format, out, **options)
+        dataset = load_dataset(self.layout, key)
+        report = export_dataset(self.log, dataset, export_format, out, **options)
         data = out.getvalue()
         return report, [json.loads(line) for line in data.splitlines()], data
 

@@ -14,12 +14,14 @@ from tests.ml.models import copying_examples, decoder, example, tiny_config
 from tunixrt.ml.input.batches import NoExamplesError, rows_of_examples
 from tunixrt.ml.input.feed import encode
 from tunixrt.ml.input.validation import ValidationLoss
-from tunixrt.ml.metrics import StepMetric, TrainingProgress, decode_metrics, encode_metrics
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.training import model_config_of, train
+from tunixrt.runs.lines import MetricsLine, encode_lines, read_struct_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tunixrt.ml.metrics import TrainingProgress
 
 pytestmark = pytest.mark.usefixtures("fast_mode")
 
@@ -69,13 +71,15 @@ def test_it_stands_in_the_metrics_where_it_was_asked_for(tmp_path: Path) -> None
     assert without == lines_of(tmp_path / "plain")
 
 
-def test_metrics_are_read_as_they_were_written() -> None:
+def test_metrics_are_read_as_they_were_written(tmp_path: Path) -> None:
     metrics = [
-        StepMetric(1, 5.5, 0.001, 2.0, 40),
-        StepMetric(2, 1e-7, 0.001, 2.0, 40, validation_loss=3.25),
+        MetricsLine(1, 5.5, 0.001, 2.0, 40, "0" * 8),
+        MetricsLine(2, 1e-7, 0.001, 2.0, 40, "f" * 8, validation_loss=3.25),
     ]
-    assert decode_metrics(encode_metrics(metrics)) == metrics
-    assert not StepMetric(1, 1.0, 1.0, 1.0, 1, validation_loss=math.nan).is_finite
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(encode_lines(metrics))
+    assert [line for _, line in read_struct_lines(path, MetricsLine, "a step")] == metrics
+    assert not MetricsLine(1, 1.0, 1.0, 1.0, 1, "", validation_loss=math.nan).is_finite
 
 
 def test_a_validation_split_without_examples_is_an_error(tmp_path: Path) -> None:

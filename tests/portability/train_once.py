@@ -57,9 +57,10 @@ def small(mode: str) -> tuple[RunConfig, Sequence[Example]]:
 
 def committed(run: str, mode: str) -> tuple[RunConfig, Sequence[Example]]:
     """What a committed run was trained on, and how, in either mode."""
-    from tunixrt.jobs.training import plan_training
+    from tunixrt.jobs.training import TrainRequest, dataset_of, plan_training
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
+    from tunixrt.runs.catalogue import Catalogue
     from tunixrt.runs.config import RunConfig
     from tunixrt.runs.directories import find_run
     from tunixrt.runs.manifests import TrainingManifest
@@ -71,10 +72,9 @@ def committed(run: str, mode: str) -> tuple[RunConfig, Sequence[Example]]:
     recorded = RunConfig.from_resolved(manifest.config)
     training = recorded.training.model_copy(update={"numeric_mode": mode})
     config = recorded.model_copy(update={"training": training})
-    plan = plan_training(
-        layout, EventLog(layout), config, dataset_key=manifest.dataset.key, base=manifest.base
-    )
-    return config, plan.examples
+    dataset = dataset_of(Catalogue(layout), manifest)
+    plan = plan_training(layout, EventLog(layout), TrainRequest(config, dataset.key))
+    return config, plan.text.examples
 
 
 def answers(model: Path, examples: Sequence[Example], mode: str) -> str:
@@ -106,14 +106,14 @@ def main() -> None:
     environment.prepare(mode)
 
     from tunixrt.ml import course, training
-    from tunixrt.ml.metrics import METRICS_FILE
+    from tunixrt.runs.run import METRICS_NAME
 
     if arguments.steps_at_once is not None:
         course._STEPS_AT_ONCE = arguments.steps_at_once
     config, examples = small(mode) if arguments.run is None else committed(arguments.run, mode)
     with tempfile.TemporaryDirectory() as directory:
         outcome = training.train(config, examples, Path(directory))
-        metrics = (Path(directory) / METRICS_FILE).read_bytes()
+        metrics = (Path(directory) / METRICS_NAME).read_bytes()
         predictions = answers(Path(directory) / "model", examples, mode)
     print(
         json.dumps(

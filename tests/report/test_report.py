@@ -24,7 +24,7 @@ from tunixrt.report.site.run_pages import _prediction as prediction_details
 from tunixrt.report.site.run_pages import comparison_page
 
 if TYPE_CHECKING:
-    from tunixrt.runs.manifests import Contamination
+    from tunixrt.eval.contamination import Contamination
 
 
 def markdown(report: ReportView) -> str:
@@ -108,7 +108,7 @@ def test_everything_that_decides_the_bits_is_in_the_identity_table() -> None:
         report.after.weights,
         report.before.evaluation.evalset,
         digest("dataset"),
-        digest("snapshot"),
+        digest("text"),
         digest("sources"),
     ):
         assert f"`{fact}`" in text

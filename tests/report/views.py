@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from tunixrt.eval.compare.pairs import EvaluatedRun, compare
+from tunixrt.eval.contamination import Contamination
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import Generated, evaluate
 from tunixrt.log.digests import Digest, digest_bytes
-from tunixrt.report import Command, LedgerRow, LossPoint, ReportView, RunView, TrainingView
+from tunixrt.report import Command, ReportView, RunView, TrainingView
 from tunixrt.runs.identity import Judge, Template
-from tunixrt.runs.manifests import Contamination
+from tunixrt.runs.lines import LedgerLine, MetricsLine
 
 N_SAMPLES = 24
 CATEGORIES = ("addition", "subtraction", "word problems")
@@ -97,7 +98,7 @@ def training(texts: tuple[str, ...] = (), n_steps: int = 120) -> TrainingView:
         dataset_key="sums-v1",
         dataset=digest("dataset"),
         split="train",
-        snapshot=digest("snapshot"),
+        text=digest("text"),
         base=text or None,
         n_params=443_136,
         seeds={"initialisation": 0, "data.shuffle_seed": 7},
@@ -107,20 +108,20 @@ def training(texts: tuple[str, ...] = (), n_steps: int = 120) -> TrainingView:
             "model.name": text or "nano",
         },
         losses=tuple(
-            LossPoint(
+            MetricsLine(
                 step=step,
                 loss=5.5 / (1 + step / 9) + (step * 37 % 11) / 60,
                 learning_rate=0.003 * min(step, 10) / 10,
                 grad_norm=4.0 / step + 0.25,
+                n_loss_tokens=60,
+                weights_fingerprint=f"{step:08x}",
             )
             for step in range(1, n_steps + 1)
         ),
         ledger=(
-            LedgerRow(
-                digest("a"), "dropped", text or "300 tokens, and the limit is 256", 300, 0, 0
-            ),
-            LedgerRow(digest("b"), "redacted", text or "redacted", 0, 0, 0),
-            *(LedgerRow(digest(f"t{i}"), "kept", None, 80 + i, 40 + i, 3) for i in range(30)),
+            LedgerLine(digest("a"), "dropped", 300, 0, text or "300 tokens, and the limit is 256"),
+            LedgerLine(digest("b"), "redacted", 0, 0, text or "redacted"),
+            *(LedgerLine(digest(f"t{i}"), "kept", 80 + i, 40 + i, None, 3) for i in range(30)),
         ),
     )
 

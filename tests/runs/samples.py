@@ -9,12 +9,9 @@ import msgspec
 from tests.runs.test_identity import D, evaluation_identity, training_identity
 from tunixrt.runs.manifests import (
     CategoryResult,
-    DatasetInput,
-    EvalsetInput,
     EvaluationManifest,
     EvaluationResults,
     LedgerCounts,
-    ModelInput,
     TrainingManifest,
     TrainingResults,
 )
@@ -23,12 +20,9 @@ from tunixrt.runs.manifests import (
 def training_manifest(**changes: Any) -> TrainingManifest:
     identity = training_identity()
     manifest = TrainingManifest(
-        format=1,
+        format=2,
         run_id=identity.run_id,
         identity=identity,
-        dataset=DatasetInput(key="sums-v1", digest=D, split="train", snapshot=D, export=D),
-        base=None,
-        config={"training": {"seed": 0}},
         numeric_class=None,
         ledger=LedgerCounts(
             n_records=2,
@@ -50,12 +44,9 @@ def training_manifest(**changes: Any) -> TrainingManifest:
 def evaluation_manifest(**changes: Any) -> EvaluationManifest:
     identity = evaluation_identity()
     manifest = EvaluationManifest(
-        format=1,
+        format=2,
         run_id=identity.run_id,
         identity=identity,
-        evalset=EvalsetInput(name="sums", digest=D, n_samples=2),
-        model=ModelInput(weights=D),
-        numeric_class=None,
         results=EvaluationResults(
             results_count=2,
             n_correct=1,

@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tunixrt.derive import unfinished, work_directory, working
 from tunixrt.errors import TunixrtError
-from tunixrt.jobs.evaluation.journal import response_journal
+from tunixrt.jobs.evaluation.journal import JOURNAL_NAME, ResponseJournal
 from tunixrt.log.layout import init
-from tunixrt.runs.checkpoints import (
-    checkpoint_at,
-    checkpoints_of,
-    new_checkpoint,
-    newest_whole,
-    steps_saved,
-    training_lock,
-    unfinished_runs,
-)
+from tunixrt.runs.checkpoints import checkpoint_at, new_checkpoint, newest_whole, steps_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +49,10 @@ def checkpoint(directory: Path, step: int) -> None:
         (staged / "model" / "weights").write_bytes(b"%d" % step)
 
 
+def checkpoints_of(layout: Layout) -> Path:
+    return work_directory(layout, "training", RUN)
+
+
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     return init(tmp_path)
@@ -66,7 +63,7 @@ def layout(tmp_path: Path) -> Layout:
 def test_a_checkpoint_that_is_something_else_is_passed_over_and_replaced(
     layout: Layout, thing: str, place: str
 ) -> None:
-    directory = checkpoints_of(layout, RUN)
+    directory = checkpoints_of(layout)
     for step in (10, 20):
         checkpoint(directory, step)
     path = checkpoint_at(directory, 20) / place
@@ -77,7 +74,7 @@ def test_a_checkpoint_that_is_something_else_is_passed_over_and_replaced(
     assert newest == (10, checkpoint_at(directory, 10))
     if (thing, place) != ("nothing", ""):
         assert "The checkpoint of step 20 is damaged and not used: " in said[0]
-    assert unfinished_runs(layout)
+    assert unfinished(layout) == [("training", RUN)]
     checkpoint(directory, 20)
     assert newest_whole(directory, RUN) == (20, checkpoint_at(directory, 20))
     checkpoint(directory, 30)
@@ -86,7 +83,7 @@ def test_a_checkpoint_that_is_something_else_is_passed_over_and_replaced(
 
 @pytest.mark.parametrize("thing", THINGS)
 def test_what_a_killed_process_was_writing_may_be_anything(layout: Layout, thing: str) -> None:
-    directory = checkpoints_of(layout, RUN)
+    directory = checkpoints_of(layout)
     directory.mkdir(parents=True)
     THINGS[thing](directory / ".writing")
     checkpoint(directory, 10)
@@ -95,18 +92,20 @@ def test_what_a_killed_process_was_writing_may_be_anything(layout: Layout, thing
 
 @pytest.mark.parametrize("thing", [name for name in THINGS if name != "nothing"])
 @pytest.mark.parametrize(
-    "place", [".tunixrt", ".tunixrt/checkpoints", f".tunixrt/checkpoints/{RUN}"]
+    "place",
+    [".tunixrt", ".tunixrt/work", ".tunixrt/work/training", f".tunixrt/work/training/{RUN}"],
 )
 def test_a_directory_of_checkpoints_that_is_something_else_gets_a_sentence(
     layout: Layout, thing: str, place: str
 ) -> None:
-    path = layout.root / f".tunixrt{place}"
+    path = layout.root / place
     path.parent.mkdir(parents=True, exist_ok=True)
     THINGS[thing](path)
-    assert unfinished_runs(layout) == []
-    assert newest_whole(checkpoints_of(layout, RUN), RUN) is None
+    left = [("training", RUN)] if thing == "a directory" and place.endswith(RUN) else []
+    assert unfinished(layout) == left
+    assert newest_whole(checkpoints_of(layout), RUN) is None
     try:
-        with training_lock(layout, RUN):
+        with working(layout, "training", RUN):
             pass
     except TunixrtError as error:
         assert ".tunixrt" in str(error)  # noqa: PT017
@@ -115,15 +114,15 @@ def test_a_directory_of_checkpoints_that_is_something_else_gets_a_sentence(
 
 
 @pytest.mark.parametrize("thing", [name for name in THINGS if name != "nothing"])
-@pytest.mark.parametrize("name", ["responses.jsonl", "lock"])
+@pytest.mark.parametrize("name", [JOURNAL_NAME, "lock"])
 def test_saved_responses_that_are_something_else_are_refused_or_not_needed(
     layout: Layout, thing: str, name: str
 ) -> None:
-    directory = layout.derived / "evaluations" / RUN
+    directory = work_directory(layout, "responses", RUN)
     directory.mkdir(parents=True)
     THINGS[thing](directory / name)
     try:
-        with response_journal(layout, RUN) as journal:
-            assert journal.responses == []
+        with working(layout, "responses", RUN) as work:
+            assert ResponseJournal(work, RUN).responses == []
     except (TunixrtError, OSError) as error:
         assert str(directory) in str(error)  # noqa: PT017

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from tests.runs.samples import training_manifest
-from tunixrt.log.files import staging_directory
+from tunixrt.derive import encode_manifest, write_environment
+from tunixrt.log.files import publish_directory, staging_directory
 from tunixrt.log.layout import Layout, init
-from tunixrt.runs.directories import (
-    find_run,
-    list_run_ids,
-    note_environment,
-    output_digests,
-    publish_run,
-    read_environments,
-    read_runs,
-    run_of_model,
-    seal_run,
-    verify_runs,
-)
-from tunixrt.runs.manifests import ManifestError, TrainingManifest, encode_manifest, read_manifest
+from tunixrt.log.sums import output_digests, seal
+from tunixrt.runs.directories import find_run, list_run_ids, read_runs, verify_runs
+from tunixrt.runs.manifests import ManifestError, TrainingManifest, read_manifest
 from tunixrt.runs.promotions import UnknownRunError
+from tunixrt.runs.run import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -39,7 +33,9 @@ def publish(layout: Layout, **changes: Any) -> TrainingManifest:
         (staged / "model" / "model.safetensors").write_bytes(b"weights")
         (staged / "metrics.jsonl").write_bytes(b'{"loss":1.5,"step":1}\n')
         manifest = training_manifest(outputs=output_digests(staged), **changes)
-        publish_run(layout, staged, manifest, {"duration_s": 1.5})
+        seal(staged, encode_manifest(manifest))
+        write_environment(staged / "environments", {"duration_s": 1.5})
+        publish_directory(staged, layout.runs / manifest.run_id)
     return manifest
 
 
@@ -52,27 +48,7 @@ def test_a_published_run_reads_back_and_verifies(layout: Layout) -> None:
         manifest.weights == output_digests(layout.runs / manifest.run_id)["model/model.safetensors"]
     )
     assert list(verify_runs(layout)) == []
-    assert read_environments(layout, manifest.run_id) == [{"duration_s": 1.5}]
-
-
-def test_the_model_of_a_run_is_that_run_however_its_path_is_spelt(
-    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id = publish(layout).run_id
-    (tmp_path / "link").symlink_to(layout.runs)
-    (tmp_path / "away").symlink_to(layout.runs / run_id / "model")
-    monkeypatch.chdir(layout.runs)
-    for spelt in (
-        f"{run_id}/model",
-        f"./../runs/{run_id}/model/",
-        str(layout.runs / run_id / "model"),
-        f"../link/{run_id}/model",
-        "../away",
-    ):
-        assert run_of_model(layout, Path(spelt)) == run_id, spelt
-    (layout.runs / run_id / "model" / "model").mkdir()
-    for other in (run_id, f"{run_id}/model/model", ".", "..", "absent/model", "model"):
-        assert run_of_model(layout, Path(other)) is None, other
+    assert Run.of(layout, manifest.run_id).environments() == [{"duration_s": 1.5}]
 
 
 def test_the_sums_are_what_sha256sum_reads(layout: Layout) -> None:
@@ -89,15 +65,6 @@ def test_the_sums_are_what_sha256sum_reads(layout: Layout) -> None:
         "metrics.jsonl: OK",
         "model/model.safetensors: OK",
     ]
-
-
-def test_publishing_again_keeps_the_run_and_adds_the_environment(layout: Layout) -> None:
-    manifest = publish(layout)
-    publish(layout)
-    note_environment(layout, manifest.run_id, {"duration_s": 9.0})
-    assert list_run_ids(layout) == [manifest.run_id]
-    assert {e["duration_s"] for e in read_environments(layout, manifest.run_id)} == {1.5, 9.0}
-    assert list(verify_runs(layout)) == []
 
 
 def test_one_flipped_bit_in_any_file_is_found_and_located(layout: Layout) -> None:
@@ -189,9 +156,9 @@ def test_a_manifest_is_canonical_or_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="not JSON"):
         read_manifest(path)
     document = msgspec.to_builtins(manifest)
-    del document["dataset"]
+    del document["results"]
     path.write_bytes(msgspec.json.encode(document, order="sorted"))
-    with pytest.raises(ManifestError, match="dataset"):
+    with pytest.raises(ManifestError, match="results"):
         read_manifest(path)
     with pytest.raises(ManifestError, match="cannot be read"):
         read_manifest(tmp_path / "absent.json")
@@ -199,6 +166,6 @@ def test_a_manifest_is_canonical_or_refused(tmp_path: Path) -> None:
 
 def test_sealing_lists_the_manifest_first_by_name(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("b")
-    seal_run(tmp_path, training_manifest())
+    seal(tmp_path, encode_manifest(training_manifest()))
     names = [line.split("  ")[1] for line in (tmp_path / "SHA256SUMS").read_text().splitlines()]
     assert names == ["b.txt", "manifest.json"]

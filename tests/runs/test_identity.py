@@ -15,6 +15,8 @@ from tunixrt.runs.identity import (
     EvaluationIdentity,
     GenerationSettings,
     Judge,
+    ModelDigests,
+    ResponsesIdentity,
     Template,
     TrainingIdentity,
     current_code,
@@ -31,8 +33,10 @@ CODE = Code(sources=D, packages={"jax": "0.10.2"})
 
 def training_identity(**changes: Any) -> TrainingIdentity:
     identity = TrainingIdentity(
-        format=1,
+        format=2,
         dataset=D,
+        text=D,
+        validation_text=None,
         base=None,
         config={"training": {"seed": 0}},
         tokenizer=D,
@@ -44,16 +48,14 @@ def training_identity(**changes: Any) -> TrainingIdentity:
     return msgspec.structs.replace(identity, **changes)
 
 
-def evaluation_identity(**changes: Any) -> EvaluationIdentity:
-    identity = EvaluationIdentity(
-        format=1,
-        weights=D,
-        model_config=D,
-        tokenizer=D,
+def responses_identity(**changes: Any) -> ResponsesIdentity:
+    identity = ResponsesIdentity(
+        format=2,
+        model=ModelDigests(weights=D, model_config=D, tokenizer=D),
+        untrained=None,
         evalset=D,
         template=Template(format="tunix_sft", version="1"),
         generation=GenerationSettings(strategy="greedy", max_new_tokens=96, batch_size=64),
-        judge=Judge(name="exact", version="1"),
         numeric_mode="portable",
         numeric_class=None,
         code=CODE,
@@ -61,11 +63,21 @@ def evaluation_identity(**changes: Any) -> EvaluationIdentity:
     return msgspec.structs.replace(identity, **changes)
 
 
+def evaluation_identity(judge: Judge | None = None, **changes: Any) -> EvaluationIdentity:
+    return EvaluationIdentity(
+        format=2,
+        responses=responses_identity(**changes),
+        judge=judge or Judge(name="exact", version="1"),
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"dataset": E},
-        {"base": E},
+        {"text": E},
+        {"validation_text": E},
+        {"base": ModelDigests(weights=D, model_config=D, tokenizer=D)},
         {"config": {"training": {"seed": 1}}},
         {"tokenizer": E},
         {"template": Template(format="tunix_sft", version="2")},
@@ -84,10 +96,11 @@ def test_whatever_decides_bits_changes_the_id_of_a_training_run(change: dict[str
 @pytest.mark.parametrize(
     "change",
     [
-        {"weights": E},
-        {"model_config": E},
+        {"model": ModelDigests(weights=E, model_config=D, tokenizer=D)},
+        {"model": ModelDigests(weights=D, model_config=E, tokenizer=D)},
+        {"model": ModelDigests(weights=D, model_config=D, tokenizer=E)},
+        {"untrained": {}},
         {"evalset": E},
-        {"tokenizer": E},
         {"template": Template(format="tunix_sft", version="2")},
         {"generation": GenerationSettings(strategy="greedy", max_new_tokens=97, batch_size=64)},
         {"generation": GenerationSettings(strategy="greedy", max_new_tokens=96, batch_size=63)},
@@ -103,14 +116,14 @@ def test_whatever_decides_bits_changes_the_id_of_an_evaluation_run(change: dict[
     here = evaluation_identity()
     assert evaluation_identity(**change).run_id != here.run_id
     # What decides a token names other responses; the judge reads them and decides none.
-    assert (evaluation_identity(**change).responses_id == here.responses_id) == ("judge" in change)
+    same = evaluation_identity(**change).responses.run_id == here.responses.run_id
+    assert same == ("judge" in change)
 
 
-def test_the_responses_are_named_by_everything_but_the_judge() -> None:
+def test_an_evaluation_holds_the_identity_of_its_responses() -> None:
     document = json.loads(msgspec.json.encode(evaluation_identity()))
-    del document["judge"]
-    expected = digest_bytes(rfc8785.dumps(document)).removeprefix("sha256:")
-    assert evaluation_identity().responses_id == expected
+    expected = digest_bytes(rfc8785.dumps(document["responses"])).removeprefix("sha256:")
+    assert evaluation_identity().responses.run_id == expected
 
 
 def test_the_run_id_is_the_sha256_of_the_identity_by_any_rfc_8785_library() -> None:

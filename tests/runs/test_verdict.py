@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
-from tests.runs.samples import evaluation_manifest, training_manifest
-from tunixrt.runs.directories import output_digests
-from tunixrt.runs.verdict import RunVerdict, Verdict, judge_rebuilt, losses_beyond_tolerance
+from tests.runs.samples import evaluation_manifest
+from tests.runs.test_identity import D, evaluation_identity, training_identity
+from tunixrt.derive import Answer, Verdict, compare, encode_manifest
+from tunixrt.eval.evalsets import EvalSet
+from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.jobs.evaluation.judgement import Judgement
+from tunixrt.jobs.training import Training
+from tunixrt.runs.run import Run
+from tunixrt.runs.verdict import losses_beyond_tolerance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,27 +25,40 @@ LOSSES = [3.0, 2.5, 2.0, 1.5, 1.2, 1.0, 0.8, 0.6, 0.5, 0.4]
 OTHER_CLASS = ["numeric mode fast, and cpu_vendor differs here"]
 
 
-def write_run(directory: Path, losses: list[float], extra: str = "") -> None:
-    directory.mkdir()
-    lines = [json.dumps({"loss": loss, "step": n}) for n, loss in enumerate(losses, start=1)]
-    (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    (directory / "weights.bin").write_text(f"weights {extra}")
+class Remade(Training):
+    """A training that is compared and never made."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        self._identity = training_identity()
+        self._reasons = reasons
+
+    def reasons(self) -> list[str]:
+        return self._reasons
+
+
+def write_run(directory: Path, losses: list[float], weights: str = "same") -> None:
+    lines = [line | {"loss": losses[line["step"] - 1]} for line in lines_of(len(losses))]
+    write_lines(directory, lines, weights)
+
+
+def write_lines(directory: Path, lines: list[dict[str, Any]], weights: str = "same") -> None:
+    (directory / "model").mkdir(parents=True)
+    (directory / "model/model.safetensors").write_text(weights)
+    encoded = (json.dumps(line, sort_keys=True, separators=(",", ":")) for line in lines)
+    (directory / "metrics.jsonl").write_text("".join(line + "\n" for line in encoded))
 
 
 def judge(
-    tmp_path: Path, losses: list[float], *, extra: str = "", reasons: list[str] | None = None
-) -> RunVerdict:
+    tmp_path: Path, losses: list[float], *, weights: str = "same", reasons: list[str] | None = None
+) -> Verdict:
     write_run(tmp_path / "old", LOSSES)
-    write_run(tmp_path / "new", losses, extra)
-    manifest = training_manifest(outputs=output_digests(tmp_path / "old"))
-    return judge_rebuilt(
-        manifest, tmp_path / "old", tmp_path / "new", rebuilt_score=None, reasons=reasons or []
-    )
+    write_run(tmp_path / "new", losses, weights)
+    return compare(Remade(reasons or []), tmp_path / "old", tmp_path / "new")
 
 
 def test_the_same_bytes_are_identical(tmp_path: Path) -> None:
     verdict = judge(tmp_path, LOSSES)
-    assert verdict.verdict is Verdict.IDENTICAL
+    assert verdict.verdict is Answer.IDENTICAL
     assert verdict.first_difference is None
     assert verdict.kind == "training"
     assert all(file.same for file in verdict.files)
@@ -49,15 +69,17 @@ def test_where_identity_is_promised_one_bit_is_divergence_and_the_step_is_named(
 ) -> None:
     losses = [*LOSSES[:6], 0.8000001, *LOSSES[7:]]
     verdict = judge(tmp_path, losses)
-    assert verdict.verdict is Verdict.DIVERGED
-    assert verdict.first_difference == "step 7: the loss was 0.8, is 0.8000001"
+    assert verdict.verdict is Answer.DIVERGED
+    assert verdict.first_difference == (
+        "step 7: the gradient norm is the same, the loss was 0.8, is 0.8000001"
+    )
 
 
 def test_on_another_numeric_class_a_near_curve_is_close(tmp_path: Path) -> None:
     losses = [loss * 1.001 for loss in LOSSES]
-    verdict = judge(tmp_path, losses, extra="rounded otherwise", reasons=OTHER_CLASS)
-    assert verdict.verdict is Verdict.CLOSE
-    assert verdict.expected is Verdict.CLOSE
+    verdict = judge(tmp_path, losses, weights="rounded otherwise", reasons=OTHER_CLASS)
+    assert verdict.verdict is Answer.CLOSE
+    assert verdict.expected is Answer.CLOSE
     assert verdict.reasons == OTHER_CLASS
     assert verdict.first_difference is not None
     assert "step 1" in verdict.first_difference
@@ -65,7 +87,7 @@ def test_on_another_numeric_class_a_near_curve_is_close(tmp_path: Path) -> None:
 
 def test_on_another_numeric_class_a_far_curve_has_diverged(tmp_path: Path) -> None:
     verdict = judge(tmp_path, [3.2, *LOSSES[1:]], reasons=OTHER_CLASS)
-    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.verdict is Answer.DIVERGED
     assert verdict.first_difference is not None
     assert verdict.first_difference.startswith("The loss of step 1 was 3, is 3.2")
 
@@ -95,20 +117,25 @@ def test_small_losses_may_differ_by_five_hundredths() -> None:
     assert losses_beyond_tolerance([1.0] * 5 + [0.001], [1.0] * 5 + [0.06]) is not None
 
 
-def judge_evaluation(tmp_path: Path, score: float, reasons: list[str], **fields: Any) -> RunVerdict:
-    for name, answer in (("old", "42"), ("new", "43")):
+def judge_evaluation(tmp_path: Path, score: float, reasons: list[str]) -> Verdict:
+    for name, answer, average in (("old", "42", 50.0), ("new", "43", score)):
         (tmp_path / name).mkdir()
         line = {"example_id": "eval-001", "generated_response": answer * 40}
         (tmp_path / name / "predictions.jsonl").write_text(json.dumps(line) + "\n")
-    manifest = evaluation_manifest(outputs=output_digests(tmp_path / "old"))
-    return judge_rebuilt(
-        manifest, tmp_path / "old", tmp_path / "new", rebuilt_score=score, reasons=reasons
+        manifest = evaluation_manifest()
+        results = msgspec.structs.replace(manifest.results, avg_score=average)
+        manifest = msgspec.structs.replace(manifest, results=results)
+        (tmp_path / name / "manifest.json").write_bytes(encode_manifest(manifest))
+    judge = judge_by_name("exact").identity
+    judgement = Judgement(
+        evaluation_identity(judge), EvalSet("sums", D, ()), Run(tmp_path), reasons
     )
+    return compare(judgement, tmp_path / "old", tmp_path / "new")
 
 
 def test_an_evaluation_is_close_within_five_points(tmp_path: Path) -> None:
     verdict = judge_evaluation(tmp_path, 54.9, OTHER_CLASS)
-    assert verdict.verdict is Verdict.CLOSE
+    assert verdict.verdict is Answer.CLOSE
     assert verdict.kind == "evaluation"
     assert verdict.first_difference is not None
     assert "sample eval-001" in verdict.first_difference
@@ -117,44 +144,14 @@ def test_an_evaluation_is_close_within_five_points(tmp_path: Path) -> None:
 
 def test_an_evaluation_beyond_five_points_has_diverged(tmp_path: Path) -> None:
     verdict = judge_evaluation(tmp_path, 44.9, OTHER_CLASS)
-    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.verdict is Answer.DIVERGED
     assert verdict.first_difference is not None
     assert "was 50.00, is 44.90" in verdict.first_difference
-
-
-def test_a_file_that_is_missing_or_more_is_named(tmp_path: Path) -> None:
-    write_run(tmp_path / "old", LOSSES)
-    write_run(tmp_path / "new", LOSSES)
-    (tmp_path / "new" / "extra.txt").write_text("?")
-    manifest = training_manifest(outputs=output_digests(tmp_path / "old"))
-    verdict = judge_rebuilt(
-        manifest, tmp_path / "old", tmp_path / "new", rebuilt_score=None, reasons=[]
-    )
-    assert verdict.verdict is Verdict.DIVERGED
-    assert verdict.first_difference == "extra.txt as a whole"
 
 
 def test_a_shorter_metrics_file_says_where_it_ends(tmp_path: Path) -> None:
     verdict = judge(tmp_path, LOSSES[:4])
     assert verdict.first_difference == "step 5: there were 10 steps, now 4"
-
-
-def test_weights_that_differ_after_steps_that_do_not_are_those_of_the_last_step(
-    tmp_path: Path,
-) -> None:
-    for name in ("old", "new"):
-        write_run(tmp_path / name, LOSSES)
-        (tmp_path / name / "model").mkdir()
-        (tmp_path / name / "model/model.safetensors").write_text(name)
-    manifest = training_manifest(outputs=output_digests(tmp_path / "old"))
-    verdict = judge_rebuilt(
-        manifest, tmp_path / "old", tmp_path / "new", rebuilt_score=None, reasons=[]
-    )
-    assert verdict.verdict is Verdict.DIVERGED
-    assert verdict.first_difference == (
-        "model/model.safetensors: the weights after step 10, the last; loss and gradient norm of "
-        "every step are the same"
-    )
 
 
 def lines_of(n: int = 40, **fields: Any) -> list[dict[str, Any]]:
@@ -173,10 +170,6 @@ def lines_of(n: int = 40, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
-def without(lines: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    return [{key: value for key, value in line.items() if key != name} for line in lines]
-
-
 def judge_lines(
     tmp_path: Path,
     old: list[dict[str, Any]],
@@ -184,19 +177,10 @@ def judge_lines(
     *,
     reasons: list[str] | None = None,
     weights: tuple[str, str] = ("same", "same"),
-) -> RunVerdict:
-    for name, lines, text in (("old", old, weights[0]), ("new", new, weights[1])):
-        (tmp_path / name / "model").mkdir(parents=True)
-        (tmp_path / name / "model/model.safetensors").write_text(text)
-        encoded = (json.dumps(line, sort_keys=True, separators=(",", ":")) for line in lines)
-        (tmp_path / name / "metrics.jsonl").write_text("".join(line + "\n" for line in encoded))
-    return judge_rebuilt(
-        training_manifest(outputs=output_digests(tmp_path / "old")),
-        tmp_path / "old",
-        tmp_path / "new",
-        rebuilt_score=None,
-        reasons=reasons or [],
-    )
+) -> Verdict:
+    write_lines(tmp_path / "old", old, weights[0])
+    write_lines(tmp_path / "new", new, weights[1])
+    return compare(Remade(reasons or []), tmp_path / "old", tmp_path / "new")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +223,7 @@ def test_the_first_step_says_what_is_the_same_in_it_and_what_differs(
 ) -> None:
     changed = [line | changes if line["step"] >= 37 else line for line in lines_of()]
     verdict = judge_lines(tmp_path, lines_of(), changed)
-    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.verdict is Answer.DIVERGED
     assert verdict.first_difference == f"step 37: {sentence}"
 
 
@@ -250,27 +234,13 @@ def test_a_validation_loss_that_differs_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_run_without_fingerprints_that_comes_out_again_is_identical(tmp_path: Path) -> None:
-    verdict = judge_lines(tmp_path, without(lines_of(), "weights_fingerprint"), lines_of())
-    assert verdict.verdict is Verdict.IDENTICAL
-    assert verdict.first_difference is None
-
-
-def test_a_run_without_fingerprints_is_compared_by_the_rest(tmp_path: Path) -> None:
-    new = [line | {"loss": 1.25} if line["step"] == 9 else line for line in lines_of()]
-    verdict = judge_lines(tmp_path, without(lines_of(), "weights_fingerprint"), new)
-    assert verdict.verdict is Verdict.DIVERGED
-    assert verdict.first_difference == (
-        "step 9: the gradient norm is the same, the loss was 1.5, is 1.25"
-    )
-
-
-def test_fingerprints_that_were_removed_do_not_pass(tmp_path: Path) -> None:
-    """What the run recorded has to come out again; only the other way round is one excused."""
-    verdict = judge_lines(tmp_path, lines_of(3), without(lines_of(3), "weights_fingerprint"))
-    assert verdict.verdict is Verdict.DIVERGED
+def test_metrics_that_are_no_metrics_are_named_by_line(tmp_path: Path) -> None:
+    broken = [line for line in lines_of(3) if line["step"] != 2]
+    write_lines(tmp_path / "old", lines_of(3))
+    write_lines(tmp_path / "new", [*broken, {"step": "three"}])
+    verdict = compare(Remade([]), tmp_path / "old", tmp_path / "new")
     assert verdict.first_difference is not None
-    assert verdict.first_difference.startswith("metrics.jsonl, line 1: step 1: weights_finger")
+    assert verdict.first_difference.startswith("metrics.jsonl, line 2: step 2: ")
 
 
 def test_on_another_numeric_class_fingerprints_are_not_compared(tmp_path: Path) -> None:
@@ -278,7 +248,7 @@ def test_on_another_numeric_class_fingerprints_are_not_compared(tmp_path: Path) 
     verdict = judge_lines(
         tmp_path, lines_of(), new, reasons=OTHER_CLASS, weights=("one", "another")
     )
-    assert verdict.verdict is Verdict.CLOSE
+    assert verdict.verdict is Answer.CLOSE
     assert verdict.first_difference == (
         "model/model.safetensors: the weights after step 40, the last; loss and gradient norm of "
         "every step are the same"
@@ -289,7 +259,7 @@ def test_weights_that_are_not_those_of_the_fingerprints_are_a_matter_of_the_file
     tmp_path: Path,
 ) -> None:
     verdict = judge_lines(tmp_path, lines_of(), lines_of(), weights=("one", "another"))
-    assert verdict.verdict is Verdict.DIVERGED
+    assert verdict.verdict is Answer.DIVERGED
     assert verdict.first_difference == (
         "model/model.safetensors: loss and gradient norm of every step are the same, and so are "
         "the weights' fingerprints; the file is not"

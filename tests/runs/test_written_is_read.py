@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 from tests.jobs.made_runs import made_store, made_training
 from tests.runs.samples import evaluation_manifest, training_manifest
 from tests.runs.test_identity import evaluation_identity, training_identity
+from tunixrt.derive import encode_manifest, write_environment
 from tunixrt.errors import BadInputError, TunixrtError
-from tunixrt.eval.predictions import Prediction, read_predictions, write_predictions
+from tunixrt.eval.predictions import read_predictions
 from tunixrt.log import canonical
-from tunixrt.log.files import staging_directory
-from tunixrt.ml.metrics import StepMetric, decode_metrics, encode_metrics
+from tunixrt.log.files import publish_directory, staging_directory
+from tunixrt.log.sums import output_digests, seal
 from tunixrt.runs.config import RunConfig, load_config
-from tunixrt.runs.directories import note_environment, publish_run, read_environments
 from tunixrt.runs.identity import Draws, GenerationSettings
-from tunixrt.runs.manifests import Estimate, encode_manifest, read_manifest
-from tunixrt.runs.step_differences import first_step_that_differs, read_steps
-from tunixrt.runs.verdict import read_losses
+from tunixrt.runs.lines import MetricsLine, Prediction, encode_lines
+from tunixrt.runs.manifests import Estimate, read_manifest
+from tunixrt.runs.run import Run
+from tunixrt.runs.step_differences import first_step_that_differs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ def written(path: Path, manifest: Any) -> Any:
 def test_the_manifest_of_a_training_is_read_again(
     tmp_path: Path, config: dict[str, object], first: float, last: float
 ) -> None:
-    manifest = training_manifest(config=config, identity=training_identity(config=config))
+    manifest = training_manifest(identity=training_identity(config=config))
     results = msgspec.structs.replace(manifest.results, first_loss=first, last_loss=last)
     again = written(tmp_path / "m", msgspec.structs.replace(manifest, results=results))
     assert (again.results.first_loss, again.results.last_loss) == (first, last)
@@ -85,14 +86,12 @@ def test_the_manifest_of_an_evaluation_is_read_again(
     generation = GenerationSettings("sampling", 96, 64, draws)
     changed = msgspec.structs.replace(
         manifest,
-        identity=msgspec.structs.replace(evaluation_identity(), generation=generation),
-        model=msgspec.structs.replace(manifest.model, untrained=config),
+        identity=evaluation_identity(generation=generation, untrained=config),
         results=msgspec.structs.replace(manifest.results, avg_score=low, interval=(low, high)),
     )
     again = written(tmp_path / "m", changed)
     assert again.results == changed.results
     assert again.identity == changed.identity
-    assert again.model == changed.model
     assert msgspec.convert({"score": 1, "interval": (low, high)}, Estimate).interval == (low, high)
 
 
@@ -102,18 +101,13 @@ def test_the_manifest_of_an_evaluation_is_read_again(
 def test_metrics_are_read_again_by_everything_that_reads_them(
     tmp_path: Path, loss: float, norm: float, other: float
 ) -> None:
-    metrics = [
-        StepMetric(step, loss, norm, other, 7, validation_loss=loss, weights_fingerprint="0" * 8)
-        for step in (1, 2)
-    ]
-    data = encode_metrics(metrics)
-    assert decode_metrics(data) == metrics
-    assert encode_metrics(decode_metrics(data)) == data
-    old, new = tmp_path / "old", tmp_path / "new"
-    old.write_bytes(data)
-    new.write_bytes(encode_metrics(metrics[:1]))
-    assert [step.loss for step in read_steps(old)] == read_losses(old) == [loss, loss]
-    said = first_step_that_differs(old, new, fingerprints=True)
+    metrics = [MetricsLine(step, loss, norm, other, 7, "0" * 8, loss) for step in (1, 2)]
+    data = encode_lines(metrics)
+    (tmp_path / "metrics.jsonl").write_bytes(data)
+    again = list(Run(tmp_path).metrics())
+    assert again == metrics
+    assert encode_lines(again) == data
+    said = first_step_that_differs(again, metrics[:1], fingerprints=True)
     assert said == "step 2: there were 2 steps, now 1"
 
 
@@ -136,7 +130,7 @@ def test_predictions_are_read_again(tmp_path: Path, score: float, text: str) -> 
         category="c",
         difficulty="d",
     )
-    write_predictions(tmp_path / "p", [prediction])
+    (tmp_path / "p").write_bytes(encode_lines([prediction]))
     assert read_predictions(tmp_path / "p") == (prediction,)
     assert read_predictions(tmp_path / "p", stored=True) == (prediction,)
 
@@ -152,29 +146,26 @@ def test_a_run_with_a_number_at_an_edge_is_published_verified_and_planned_again(
     except BadInputError:
         assert edge <= 0
         return
-    resolved = config.resolved()
-    identity = msgspec.structs.replace(made.identity, config=resolved)
+    identity = msgspec.structs.replace(made.identity, config=config.identity())
     with staging_directory(store.layout) as staged:
         (staged / "model").mkdir()
         (staged / "model" / "model.safetensors").write_bytes(b"w")
         results = msgspec.structs.replace(made.results, first_loss=edge)
-        from tunixrt.runs.directories import output_digests
-
         manifest = msgspec.structs.replace(
             made,
             run_id=identity.run_id,
             identity=identity,
-            config=resolved,
             results=results,
             outputs=output_digests(staged),
         )
-        publish_run(store.layout, staged, manifest, {"duration_s": edge})
+        seal(staged, encode_manifest(manifest))
+        write_environment(staged / "environments", {"duration_s": edge})
+        publish_directory(staged, store.layout.runs / manifest.run_id)
     assert store.verify().ok
     again = store.run(identity.run_id)
     assert again == manifest
     assert RunConfig.from_resolved(again.config) == config
-    assert read_environments(store.layout, identity.run_id) == [{"duration_s": edge}]
-    note_environment(store.layout, identity.run_id, {"duration_s": edge})
+    assert Run.of(store.layout, identity.run_id).environments() == [{"duration_s": edge}]
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", str(2**53), str(10**30)])

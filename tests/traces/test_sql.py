@@ -28,7 +28,7 @@ def test_sql_takes_its_parameters_in_order() -> None:
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and _SQL.search(node.value)
-        and path.parent.name == "data"
+        and path.parent.name == "traces"
     ]
     assert len(texts) > 20
     found = [(name, text) for name, text in texts if _NOT_IN_ORDER.search(text)]

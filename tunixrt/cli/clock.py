@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tunixrt.jobs.machine import Execution
+    from tunixrt.derive import Execution
 
 
 def stopwatch() -> Callable[[], Execution]:
     """Start a stopwatch; calling the result says when it was started and how long ago."""
-    from tunixrt.jobs.machine import Execution
+    from tunixrt.derive import Execution
 
     started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     start = time.monotonic()

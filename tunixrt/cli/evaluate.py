@@ -13,11 +13,12 @@ from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.cli.progress import Progress
 from tunixrt.cli.run import promotion_sentence
 from tunixrt.cli.suggestions import Choice
+from tunixrt.derive import Watch
 
 if TYPE_CHECKING:
-    from tunixrt.log.findings import Finding
+    from tunixrt.jobs.evaluation.evaluate import EvaluationDone
     from tunixrt.log.lock import Waiting
-    from tunixrt.runs.manifests import EvaluationManifest, EvaluationResults
+    from tunixrt.runs.manifests import EvaluationResults
     from tunixrt.store import Store
 
 
@@ -124,8 +125,8 @@ def evaluate(
     training data, and the manifest says how many are there; see `tunixrt evalset check`.
 
     What is generated is kept batch by batch until the run is published: an evaluation that was
-    interrupted goes on from there with the same command. Another judge reads the same responses:
-    they are taken from the finished run, whose digests are checked first.
+    interrupted continues from there with the same command. Responses have an id of their own: for
+    another judge they are found, their digests checked, and judged again.
 
     A prompt that fills the model's context leaves no room for an answer. Such prompts are refused
     by the ids of their samples before anything is generated; --on-overlong chooses otherwise, and
@@ -135,17 +136,12 @@ def evaluate(
     """
     goes_with("seed", "--temperature above 0", holds=temperature != 0)
     n_kept = total = 0
-    findings: list[Finding] = []
     with Progress("generating", "response") as progress:
 
-        def show(done: int, of: int | None) -> None:
+        def show(done: int, of: int, _: object) -> None:
             nonlocal n_kept, total
-            n_kept, total = done, of or 0
+            n_kept, total = done, of
             progress.show(done, of)
-
-        def name_unused(finding: Finding) -> None:
-            findings.append(finding)
-            say(f"warning: {finding} Its responses are not used.")
 
         try:
             done = store.evaluate(
@@ -163,9 +159,7 @@ def evaluate(
                 as_name=as_name,
                 recorded_at=source_date_epoch(),
                 waiting=waiting,
-                stopwatch=stopwatch(),
-                on_progress=show,
-                on_finding=name_unused,
+                watch=Watch(stopwatch=stopwatch(), on_progress=show, on_notice=say),
             )
         except KeyboardInterrupt:
             if n_kept:
@@ -174,24 +168,21 @@ def evaluate(
     manifest = done.manifest
     if as_json:
         emit_json(
-            _document(manifest)
+            _document(done)
             | {
                 "already_done": done.already_done,
                 "n_generated": done.n_generated,
                 "n_reused": done.n_reused,
-                "responses_from": done.responses_from,
-                "findings": findings,
                 "promotion": done.promotion,
             }
         )
         return
     if done.already_done:
         say("This run exists already: the same inputs give the same bits.")
-    if done.responses_from is not None:
-        n_reused = count(done.n_reused, "response")
-        say(f"{n_reused} taken from the run {done.responses_from[:12]}: nothing was generated.")
+    elif not done.n_generated:
+        say(f"{count(done.n_reused, 'response')} were here already: nothing was generated.")
     _print(manifest.results)
-    found = manifest.contamination
+    found = done.contamination
     if found is not None and found.n_contaminated:
         say(
             f"warning: {found.n_contaminated:,} of {count(found.n_samples, 'sample')} are in the "
@@ -238,14 +229,20 @@ def _interval(interval: tuple[float, float]) -> str:
     return f"{low:.1f} to {high:.1f}"
 
 
-def _document(manifest: EvaluationManifest) -> dict[str, object]:
+def _document(done: EvaluationDone) -> dict[str, object]:
+    manifest, evalset = done.manifest, done.evalset
     return {
         "run_id": manifest.run_id,
+        "responses": manifest.responses.run_id,
         "weights_sha256": manifest.weights,
         "metrics": manifest.results,
-        "evalset": manifest.evalset,
+        "evalset": {
+            "name": evalset.name,
+            "digest": evalset.digest,
+            "n_samples": len(evalset.samples),
+        },
         "judge": manifest.identity.judge,
-        "generation": manifest.identity.generation,
-        "numeric_mode": manifest.identity.numeric_mode,
-        "contamination": manifest.contamination,
+        "generation": manifest.responses.generation,
+        "numeric_mode": manifest.responses.numeric_mode,
+        "contamination": done.contamination,
     }

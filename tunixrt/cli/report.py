@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     examples=(
         "tunixrt report 5d1f0c 9ab34e",
         "tunixrt report 5d1f0c 9ab34e -o docs/showcase",
+        "tunixrt report 5d1f0c 9ab34e -o docs/showcase --check",
         "tunixrt report 5d1f0c,77aa02,0c9e41 9ab34e,ee1275,41d0b8",
     ),
 )
@@ -34,8 +35,13 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="A new or an empty directory, or one of an older report, whose files are replaced.",
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; exit 1 unless DIR holds the very report that follows from the runs.",
+)
 @store_options
-def report(store: Store, before: str, after: str, output: Path, as_json: bool) -> None:
+def report(store: Store, before: str, after: str, output: Path, check: bool, as_json: bool) -> None:
     """Compare two evaluation runs over the same eval set in a report that people read.
 
     BEFORE and AFTER may each be several runs, divided by commas: two ways of training, tried with
@@ -43,10 +49,7 @@ def report(store: Store, before: str, after: str, output: Path, as_json: bool) -
     on the runs alone.
     """
     ways = several_runs(before), several_runs(after)
-    if len(ways[0]) == len(ways[1]) == 1:
-        written = store.report(before, after, output)
-    else:
-        written = store.report_experiment(*ways, output)
+    written = store.report(*ways, output, check=check)
     if as_json:
         emit_json({"files": [str(path) for path in written]})
         return

@@ -12,8 +12,8 @@ from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.progress import Progress
+from tunixrt.derive import Answer, Verdict, Watch
 from tunixrt.errors import ExitCode
-from tunixrt.runs.verdict import RunVerdict, Verdict
 
 if TYPE_CHECKING:
     from tunixrt.store import Store
@@ -43,33 +43,36 @@ if TYPE_CHECKING:
 def reproduce(store: Store, run: str | None, every: bool, n_jobs: int, as_json: bool) -> int:
     """Make RUN again from what is committed, and compare every output with the recorded one.
 
-    A training run is trained again and every evaluation of it is made again with the new weights.
-    The verdict is identical, close (only where identity was not promised: numeric mode fast on
-    another numeric class) or diverged, which exits 1 and names the first difference.
+    A training run is trained again, responses are generated again with the new weights, and judged
+    again. The verdict is identical, close (only where identity was not promised: numeric mode fast
+    on another numeric class), diverged, which names the first difference, or not reproducible,
+    where an input is gone: a member was redacted, or the model is from elsewhere. The last two
+    exit 1.
     """
     if (run is None) == (not every):
         raise click.UsageError("Name one RUN, or say --all.")
     goes_with("n_jobs", "--all, since one RUN is made in one process", holds=every)
     verdicts = _one_by_one(store, run) if n_jobs == 1 else _at_once(store, n_jobs)
-    worst = max((v.verdict for v in verdicts), key=list(Verdict).index)
+    worst = max((v.verdict for v in verdicts), key=list(Answer).index)
     if as_json:
         first = next((v.first_difference for v in verdicts if v.first_difference), None)
         emit_json({"verdict": worst, "first_difference": first, "runs": verdicts})
     else:
         _print(verdicts, worst)
-    return ExitCode.ANSWER_IS_NO if worst is Verdict.DIVERGED else ExitCode.DONE
+    return ExitCode.ANSWER_IS_NO if worst.is_no else ExitCode.DONE
 
 
-def _one_by_one(store: Store, run: str | None) -> list[RunVerdict]:
+def _one_by_one(store: Store, run: str | None) -> list[Verdict]:
     with Progress("reproducing", "step") as progress:
 
         def begin(what: str) -> None:
             progress.verb = what
 
-        return store.reproduce(run, on_start=begin, on_progress=progress.show)
+        watch = Watch(on_begin=begin, on_progress=lambda done, of, _: progress.show(done, of))
+        return store.reproduce(run, watch=watch)
 
 
-def _at_once(store: Store, n_jobs: int) -> list[RunVerdict]:
+def _at_once(store: Store, n_jobs: int) -> list[Verdict]:
     from tunixrt.jobs.reproduce_at_once import reproduce_at_once
     from tunixrt.runs.numeric_class import usable_cpus
 
@@ -87,11 +90,11 @@ def _at_once(store: Store, n_jobs: int) -> list[RunVerdict]:
         )
 
 
-def _print(verdicts: list[RunVerdict], worst: Verdict) -> None:
+def _print(verdicts: list[Verdict], worst: Answer) -> None:
     rows = [
         (
             v.kind,
-            short(v.run_id),
+            short(v.id),
             f"{sum(f.same for f in v.files)} of {len(v.files)}",
             v.expected,
             v.verdict,
@@ -100,9 +103,11 @@ def _print(verdicts: list[RunVerdict], worst: Verdict) -> None:
     ]
     click.echo(table(("made again", "run", "files the same", "promised", "verdict"), rows))
     for v in verdicts:
-        if v.reasons and v.verdict is not Verdict.IDENTICAL:
-            say(f"{short(v.run_id)}: identity is not promised here: {'; '.join(v.reasons)}.")
+        if v.verdict is Answer.NOT_REPRODUCIBLE:
+            say(f"{short(v.id)}: not reproducible: {'; '.join(v.reasons)}.")
+        elif v.reasons and v.verdict is not Answer.IDENTICAL:
+            say(f"{short(v.id)}: identity is not promised here: {'; '.join(v.reasons)}.")
         if v.first_difference is not None:
-            say(f"{short(v.run_id)}: first difference: {v.first_difference}")
+            say(f"{short(v.id)}: first difference: {v.first_difference}")
     n_files = sum(len(v.files) for v in verdicts)
     click.echo(f"{worst}: {count(len(verdicts), 'run')}, {count(n_files, 'file')} compared.")

@@ -38,7 +38,11 @@ def run() -> None:
         "tunixrt run list --kind training --ids",
     ),
 )
-@click.option("--kind", type=Choice(["training", "evaluation"]), help="Only runs of this kind.")
+@click.option(
+    "--kind",
+    type=Choice(["training", "evaluation", "responses", "contamination"]),
+    help="Only runs of this kind; without it, training runs and evaluations.",
+)
 @click.option("--evalset", metavar="NAME", help="Only evaluations on this eval set.")
 @click.option("--dataset", metavar="KEY", help="Only models that were trained on this dataset.")
 @click.option(
@@ -82,12 +86,13 @@ def list_runs(
 @store_options
 def show(store: Store, run_id: str, as_json: bool) -> None:
     """Show one run: its manifest, and the machines it was executed on."""
-    from tunixrt.runs.directories import read_environments
+    from tunixrt.runs.run import Run
 
     manifest = store.run(run_id)
     row = store.run_row(manifest)
     unreadable: list[str] = []
-    environments = read_environments(store.layout, manifest.run_id, on_unreadable=unreadable.append)
+    made = Run.of(store.layout, manifest.run_id)
+    environments = made.environments(on_unreadable=unreadable.append)
     if as_json:
         emit_json(
             {
@@ -101,7 +106,8 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
     names = f" ({', '.join(row.names)})" if row.names else ""
     click.echo(f"run {manifest.run_id}{names}")
     click.echo(f"{row.kind} of {row.what}: {row.result}")
-    click.echo(f"weights {manifest.weights}")
+    if row.weights_sha256 is not None:
+        click.echo(f"weights {row.weights_sha256}")
     click.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
     for environment in environments:
         click.echo(_execution(environment))

@@ -17,6 +17,7 @@ from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, sourc
 from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.progress import Progress
 from tunixrt.cli.run import promotion_sentence
+from tunixrt.derive import Watch
 from tunixrt.errors import ExitCode
 from tunixrt.runs.checkpoints import TrainingInterruptedError
 
@@ -104,17 +105,19 @@ def train(
                 as_name=as_name,
                 recorded_at=source_date_epoch(),
                 waiting=waiting,
-                stopwatch=stopwatch(),
-                should_stop=interrupts.asked,
-                on_notice=say,
-                on_progress=meter.show,
+                watch=Watch(
+                    stopwatch=stopwatch(),
+                    should_stop=interrupts.asked,
+                    on_notice=say,
+                    on_progress=lambda _done, _total, now: meter.show(now),
+                ),
             )
         except TrainingInterruptedError as error:
             _say_how_to_go_on(error)
             return ExitCode.INTERRUPTED
     if as_json:
         emit_json(
-            _document(done.manifest)
+            _document(done.manifest, dataset)
             | {"already_done": done.already_done, "promotion": done.promotion}
         )
     else:
@@ -171,12 +174,12 @@ def _print(done: TrainingDone) -> None:
     say(f"Next: tunixrt eval {name} --evalset NAME")
 
 
-def _document(manifest: TrainingManifest) -> dict[str, object]:
+def _document(manifest: TrainingManifest, dataset_key: str) -> dict[str, object]:
     return {
         "run_id": manifest.run_id,
         "weights_sha256": manifest.weights,
         "metrics": manifest.results,
         "ledger": manifest.ledger,
-        "dataset_key": manifest.dataset.key,
+        "dataset_key": dataset_key,
         "numeric_mode": manifest.identity.numeric_mode,
     }

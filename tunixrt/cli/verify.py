@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
-    from tunixrt.jobs.verify import Rebuilt, Verification
+    from tunixrt.jobs.verify import Verification
     from tunixrt.store import Store
 
 _SHOWN = 8
@@ -27,7 +27,9 @@ _SHOWN = 8
     ),
 )
 @click.option(
-    "--rebuild", is_flag=True, help="Also derive datasets and exports again and compare them."
+    "--rebuild",
+    is_flag=True,
+    help="Also derive datasets, exports, judgements and contamination again and compare them.",
 )
 @click.option(
     "--since",
@@ -70,9 +72,13 @@ def _print(result: Verification, *, rebuild: bool) -> None:
     ]
     if rebuild and result.rebuilt:
         rows = [
-            (r.what, r.name, f"{r.rows:,}", short(r.digest), _result(r)) for r in result.rebuilt
+            (v.kind, v.name, "" if v.n_rows is None else f"{v.n_rows:,}", v.verdict)
+            for v in result.rebuilt
         ]
-        click.echo(table(("rebuilt", "name", "rows", "digest", "result"), rows))
+        click.echo(table(("made again", "name", "rows", "verdict"), rows))
+        for made in result.rebuilt:
+            if made.reasons:
+                say(f"{made.kind} {made.name}: {'; '.join(made.reasons)}.")
     if result.unused_evalsets:
         say(
             "Eval sets that no run has used yet (not checked): "
@@ -96,9 +102,3 @@ def _say_what_is_left_out(paths: list[str]) -> None:
         f"that out, so it was not checked: `git sparse-checkout add {tops}` brings it, or "
         "`git sparse-checkout disable`."
     )
-
-
-def _result(rebuilt: Rebuilt) -> str:
-    if rebuilt.recorded is None:
-        return "derived"  # nothing has recorded what it should be
-    return "identical" if rebuilt.identical else "DIFFERENT"

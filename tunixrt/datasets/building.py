@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.datasets.derivation import DatasetDerivation, DatasetIdentity
 from tunixrt.datasets.files import (
-    DATASET_FORMAT,
-    DATASET_SCHEMA_VERSION,
     MANIFEST_NAME,
     Dataset,
     DatasetManifest,
-    dataset_digest,
     directories,
     members,
-    members_root,
     read_manifest,
-    write_members,
 )
 from tunixrt.datasets.names import BadNameError, key_of, parse_key
-from tunixrt.datasets.selection import Member, select
+from tunixrt.datasets.selection import Member
+from tunixrt.derive import QUIET
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes
@@ -38,7 +35,6 @@ from tunixrt.traces.times import check_utc
 from tunixrt.traces.violations import did_you_mean, quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from tunixrt.datasets.recipes import Recipe
@@ -146,38 +142,26 @@ def build_dataset(
         DatasetNotFoundError: There is no parent of this key.
         LockHeldError: Another process holds the store's lock; nothing is written.
     """
-    key = key_of(name, version)
+    key_of(name, version)
     if built_at is not None:
         check_utc(built_at, "time of the build")
     ancestor = load_dataset(layout, parent) if parent is not None else None
     refs = log.segments()
     segments = [ref.digest for ref in refs]
-    with project(log, segments) as projection:
+    with project(log, segments) as projection, staging_directory(layout) as staged:
         snapshot = name_snapshot(refs, projection.n_traces)
-        selection = select(log, projection, recipe, segments)
-    try:
-        root = members_root(selection)
-        manifest = DatasetManifest(
-            format=DATASET_FORMAT,
-            dataset_key=key,
-            dataset_name=name,
-            dataset_version=version,
-            dataset_schema_version=DATASET_SCHEMA_VERSION,
-            digest=dataset_digest(recipe, root, len(selection)),
-            filters=recipe.filters,
-            selection_strategy=recipe.selection_strategy,
-            limit=recipe.limit,
-            seed=recipe.seed,
-            splits=recipe.splits,
-            trace_count=len(selection),
-            split_counts=selection.split_counts(),
-            stats=selection.stats(),
-            members_root=root,
+        identity = DatasetIdentity(
+            name=name,
+            version=version,
+            recipe=recipe,
             snapshot=snapshot.digest,
-            parent_dataset_id=ancestor.key if ancestor else None,
+            parent=ancestor.key if ancestor else None,
             parent_digest=ancestor.digest if ancestor else None,
             built_at=built_at,
         )
+        derivation = DatasetDerivation(log, projection, segments, identity)
+        with writing(staged):
+            manifest = derivation.make(staged, QUIET, None)
         standing = _standing(layout, manifest)
         if standing is not None:
             return _report(standing, created=False)
@@ -186,9 +170,7 @@ def build_dataset(
             if standing is not None:
                 return _report(standing, created=False)
             save_snapshot(layout, snapshot)
-            return _report(_publish(layout, manifest, selection), created=True)
-    finally:
-        selection.close()
+            return _report(_publish(layout, manifest, staged), created=True)
 
 
 def _standing(layout: Layout, manifest: DatasetManifest) -> Dataset | None:
@@ -264,15 +246,13 @@ def _load(layout: Layout, path: Path) -> Dataset:
     return Dataset(manifest, path)
 
 
-def _publish(layout: Layout, manifest: DatasetManifest, listed: Iterable[Member]) -> Dataset:
+def _publish(layout: Layout, manifest: DatasetManifest, staged: Path) -> Dataset:
     data = encode(manifest)
     path = layout.datasets / manifest.dataset_name / manifest.dataset_version
     path /= digest_bytes(data).removeprefix("sha256:")
-    with staging_directory(layout) as staged:
-        with writing(staged):
-            (staged / MANIFEST_NAME).write_bytes(data)
-            write_members(staged, listed)
-        publish_directory(staged, path)
+    with writing(staged):
+        (staged / MANIFEST_NAME).write_bytes(data)
+    publish_directory(staged, path)
     return Dataset(manifest, path)
 
 

@@ -9,39 +9,33 @@ name of one of ours, ours keeps the name and the trace's is written as ``meta.NA
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
-from tunixrt.datasets.building import load_dataset, members
+from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import Split
 from tunixrt.datasets.render import (
     DataFormat,
-    Example,
     Special,
     derived_id,
     question,
-    render_example,
     response,
     tunix_sft_text,
 )
 from tunixrt.errors import BadInputError
-from tunixrt.log.snapshots import load_snapshot
 from tunixrt.traces.importers.lines import on_one_line
-from tunixrt.traces.payloads import MemberPayloads
-from tunixrt.traces.schema import encode_around, parse_payload
+from tunixrt.traces.schema import encode_around
 from tunixrt.traces.trace_rows import trace_row
 from tunixrt.traces.violations import quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tunixrt.datasets.files import Dataset
-    from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.log.layout import Layout
     from tunixrt.traces.schema import Trace
     from tunixrt.traces.state import TraceState
 
@@ -58,27 +52,17 @@ class ExportError(BadInputError):
     """An export that cannot be made as asked."""
 
 
-class OmitReason(StrEnum):
-    """Why a member of the dataset is not in an export."""
-
-    OTHER_SPLIT = "in another split"
-    REDACTED = "redacted"
-
-
 class ExportReport(msgspec.Struct, frozen=True):
     """What was written: rows, and the SHA-256 of all bytes as 64 hex digits.
 
-    ``canonical_sha256`` is that of the same rows as canonical JSON: what tunixrt wrote before it
-    escaped line breaks, and what the manifests of runs from that time name. ``omitted`` counts
-    members that were left out, by reason. ``n_with_template_text`` counts rows whose trace itself
-    contains the text of a special token such as ``<end_of_turn>``: a text format cannot tell it
-    from the token, so a reader may.
+    ``omitted`` counts members that were left out, by reason. ``n_with_template_text`` counts rows
+    whose trace itself contains the text of a special token such as ``<end_of_turn>``: a text format
+    cannot tell it from the token, so a reader may.
     """
 
     format: ExportFormat
     rows: int
     sha256: str
-    canonical_sha256: str
     omitted: dict[str, int]
     n_with_template_text: int
 
@@ -118,77 +102,88 @@ def parse_split(text: str, *, or_all: bool = False) -> Split:
         ) from None
 
 
+class Export:
+    """The members of a split as lines of one format, written as they arrive.
+
+    Attributes:
+        split: only this split; None for all members.
+        omitted: members that are not written, by reason.
+    """
+
+    def __init__(
+        self,
+        export_format: ExportFormat,
+        out: BinaryIO | None = None,
+        *,
+        split: str = Split.TRAIN,
+        system: str | None = None,
+    ) -> None:
+        """Begin an export.
+
+        Args:
+            export_format: What a line looks like.
+            out: Receives the bytes; None where only the report is of interest.
+            split: Only this split; ``all`` writes every member, with its split as ``split``.
+            system: A system instruction, put before each prompt with a blank line between. The
+                format ``trace`` is the trace as it is, and has none.
+
+        Raises:
+            ExportError: A system instruction with the format ``trace``, or an unknown split.
+        """
+        if system and export_format is ExportFormat.TRACE:
+            raise ExportError(
+                "The format trace writes traces as they are and takes no system instruction; "
+                f"the formats {ExportFormat.TUNIX_SFT} and {ExportFormat.TRAINING_EXAMPLE} do."
+            )
+        self.split = None if split == ALL_SPLITS else parse_split(split, or_all=True)
+        self.omitted: Counter[str] = Counter()
+        self._format, self._system, self._out = export_format, system, out
+        self._sha256, self._n_rows, self._n_with_template_text = hashlib.sha256(), 0, 0
+
+    def add(self, state: TraceState, trace: Trace, split: Split) -> None:
+        """Write the line of one trace."""
+        record = _record(self._format, state, trace, self._system)
+        if self.split is None:
+            record["split"] = split
+        line = on_one_line(encode_around(trace.meta, record)) + b"\n"
+        if self._out is not None:
+            self._out.write(line)
+        self._sha256.update(line)
+        self._n_rows += 1
+        self._n_with_template_text += _has_template_text(line, trace)
+
+    def report(self) -> ExportReport:
+        """What was written so far."""
+        return ExportReport(
+            format=self._format,
+            rows=self._n_rows,
+            sha256=self._sha256.hexdigest(),
+            omitted=dict(sorted(self.omitted.items())),
+            n_with_template_text=self._n_with_template_text,
+        )
+
+
 def export_dataset(
-    layout: Layout,
     log: EventLog,
-    key: str,
+    dataset: Dataset,
     export_format: ExportFormat,
     out: BinaryIO,
     *,
     split: str = Split.TRAIN,
     system: str | None = None,
 ) -> ExportReport:
-    """Write the members of a split of a dataset to ``out``, one line each.
-
-    Args:
-        layout: Where the dataset is.
-        log: Where its traces are.
-        key: The key of the dataset.
-        export_format: What a line looks like.
-        out: Receives the bytes.
-        split: Only this split; ``all`` writes every member, with its split as ``split``.
-        system: A system instruction, put before each prompt with a blank line between. The format
-            ``trace`` is the trace as it is, and has none.
+    """Write the members of a split of a dataset to ``out``, one line each; see `Export`.
 
     Raises:
-        ExportError: A system instruction with the format ``trace``, or a split that is unknown or
-            has no members.
-        BadInputError: There is no such dataset, or there are several of the key.
+        ExportError: It cannot be made as asked, or the split has no members.
         DamagedError: A file of the store is not what its digest says.
     """
-    if system and export_format is ExportFormat.TRACE:
-        raise ExportError(
-            "The format trace writes traces as they are and takes no system instruction; "
-            f"the formats {ExportFormat.TUNIX_SFT} and {ExportFormat.TRAINING_EXAMPLE} do."
-        )
-    wanted = None if split == ALL_SPLITS else parse_split(split, or_all=True)
-    dataset = load_dataset(layout, key)
-    if wanted is not None:
-        _check_has_members(dataset, wanted)
-    omitted: Counter[str] = Counter()
-    digests, n_rows, n_with_template_text = _Digests(), 0, 0
-    for member_split, state, trace in _traces(layout, log, dataset, wanted, omitted):
-        record = _record(export_format, state, trace, system)
-        if wanted is None:
-            record["split"] = member_split
-        canonical = encode_around(trace.meta, record)
-        line = on_one_line(canonical) + b"\n"
-        out.write(line)
-        digests.update(canonical, line)
-        n_rows += 1
-        n_with_template_text += _has_template_text(canonical, trace)
-    return ExportReport(
-        format=export_format,
-        rows=n_rows,
-        sha256=digests.written.hexdigest(),
-        canonical_sha256=digests.canonical.hexdigest(),
-        omitted=dict(sorted(omitted.items())),
-        n_with_template_text=n_with_template_text,
-    )
-
-
-class _Digests:
-    """The SHA-256 of what is written, and of its canonical form; one object until they differ."""
-
-    def __init__(self) -> None:
-        self.written = self.canonical = hashlib.sha256()
-
-    def update(self, canonical: bytes, line: bytes) -> None:
-        if self.canonical is self.written and len(line) != len(canonical) + 1:
-            self.canonical = self.written.copy()
-        self.written.update(line)
-        if self.canonical is not self.written:
-            self.canonical.update(canonical + b"\n")
+    export = Export(export_format, out, split=split, system=system)
+    if export.split is not None:
+        _check_has_members(dataset, export.split)
+    with DatasetReader(log) as reader:
+        reader.pour(dataset, [export])
+    return export.report()
 
 
 def _check_has_members(dataset: Dataset, split: Split) -> None:
@@ -209,66 +204,6 @@ def _check_has_members(dataset: Dataset, split: Split) -> None:
 
 _SPECIALS = tuple(special.value for special in Special)
 _SPECIAL_BYTES = tuple(special.encode() for special in _SPECIALS)
-
-
-class RenderedExamples(msgspec.Struct, frozen=True):
-    """The members of a split as training examples, and what was left out."""
-
-    examples: tuple[Example, ...]
-    omitted: dict[str, int]
-
-
-def render_dataset(
-    layout: Layout,
-    log: EventLog,
-    key: str,
-    *,
-    data_format: DataFormat,
-    split: str | None = None,
-    system: str | None = None,
-) -> RenderedExamples:
-    """The members of a dataset as training examples, in ascending order of their ids.
-
-    Raises:
-        BadInputError: There is no such dataset or split, or there are several of the key.
-        DamagedError: A file of the store is not what its digest says.
-    """
-    omitted: Counter[str] = Counter()
-    wanted = parse_split(split) if split is not None else None
-    examples = tuple(
-        render_example(trace, state.id, data_format=data_format, system=system)
-        for _, state, trace in _traces(layout, log, load_dataset(layout, key), wanted, omitted)
-    )
-    return RenderedExamples(examples, dict(sorted(omitted.items())))
-
-
-def _traces(
-    layout: Layout, log: EventLog, dataset: Dataset, wanted: Split | None, omitted: Counter[str]
-) -> Iterator[tuple[Split, TraceState, Trace]]:
-    """The members that are to be written and can be, counting those that are left out."""
-    snapshot = load_snapshot(layout, dataset.manifest.snapshot)
-    payloads = MemberPayloads(log, snapshot.segments)
-    splits: deque[Split] = deque()  # of the members that were asked for and not answered yet
-    try:
-        for state, payload in payloads.read(_in_split(dataset, wanted, omitted, splits)):
-            split = splits.popleft()
-            if payload is None:
-                omitted[OmitReason.REDACTED] += 1
-            else:
-                yield split, state, parse_payload(payload)
-    finally:
-        payloads.close()
-
-
-def _in_split(
-    dataset: Dataset, wanted: Split | None, omitted: Counter[str], splits: deque[Split]
-) -> Iterator[Digest]:
-    for member in members(dataset):
-        if wanted is not None and member.split is not wanted:
-            omitted[OmitReason.OTHER_SPLIT] += 1
-        else:
-            splits.append(member.split)
-            yield member.trace
 
 
 def _record(

@@ -3,63 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.datasets.building import datasets_of_key
+from tunixrt.datasets.derivation import DatasetDerivation, identity_of
 from tunixrt.datasets.files import (
     MANIFEST_NAME,
-    Dataset,
     DatasetManifest,
     dataset_digest,
     directories,
     member_files,
     member_line,
     member_lines,
-    members,
     parse_member,
     read_manifest,
     unreadable_members,
 )
 from tunixrt.datasets.names import BadNameError, key_of
 from tunixrt.datasets.recipes import RecipeError, make_recipe
-from tunixrt.datasets.selection import Selection, select
+from tunixrt.derive import Answer, Verdict, again
 from tunixrt.log.canonical import encode
 from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import from_raw
 from tunixrt.log.findings import DamagedError, Finding, entries, not_plain
 from tunixrt.log.merkle import MerkleTree
 from tunixrt.log.segment.sealed import MAX_PART_BYTES
-from tunixrt.log.snapshots import list_snapshots, load_snapshot
+from tunixrt.log.snapshots import list_snapshots
 from tunixrt.log.stored import read_stored
-from tunixrt.traces.state import project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tunixrt.datasets.files import Dataset
+    from tunixrt.datasets.reading import DatasetReader
     from tunixrt.datasets.selection import Member
     from tunixrt.log.digests import Digest
-    from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-    from tunixrt.traces.state import Projection
 
 
 _DEPTH = 3
 """A dataset is ``datasets/<name>/<version>/<64 hex>``."""
-
-
-class Rebuild(msgspec.Struct, frozen=True):
-    """What building a dataset again showed; it is the same where there are no findings.
-
-    ``n_redacted`` counts members whose payload is gone: they were taken as they are listed.
-    """
-
-    dataset: Dataset
-    n_redacted: int
-    findings: tuple[Finding, ...]
 
 
 def verify_datasets(layout: Layout, checkout: Checkout | None = None) -> Iterator[Finding]:
@@ -91,39 +76,38 @@ def verify_datasets(layout: Layout, checkout: Checkout | None = None) -> Iterato
             yield unreadable_members(error, directory, layout.root)
 
 
-def rebuild_dataset(layout: Layout, log: EventLog, key: str) -> Iterator[Finding]:
-    """Select a dataset again from its snapshot, and say how the result differs from what is stored.
-
-    Where a merge brought several datasets under one key, each of them is built again.
-
-    Raises:
-        BadNameError: The text is not a key.
-        DamagedError: The log, the snapshot or a manifest is damaged.
-    """
-    for dataset in datasets_of_key(layout, key):
-        yield from rebuild(layout, log, dataset).findings
-
-
-def rebuild(layout: Layout, log: EventLog, dataset: Dataset) -> Rebuild:
+def rebuild(reader: DatasetReader, dataset: Dataset) -> Verdict:
     """Select a dataset again from its snapshot, and compare it with what is stored.
+
+    Members that were redacted are taken as they are listed, and counted.
 
     Raises:
         DamagedError: The log or the snapshot is damaged.
     """
-    snapshot = load_snapshot(layout, dataset.manifest.snapshot)
-    place = layout.relative(dataset.path / MANIFEST_NAME)
-    with project(log, snapshot.segments) as projection:
-        listed = _unreadable(projection, dataset)
-        try:
-            selection = select(log, projection, dataset.manifest.recipe, snapshot.segments, listed)
-        except RecipeError as error:
-            problem = f"The recipe selects nothing from the snapshot: {error}"
-            return Rebuild(dataset, len(listed), (Finding(place, problem),))
+    folded = reader.fold(dataset.manifest.snapshot)
+    derivation = DatasetDerivation(
+        reader.log, folded.projection, folded.segments, identity_of(dataset.manifest), dataset
+    )
+    # A dataset is named by its manifest, which it is looked up by.
     try:
-        findings = tuple(_differences(layout, dataset, selection, exact=not listed))
-    finally:
-        selection.close()
-    return Rebuild(dataset, len(listed), findings)
+        with again(reader.log.layout, derivation, dataset.path) as made:
+            return msgspec.structs.replace(
+                made.verdict,
+                id=dataset.path.name,
+                n_rows=dataset.manifest.trace_count,
+                n_redacted=derivation.n_redacted,
+            )
+    except RecipeError as error:
+        return Verdict(
+            kind=derivation.kind,
+            id=dataset.path.name,
+            name=derivation.name,
+            verdict=Answer.DIVERGED,
+            first_difference=f"The recipe selects nothing from the snapshot: {error}",
+            file=MANIFEST_NAME,
+            n_rows=dataset.manifest.trace_count,
+            n_redacted=derivation.n_redacted,
+        )
 
 
 # --- what is stored ------------------------------------------------------------------------------
@@ -237,40 +221,3 @@ def _strays(layout: Layout, directory: Path, allowed: tuple[str, ...]) -> Iterat
         elif not is_expected:
             problem = "This does not belong to a dataset: move it elsewhere."
             yield Finding(layout.relative(path), problem)
-
-
-# --- what the log says ---------------------------------------------------------------------------
-
-
-def _unreadable(projection: Projection, dataset: Dataset) -> dict[Digest, Member]:
-    gone = {state.id for state in projection.traces() if not state.kept}
-    if not gone:
-        return {}
-    return {member.trace: member for member in members(dataset) if member.trace in gone}
-
-
-def _differences(
-    layout: Layout, dataset: Dataset, selection: Selection, *, exact: bool
-) -> Iterator[Finding]:
-    lines = member_lines(dataset.path)
-    place, number = dataset.path / MANIFEST_NAME, 0
-    for expected, stored in zip_longest(map(member_line, selection), lines):
-        found = None
-        if stored is not None:
-            place, number, found = stored
-        if expected != found:
-            yield Finding(
-                layout.relative(place),
-                "The first member that differs from what the recipe selects from the snapshot.",
-                line=number or None,
-                expected=expected.decode() if expected else "no further member",
-                found=found.decode(errors="replace") if found is not None else "no further member",
-            )
-            break
-    if exact and selection.stats() != dataset.manifest.stats:
-        yield Finding(
-            layout.relative(dataset.path / MANIFEST_NAME),
-            "The stats are not those of the members.",
-            expected=encode(selection.stats()).decode(),
-            found=encode(dataset.manifest.stats).decode(),
-        )

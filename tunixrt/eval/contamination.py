@@ -18,22 +18,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from tunixrt.log.digests import Digest
+from tunixrt.runs.lines import Overlap, OverlapKind
 from tunixrt.unicode_14 import pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tunixrt.eval.evalsets import EvalSample
+    from tunixrt.log.digests import Digest
 
 #: The version of the rules above; it changes whenever one sample might be found otherwise.
-METHOD: Final = "prompts-1"
+METHOD: Final = "prompts-2"
 NGRAM: Final = 8
 THRESHOLD: Final = Fraction(7, 10)
 
@@ -41,31 +41,45 @@ _SEPARATOR: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _TOKEN: Final = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[^\w\s.,;:!?\"'`“”‘’«»]")
 
 Gram = tuple[str, ...]
+K = TypeVar("K")
 
 
-class OverlapKind(StrEnum):
-    """How a sample is in the training data; each kind is stronger than those after it."""
-
-    EXACT = "exact"
-    NORMALISED = "normalised"
-    OVERLAP = "overlap"
-
-
-class Overlap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sample that is in the training data.
+class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of an eval set is in data, as people read it.
 
     Attributes:
-        example_id: the id of the sample.
-        kind: how it is there.
-        trace: the training trace with that prompt; for ``overlap`` the one that first showed most
-            of the shared grams.
-        share: how many of the sample's grams training prompts have, 0 to 1, four decimals.
+        method: the name of the rules.
+        ngram: the length of the grams of the rule ``overlap``, in tokens.
+        threshold: the share of a sample's grams from which on it counts, as a decimal.
+        datasets: what was compared, ``KEY`` or ``KEY/SPLIT``, by the names of this store; of a
+            model, the datasets of its base runs among them.
+        complete: whether these are all; False where training began with weights from elsewhere.
+        n_prompts: prompts that were compared.
+        n_redacted: members whose prompts are gone.
+        n_samples: samples of the eval set.
+        n_exact: samples whose prompt is one of them, character by character.
+        n_normalised: further samples whose prompt is one without case, spaces and punctuation.
+        n_overlap: further samples that share at least ``threshold`` of their grams.
+        examples: the ids of contaminated samples, the first 20 in the eval set's order.
     """
 
-    example_id: str
-    kind: OverlapKind
-    trace: Digest
-    share: float
+    method: str
+    ngram: int
+    threshold: float
+    datasets: list[str]
+    complete: bool
+    n_prompts: int
+    n_redacted: int
+    n_samples: int
+    n_exact: int
+    n_normalised: int
+    n_overlap: int
+    examples: list[str]
+
+    @property
+    def n_contaminated(self) -> int:
+        """How many samples are in the data, one way or another."""
+        return self.n_exact + self.n_normalised + self.n_overlap
 
 
 def tokens_of(text: str) -> list[str]:
@@ -96,16 +110,12 @@ class ContaminationCheck:
         self.n_prompts = 0
 
     def add(self, trace: Digest, prompt: str) -> None:
-        """Take a training prompt into account; of equal ones the first is named."""
+        """Take a training prompt into account; of equal ones the first by id is named."""
         self.n_prompts += 1
-        if self._exact.get(prompt, trace) is None:
-            self._exact[prompt] = trace
-        tokens = tuple(tokens_of(prompt))
-        if self._normalised.get(tokens, trace) is None:
-            self._normalised[tokens] = trace
+        _note(self._exact, prompt, trace)
+        _note(self._normalised, tuple(tokens_of(prompt)), trace)
         for gram in grams_of(prompt):
-            if self._grams.get(gram, trace) is None:
-                self._grams[gram] = trace
+            _note(self._grams, gram, trace)
 
     def overlaps(self) -> Iterator[Overlap]:
         """The samples that are in the training data, in the order of the eval set."""
@@ -128,3 +138,10 @@ class ContaminationCheck:
             return None
         most = min(seen, key=lambda trace: (-seen[trace], trace))
         return Overlap(sample.id, OverlapKind.OVERLAP, most, round(float(share), 4))
+
+
+def _note(known: dict[K, Digest | None], key: K, trace: Digest) -> None:
+    """Remember who has a key of the eval set: the first by id, in whatever order they come."""
+    if key in known:
+        before = known[key]
+        known[key] = trace if before is None else min(before, trace)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -21,7 +21,7 @@ from tunixrt.eval.compare.statistics import (
     wilson_interval,
 )
 from tunixrt.eval.judge.judges import DEFAULT_JUDGE, JUDGES, AnswerJudge
-from tunixrt.eval.predictions import Prediction
+from tunixrt.runs.lines import Prediction
 from tunixrt.runs.manifests import CategoryResult, DrawResults, Estimate, EvaluationResults
 
 if TYPE_CHECKING:
@@ -44,7 +44,23 @@ class Generated(msgspec.Struct, frozen=True):
     stop_reason: str
 
 
-Generate = Callable[[Sequence[str]], Sequence[Generated]]
+class Answered(Protocol):
+    """What is judged of a response."""
+
+    @property
+    def text(self) -> str:
+        """What was generated."""
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens it took."""
+
+    @property
+    def stop_reason(self) -> str:
+        """Why it ended."""
+
+
+Generate = Callable[[Sequence[str]], Sequence[Answered]]
 
 
 def evaluate(

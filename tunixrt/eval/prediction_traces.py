@@ -12,7 +12,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.eval.predictions import encode_predictions, iterate_predictions
+from tunixrt.eval.predictions import iterate_predictions
+from tunixrt.runs.lines import encode_lines
 from tunixrt.traces.importers.table import Dropped, Rejection, imported
 from tunixrt.traces.schema import TRACE_VERSION, Trace, TraceStep
 from tunixrt.traces.violations import TraceError
@@ -20,7 +21,7 @@ from tunixrt.traces.violations import TraceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunixrt.eval.predictions import Prediction
+    from tunixrt.runs.lines import Prediction
     from tunixrt.traces.importers.lines import TextSource
     from tunixrt.traces.importers.table import Record
 
@@ -45,7 +46,7 @@ def read_prediction_traces(path: TextSource, *, source: str | None = None) -> It
 
     Raises:
         UnreadableFileError: the file is absent or no text.
-        PredictionsError: a line is not a prediction.
+        LineError: a line is not a prediction.
     """
     for line, prediction in enumerate(iterate_predictions(path), start=1):
         yield _record(str(path), line, prediction, source or SOURCE)
@@ -76,5 +77,5 @@ def _record(name: str, line: int, prediction: Prediction, source: str) -> Record
     try:
         return imported(trace, file=name, line=line)
     except TraceError as error:
-        raw = encode_predictions([prediction]).removesuffix(b"\n")
+        raw = encode_lines([prediction]).removesuffix(b"\n")
         return Rejection(name, line, str(error), raw, field=error.violation.field)

@@ -7,94 +7,15 @@ several responses were drawn to each sample, they follow each other and ``draw``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from tunixrt.errors import BadInputError
-from tunixrt.log.canonical import CanonicalError, decode_stored, encode
-from tunixrt.log.digests import digest_bytes
-from tunixrt.traces.importers.lines import read_lines
+from tunixrt.runs.lines import LineError, Prediction, read_struct_lines
 from tunixrt.traces.violations import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from tunixrt.log.digests import Digest
     from tunixrt.traces.importers.lines import TextSource
-
-PREDICTIONS_NAME: Final = "predictions.jsonl"
-
-
-class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One sample, the response to it and the judge's verdict.
-
-    Attributes:
-        example_id: the id of the sample.
-        prompt: the question as the eval set has it, without the template.
-        generated_response: the text that the model generated.
-        parsed_steps: the reasoning steps that were found in it.
-        parsed_answer: the final answer that was found in it; None if there is none.
-        expected_response: the expected answer of the eval set.
-        correct: the judge's verdict.
-        reason: why, as a sentence.
-        score: 0 to 100.
-        n_tokens: how many tokens were generated.
-        stop_reason: why the generation ended: ``end_of_turn``, ``eos``, ``length`` (the limit of
-            new tokens), ``context`` (the model's longest text) or ``overlong`` (the prompt left no
-            room for an answer, and the response is empty).
-        category: of the sample.
-        difficulty: of the sample.
-        draw: the number of the response among those drawn to the sample, from 0; None, and absent
-            from the file, where nothing was drawn.
-    """
-
-    example_id: str
-    prompt: str
-    generated_response: str
-    parsed_steps: tuple[str, ...]
-    parsed_answer: str | None
-    expected_response: str
-    correct: bool
-    reason: str
-    score: float
-    n_tokens: int
-    stop_reason: str
-    category: str
-    difficulty: str
-    draw: int | None = None
-
-
-class PredictionsError(BadInputError):
-    """A file of predictions that cannot be read as one.
-
-    Attributes:
-        source: the file or the stream.
-        line: the line, from 1; None where the whole file is meant.
-    """
-
-    def __init__(self, path: TextSource, line: int | None, sentence: str) -> None:
-        where = f"{path}" if line is None else f"{path}, line {line}"
-        super().__init__(f"{where}: {sentence}")
-        self.path = path
-        self.line = line
-
-
-def encode_predictions(predictions: Iterable[Prediction]) -> bytes:
-    """The bytes of ``predictions.jsonl``.
-
-    Raises:
-        CanonicalError: a text holds a lone surrogate.
-    """
-    return b"".join(encode(prediction) + b"\n" for prediction in predictions)
-
-
-def write_predictions(path: Path, predictions: Iterable[Prediction]) -> Digest:
-    """Write ``predictions.jsonl`` and return its digest."""
-    data = encode_predictions(predictions)
-    path.write_bytes(data)
-    return digest_bytes(data)
 
 
 def read_predictions(source: TextSource, *, stored: bool = False) -> tuple[Prediction, ...]:
@@ -106,7 +27,7 @@ def read_predictions(source: TextSource, *, stored: bool = False) -> tuple[Predi
 
     Raises:
         UnreadableFileError: the file is absent or cannot be read as lines.
-        PredictionsError: a line is not a prediction, or two lines have one id and draw.
+        LineError: a line is not a prediction, or two lines have one id and draw.
     """
     return tuple(iterate_predictions(source, stored=stored))
 
@@ -115,21 +36,16 @@ def iterate_predictions(source: TextSource, *, stored: bool = False) -> Iterator
     """The predictions of ``predictions.jsonl``, one at a time.
 
     Raises:
-        UnreadableFileError, PredictionsError: as of :func:`read_predictions`.
+        UnreadableFileError, LineError: as of :func:`read_predictions`.
     """
     seen: set[tuple[str, int | None]] = set()
-    for line, raw in read_lines(source, stored=stored):
-        try:
-            prediction = msgspec.convert(decode_stored(raw), Prediction)
-        except (CanonicalError, msgspec.ValidationError) as error:
-            sentence = f"The line is not a prediction: {error}"
-            raise PredictionsError(source, line, sentence) from error
+    for line, prediction in read_struct_lines(source, Prediction, "a prediction", stored=stored):
         key = prediction.example_id, prediction.draw
         if key in seen:
             drawn = "" if prediction.draw is None else f", draw {prediction.draw}"
             sentence = f"A second prediction for the sample {quoted(prediction.example_id)}{drawn}."
-            raise PredictionsError(source, line, sentence)
+            raise LineError(source, line, sentence)
         seen.add(key)
         yield prediction
     if not seen:
-        raise PredictionsError(source, None, "There is no prediction in the file.")
+        raise LineError(source, None, "There is no prediction in the file.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tunixrt.datasets.building import list_datasets, members
-from tunixrt.eval.compare.pairs import left_out
+from tunixrt.eval.compare.pairs import conditions
 from tunixrt.eval.evalsets import find_evalset, list_evalsets, load_evalset
 from tunixrt.jobs.status import read_status
 from tunixrt.jobs.write_report import commands_of, report_view, run_view, training_view
@@ -32,7 +32,7 @@ from tunixrt.report.site.view import (
     TraceCounts,
     TrainingRunView,
 )
-from tunixrt.runs.directories import read_runs
+from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.leaderboard import rows_of
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 from tunixrt.runs.promotions import read_promotions
@@ -123,13 +123,13 @@ class _Builder:
         for name in ("data", "runs", "compare", "datasets", "evalsets"):
             (self._directory / name).mkdir()
         counts = self._traces(on_progress)
-        manifests = read_runs(self._layout)
+        catalogue = Catalogue(self._layout)
         promotions = read_promotions(self._log)
-        rows = tuple(rows_of(manifests, promotions))
-        evaluations = [m for m in manifests if isinstance(m, EvaluationManifest)]
-        views = {m.run_id: run_view(self._layout, self._log, m) for m in evaluations}
-        comparisons = tuple(self._comparisons(evaluations, views, promotions))
-        self._runs(manifests, views, rows, comparisons)
+        kinds = ("training", "evaluation")
+        rows = tuple(row for row in rows_of(catalogue, promotions) if row.kind in kinds)
+        views = {m.run_id: run_view(catalogue, m) for m in catalogue.evaluations}
+        comparisons = tuple(self._comparisons(catalogue.evaluations, views, promotions))
+        self._runs(catalogue, views, rows, comparisons)
         view = SiteView(
             title=self._title,
             foot=self._foot,
@@ -186,7 +186,7 @@ class _Builder:
         promotions: Promotions,
     ) -> Iterator[ComparisonView]:
         """Write a page for each pair that the rule chooses."""
-        for before, after in _pairs(evaluations, promotions):
+        for before, after in _pairs(evaluations, views, promotions):
             report = report_view((before, views[before.run_id]), (after, views[after.run_id]))
             page = f"{before.run_id[:16]}-{after.run_id[:16]}"
             self._comparison_page(page, report)
@@ -198,23 +198,25 @@ class _Builder:
 
     def _runs(
         self,
-        manifests: Sequence[EvaluationManifest | TrainingManifest],
+        catalogue: Catalogue,
         views: dict[str, RunView],
         rows: Sequence[RunRow],
         comparisons: Sequence[ComparisonView],
     ) -> None:
         by_id = {row.run_id: row for row in rows}
-        for manifest in manifests:
+        for manifest in catalogue.runs:
+            if manifest.run_id not in by_id:
+                continue
             row = by_id[manifest.run_id]
             if isinstance(manifest, TrainingManifest):
                 body = site_runs.training_body(
                     TrainingRunView(
                         row=row,
-                        training=training_view(self._layout, manifest),
+                        training=training_view(catalogue, manifest),
                         evaluations=tuple(r for r in rows if r.model == manifest.run_id),
                     )
                 )
-            else:
+            elif isinstance(manifest, EvaluationManifest):
                 own = views[manifest.run_id]
                 involved = [c for c in comparisons if manifest.run_id in (c.before, c.after)]
                 view = EvaluationView(
@@ -222,7 +224,7 @@ class _Builder:
                     run=own,
                     predictions=own.evaluation.predictions,
                     comparisons=tuple(involved),
-                    commands=tuple(commands_of(manifest, own.training)),
+                    commands=tuple(commands_of(manifest, own.training, own.evalset_name)),
                 )
                 body = site_runs.evaluation_body(view, manifest.results)
             name = f"runs/{manifest.run_id}.html"
@@ -288,12 +290,13 @@ class _Builder:
 
 
 def _pairs(
-    evaluations: Sequence[EvaluationManifest], promotions: Promotions
+    evaluations: Sequence[EvaluationManifest], views: dict[str, RunView], promotions: Promotions
 ) -> Iterator[tuple[EvaluationManifest, EvaluationManifest]]:
     """Pairs to compare, the lower score first; see the text on the page of runs."""
-    groups: dict[bytes, list[EvaluationManifest]] = {}
+    groups: dict[tuple[str, ...], list[EvaluationManifest]] = {}
     for manifest in evaluations:
-        groups.setdefault(_questions(manifest), []).append(manifest)
+        same = tuple(conditions(views[manifest.run_id].evaluation).values())
+        groups.setdefault(same, []).append(manifest)
     for _, group in sorted(groups.items()):
         ranked = sorted(group, key=lambda m: (m.results.avg_score, m.run_id))
         if len(ranked) <= _MAX_ALL_PAIRS:
@@ -302,20 +305,6 @@ def _pairs(
         named = [m for m in ranked if _BASELINE in promotions.names_of(m.run_id)]
         reference = (named or ranked)[0]
         yield from ((reference, m) for m in ranked if m is not reference)
-
-
-def _questions(manifest: EvaluationManifest) -> bytes:
-    """What has to be the same for two evaluations to be compared."""
-    identity = manifest.identity
-    same = (
-        identity.evalset,
-        identity.judge,
-        identity.template,
-        identity.generation.max_new_tokens,
-        str(identity.generation.draws),
-        *left_out(manifest.results.overlong),
-    )
-    return msgspec.json.encode(same, order="sorted")
 
 
 def _state_of(state: TraceState) -> str:

@@ -8,9 +8,9 @@ from tunixrt.errors import BadInputError
 from tunixrt.eval.compare import seeds
 from tunixrt.eval.compare.metrics import METRIC
 from tunixrt.eval.compare.pairs import Comparison, EvaluatedRun, compare
-from tunixrt.eval.predictions import PREDICTIONS_NAME, read_predictions
 from tunixrt.runs.directories import find_run
-from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+from tunixrt.runs.manifests import EvaluationManifest, kind_of
+from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,24 +89,24 @@ def find_evaluation(layout: Layout, run: str) -> EvaluationManifest:
         BadInputError: there is none, there are several, or it is a training run.
     """
     manifest = find_run(layout, run)
-    if isinstance(manifest, TrainingManifest):
+    if not isinstance(manifest, EvaluationManifest):
         raise BadInputError(
-            f"The run {run} is a training run, and only evaluations are compared: "
-            f"`tunixrt eval {run} --evalset NAME` makes one."
+            f"The run {run} is a {kind_of(manifest)} run, and only evaluations are compared: "
+            "`tunixrt eval MODEL --evalset NAME` makes one."
         )
     return manifest
 
 
 def evaluated_run(layout: Layout, manifest: EvaluationManifest) -> EvaluatedRun:
     """What a comparison needs of an evaluation, its predictions among it."""
-    identity = manifest.identity
+    responses = manifest.responses
     return EvaluatedRun(
         label=manifest.run_id[:12],
-        evalset=identity.evalset,
-        judge=identity.judge,
-        template=identity.template,
-        max_new_tokens=identity.generation.max_new_tokens,
-        draws=identity.generation.draws,
+        evalset=responses.evalset,
+        judge=manifest.identity.judge,
+        template=responses.template,
+        max_new_tokens=responses.generation.max_new_tokens,
+        draws=responses.generation.draws,
         overlong=manifest.results.overlong,
-        predictions=read_predictions(layout.runs / manifest.run_id / PREDICTIONS_NAME, stored=True),
+        predictions=tuple(Run.of(layout, manifest.run_id).predictions()),
     )

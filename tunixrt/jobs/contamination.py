@@ -1,37 +1,46 @@
-"""Hold an eval set against datasets, and against what a run was trained on, its bases included."""
+"""Compare an eval set with datasets, and with what a run was trained on, its bases included."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from tunixrt.datasets.building import datasets_of_key, load_dataset
+from tunixrt.datasets.building import load_dataset
 from tunixrt.datasets.exports import parse_split
-from tunixrt.datasets.files import members
+from tunixrt.datasets.reading import DatasetReader
+from tunixrt.derive import QUIET, Derivation, NotReproducibleError, obtain
 from tunixrt.errors import AnswerIsNoError, BadInputError
 from tunixrt.eval.contamination import (
     METHOD,
     NGRAM,
     THRESHOLD,
+    Contamination,
     ContaminationCheck,
-    Overlap,
-    OverlapKind,
 )
-from tunixrt.log.snapshots import load_snapshot
-from tunixrt.runs.directories import read_runs
-from tunixrt.runs.manifests import Contamination, DatasetInput, TrainingManifest
-from tunixrt.traces.payloads import MemberPayloads
-from tunixrt.traces.schema import parse_payload
+from tunixrt.jobs.training import dataset_of, require_text, text_of
+from tunixrt.log.sums import output_digests
+from tunixrt.runs.identity import IDENTITY_FORMAT, ContaminationIdentity
+from tunixrt.runs.lines import Overlap, OverlapKind, encode_lines
+from tunixrt.runs.manifests import (
+    MANIFEST_FORMAT,
+    ContaminationManifest,
+    ContaminationResults,
+)
+from tunixrt.runs.run import OVERLAPS_NAME, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from tunixrt.datasets.files import Dataset
+    from tunixrt.derive import Watch
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
+    from tunixrt.runs.catalogue import Catalogue
+    from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 _N_EXAMPLES = 20
 
@@ -57,42 +66,188 @@ class ContaminatedError(AnswerIsNoError):
 
 
 class UncheckedError(BadInputError):
-    """Nobody knows what the model was trained on, so contamination cannot be ruled out."""
+    """What the model was trained on is not known, so contamination cannot be ruled out."""
 
 
 class CheckedEvalset(msgspec.Struct, frozen=True):
-    """The result of holding an eval set against data: the counts, and every overlap."""
+    """The result of comparing an eval set with data: the counts, and every overlap."""
 
     contamination: Contamination
     overlaps: tuple[Overlap, ...]
 
 
+class TrainingCheck(Derivation[ContaminationManifest]):
+    """An eval set compared with the very texts that a model was trained on."""
+
+    kind: ClassVar = "contamination"
+    records: ClassVar = {OVERLAPS_NAME: ("sample", ("example_id",))}
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        reader: DatasetReader,
+        evalset: EvalSet,
+        lineage: Sequence[TrainingManifest],
+        identity: ContaminationIdentity,
+    ) -> None:
+        """Bind an identity to its inputs.
+
+        Args:
+            catalogue: the store.
+            reader: reads its datasets.
+            evalset: the questions.
+            lineage: a training run with each text that the identity names.
+            identity: what is compared.
+        """
+        self._catalogue = catalogue
+        self._reader = reader
+        self._evalset = evalset
+        self._lineage = lineage
+        self._identity = identity
+
+    @property
+    def identity(self) -> ContaminationIdentity:
+        """The eval set, the texts and the rules."""
+        return self._identity
+
+    @cached_property
+    def _checked(self) -> tuple[ContaminationResults, tuple[Overlap, ...]]:
+        check = ContaminationCheck(self._evalset.samples)
+        for run in self._lineage:
+            text = text_of(run)
+            dataset = dataset_of(self._catalogue, run)
+            for member, state, trace in self._reader.read(dataset, {run.split}):
+                if trace is None:
+                    text.omitted["redacted"] += 1
+                else:
+                    text.add(state, trace, member.split)
+                    check.add(state.id, trace.prompt)
+            require_text(self._catalogue, run, text)
+        overlaps = tuple(check.overlaps())
+        return _count(check, overlaps, len(self._evalset.samples)), overlaps
+
+    def make(self, directory: Path, watch: Watch, work: Path | None) -> ContaminationManifest:  # noqa: ARG002
+        """Write contamination.jsonl, a line per sample that was found.
+
+        Raises:
+            NotReproducibleError: a text is not here any more.
+        """
+        results, overlaps = self._checked
+        (directory / OVERLAPS_NAME).write_bytes(encode_lines(overlaps))
+        return ContaminationManifest(
+            format=MANIFEST_FORMAT,
+            run_id=self.id,
+            identity=self._identity,
+            results=results,
+            outputs=output_digests(directory),
+        )
+
+    @property
+    def found(self) -> Contamination:
+        """What is recorded; else what the comparison shows.
+
+        Raises:
+            NotReproducibleError: neither a record nor the texts are here.
+        """
+        run = Run.of(self._catalogue.layout, self.id)
+        if run.is_published:
+            manifest = run.manifest
+            assert isinstance(manifest, ContaminationManifest)
+            return as_recorded(self._catalogue, manifest)
+        results, overlaps = self._checked
+        return _in_words(self._catalogue, self._identity, results, overlaps)
+
+    def publish(self, layout: Layout, watch: Watch = QUIET) -> None:
+        """Publish the check, unless it is there."""
+        obtain(layout, self, Run.of(layout, self.id).directory, watch)
+
+
 def check_against_dataset(
     layout: Layout, log: EventLog, evalset: EvalSet, key: str, split: str | None = None
 ) -> CheckedEvalset:
-    """Hold an eval set against one dataset, whole or one split of it.
+    """Compare an eval set with one dataset, whole or one split of it.
 
     Raises:
         DatasetNotFoundError: there is none of this key.
         AmbiguousDatasetError: there are several.
         ExportError: there is no such split.
     """
-    if split is not None:
-        parse_split(split)
-    return _check(log, evalset, [(load_dataset(layout, key), split)], complete=True)
+    splits = None if split is None else {parse_split(split)}
+    dataset = load_dataset(layout, key)
+    check, n_redacted = ContaminationCheck(evalset.samples), 0
+    with DatasetReader(log) as reader:
+        for _, state, trace in reader.read(dataset, splits):
+            if trace is None:
+                n_redacted += 1
+            else:
+                check.add(state.id, trace.prompt)
+    overlaps = tuple(check.overlaps())
+    results = _count(check, overlaps, len(evalset.samples))
+    return CheckedEvalset(
+        Contamination(
+            method=METHOD,
+            ngram=NGRAM,
+            threshold=float(THRESHOLD),
+            datasets=[f"{key}/{split}" if split else key],
+            complete=True,
+            n_redacted=n_redacted,
+            examples=[overlap.example_id for overlap in overlaps[:_N_EXAMPLES]],
+            **msgspec.structs.asdict(results),
+        ),
+        overlaps,
+    )
 
 
-def contamination_of(
-    layout: Layout, log: EventLog, evalset: EvalSet, trained: TrainingManifest
-) -> Contamination:
-    """Hold an eval set against all that a training run was trained on, its bases included.
+def check_training(
+    catalogue: Catalogue,
+    reader: DatasetReader,
+    evalset: EvalSet,
+    trained: TrainingManifest | None,
+    watch: Watch = QUIET,
+) -> TrainingCheck | None:
+    """The comparison of an eval set with all that a training run was trained on, bases included.
 
-    Raises:
-        BadInputError: a dataset that was trained on is not here any more.
+    Returns:
+        The check, made or found; None where the training data is not known, or not here any more.
     """
-    inputs, complete = _training_data(layout, trained)
-    data = [(_dataset(layout, used), used.split) for used in inputs]
-    return _check(log, evalset, data, complete=complete).contamination
+    if trained is None:
+        return None
+    lineage, complete = catalogue.lineage(trained)
+    identity = ContaminationIdentity(
+        format=IDENTITY_FORMAT,
+        method=METHOD,
+        ngram=NGRAM,
+        threshold=f"{THRESHOLD}",
+        evalset=evalset.digest,
+        texts=sorted({run.identity.text for run in lineage}),
+        complete=complete,
+    )
+    check = TrainingCheck(catalogue, reader, evalset, by_text(lineage), identity)
+    try:
+        _ = check.found
+    except NotReproducibleError as error:
+        watch.notice(f"warning: The eval set was not compared with the training data: {error}.")
+        return None
+    return check
+
+
+def by_text(lineage: Sequence[TrainingManifest]) -> list[TrainingManifest]:
+    """The first run of those with the same text."""
+    return list({run.identity.text: run for run in reversed(lineage)}.values())
+
+
+def recorded_contamination(
+    catalogue: Catalogue, evaluation: EvaluationManifest
+) -> Contamination | None:
+    """What is recorded of an evaluation's eval set and its model's training data."""
+    manifest = catalogue.contamination_of(evaluation)
+    return None if manifest is None else as_recorded(catalogue, manifest)
+
+
+def as_recorded(catalogue: Catalogue, manifest: ContaminationManifest) -> Contamination:
+    """A recorded check with the names that this store has for the texts."""
+    overlaps = list(Run.of(catalogue.layout, manifest.run_id).overlaps())
+    return _in_words(catalogue, manifest.identity, manifest.results, overlaps)
 
 
 def require_clean(evalset: str, found: Contamination | None, *, untrained: bool) -> None:
@@ -109,82 +264,38 @@ def require_clean(evalset: str, found: Contamination | None, *, untrained: bool)
     if found is None or not found.complete:
         raise UncheckedError(
             "Contamination cannot be ruled out: the model, or a base that it was trained from, "
-            "came from elsewhere, and nobody here knows its training data. Nothing was published; "
-            "leave --fail-on-contamination away to evaluate it all the same."
+            "came from elsewhere, or its training data is not here any more. Nothing was "
+            "published; leave --fail-on-contamination away to evaluate it all the same."
         )
 
 
-def _training_data(layout: Layout, trained: TrainingManifest) -> tuple[list[DatasetInput], bool]:
-    """The datasets of a run and of the runs it started from, and whether these are all."""
-    by_weights = {m.weights: m for m in read_runs(layout) if isinstance(m, TrainingManifest)}
-    inputs = [trained.dataset]
-    seen = {trained.run_id}
-    base = trained.identity.base
-    while base is not None:
-        run = by_weights.get(base)
-        if run is None:
-            return inputs, False
-        if run.run_id in seen:
-            break
-        seen.add(run.run_id)
-        if run.dataset not in inputs:
-            inputs.append(run.dataset)
-        base = run.identity.base
-    return inputs, True
-
-
-def _dataset(layout: Layout, used: DatasetInput) -> Dataset:
-    """The very dataset that a run was trained on, also where its key became ambiguous."""
-    for dataset in datasets_of_key(layout, used.key):
-        if dataset.digest == used.digest:
-            return dataset
-    raise BadInputError(
-        f"The dataset {used.key} with the digest {used.digest} was trained on and is not here, so "
-        "the eval set cannot be held against it. Bring its directory back from Git."
-    )
-
-
-def _check(
-    log: EventLog,
-    evalset: EvalSet,
-    data: Sequence[tuple[Dataset, str | None]],
-    *,
-    complete: bool,
-) -> CheckedEvalset:
-    check = ContaminationCheck(evalset.samples)
-    n_redacted = sum(_read(log, check, dataset, split) for dataset, split in data)
-    overlaps = tuple(check.overlaps())
+def _count(
+    check: ContaminationCheck, overlaps: Sequence[Overlap], n_samples: int
+) -> ContaminationResults:
     kinds = Counter(overlap.kind for overlap in overlaps)
-    return CheckedEvalset(
-        contamination=Contamination(
-            method=METHOD,
-            ngram=NGRAM,
-            threshold=float(THRESHOLD),
-            datasets=[f"{d.key}/{split}" if split else d.key for d, split in data],
-            complete=complete,
-            n_prompts=check.n_prompts,
-            n_redacted=n_redacted,
-            n_samples=len(evalset.samples),
-            n_exact=kinds[OverlapKind.EXACT],
-            n_normalised=kinds[OverlapKind.NORMALISED],
-            n_overlap=kinds[OverlapKind.OVERLAP],
-            examples=[overlap.example_id for overlap in overlaps[:_N_EXAMPLES]],
-        ),
-        overlaps=overlaps,
+    return ContaminationResults(
+        n_prompts=check.n_prompts,
+        n_samples=n_samples,
+        n_exact=kinds[OverlapKind.EXACT],
+        n_normalised=kinds[OverlapKind.NORMALISED],
+        n_overlap=kinds[OverlapKind.OVERLAP],
     )
 
 
-def _read(log: EventLog, check: ContaminationCheck, dataset: Dataset, split: str | None) -> int:
-    """Show every prompt of a dataset to the check; how many are gone."""
-    n_redacted = 0
-    payloads = MemberPayloads(log, load_snapshot(log.layout, dataset.manifest.snapshot).segments)
-    try:
-        wanted = (m.trace for m in members(dataset) if split is None or m.split == split)
-        for state, payload in payloads.read(wanted):
-            if payload is None:
-                n_redacted += 1
-            else:
-                check.add(state.id, parse_payload(payload).prompt)
-    finally:
-        payloads.close()
-    return n_redacted
+def _in_words(
+    catalogue: Catalogue,
+    identity: ContaminationIdentity,
+    results: ContaminationResults,
+    overlaps: Sequence[Overlap],
+) -> Contamination:
+    numerator, _, denominator = identity.threshold.partition("/")
+    return Contamination(
+        method=identity.method,
+        ngram=identity.ngram,
+        threshold=int(numerator) / int(denominator or 1),
+        datasets=catalogue.text_names(identity.texts),
+        complete=identity.complete,
+        n_redacted=0,
+        examples=[overlap.example_id for overlap in overlaps[:_N_EXAMPLES]],
+        **msgspec.structs.asdict(results),
+    )

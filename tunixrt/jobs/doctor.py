@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.derive import unfinished, work_directory
 from tunixrt.errors import TunixrtError
 from tunixrt.extras import MissingExtraError
 from tunixrt.jobs.git_surroundings import Surroundings, attributes_sentence
@@ -23,8 +24,7 @@ from tunixrt.log.journal import TORN_SUFFIX, journals, read_journal
 from tunixrt.log.layout import STORE_FORMAT, check_format
 from tunixrt.log.lock import lock_is_held, read_holder
 from tunixrt.ml.environment import missing_xla_flags
-from tunixrt.runs.checkpoints import checkpoints_of, unfinished_runs
-from tunixrt.runs.directories import EVALUATIONS
+from tunixrt.runs.checkpoints import steps_saved
 from tunixrt.runs.identity import current_code
 from tunixrt.runs.numeric_class import beyond_the_promise, detect_numeric_class
 
@@ -57,10 +57,9 @@ def examine(layout: Layout) -> list[Check]:
         *_git(layout),
         _lock(layout),
         *_leftovers(layout),
-        *_evaluations(layout),
         _machine(),
         _numeric_class(),
-        *_unfinished_runs(layout),
+        *_unfinished(layout),
         _packages(),
     ]
 
@@ -161,17 +160,6 @@ def _leftovers(layout: Layout) -> Iterator[Check]:
         )
 
 
-def _evaluations(layout: Layout) -> Iterator[Check]:
-    for directory in sorted((layout.derived / EVALUATIONS).glob("*")):
-        yield Check(
-            "evaluations",
-            ok=True,
-            found=f"{layout.relative(directory)} keeps responses of an evaluation that is going on "
-            "or that was interrupted: the same `tunixrt eval` command goes on with them. Delete it "
-            "when nobody wants to.",
-        )
-
-
 def _machine() -> Check:
     found = (
         f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} "
@@ -208,14 +196,18 @@ def _numeric_class() -> Check:
     )
 
 
-def _unfinished_runs(layout: Layout) -> Iterator[Check]:
-    for run_id, steps in unfinished_runs(layout):
+def _unfinished(layout: Layout) -> Iterator[Check]:
+    commands = {"training": "`tunixrt train` with --resume", "responses": "`tunixrt eval`"}
+    for kind, run_id in unfinished(layout):
+        directory = work_directory(layout, kind, run_id)
+        steps = steps_saved(directory)
+        holds = f"a checkpoint after step {steps[-1]:,}" if steps else "a part"
         yield Check(
-            "checkpoints",
+            "unfinished",
             ok=True,
-            found=f"{layout.relative(checkpoints_of(layout, run_id))} holds a checkpoint after "
-            f"step {steps[-1]:,} of a run that is not finished: its `tunixrt train` command goes "
-            "on with --resume. Delete it if nobody wants that.",
+            found=f"{layout.relative(directory)} holds {holds} of a {kind} run that is being made "
+            f"or was interrupted: the same {commands.get(kind, 'command')} command continues from "
+            "it. Delete the directory if the run is not wanted.",
         )
 
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.derive import work_directory
 from tunixrt.extras import TRAIN, require
 from tunixrt.jobs.training import count_ledger, plan_training
-from tunixrt.runs.checkpoints import checkpoints_of, newest_whole
-from tunixrt.runs.directories import MANIFEST
+from tunixrt.runs.checkpoints import newest_whole
 from tunixrt.runs.manifests import LedgerCounts
 from tunixrt.runs.memory import MemoryEstimate, estimate_memory
+from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
+    from tunixrt.jobs.training import TrainRequest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.ml.input.feed import Feed
@@ -78,9 +80,7 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: MemoryEstimate
 
 
-def rehearse_training(
-    layout: Layout, log: EventLog, config: RunConfig, *, dataset_key: str, base: str | None = None
-) -> DryRun:
+def rehearse_training(layout: Layout, log: EventLog, request: TrainRequest) -> DryRun:
     """Say what `train_run` would do with the same arguments; nothing is written.
 
     Raises:
@@ -90,25 +90,26 @@ def rehearse_training(
     from tunixrt.ml.input.feed import Feed, encode
     from tunixrt.ml.tokenizer import ByteTokenizer
 
-    plan = plan_training(layout, log, config, dataset_key=dataset_key, base=base)
-    feed = Feed(config, encode(config, plan.examples))
-    if plan.validation:
-        encode(config, plan.validation)
-    run_id = plan.identity.run_id
-    checkpoints = checkpoints_of(layout, run_id)
-    newest = newest_whole(checkpoints, run_id)
-    directory = layout.runs / run_id
+    config = request.config
+    plan = plan_training(layout, log, request)
+    feed = Feed(config, encode(config, plan.text.examples))
+    validation = [] if plan.validation is None else plan.validation.examples
+    if validation:
+        encode(config, validation)
+    checkpoints = work_directory(layout, plan.kind, plan.id)
+    newest = newest_whole(checkpoints, plan.id)
+    run = Run.of(layout, plan.id)
     return DryRun(
-        run_id=run_id,
-        exists=(directory / MANIFEST).is_file(),
+        run_id=plan.id,
+        exists=run.is_published,
         checkpoint_step=None if newest is None else newest[0],
-        run_directory=layout.relative(directory),
+        run_directory=layout.relative(run.directory),
         checkpoint_directory=layout.relative(checkpoints),
         config=config.resolved(),
-        dataset_key=dataset_key,
+        dataset_key=request.dataset,
         numeric_mode=plan.identity.numeric_mode,
-        ledger=count_ledger(feed.examples.ledger, plan.n_redacted),
-        n_validation=len(plan.validation),
+        ledger=count_ledger(feed.examples.ledger, plan.text.n_redacted),
+        n_validation=len(validation),
         tokens=_tokens(config, feed),
         memory=estimate_memory(config, ByteTokenizer.vocab_size, feed.row_length),
     )

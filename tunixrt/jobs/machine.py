@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.runs.identity import current_code
 from tunixrt.runs.numeric_class import NumericClass, detect_numeric_class
 
 if TYPE_CHECKING:
+    from tunixrt.derive import Environment, Execution
     from tunixrt.runs.identity import Code
-
-
-class Execution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When and how long a run was executed; given by the caller, hashed into nothing."""
-
-    started_at: str
-    duration_s: float
 
 
 def prepare_machine(mode: str, code: Code) -> NumericClass:
@@ -40,15 +35,46 @@ def prepare_machine(mode: str, code: Code) -> NumericClass:
 
 
 def describe_environment(
-    numeric_class: NumericClass, execution: Execution | None
-) -> dict[str, object]:
+    numeric_class: NumericClass | None, execution: Execution | None
+) -> Environment:
     """What ``environments/`` records of one execution: no host name, no path, no user.
 
-    Without a stopwatch (``execution`` is None) no times are recorded.
+    Without a stopwatch (``execution`` is None) no times are recorded, and no numeric class where
+    nothing was computed.
     """
     times = {} if execution is None else msgspec.to_builtins(execution)
-    return times | {
-        "numeric_class": msgspec.to_builtins(numeric_class),
-        "python": platform.python_version(),
-        "tunixrt": metadata.version("tunixrt"),
-    }
+    computed = (
+        {} if numeric_class is None else {"numeric_class": msgspec.to_builtins(numeric_class)}
+    )
+    return (
+        times
+        | computed
+        | {
+            "python": platform.python_version(),
+            "tunixrt": metadata.version("tunixrt"),
+        }
+    )
+
+
+def code_reasons(
+    recorded: Code, recorded_class: NumericClass | None, here: NumericClass
+) -> list[str]:
+    """Why a run's bits are not promised on this machine; empty where they are.
+
+    Args:
+        recorded: the code of the run.
+        recorded_class: its numeric class, in numeric mode fast.
+        here: the numeric class of this machine.
+    """
+    reasons = [
+        f"{name} is {version} here and was {recorded.packages.get(name, 'absent')}"
+        for name, version in current_code().packages.items()
+        if recorded.packages.get(name) != version
+    ]
+    if recorded_class is not None:
+        reasons += [
+            f"numeric mode fast, and {field} differs here"
+            for field in recorded_class.differences(here)
+            if field != "packages"
+        ]
+    return reasons

@@ -1,7 +1,10 @@
-"""What a MODEL argument means: one resolver for `train --base`, `eval` and `evalset check --model`.
+"""Models by what people write, and by what decides them (digests).
 
-A model is a training run (an id, its beginning, a name, ``@last``) or a directory in Hugging Face's
+What a MODEL argument means: one resolver for `train --base`, `eval` and `evalset check --model`. A
+model is a training run (an id, its beginning, a name, ``@last``) or a directory in Hugging Face's
 layout. What is written like a path is a path: it is never taken for the digits of a run id.
+
+What a model is, is the digests of its files, so the spelling of the argument is lost there.
 """
 
 from __future__ import annotations
@@ -10,12 +13,22 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tunixrt.derive import NotReproducibleError
 from tunixrt.errors import BadInputError
+from tunixrt.log.digests import digest_file
+from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.config import ConfigError
 from tunixrt.runs.directories import find_run, model_of
-from tunixrt.runs.manifests import TrainingManifest
+from tunixrt.runs.identity import ModelDigests
+from tunixrt.runs.manifests import (
+    EvaluationManifest,
+    ResponsesManifest,
+    TrainingManifest,
+    kind_of,
+)
 from tunixrt.runs.presets import PRESETS
 from tunixrt.runs.promotions import UnknownRunError
+from tunixrt.runs.run import MODEL_DIRECTORY, WEIGHTS_NAME
 from tunixrt.words import nearest
 
 if TYPE_CHECKING:
@@ -25,10 +38,8 @@ if TYPE_CHECKING:
 #: Before a configuration: the weights that training with it starts from.
 UNTRAINED: Final = "untrained:"
 CONFIG_NAME: Final = "config.json"
-WEIGHTS_NAME: Final = "model.safetensors"
 TOKENIZER_NAME: Final = "tokenizer.json"
 
-_MODEL: Final = "model"
 _FILES: Final = (CONFIG_NAME, WEIGHTS_NAME, TOKENIZER_NAME)
 #: What other writers put in the place of one ``model.safetensors``.
 _OTHER_WEIGHTS: Final = (
@@ -96,13 +107,21 @@ def _is_written_as_path(model: str) -> bool:
 def _of_run(layout: Layout, model: str, manifest: Manifest) -> Path:
     if isinstance(manifest, TrainingManifest):
         return model_of(layout, manifest.run_id)
-    evaluated = manifest.model.run_id
-    which = "" if evaluated is None else f", {evaluated[:12]}"
-    raise NoModelError(
-        model,
-        f"The run {model} is an evaluation and holds no weights; name the training run "
-        f"that it evaluated{which}.",
-    )
+    raise NoModelError(model, f"The run {model} is {_without_weights(Catalogue(layout), manifest)}")
+
+
+def _without_weights(catalogue: Catalogue, manifest: Manifest) -> str:
+    """How a message on a run without weights ends: what it is, and which run is meant."""
+    match manifest:
+        case EvaluationManifest():
+            what, which, asked = "an evaluation", " that it evaluated", manifest.responses
+        case ResponsesManifest():
+            what, which, asked = "a run of responses", " that answered", manifest.identity
+        case _:
+            return f"of the kind {kind_of(manifest)} and holds no weights; name a training run."
+    trained = catalogue.evaluated(asked)
+    name = "" if trained is None else f", {trained.run_id[:12]}"
+    return f"{what} and holds no weights; name the training run{which}{name}."
 
 
 def _directory_at(layout: Layout, model: str) -> Path:
@@ -152,7 +171,7 @@ def _run_at(layout: Layout, path: Path) -> str | None:
         parts = path.resolve().relative_to(layout.runs.resolve()).parts
     except ValueError:
         return None
-    if len(parts) == 1 or (len(parts) == 2 and parts[1] == _MODEL):
+    if len(parts) == 1 or (len(parts) == 2 and parts[1] == MODEL_DIRECTORY):
         return parts[0]
     return None
 
@@ -175,3 +194,57 @@ def is_untrained(model: str) -> bool:
             [f" lacks the configuration: a preset or a TOML file, as in {UNTRAINED}nano."],
         )
     return model.startswith(UNTRAINED)
+
+
+def model_digests(directory: Path) -> ModelDigests:
+    """What decides what the model in a directory computes.
+
+    Raises:
+        NoModelError: a file cannot be read.
+    """
+    try:
+        return ModelDigests(
+            weights=digest_file(directory / WEIGHTS_NAME),
+            model_config=digest_file(directory / CONFIG_NAME),
+            tokenizer=digest_file(directory / TOKENIZER_NAME),
+        )
+    except OSError as error:
+        raise NoModelError(
+            str(directory), f"{error.filename} cannot be read ({error.strerror})."
+        ) from error
+
+
+def digests_of(trained: TrainingManifest) -> ModelDigests:
+    """The model that a training run made."""
+    outputs = trained.outputs
+    return ModelDigests(
+        weights=trained.weights,
+        model_config=outputs[f"{MODEL_DIRECTORY}/{CONFIG_NAME}"],
+        tokenizer=outputs[f"{MODEL_DIRECTORY}/{TOKENIZER_NAME}"],
+    )
+
+
+def training_of(catalogue: Catalogue, model: ModelDigests) -> TrainingManifest | None:
+    """The training run that made a model, wherever the model's directory was found."""
+    run = catalogue.training_of(model.weights)
+    if run is None:
+        return None
+    # One by one, since a damaged manifest may name no other file than the weights.
+    named = (run.outputs.get(f"{MODEL_DIRECTORY}/{name}") for name in (CONFIG_NAME, TOKENIZER_NAME))
+    return run if tuple(named) == (model.model_config, model.tokenizer) else None
+
+
+def find_model(catalogue: Catalogue, model: ModelDigests) -> Path:
+    """A model directory here that holds a model.
+
+    Raises:
+        NotReproducibleError: there is none; its owner can make the run again.
+        DamagedError: something in it is not a plain file, or a pointer of Git LFS.
+    """
+    run = training_of(catalogue, model)
+    if run is None:
+        raise NotReproducibleError(
+            f"the model with the weights {model.weights} is from elsewhere: no training run here "
+            "made it"
+        )
+    return model_of(catalogue.layout, run.run_id)

@@ -1,7 +1,8 @@
 """Prompts that leave a model no room for an answer: found before anything is generated.
 
 A prompt is overlong if its tokens fill the model's context, so that not one token could follow.
-Finding them needs the tokenizer and the model's sizes, and no weights.
+Finding them needs the tokenizer and the model's sizes. Which ones they are is a function of eval
+set, template and model configuration; what is done with them is a setting of the generation.
 """
 
 from __future__ import annotations
@@ -10,24 +11,27 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.datasets.render import DataFormat
+from tunixrt.datasets.render import DataFormat, render_prompt
 from tunixrt.errors import BadInputError
-from tunixrt.jobs.evaluation.responses import prompt_tokens
+from tunixrt.jobs.evaluation.target import template_of_model
 from tunixrt.jobs.models import (
     CONFIG_NAME,
     UNTRAINED,
     NoModelError,
     is_untrained,
+    model_digests,
     model_directory,
+    training_of,
 )
 from tunixrt.jobs.training import template_of
 from tunixrt.log import canonical
+from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.config import load_config
-from tunixrt.runs.directories import MANIFEST
-from tunixrt.runs.manifests import read_manifest
+from tunixrt.runs.manifests import OverlongPrompts
 from tunixrt.traces.violations import describe, suggestion
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
     from typing import Literal
 
@@ -95,6 +99,16 @@ def _what_to_do(lengths: PromptLengths) -> str:
     )
 
 
+def prompt_tokens(template: Template, prompt: str) -> list[int]:
+    """A question as the model sees it."""
+    from tunixrt.ml.tokenizer import ByteTokenizer
+
+    text = render_prompt(
+        prompt, data_format=DataFormat(template.format), system=template.system_instruction
+    )
+    return ByteTokenizer().encode(text)
+
+
 def prompt_lengths(evalset: EvalSet, template: Template, max_length: int) -> PromptLengths:
     """Measure every prompt of an eval set under a template."""
     n_tokens = {s.id: len(prompt_tokens(template, s.prompt)) for s in evalset.samples}
@@ -107,8 +121,30 @@ def prompt_lengths(evalset: EvalSet, template: Template, max_length: int) -> Pro
     )
 
 
+def without(evalset: EvalSet, overlong: Container[str]) -> EvalSet:
+    """An eval set without the samples with these ids: what a model is asked."""
+    if not overlong:
+        return evalset
+    fitting = tuple(sample for sample in evalset.samples if sample.id not in overlong)
+    return msgspec.structs.replace(evalset, samples=fitting)
+
+
+def overlong_of(
+    treatment: Treatment | None, evalset: EvalSet, template: Template, directory: Path
+) -> OverlongPrompts | None:
+    """What responses record of overlong prompts; None where none was found when they were asked.
+
+    Raises:
+        NoModelError: the model's config.json says no context.
+    """
+    if treatment is None:
+        return None
+    lengths = prompt_lengths(evalset, template, context_length(directory))
+    return OverlongPrompts(treatment, lengths.max_length, dict(sorted(lengths.overlong.items())))
+
+
 def check_prompts(layout: Layout, evalset: EvalSet, model: str) -> PromptLengths:
-    """Measure every prompt of an eval set for a model; makes no weights and reads none.
+    """Measure every prompt of an eval set for a model; makes no weights and generates nothing.
 
     Raises:
         BadInputError: the model is none, or its config.json says no context.
@@ -118,7 +154,8 @@ def check_prompts(layout: Layout, evalset: EvalSet, model: str) -> PromptLengths
         template = template_of(config.data.format, config.system_instruction)
         return prompt_lengths(evalset, template, config.model.max_length)
     directory = model_directory(layout, model)
-    return prompt_lengths(evalset, _template_of_model(layout, directory), context_length(directory))
+    trained = training_of(Catalogue(layout), model_digests(directory))
+    return prompt_lengths(evalset, template_of_model(trained), context_length(directory))
 
 
 def treatment_of(on_overlong: str, lengths: PromptLengths) -> Treatment | None:
@@ -152,13 +189,6 @@ def check_treatment(on_overlong: str) -> Treatment | None:
         f"There is no on_overlong {on_overlong!r}: expected {', '.join(known)}."
         f"{suggestion(on_overlong, known)}"
     )
-
-
-def _template_of_model(layout: Layout, directory: Path) -> Template:
-    """The template that a model answers: its run's, or the default for one from elsewhere."""
-    if directory.is_relative_to(layout.runs):
-        return read_manifest(directory.parent / MANIFEST).identity.template
-    return template_of(DataFormat.TUNIX_SFT, None)
 
 
 def context_length(directory: Path) -> int:

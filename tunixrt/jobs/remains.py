@@ -74,7 +74,7 @@ def find_remains(
     digests = {dataset.digest for dataset in listing}
     runs = _read(lambda: read_runs(layout), unreadable)
     trained = [
-        run for run in runs if isinstance(run, TrainingManifest) and run.dataset.digest in digests
+        run for run in runs if isinstance(run, TrainingManifest) and run.identity.dataset in digests
     ]
     weights = {run.weights for run in trained}
     return Remains(

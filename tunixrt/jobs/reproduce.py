@@ -1,8 +1,8 @@
-"""The job that makes runs again from what is committed and compares every output.
+"""The job that makes runs again from what is committed and compares every file.
 
-A training run is trained again and its evaluations are made again with the new weights, so an
-evaluation that comes out identical says something of the training as well. Everything happens in
-staging directories; nothing that is committed changes.
+A training is trained again, responses are generated again with the new weights, and judged again,
+so an evaluation that comes out identical says something of the training as well. Everything happens
+in staging directories; nothing that is committed changes.
 """
 
 from __future__ import annotations
@@ -10,210 +10,172 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tunixrt.datasets.reading import DatasetReader
+from tunixrt.derive import QUIET
 from tunixrt.errors import BadInputError
-from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.extras import TRAIN, require
-from tunixrt.jobs.evaluation.evaluate import judge_responses
-from tunixrt.jobs.evaluation.plan import plan_evaluation_again
-from tunixrt.jobs.evaluation.responses import generate_responses
-from tunixrt.jobs.training import NotReproducibleError, execute_training, plan_training
-from tunixrt.log.files import staging_directory
-from tunixrt.runs.config import RunConfig
-from tunixrt.runs.directories import find_run, read_runs
-from tunixrt.runs.identity import current_code
-from tunixrt.runs.manifests import EvaluationManifest, Manifest, TrainingManifest
-from tunixrt.runs.verdict import RunVerdict, judge_rebuilt
+from tunixrt.jobs.again import Remaker
+from tunixrt.runs.catalogue import Catalogue
+from tunixrt.runs.directories import find_run
+from tunixrt.runs.manifests import (
+    ContaminationManifest,
+    EvaluationManifest,
+    ResponsesManifest,
+    TrainingManifest,
+)
+from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from tunixrt.derive import Verdict, Watch
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-    from tunixrt.runs.numeric_class import NumericClass
+    from tunixrt.runs.manifests import Manifest
 
 
 def reproduce_runs(
-    layout: Layout,
-    log: EventLog,
-    run: str | None,
-    *,
-    on_start: Callable[[str], None] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> list[RunVerdict]:
+    layout: Layout, log: EventLog, run: str | None, watch: Watch = QUIET
+) -> list[Verdict]:
     """Make one run again, or every run here.
 
     Args:
         layout: where the runs are.
         log: what the datasets select from.
-        run: a run id or its beginning; None for every run.
-        on_start: called with what is being made again.
-        on_progress: called with how far it is and how far it goes.
+        run: a run id, its beginning or a name; None for every run.
+        watch: who hears of it.
+
+    Returns:
+        A verdict on everything that was made again, and on what could not be.
 
     Raises:
         BadInputError: there is no such run, or no run at all.
         MissingExtraError: the packages that train are not installed.
-        NotReproducibleError: members of the dataset were redacted.
     """
-    runs = read_runs(layout)
-    chosen = runs if run is None else [find_run(layout, run)]
-    groups = groups_of(runs, chosen)
-    require(TRAIN, "Reproducing a run")
-    again = _Again(layout, log, on_start, on_progress)
-    verdicts: list[RunVerdict] = []
-    for group in groups:
-        if group.training is not None:
-            verdicts += again.training(group.training, group.evaluations)
-        else:
-            verdicts += [again.evaluation(run, None) for run in group.evaluations]
+    catalogue = Catalogue(layout)
+    chosen = catalogue.runs if run is None else [find_run(layout, run)]
+    groups = groups_of(catalogue, chosen)
+    require_packages(groups)
+    verdicts: list[Verdict] = []
+    with DatasetReader(log) as reader:
+        remaker = Remaker(catalogue, reader, watch)
+        for group in groups:
+            verdicts += _reproduce(remaker, group)
     return verdicts
+
+
+#: What comes earlier covers what follows from it.
+_ORDER = (TrainingManifest, ResponsesManifest, EvaluationManifest, ContaminationManifest)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are made again together, and that no other has to wait for.
+    """Runs that are made again together, since each follows from the one before.
 
-    A training with the evaluations of its weights, or one evaluation without a training.
+    Attributes:
+        head: the run by whose id `reproduce_runs` makes all of them.
+        training: the training; None where only what follows from it is made again.
+        responses: the responses of its weights, each with the evaluations of them.
+        check: a contamination check, which follows from no other run.
     """
 
-    training: TrainingManifest | None
-    evaluations: list[EvaluationManifest]
-
-    @property
-    def run_id(self) -> str:
-        """The run by whose id `reproduce_runs` makes all of them."""
-        return (self.training or self.evaluations[0]).run_id
+    head: Manifest
+    training: TrainingManifest | None = None
+    responses: tuple[tuple[ResponsesManifest, tuple[EvaluationManifest, ...]], ...] = ()
+    check: ContaminationManifest | None = None
 
     @property
     def is_fast(self) -> bool:
         """Whether bits depend on the number of threads."""
-        runs: list[Manifest] = [*self.evaluations, *([self.training] if self.training else [])]
-        return any(run.identity.numeric_mode == "fast" for run in runs)
+        modes = {responses.identity.numeric_mode for responses, _ in self.responses}
+        if self.training is not None:
+            modes.add(self.training.identity.numeric_mode)
+        return "fast" in modes
 
 
-def groups_of(runs: list[Manifest], chosen: list[Manifest]) -> list[Group]:
-    """What is made again for the chosen ones of all runs, in order.
+def groups_of(catalogue: Catalogue, chosen: list[Manifest]) -> list[Group]:
+    """What is made again for the chosen runs, in order.
 
     Raises:
         BadInputError: none is chosen.
     """
     if not chosen:
         raise BadInputError("There are no runs here to reproduce. `tunixrt train` makes one.")
-    evaluations = [run for run in runs if isinstance(run, EvaluationManifest)]
-    groups = [
-        Group(run, [one for one in evaluations if one.model.run_id == run.run_id])
-        for run in chosen
-        if isinstance(run, TrainingManifest)
-    ]
-    covered = {one.run_id for group in groups for one in group.evaluations}
-    return groups + [
-        Group(None, [run])
-        for run in chosen
-        if isinstance(run, EvaluationManifest) and run.run_id not in covered
-    ]
+    groups: list[Group] = []
+    covered: set[str] = set()
+    for run in sorted(chosen, key=lambda run: (_ORDER.index(type(run)), run.run_id)):
+        if run.run_id not in covered:
+            group = _group(catalogue, run, covered)
+            for responses, judged in group.responses:
+                covered |= {responses.run_id, *(one.run_id for one in judged)}
+            groups.append(group)
+    return groups
 
 
-class _Again:
-    """Makes runs again, one at a time."""
+def require_packages(groups: list[Group]) -> None:
+    """Refuse to train and to generate without the packages that do; checks need none.
 
-    def __init__(
-        self,
-        layout: Layout,
-        log: EventLog,
-        on_start: Callable[[str], None] | None,
-        on_progress: Callable[[int, int], None] | None,
-    ) -> None:
-        self._layout = layout
-        self._log = log
-        self._on_start = on_start
-        self._on_progress = on_progress
+    Raises:
+        MissingExtraError: they are needed, and not installed.
+    """
+    if any(group.check is None for group in groups):
+        require(TRAIN, "Reproducing a run")
 
-    def training(
-        self, manifest: TrainingManifest, evaluations: list[EvaluationManifest]
-    ) -> Iterator[RunVerdict]:
-        """Train again, then evaluate again with the new weights."""
-        self._start(f"training {manifest.run_id[:12]} again")
-        plan = plan_training(
-            self._layout,
-            self._log,
-            RunConfig.from_resolved(manifest.config),
-            dataset_key=manifest.dataset.key,
-            base=manifest.base,
-        )
-        if plan.n_redacted != manifest.ledger.n_redacted:
-            raise NotReproducibleError(
-                f"The run {manifest.run_id[:12]} is not reproducible: "
-                f"{plan.n_redacted:,} redacted members of {manifest.dataset.key}."
-            )
-        with staging_directory(self._layout) as staged:
-            execute_training(
-                plan,
-                staged,
-                on_progress=lambda p: self._progress(p.step, p.num_steps),
-            )
-            yield judge_rebuilt(
-                manifest,
-                self._layout.runs / manifest.run_id,
-                staged,
-                rebuilt_score=None,
-                reasons=_reasons(manifest, plan.numeric_class),
-            )
+
+def _group(catalogue: Catalogue, run: Manifest, covered: set[str]) -> Group:
+    match run:
+        case TrainingManifest():
+            answered = [
+                r
+                for r in catalogue.responses
+                if r.weights == run.weights
+                and r.identity.untrained is None
+                and r.run_id not in covered
+            ]
+            return Group(run, run, tuple((r, _judged(catalogue, r)) for r in answered))
+        case ResponsesManifest():
+            return Group(run, None, ((run, _judged(catalogue, run)),))
+        case EvaluationManifest():
+            of = [r for r in catalogue.responses if r.run_id == run.responses.run_id]
+            # Without its responses here it gets a verdict all the same.
+            return Group(run, None, tuple((r, (run,)) for r in of))
+        case ContaminationManifest():
+            return Group(run, check=run)
+
+
+def _judged(catalogue: Catalogue, responses: ResponsesManifest) -> tuple[EvaluationManifest, ...]:
+    return tuple(e for e in catalogue.evaluations if e.responses.run_id == responses.run_id)
+
+
+def _reproduce(remaker: Remaker, group: Group) -> Iterator[Verdict]:
+    if group.training is not None:
+        with remaker.made(group.training) as (verdict, made):
+            yield verdict
+            model = None if made is None else Run(made.directory).model
+            yield from _answers(remaker, group, model, verdict.reasons)
+    elif not group.responses:
+        yield remaker.verdict(group.head)
+    else:
+        yield from _answers(remaker, group, None, [])
+
+
+def _answers(
+    remaker: Remaker, group: Group, model: Path | None, reasons: list[str]
+) -> Iterator[Verdict]:
+    """Generate and judge again: with the new weights, or the recorded ones where there are none."""
+    for responses, evaluations in group.responses:
+        with remaker.made(responses, model=model) as (verdict, made):
+            yield verdict
             for evaluation in evaluations:
-                yield self.evaluation(evaluation, staged / "model")
-
-    def evaluation(self, manifest: EvaluationManifest, model: Path | None) -> RunVerdict:
-        """Evaluate again: the given model, or the one that the manifest names.
-
-        Every response is generated again; those of finished runs are what is being checked.
-        """
-        self._start(f"evaluating {manifest.run_id[:12]} again")
-        with (
-            plan_evaluation_again(self._layout, manifest, model) as plan,
-            staging_directory(self._layout) as staged,
-        ):
-            responses = generate_responses(
-                plan.identity, plan.asked, plan.directory, on_progress=self._progress
-            )
-            rebuilt = judge_responses(plan, responses, staged)
-            return judge_rebuilt(
-                manifest,
-                self._layout.runs / manifest.run_id,
-                staged,
-                rebuilt_score=rebuilt.results.avg_score,
-                reasons=_reasons(manifest, plan.numeric_class),
-            )
-
-    def _start(self, what: str) -> None:
-        if self._on_start is not None:
-            self._on_start(what)
-
-    def _progress(self, done: int, total: int) -> None:
-        if self._on_progress is not None:
-            self._on_progress(done, total)
-
-
-def _reasons(manifest: Manifest, here: NumericClass) -> list[str]:
-    """Why identity is not promised for this run on this machine; empty where it is."""
-    recorded = manifest.identity.code.packages
-    reasons = _judge_reasons(manifest) + [
-        f"{name} is {version} here and was {recorded.get(name, 'absent')}"
-        for name, version in current_code().packages.items()
-        if recorded.get(name) != version
-    ]
-    if manifest.numeric_class is not None:
-        reasons += [
-            f"numeric mode fast, and {field} differs here"
-            for field in manifest.numeric_class.differences(here)
-            if field != "packages"
-        ]
-    return reasons
-
-
-def _judge_reasons(manifest: Manifest) -> list[str]:
-    if isinstance(manifest, TrainingManifest):
-        return []
-    recorded = manifest.identity.judge
-    here = judge_by_name(recorded.name).version
-    if here == recorded.version:
-        return []
-    return [f"the judge {recorded.name} is version {here} here and was {recorded.version}"]
+                if made is None:
+                    yield remaker.verdict(evaluation)
+                    continue
+                why = (
+                    list(dict.fromkeys([*reasons, *verdict.reasons])) if model else verdict.reasons
+                )
+                with remaker.made(evaluation, responses=Run(made.directory), reasons=why) as (
+                    judged,
+                    _,
+                ):
+                    yield judged

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.derive import Verdict
 from tunixrt.errors import ExitCode, TunixrtError
-from tunixrt.extras import TRAIN, require
-from tunixrt.jobs.reproduce import Group, groups_of
-from tunixrt.runs.directories import read_runs
-from tunixrt.runs.verdict import RunVerdict
+from tunixrt.jobs.reproduce import Group, groups_of, require_packages
+from tunixrt.runs.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +59,7 @@ class RunProcessError(TunixrtError):
 class _Answer(msgspec.Struct):
     """What ``tunixrt reproduce RUN --json`` prints."""
 
-    runs: list[RunVerdict]
+    runs: list[Verdict]
 
 
 class _Processes:
@@ -77,7 +76,7 @@ class _Processes:
         with self._lock:
             return sorted(self._at_work)
 
-    def make(self, run_id: str, environment: Mapping[str, str]) -> list[RunVerdict]:
+    def make(self, run_id: str, environment: Mapping[str, str]) -> list[Verdict]:
         """Make a run again and wait for it; called in a thread.
 
         Raises:
@@ -128,7 +127,7 @@ def reproduce_at_once(
     environment: Mapping[str, str],
     n_threads: int,
     on_progress: Callable[[int, int, list[str]], None],
-) -> list[RunVerdict]:
+) -> list[Verdict]:
     """Make every run again, several at a time.
 
     Args:
@@ -148,14 +147,14 @@ def reproduce_at_once(
         MissingExtraError: the packages that train are not installed.
         RunProcessError: a process failed; the others were ended.
     """
-    runs = read_runs(layout)
-    groups = groups_of(runs, runs)
-    require(TRAIN, "Reproducing a run")
+    catalogue = Catalogue(layout)
+    groups = groups_of(catalogue, catalogue.runs)
+    require_packages(groups)
     sharing = {**environment, "NPROC": str(n_threads), "PJRT_NPROC": str(n_threads)}
     processes = _Processes(command)
-    made: dict[str, list[RunVerdict]] = {}
+    made: dict[str, list[Verdict]] = {}
 
-    def collect(waited_for: dict[Future[list[RunVerdict]], str]) -> None:
+    def collect(waited_for: dict[Future[list[Verdict]], str]) -> None:
         pending = set(waited_for)
         while pending:
             done, pending = wait(pending, _EVERY_S, FIRST_COMPLETED)
@@ -166,11 +165,16 @@ def reproduce_at_once(
     def make(some: list[Group], variables: Mapping[str, str], n_at_once: int) -> None:
         with ThreadPoolExecutor(n_at_once) as pool:
             try:
-                collect({pool.submit(processes.make, g.run_id, variables): g.run_id for g in some})
+                collect(
+                    {
+                        pool.submit(processes.make, g.head.run_id, variables): g.head.run_id
+                        for g in some
+                    }
+                )
             except BaseException:
                 processes.stop()
                 raise
 
     make([group for group in groups if not group.is_fast], sharing, n_jobs)
     make([group for group in groups if group.is_fast], environment, 1)
-    return [verdict for group in groups for verdict in made[group.run_id]]
+    return [verdict for group in groups for verdict in made[group.head.run_id]]

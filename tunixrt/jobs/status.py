@@ -14,9 +14,9 @@ from tunixrt.log.digests import Digest
 from tunixrt.log.findings import entries
 from tunixrt.log.journal import TORN_SUFFIX, journals
 from tunixrt.log.snapshots import list_snapshots
-from tunixrt.log.stored import is_plain_file
-from tunixrt.runs.directories import MANIFEST, list_run_ids
+from tunixrt.runs.directories import list_run_ids
 from tunixrt.runs.promotions import read_promotions
+from tunixrt.runs.run import Run
 from tunixrt.traces.state import Conflict, EventProblem, project
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         torn=[layout.relative(path) for path in sorted(torn)],
         promoted=promotions.names,
         ambiguous_promotions={name: list(runs) for name, runs in promotions.conflicts.items()},
-        unfinished_runs=[run for run in run_ids if not is_plain_file(layout.runs / run / MANIFEST)],
+        unfinished_runs=[run for run in run_ids if not Run.of(layout, run).is_published],
         missing_promoted={n: run for n, run in missing.items() if run not in left_out},
         problems=problems,
         circles=circles,

@@ -1,67 +1,65 @@
-"""The training job: dataset and configuration in, a published run out."""
+"""The training as a derivation: text and configuration in, a published run out."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import msgspec
+from typing import TYPE_CHECKING, ClassVar
 
 from tunixrt.datasets.building import load_dataset
-from tunixrt.datasets.exports import ExportFormat, OmitReason, export_dataset, render_dataset
-from tunixrt.datasets.render import TEMPLATE_VERSION, DataFormat, Example
-from tunixrt.errors import AnswerIsNoError, BadInputError
-from tunixrt.jobs.machine import Execution, describe_environment, prepare_machine
-from tunixrt.jobs.models import WEIGHTS_NAME, model_directory
-from tunixrt.log import canonical
-from tunixrt.log.digests import Digest, digest_bytes, digest_file, from_hex
-from tunixrt.log.files import staging_directory
-from tunixrt.runs.checkpoints import (
-    newest_whole,
-    remove_checkpoints,
-    steps_saved,
-    training_lock,
-)
-from tunixrt.runs.directories import MANIFEST, output_digests, publish_run, run_of_model
-from tunixrt.runs.identity import (
-    IDENTITY_FORMAT,
-    Template,
-    TrainingIdentity,
-    current_code,
-)
+from tunixrt.datasets.exports import parse_split
+from tunixrt.datasets.reading import DatasetReader
+from tunixrt.datasets.render import TEMPLATE_VERSION, DataFormat
+from tunixrt.datasets.text import Text
+from tunixrt.derive import QUIET, Derivation, NotReproducibleError, obtain
+from tunixrt.errors import BadInputError
+from tunixrt.jobs.machine import code_reasons, describe_environment, prepare_machine
+from tunixrt.jobs.models import find_model, model_digests, model_directory
+from tunixrt.log.digests import digest_bytes
+from tunixrt.log.sums import output_digests
+from tunixrt.runs.checkpoints import newest_whole, steps_saved
+from tunixrt.runs.config import RunConfig
+from tunixrt.runs.identity import IDENTITY_FORMAT, Template, TrainingIdentity, current_code
 from tunixrt.runs.latest import note_latest
+from tunixrt.runs.lines import encode_lines
 from tunixrt.runs.manifests import (
     MANIFEST_FORMAT,
-    DatasetInput,
     LedgerCounts,
     TrainingManifest,
     TrainingResults,
-    read_manifest,
 )
 from tunixrt.runs.numeric_class import beyond_the_promise
+from tunixrt.runs.run import LEDGER_NAME, METRICS_NAME, MODEL_DIRECTORY, WEIGHTS_NAME, Run
+from tunixrt.runs.verdict import explain_training, losses_beyond_tolerance, only_fingerprints_differ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
-    from tunixrt.datasets.exports import RenderedExamples
     from tunixrt.datasets.files import Dataset
+    from tunixrt.derive import Environment, Watch
     from tunixrt.jobs.promote_run import Promotion
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-    from tunixrt.ml.input.batches import LedgerEntry
-    from tunixrt.ml.metrics import TrainingProgress
-    from tunixrt.ml.training import TrainingOutcome
-    from tunixrt.runs.config import RunConfig
+    from tunixrt.runs.catalogue import Catalogue
+    from tunixrt.runs.lines import LedgerLine
     from tunixrt.runs.numeric_class import NumericClass
 
-METRICS_NAME = "metrics.jsonl"
-LEDGER_NAME = "ledger.jsonl"
 
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a person asks for.
 
-class NotReproducibleError(AnswerIsNoError):
-    """Members of the dataset were redacted, so what was trained on is gone."""
+    Attributes:
+        config: every decision about the run.
+        dataset: the key of what it is trained on.
+        base: a run or a model directory whose weights training starts from.
+        resume: continue from the newest checkpoint of this very run, if there is one.
+    """
+
+    config: RunConfig
+    dataset: str
+    base: str | None = None
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,155 +77,183 @@ class TrainingDone:
     promotion: Promotion | None = None
 
 
-@dataclass(frozen=True)
-class TrainingControl:
-    """Who hears of a training, and may stop it.
+class Training(Derivation[TrainingManifest]):
+    """A training run; checkpoints are its interrupted work."""
 
-    Attributes:
-        stopwatch: says when it was started and how long it took.
-        should_stop: asked every few steps.
-        on_notice: called with sentences about checkpoints.
-        on_progress: called every ``training.logging_steps`` steps.
-    """
+    kind: ClassVar = "training"
+    records: ClassVar = {
+        LEDGER_NAME: ("record", ("trace",)),
+        METRICS_NAME: ("step", ("step",)),
+        f"{MODEL_DIRECTORY}/{WEIGHTS_NAME}": ("tensor", ()),
+    }
 
-    stopwatch: Callable[[], Execution] | None = None
-    should_stop: Callable[[], bool] | None = None
-    on_notice: Callable[[str], None] | None = None
-    on_progress: Callable[[TrainingProgress], None] | None = None
+    def __init__(
+        self,
+        identity: TrainingIdentity,
+        config: RunConfig,
+        text: Text,
+        validation: Text | None,
+        *,
+        base: Path | None,
+        numeric_class: NumericClass,
+        resume: bool = False,
+        recorded: TrainingManifest | None = None,
+    ) -> None:
+        """Bind an identity to its inputs.
 
+        Args:
+            identity: what is trained.
+            config: the configuration, logging and saving intervals among it.
+            text: the examples.
+            validation: those that a validation loss is over; None where none is asked for.
+            base: the model directory that training starts from.
+            numeric_class: of this machine.
+            resume: continue from the newest checkpoint.
+            recorded: the run that is made again.
+        """
+        self._identity = identity
+        self.config = config
+        self.text = text
+        self.validation = validation
+        self.numeric_class = numeric_class
+        self._base = base
+        self._resume = resume
+        self._recorded = recorded
 
-@dataclass(frozen=True)
-class TrainingPlan:
-    """Everything that a training run needs, resolved; executing it is a pure function of it."""
+    @property
+    def identity(self) -> TrainingIdentity:
+        """What decides the bytes of the run."""
+        return self._identity
 
-    config: RunConfig
-    identity: TrainingIdentity
-    dataset: DatasetInput
-    base_name: str | None
-    base: Path | None
-    examples: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    n_redacted: int
-    numeric_class: NumericClass
+    def make(self, directory: Path, watch: Watch, work: Path | None) -> TrainingManifest:
+        """Train into ``directory``: model/, metrics.jsonl, ledger.jsonl.
+
+        Raises:
+            AnswerIsNoError: training ended in numbers that are not finite.
+            TrainingInterruptedError: the watch asked to stop; a checkpoint was made.
+        """
+        # Before jax is imported: XLA reads its flags once.
+        from tunixrt.ml import environment
+
+        environment.prepare(self._identity.numeric_mode)
+        from tunixrt.ml.course import Saving
+        from tunixrt.ml.training import train
+
+        saving = None
+        if work is not None:
+            saving = Saving(work, self.id, self._starting_point(work, watch))
+        outcome = train(
+            self.config,
+            self.text.examples,
+            directory,
+            base=self._base,
+            validation=() if self.validation is None else self.validation.examples,
+            saving=saving,
+            should_stop=watch.should_stop,
+            on_progress=lambda now: watch.progress(now.step, now.num_steps, now),
+        )
+        (directory / LEDGER_NAME).write_bytes(encode_lines(outcome.ledger))
+        return TrainingManifest(
+            format=MANIFEST_FORMAT,
+            run_id=self.id,
+            identity=self._identity,
+            numeric_class=self.numeric_class if self._identity.numeric_mode == "fast" else None,
+            ledger=count_ledger(outcome.ledger, self.text.n_redacted),
+            results=TrainingResults(
+                n_params=outcome.n_params,
+                n_steps=outcome.num_steps,
+                first_loss=outcome.initial_loss,
+                last_loss=outcome.final_loss,
+                n_loss_tokens=outcome.n_loss_tokens,
+            ),
+            outputs=output_digests(directory),
+        )
+
+    def _starting_point(self, work: Path, watch: Watch) -> Path | None:
+        """The checkpoint to continue from; says which, and why not another."""
+        if not self._resume:
+            if steps := steps_saved(work):
+                watch.notice(
+                    f"A checkpoint of this run after step {steps[-1]:,} is here. This training "
+                    "starts with the first step all the same; --resume continues from the "
+                    "checkpoint."
+                )
+            return None
+        found = newest_whole(work, self.id, watch.notice)
+        if found is None:
+            watch.notice(
+                "There is no checkpoint of this run that could be used: training starts at step 1."
+            )
+            return None
+        watch.notice(f"Training continues after step {found[0]:,}.")
+        return found[1]
+
+    def environment(self, watch: Watch) -> Environment:
+        """The machine, and how long it took."""
+        return describe_environment(self.numeric_class, watch.execution())
+
+    def reasons(self) -> list[str]:
+        """Other packages, or in fast mode another numeric class."""
+        if self._recorded is None:
+            return []
+        return code_reasons(self._identity.code, self._recorded.numeric_class, self.numeric_class)
+
+    def beyond_tolerance(self, recorded: Path, rebuilt: Path) -> str | None:
+        """Whether the loss curves are near each other."""
+        old, new = ([m.loss for m in Run(path).metrics()] for path in (recorded, rebuilt))
+        return losses_beyond_tolerance(old, new)
+
+    def explain(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> str | None:
+        """The first step that differs, and what in it."""
+        return explain_training(file, Run(recorded), Run(rebuilt), promised=promised)
+
+    def ignores(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> bool:
+        """Fingerprints of weights that need not be the same."""
+        if promised or file != METRICS_NAME:
+            return False
+        return only_fingerprints_differ(Run(recorded), Run(rebuilt))
 
 
 def train_run(
-    layout: Layout,
-    log: EventLog,
-    config: RunConfig,
-    *,
-    dataset_key: str,
-    base: str | None = None,
-    resume: bool = False,
-    control: TrainingControl | None = None,
+    layout: Layout, log: EventLog, request: TrainRequest, watch: Watch = QUIET
 ) -> TrainingDone:
     """Train and publish; a run with the same id is found instead of made again.
-
-    Checkpoints are kept in ``.tunixrt/checkpoints/<run id>/`` while the run is not finished.
-
-    Args:
-        layout: where runs and checkpoints go.
-        log: what the dataset selects from.
-        config: every decision about the run.
-        dataset_key: what it is trained on.
-        base: a run or a model directory whose weights training starts from.
-        resume: go on from the newest checkpoint of this very run, if there is one.
-        control: who hears of it, and may stop it.
 
     Raises:
         BadInputError: configuration, dataset, split or base cannot be used.
         AnswerIsNoError: training ended in numbers that are not finite.
-        RunInTrainingError: another process trains the same run.
-        TrainingInterruptedError: ``control.should_stop`` said so; a checkpoint is there.
+        WorkHeldError: another process trains the same run.
+        TrainingInterruptedError: the watch asked to stop; a checkpoint was made.
     """
-    control = control or TrainingControl()
-    plan = plan_training(layout, log, config, dataset_key=dataset_key, base=base)
-    done = _train(layout, plan, resume=resume, control=control)
-    note_latest(layout, done.manifest)
-    return done
-
-
-def _train(
-    layout: Layout, plan: TrainingPlan, *, resume: bool, control: TrainingControl
-) -> TrainingDone:
-    unproven = beyond_the_promise(plan.numeric_class)
-    if unproven and plan.identity.numeric_mode == "portable" and control.on_notice is not None:
-        control.on_notice(
+    training = plan_training(layout, log, request)
+    unproven = beyond_the_promise(training.numeric_class)
+    if unproven and training.identity.numeric_mode == "portable":
+        watch.notice(
             f"Portable mode promises its bits on x86-64 CPUs with AVX2 and FMA, and {unproven}: "
             "let another machine `tunixrt reproduce` the run before you rely on its digest."
         )
-    run_id = plan.identity.run_id
-    if (manifest := _published(layout, run_id)) is not None:
-        return TrainingDone(manifest, already_done=True)
-    with training_lock(layout, run_id) as checkpoints:
-        # Whoever held the lock a moment ago may have published the run.
-        if (manifest := _published(layout, run_id)) is not None:
-            return TrainingDone(manifest, already_done=True)
-        start = _starting_point(checkpoints, run_id, resume, control.on_notice)
-        with staging_directory(layout) as staged:
-            manifest = execute_training(
-                plan,
-                staged,
-                checkpoints=checkpoints,
-                resume_from=start,
-                should_stop=control.should_stop,
-                on_progress=control.on_progress,
-            )
-            execution = control.stopwatch() if control.stopwatch is not None else None
-            environment = describe_environment(plan.numeric_class, execution)
-            publish_run(layout, staged, manifest, environment)
-        remove_checkpoints(checkpoints)
-    return TrainingDone(manifest, already_done=False)
-
-
-def _published(layout: Layout, run_id: str) -> TrainingManifest | None:
-    path = layout.runs / run_id / MANIFEST
-    if not os.path.lexists(path):
-        return None
-    manifest = read_manifest(path)
+    run = Run.of(layout, training.id)
+    made = obtain(layout, training, run.directory, watch)
+    manifest = made or run.manifest
     assert isinstance(manifest, TrainingManifest)
-    return manifest
+    note_latest(layout, manifest)
+    return TrainingDone(manifest, already_done=made is None)
 
 
-def _starting_point(
-    checkpoints: Path, run_id: str, resume: bool, on_notice: Callable[[str], None] | None
-) -> Path | None:
-    """The checkpoint to go on from; says which, and why not another."""
-    say = on_notice if on_notice is not None else _nobody
-    if not resume:
-        if steps := steps_saved(checkpoints):
-            say(
-                f"A checkpoint of this run after step {steps[-1]:,} is here. This training starts "
-                "with the first step all the same; --resume goes on from the checkpoint."
-            )
-        return None
-    found = newest_whole(checkpoints, run_id, say)
-    if found is None:
-        say("There is no checkpoint of this run that could be used: training starts at step 1.")
-        return None
-    say(f"Training goes on after step {found[0]:,}.")
-    return found[1]
-
-
-def _nobody(_: str) -> None:
-    """Nobody listens."""
-
-
-def plan_training(
-    layout: Layout,
-    log: EventLog,
-    config: RunConfig,
-    *,
-    dataset_key: str,
-    base: str | None = None,
-) -> TrainingPlan:
+def plan_training(layout: Layout, log: EventLog, request: TrainRequest) -> Training:
     """Resolve every input of a training run and derive its identity; trains nothing."""
-    dataset = load_dataset(layout, dataset_key)
-    base_path = None if base is None else model_directory(layout, base)
-    rendered = _render(layout, log, dataset, config, config.data.split)
-    validation: tuple[Example, ...] = ()
-    if config.training.eval_steps:
-        validation = _render(layout, log, dataset, config, config.data.validation_split).examples
+    dataset = load_dataset(layout, request.dataset)
+    base = None if request.base is None else model_directory(layout, request.base)
+    config = request.config
+    with DatasetReader(log) as reader:
+        text, validation = _read(reader, dataset, config)
+    for read in (text, validation):
+        if read is not None and not read.examples:
+            counts = ", ".join(f"{n:,} {name}" for name, n in dataset.manifest.split_counts.items())
+            raise BadInputError(
+                f"The dataset {dataset.key} has no examples in the split {read.split} "
+                f"({read.n_redacted:,} redacted). Its members are: {counts}."
+            )
     code = current_code()
     mode = config.training.numeric_mode
     numeric_class = prepare_machine(mode, code)
@@ -235,8 +261,10 @@ def plan_training(
 
     identity = TrainingIdentity(
         format=IDENTITY_FORMAT,
-        dataset=dataset.manifest.digest,
-        base=None if base_path is None else digest_file(base_path / WEIGHTS_NAME),
+        dataset=dataset.digest,
+        text=text.digest,
+        validation_text=None if validation is None else validation.digest,
+        base=None if base is None else model_digests(base),
         config=config.identity(),
         tokenizer=digest_bytes(ByteTokenizer().tokenizer_json()),
         template=template_of(config.data.format, config.system_instruction),
@@ -244,50 +272,103 @@ def plan_training(
         numeric_class=numeric_class.digest if mode == "fast" else None,
         code=code,
     )
-    return TrainingPlan(
-        config=config,
-        identity=identity,
-        dataset=DatasetInput(
-            key=dataset_key,
-            digest=dataset.manifest.digest,
-            split=config.data.split,
-            snapshot=dataset.manifest.snapshot,
-            export=export_digest(layout, log, dataset_key, config),
-        ),
-        base_name=_lasting_name(layout, base, base_path),
-        base=base_path,
-        examples=rendered.examples,
-        validation=validation,
-        n_redacted=rendered.omitted.get(OmitReason.REDACTED, 0),
+    return Training(
+        identity,
+        config,
+        text,
+        validation,
+        base=base,
         numeric_class=numeric_class,
+        resume=request.resume,
     )
 
 
-def _render(
-    layout: Layout, log: EventLog, dataset: Dataset, config: RunConfig, split: str
-) -> RenderedExamples:
-    rendered = render_dataset(
-        layout,
-        log,
-        dataset.key,
-        data_format=config.data.format,
-        split=split,
-        system=config.system_instruction,
-    )
-    if not rendered.examples:
-        n_redacted = rendered.omitted.get(OmitReason.REDACTED, 0)
-        counts = ", ".join(f"{n:,} {name}" for name, n in dataset.manifest.split_counts.items())
-        raise BadInputError(
-            f"The dataset {dataset.key} has no examples in the split {split} "
-            f"({n_redacted:,} redacted). Its members are: {counts}."
+def plan_training_again(
+    catalogue: Catalogue, reader: DatasetReader, manifest: TrainingManifest
+) -> Training:
+    """A recorded training, with its inputs found by digest.
+
+    Raises:
+        NotReproducibleError: the dataset, its text or the base is not here any more.
+    """
+    identity = manifest.identity
+    config = RunConfig.from_resolved(identity.config)
+    text, validation = _read(reader, dataset_of(catalogue, manifest), config)
+    require_text(catalogue, manifest, text)
+    if validation is not None and validation.digest != identity.validation_text:
+        raise NotReproducibleError(
+            f"the validation split is not the text that was used: {validation.n_redacted:,} "
+            "redacted"
         )
-    return rendered
+    base = None if identity.base is None else find_model(catalogue, identity.base)
+    return Training(
+        identity,
+        config,
+        text,
+        validation,
+        base=base,
+        numeric_class=prepare_machine(identity.numeric_mode, current_code()),
+        recorded=manifest,
+    )
 
 
-def _lasting_name(layout: Layout, base: str | None, path: Path | None) -> str | None:
-    """How the manifest names a base: a run by its whole id, since names and prefixes move on."""
-    run_id = None if path is None else run_of_model(layout, path)
-    return base if run_id is None else run_id
+def _read(reader: DatasetReader, dataset: Dataset, config: RunConfig) -> tuple[Text, Text | None]:
+    """The texts of both splits, in one pass over the dataset."""
+    data, system = config.data, config.system_instruction
+    text = Text(data.format, parse_split(data.split), system=system)
+    validation = None
+    if config.training.eval_steps:
+        validation = Text(data.format, parse_split(data.validation_split), system=system)
+    reader.pour(dataset, [text] if validation is None else [text, validation])
+    return text, validation
+
+
+def dataset_of(catalogue: Catalogue, manifest: TrainingManifest) -> Dataset:
+    """The very dataset that a run was trained on, whatever its key is now.
+
+    Raises:
+        NotReproducibleError: it is not here.
+    """
+    dataset = catalogue.dataset(manifest.identity.dataset)
+    if dataset is None:
+        raise NotReproducibleError(
+            f"the dataset {manifest.identity.dataset} that was trained on is not here: bring its "
+            "directory back from Git"
+        )
+    return dataset
+
+
+def text_of(manifest: TrainingManifest, *, keep: bool = False) -> Text:
+    """An empty text, to be filled with what a run was trained on."""
+    template = manifest.identity.template
+    return Text(
+        DataFormat(template.format),
+        manifest.split,
+        system=template.system_instruction,
+        keep=keep,
+    )
+
+
+def require_text(catalogue: Catalogue, manifest: TrainingManifest, text: Text) -> None:
+    """Refuse a text that is not the one that a run was trained on.
+
+    Raises:
+        NotReproducibleError: it is another; the message says how many members are redacted.
+    """
+    if text.digest == manifest.identity.text:
+        return
+    key = catalogue.dataset_name(manifest.identity.dataset)
+    version = manifest.identity.template.version
+    if version != TEMPLATE_VERSION:
+        why = f"the template is version {TEMPLATE_VERSION} here and was {version}"
+    elif text.n_redacted:
+        why = f"{text.n_redacted:,} redacted members of {key}"
+    else:
+        why = (
+            f"the text of {key} has the digest {text.digest}, and the run was trained on "
+            f"{manifest.identity.text}"
+        )
+    raise NotReproducibleError(why)
 
 
 def template_of(data_format: DataFormat, system: str | None) -> Template:
@@ -295,91 +376,7 @@ def template_of(data_format: DataFormat, system: str | None) -> Template:
     return Template(format=str(data_format), version=TEMPLATE_VERSION, system_instruction=system)
 
 
-def export_digest(layout: Layout, log: EventLog, key: str, config: RunConfig) -> Digest | None:
-    """The SHA-256 of the export that the run was trained on, where its format is an export format.
-
-    Equal to ``tunixrt dataset export KEY --format FORMAT --split SPLIT | sha256sum``, so anyone can
-    check which text a run has seen.
-    """
-    data_format = str(config.data.format)
-    if data_format not in list(ExportFormat):
-        return None
-    with Path(os.devnull).open("wb") as nowhere:
-        report = export_dataset(
-            layout,
-            log,
-            key,
-            ExportFormat(data_format),
-            nowhere,
-            split=config.data.split,
-            system=config.system_instruction,
-        )
-    return from_hex(report.sha256)
-
-
-def execute_training(
-    plan: TrainingPlan,
-    directory: Path,
-    *,
-    checkpoints: Path | None = None,
-    resume_from: Path | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    on_progress: Callable[[TrainingProgress], None] | None = None,
-) -> TrainingManifest:
-    """Train into ``directory`` (model/, metrics.jsonl, ledger.jsonl) and return the manifest.
-
-    Without ``checkpoints``, none are made.
-    """
-    # Not in one line with what imports jax: the flags of XLA come first.
-    from tunixrt.ml import environment
-
-    environment.prepare(plan.identity.numeric_mode)
-    from tunixrt.ml.course import Saving
-    from tunixrt.ml.training import train
-
-    saving = None
-    if checkpoints is not None:
-        saving = Saving(checkpoints, plan.identity.run_id, resume_from)
-    outcome = train(
-        plan.config,
-        plan.examples,
-        directory,
-        base=plan.base,
-        validation=plan.validation,
-        saving=saving,
-        should_stop=should_stop,
-        on_progress=on_progress,
-    )
-    (directory / LEDGER_NAME).write_bytes(b"".join(_ledger_lines(outcome)))
-    mode = plan.identity.numeric_mode
-    return TrainingManifest(
-        format=MANIFEST_FORMAT,
-        run_id=plan.identity.run_id,
-        identity=plan.identity,
-        dataset=plan.dataset,
-        base=plan.base_name,
-        config=plan.config.resolved(),
-        numeric_class=plan.numeric_class if mode == "fast" else None,
-        ledger=count_ledger(outcome.ledger, plan.n_redacted),
-        results=TrainingResults(
-            n_params=outcome.n_params,
-            n_steps=outcome.num_steps,
-            first_loss=outcome.initial_loss,
-            last_loss=outcome.final_loss,
-            n_loss_tokens=outcome.n_loss_tokens,
-        ),
-        outputs=output_digests(directory),
-    )
-
-
-def _ledger_lines(outcome: TrainingOutcome) -> Iterator[bytes]:
-    for entry in outcome.ledger:
-        line = msgspec.to_builtins(entry)
-        del line["example"]  # follows from the trace and the template
-        yield canonical.encode(line) + b"\n"
-
-
-def count_ledger(ledger: Sequence[LedgerEntry], n_redacted: int) -> LedgerCounts:
+def count_ledger(ledger: Sequence[LedgerLine], n_redacted: int) -> LedgerCounts:
     """How many records are kept and dropped, and how many tokens those that are kept have."""
     kept = [entry for entry in ledger if entry.outcome == "kept"]
     return LedgerCounts(

@@ -6,34 +6,33 @@ Needs no jax: what was trained is checked by digest here and made again by ``rep
 from __future__ import annotations
 
 import contextlib
-import os
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tunixrt.datasets import verification as dataset_verification
 from tunixrt.datasets.building import list_datasets
-from tunixrt.datasets.exports import (
-    ALL_SPLITS,
-    ExportFormat,
-    ExportReport,
-    OmitReason,
-    export_dataset,
-)
+from tunixrt.datasets.exports import ALL_SPLITS, Export, ExportFormat
+from tunixrt.datasets.reading import DatasetReader, OmitReason
+from tunixrt.derive import Answer, FileVerdict, Verdict
 from tunixrt.errors import TunixrtError
 from tunixrt.eval.evalsets import SUFFIX, list_evalsets, misnamed_evalsets
+from tunixrt.jobs.again import Remaker
+from tunixrt.jobs.training import text_of
 from tunixrt.jobs.verify_since import SinceCheck, verify_since
 from tunixrt.log.checkout import Checkout
 from tunixrt.log.digests import Digest, from_hex
-from tunixrt.log.findings import DamagedError, Finding, entries
+from tunixrt.log.findings import DamagedError, Finding, entries, not_plain
 from tunixrt.log.snapshots import verify_snapshots
-from tunixrt.runs.directories import MANIFEST, list_run_ids, verify_runs
+from tunixrt.log.sums import MANIFEST
+from tunixrt.runs.catalogue import Catalogue
+from tunixrt.runs.directories import list_run_ids, verify_runs
 from tunixrt.runs.manifests import (
+    ContaminationManifest,
     EvaluationManifest,
     Manifest,
     ManifestError,
+    ResponsesManifest,
     TrainingManifest,
     read_manifest,
 )
@@ -42,10 +41,14 @@ from tunixrt.traces.importers.lines import digest_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tunixrt.datasets.files import Dataset
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
+
+#: The most eval sets that a finding lists.
+_N_LISTED = 8
 
 
 class Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,21 +61,6 @@ class Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_evalsets: int
 
 
-class Rebuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that was derived again: what, of which name, and its digest.
-
-    ``recorded`` is the digest it should have: the dataset's own, or the one that a training run
-    recorded of the export it saw; null for an export that no run has used.
-    """
-
-    what: str
-    name: str
-    rows: int
-    digest: Digest
-    recorded: Digest | None
-    identical: bool
-
-
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The result of ``tunixrt verify``.
 
@@ -82,7 +70,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     findings: list[Finding]
     counts: Counts
-    rebuilt: list[Rebuilt]
+    rebuilt: list[Verdict]
     unused_evalsets: list[str]
     since: SinceCheck | None = None
     not_checked_out: list[str] = []
@@ -112,14 +100,18 @@ def verify_store(
         *verify_runs(layout, checkout),
     ]
     manifests = _readable_runs(layout)
+    evalsets = _EvalSets(layout)
+    answered = {m.identity.evalset for m in manifests if isinstance(m, ResponsesManifest)}
     findings += _verify_references(layout, manifests, checkout)
     findings += _verify_promoted(layout, log, checkout)
-    findings += _verify_evalsets(layout, manifests, checkout)
-    used = {m.evalset.name for m in manifests if isinstance(m, EvaluationManifest)}
-    rebuilt: list[Rebuilt] = []
+    findings += evalsets.findings
+    findings += _verify_evalsets(layout, manifests, evalsets, checkout)
+    used = answered & set(evalsets.digests.values())
+    rebuilt: list[Verdict] = []
     # From what is damaged nothing can be derived; the digests have told the whole story by then.
     if rebuild and not findings:
-        rebuilt = _rebuild(layout, log, manifests, findings)
+        rebuilt = list(_rebuild(Catalogue(layout), log))
+        findings += [_rebuilt_finding(layout, v) for v in rebuilt if v.verdict is Answer.DIVERGED]
     return Verification(
         findings=findings,
         counts=Counts(
@@ -130,10 +122,41 @@ def verify_store(
             n_evalsets=len(used),
         ),
         rebuilt=rebuilt,
-        unused_evalsets=[name for name in _evalsets(layout) if name not in used],
+        unused_evalsets=sorted(n for n, digest in evalsets.digests.items() if digest not in used),
         since=compared,
         not_checked_out=_not_checked_out(layout, checkout),
     )
+
+
+class _EvalSets:
+    """The eval sets that are here, each read once.
+
+    Attributes:
+        digests: of each that can be read, by name.
+        findings: those that cannot be read, or that no command can name.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.digests: dict[str, Digest] = {}
+        self.findings: list[Finding] = []
+        try:
+            names = list_evalsets(layout.evalsets)
+            misnamed = misnamed_evalsets(layout.evalsets)
+        except DamagedError as error:
+            self.findings.append(error.finding)
+            return
+        for name in names:
+            path = layout.evalsets / f"{name}{SUFFIX}"
+            try:
+                self.digests[name] = digest_text(path)
+            except OSError as error:
+                problem = f"The eval set cannot be read: {error.strerror}."
+                self.findings.append(Finding(layout.relative(path), problem))
+        self.findings += [Finding(layout.relative(m.path), m.problem) for m in misnamed]
+        # They are passed over where eval sets are listed.
+        for entry in entries(layout.evalsets, layout.root):
+            if entry.name.endswith(SUFFIX) and entry.is_dir(follow_symlinks=False):
+                self.findings.append(not_plain(layout.evalsets / entry.name, layout.root))
 
 
 def _segments(log: EventLog) -> list[object]:
@@ -157,13 +180,6 @@ def _run_ids(layout: Layout) -> list[str]:
         return []  # verify_runs has named the directory
 
 
-def _evalsets(layout: Layout) -> tuple[str, ...]:
-    try:
-        return list_evalsets(layout.evalsets)
-    except DamagedError:
-        return ()  # _verify_evalsets has named the directory
-
-
 def _readable_runs(layout: Layout) -> list[Manifest]:
     manifests = []
     for run_id in _run_ids(layout):
@@ -185,30 +201,48 @@ def _not_checked_out(layout: Layout, checkout: Checkout) -> list[str]:
 def _verify_references(
     layout: Layout, manifests: list[Manifest], checkout: Checkout
 ) -> Iterator[Finding]:
-    """A run names datasets and other runs by digest: they are here, and they are what was used."""
-    weights = {m.run_id: m.weights for m in manifests if isinstance(m, TrainingManifest)}
-    datasets = {d.digest for d in list_datasets_or_none(layout)}
-    for manifest in manifests:
-        path = f"runs/{manifest.run_id}/manifest.json"
-        if isinstance(manifest, TrainingManifest):
-            name, _, version = manifest.dataset.key.rpartition("-")
-            place = layout.relative(layout.datasets / name / version)
-            if manifest.dataset.digest not in datasets and not checkout.lacks(place):
+    """A run names datasets and other runs by digest: they are here."""
+    datasets = {dataset.digest for dataset in _datasets_or_none(layout)}
+    responses = {run.run_id for run in manifests if isinstance(run, ResponsesManifest)}
+    for run in manifests:
+        path = f"runs/{run.run_id}/manifest.json"
+        if isinstance(run, TrainingManifest):
+            digest = run.identity.dataset
+            if digest not in datasets and not _lacks_datasets(layout, checkout):
                 yield Finding(
                     path=path,
-                    problem=f"The dataset {manifest.dataset.key} that was trained on is not here.",
-                    expected=manifest.dataset.digest,
+                    problem="The dataset that was trained on is not here.",
+                    expected=digest,
                 )
-        elif manifest.model.run_id is not None:
-            found = weights.get(manifest.model.run_id)
-            is_left_out = found is None and checkout.lacks(f"runs/{manifest.model.run_id}")
-            if found != manifest.weights and not is_left_out:
+        elif isinstance(run, EvaluationManifest):
+            place = f"runs/{run.responses.run_id}"
+            if run.responses.run_id not in responses and not checkout.lacks(place):
                 yield Finding(
                     path=path,
-                    problem=f"The evaluated run {manifest.model.run_id} has other weights.",
-                    expected=manifest.weights,
-                    found=found or "no such run",
+                    problem="The responses that were judged are not here.",
+                    expected=place,
                 )
+
+
+def _lacks_datasets(layout: Layout, checkout: Checkout) -> bool:
+    """Whether a sparse checkout leaves out datasets: which ones, only their manifests say."""
+    top = layout.relative(layout.datasets)
+    versions = [
+        f"{top}/{name}/{version}"
+        for name in checkout.below(top)
+        for version in checkout.below(f"{top}/{name}")
+    ]
+    for version in versions:
+        checkout.lacks(version)
+    return bool(versions)
+
+
+def _datasets_or_none(layout: Layout) -> list[Dataset]:
+    """The datasets, or none where one cannot be read (``verify_datasets`` says which)."""
+    try:
+        return list_datasets(layout)
+    except TunixrtError:
+        return []
 
 
 def _verify_promoted(layout: Layout, log: EventLog, checkout: Checkout) -> Iterator[Finding]:
@@ -229,145 +263,109 @@ def _verify_promoted(layout: Layout, log: EventLog, checkout: Checkout) -> Itera
 
 
 def _verify_evalsets(
-    layout: Layout, manifests: list[Manifest], checkout: Checkout
+    layout: Layout, manifests: list[Manifest], evalsets: _EvalSets, checkout: Checkout
 ) -> Iterator[Finding]:
-    """An eval set never changes once a run has used it, and has a name that commands can say."""
-    try:
-        entries(layout.evalsets, layout.root)
-    except DamagedError as error:
-        yield error.finding
+    """An eval set never changes once its questions were answered."""
+    known = set(evalsets.digests.values())
+    answered = [m for m in manifests if isinstance(m, ResponsesManifest)]
+    missing: dict[Digest, str] = {}
+    for run in answered:
+        if run.identity.evalset not in known:
+            missing.setdefault(run.identity.evalset, run.run_id)
+    if not missing:
         return
-    used: dict[tuple[str, Digest], str] = {}
-    for manifest in manifests:
-        if isinstance(manifest, EvaluationManifest):
-            used.setdefault((manifest.evalset.name, manifest.evalset.digest), manifest.run_id)
-    for (name, digest), run_id in used.items():
-        yield from _verify_evalset(layout, name, digest, run_id, checkout)
-    named = {name for name, _ in used}
-    for misnamed in misnamed_evalsets(layout.evalsets):
-        if misnamed.path.stem not in named:
-            yield Finding(layout.relative(misnamed.path), misnamed.problem)
-
-
-def _verify_evalset(
-    layout: Layout, name: str, digest: Digest, run_id: str, checkout: Checkout
-) -> Iterator[Finding]:
-    path = layout.evalsets / f"{name}{SUFFIX}"
-    place = layout.relative(path)
-    found = None
-    try:
-        found = digest_text(path)
-    except FileNotFoundError:
-        if checkout.lacks(place):
-            return
-    except OSError as error:
-        yield Finding(place, f"The eval set cannot be read: {error.strerror}.", expected=digest)
+    top = layout.relative(layout.evalsets)
+    # Which of the files that are left out has the digest, only their bytes say.
+    if left_out := checkout.below(top):
+        for name in left_out:
+            checkout.lacks(f"{top}/{name}")
         return
-    if found != digest:
+    used = {run.identity.evalset for run in answered}
+    others = [f"{top}/{n}{SUFFIX}" for n, digest in evalsets.digests.items() if digest not in used]
+    more = f" and {len(others) - _N_LISTED:,} more" if len(others) > _N_LISTED else ""
+    for digest, run_id in missing.items():
         yield Finding(
-            path=place,
-            problem=f"The eval set is not the one that run {run_id[:12]} has used.",
+            path=f"runs/{run_id}/manifest.json",
+            problem="The eval set that was answered is not here: no file of evalsets/ has its "
+            "digest. It may have been changed: `git checkout` brings it back.",
             expected=digest,
-            found=found or "no such file",
+            found=f"other digests in {', '.join(others[:_N_LISTED])}{more}" if others else None,
         )
 
 
-def list_datasets_or_none(layout: Layout) -> list[Dataset]:
-    """The datasets, or none where one cannot be read (``verify_datasets`` says which)."""
-    try:
-        return list_datasets(layout)
-    except TunixrtError:
-        return []
+def _rebuild(catalogue: Catalogue, log: EventLog) -> Iterator[Verdict]:
+    """Make every derivation again that takes no training and no model."""
+    with DatasetReader(log) as reader:
+        # By snapshot, so that each is folded once.
+        datasets = list_datasets(catalogue.layout)
+        for dataset in sorted(datasets, key=lambda d: (d.manifest.snapshot, d.key)):
+            yield dataset_verification.rebuild(reader, dataset)
+            yield from _derive_text(catalogue, reader, dataset)
+        remaker = Remaker(catalogue, reader)
+        for run in catalogue.runs:
+            if isinstance(run, EvaluationManifest | ContaminationManifest):
+                yield remaker.verdict(run)
 
 
-def _rebuild(
-    layout: Layout, log: EventLog, manifests: list[Manifest], findings: list[Finding]
-) -> list[Rebuilt]:
-    """Derive datasets and exports again; what differs is added to the findings."""
-    trained = [m for m in manifests if isinstance(m, TrainingManifest)]
-    datasets = list_datasets(layout)
-    n_of_key = Counter(dataset.key for dataset in datasets)
-    rebuilt: list[Rebuilt] = []
-    for dataset in datasets:
-        again = dataset_verification.rebuild(layout, log, dataset)
-        findings += again.findings
-        rebuilt.append(
-            Rebuilt(
-                what="dataset",
-                name=dataset.key,
-                rows=dataset.manifest.trace_count,
-                digest=dataset.digest,
-                recorded=dataset.digest,
-                identical=not again.findings,
-            )
-        )
-        # Two builds under one key cannot be exported by that key; `status` reports them.
-        if n_of_key[dataset.key] == 1:
-            exports = list(_exports(layout, log, dataset, trained))
-            findings += [_export_finding(entry) for entry in exports if not entry.identical]
-            rebuilt += exports
-    return rebuilt
-
-
-def _exports(
-    layout: Layout, log: EventLog, dataset: Dataset, trained: list[TrainingManifest]
-) -> Iterator[Rebuilt]:
-    """Derive every export of a dataset, and the text that each run trained on it has seen."""
-    for export_format in ExportFormat:
-        report = _export(layout, log, dataset, export_format, split=ALL_SPLITS)
-        yield Rebuilt(
-            what=f"export {export_format}",
-            name=dataset.key,
-            rows=report.rows,
-            digest=from_hex(report.sha256),
-            recorded=None,
-            identical=True,
+def _derive_text(
+    catalogue: Catalogue, reader: DatasetReader, dataset: Dataset
+) -> Iterator[Verdict]:
+    """Derive every export of a dataset, and the text of each run trained on it, in one pass."""
+    exports = [Export(export_format, split=ALL_SPLITS) for export_format in ExportFormat]
+    trained = [run for run in catalogue.trainings if run.identity.dataset == dataset.digest]
+    if catalogue.dataset(dataset.digest) != dataset:
+        trained = []  # another key of the same members is taken for these
+    wanted = {_text_key(run): text_of(run) for run in trained}
+    reader.pour(dataset, [*exports, *wanted.values()])
+    for export in exports:
+        report = export.report()
+        file = f"{dataset.key}.{report.format}.jsonl"
+        yield Verdict(
+            kind="export",
+            id=dataset.path.name,
+            name=f"{dataset.key} as {report.format}",
+            verdict=Answer.DERIVED,
+            n_rows=report.rows,
+            n_redacted=report.omitted.get(OmitReason.REDACTED, 0),
+            files=[FileVerdict(file=file, recorded=None, rebuilt=from_hex(report.sha256))],
         )
     for run in trained:
-        if run.dataset.digest != dataset.digest or run.dataset.export is None:
-            continue
-        template = run.identity.template
-        report = _export(
-            layout,
-            log,
-            dataset,
-            ExportFormat(template.format),
-            split=run.dataset.split,
-            system=template.system_instruction,
-        )
-        # Runs of earlier versions name the canonical bytes of the same rows.
-        canonical = from_hex(report.canonical_sha256)
-        digest = canonical if canonical == run.dataset.export else from_hex(report.sha256)
-        yield Rebuilt(
-            what=f"text of run {run.run_id[:12]}",
-            name=dataset.key,
-            rows=report.rows,
-            digest=digest,
-            recorded=run.dataset.export,
-            # Members that were redacted since are missing from the text, and `status` says so.
-            identical=digest == run.dataset.export or OmitReason.REDACTED in report.omitted,
+        text = wanted[_text_key(run)]
+        same = text.digest == run.identity.text
+        gone = not same and text.n_redacted
+        yield Verdict(
+            kind="text",
+            id=run.run_id,
+            name=f"{dataset.key}, as run {run.run_id[:12]} read it",
+            verdict=Answer.IDENTICAL
+            if same
+            else Answer.NOT_REPRODUCIBLE
+            if gone
+            else Answer.DIVERGED,
+            reasons=[f"{text.n_redacted:,} redacted members"] if gone else [],
+            first_difference=None if same else "The text is not the one that was trained on.",
+            n_rows=text.n_examples,
+            n_redacted=text.n_redacted,
+            files=[FileVerdict(file="text", recorded=run.identity.text, rebuilt=text.digest)],
         )
 
 
-def _export(
-    layout: Layout,
-    log: EventLog,
-    dataset: Dataset,
-    export_format: ExportFormat,
-    *,
-    split: str,
-    system: str | None = None,
-) -> ExportReport:
-    with Path(os.devnull).open("wb") as nowhere:
-        return export_dataset(
-            layout, log, dataset.key, export_format, nowhere, split=split, system=system
-        )
+def _text_key(run: TrainingManifest) -> tuple[str, str, str | None]:
+    template = run.identity.template
+    return run.split, template.format, template.system_instruction
 
 
-def _export_finding(entry: Rebuilt) -> Finding:
+def _rebuilt_finding(layout: Layout, verdict: Verdict) -> Finding:
+    directory = {"dataset": "store/datasets"}.get(verdict.kind, f"runs/{verdict.id}")
+    if verdict.kind == "dataset":
+        found = next(layout.datasets.glob(f"*/*/{verdict.id}"), None)
+        directory = directory if found is None else layout.relative(found)
+    different = next((file for file in verdict.files if not file.same), None)
     return Finding(
-        path="runs",
-        problem=f"The {entry.what}, derived again from {entry.name}, is not what was trained on.",
-        expected=entry.recorded,
-        found=entry.digest,
+        path=f"{directory}/{verdict.file or 'manifest.json'}",
+        problem=f"The {verdict.kind} {verdict.name} is not what follows from its inputs: "
+        f"{verdict.first_difference}",
+        line=verdict.line,
+        expected=None if different is None else different.rebuilt,
+        found=None if different is None else different.recorded,
     )

@@ -3,126 +3,131 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from tunixrt.datasets.render import DataFormat
+from tunixrt.errors import AnswerIsNoError
 from tunixrt.eval.compare.pairs import compare
 from tunixrt.eval.compare.seeds import compare_seeds
-from tunixrt.eval.evalsets import SUFFIX, load_evalset
 from tunixrt.eval.judge.judges import DEFAULT_JUDGE
 from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
-from tunixrt.jobs.contamination import contamination_of
+from tunixrt.jobs.contamination import recorded_contamination
 from tunixrt.jobs.evaluation.evaluate import BATCH_SIZE
-from tunixrt.jobs.training import LEDGER_NAME, METRICS_NAME
+from tunixrt.jobs.models import training_of
 from tunixrt.log.canonical import encode
-from tunixrt.log.digests import Digest
-from tunixrt.log.findings import DamagedError, Finding
-from tunixrt.log.outputs import output_directory
-from tunixrt.log.stored import is_plain_file, read_stored
+from tunixrt.log.outputs import listed_files, output_directory
 from tunixrt.report import (
     Command,
     ExperimentView,
-    LedgerRow,
-    LossPoint,
     ReportView,
     RunView,
     TrainingView,
     render_report,
 )
+from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.config import load_config
-from tunixrt.runs.directories import find_run
-from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
-from tunixrt.traces.importers.lines import digest_text
+from tunixrt.runs.promotions import looks_like_an_id
+from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-    from tunixrt.runs.manifests import Contamination
+    from tunixrt.runs.identity import ModelDigests
+    from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+
 
 #: Lists the files of a report, in its directory.
 REPORT_FILES: Final = "report.json"
-T = TypeVar("T")
+_MADE_BY: Final = "tunixrt report"
 
 
-class _LedgerLine(msgspec.Struct, frozen=True):
-    """What the report needs of a line of ``ledger.jsonl``."""
+class OtherReportError(AnswerIsNoError):
+    """The directory does not hold the report that follows from the runs.
 
-    trace: Digest
-    outcome: Literal["kept", "dropped", "truncated"]
-    n_tokens: int
-    n_loss_tokens: int
-    n_times_trained: int = 0
-    reason: str | None = None
+    Attributes:
+        path: the first file that is missing, has other bytes, or is one too many.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is not what follows from the runs: it is missing, has other bytes, or is of "
+            "an older report. Without --check, `tunixrt report` writes the report again."
+        )
+        self.path = path
 
 
 def write_report(
-    layout: Layout, log: EventLog, before: str, after: str, directory: Path
+    layout: Layout,
+    before: Sequence[str],
+    after: Sequence[str],
+    directory: Path,
+    *,
+    check: bool = False,
 ) -> list[Path]:
-    """Compare two evaluation runs and write ``report.md``, ``report.html`` and the charts.
+    """Compare evaluation runs and write ``report.md``, ``report.html`` and the charts.
 
     An older report in the directory is replaced; everything else in it stays.
 
     Args:
         layout: where the runs are.
-        log: where the traces of their datasets are.
-        before: the evaluation to compare with, a run id or its beginning.
-        after: the evaluation to compare.
+        before: the evaluations to compare with, ids, beginnings of ids or names: one, or one for
+            each seed.
+        after: the evaluations to compare, in the same order of seeds.
         directory: where the files go: a new or an empty directory, or one of an older report.
+        check: write nothing, and compare the bytes of the files with those that are there.
 
     Returns:
         The files, by name.
 
     Raises:
         ForeignDirectoryError: the directory holds something else.
-        BadInputError: one is no evaluation, or the two answer different questions.
+        BadInputError: one is not an evaluation, they are not paired, or they answer different
+            questions.
+        OtherReportError: ``check``, and the directory holds another report.
     """
-    return _write(report_view(*_found(layout, log, (before, after))), directory)
+    catalogue = Catalogue(layout)
+    old, new = (list(_found(catalogue, runs)) for runs in (before, after))
+    report: ReportView | ExperimentView
+    if len(old) == len(new) == 1:
+        report = report_view(old[0], new[0])
+    else:
+        comparison = compare_seeds(
+            [run.evaluation for _, run in old], [run.evaluation for _, run in new]
+        )
+        pairs = tuple(report_view(*pair) for pair in zip(old, new, strict=True))
+        report = ExperimentView(pairs=pairs, comparison=comparison)
+    files = render_report(report)
+    if check:
+        _check(files, directory)
+    else:
+        with output_directory(directory, manifest=REPORT_FILES, made_by=_MADE_BY) as staged:
+            for name, data in files.items():
+                (staged / name).write_bytes(data)
+    return [directory / name for name in files]
 
 
-def write_experiment(
-    layout: Layout, log: EventLog, before: Sequence[str], after: Sequence[str], directory: Path
-) -> list[Path]:
-    """Do the same for two ways of training with several seeds each.
-
-    Args:
-        layout: where the runs are.
-        log: where the traces of their datasets are.
-        before: the evaluations to compare with, one a seed.
-        after: the evaluations to compare, in the same order of seeds.
-        directory: where the files go: a new or an empty directory, or one of an older report.
+def _check(files: Mapping[str, bytes], directory: Path) -> None:
+    """Compare a report with the one in a directory.
 
     Raises:
         ForeignDirectoryError: the directory holds something else.
-        BadInputError: one is no evaluation, they are not paired, or they answer different
-            questions.
+        OtherReportError: a file is missing, has other bytes, or is one too many.
     """
-    old, new = (list(_found(layout, log, runs)) for runs in (before, after))
-    comparison = compare_seeds(
-        [run.evaluation for _, run in old], [run.evaluation for _, run in new]
-    )
-    pairs = tuple(report_view(*pair) for pair in zip(old, new, strict=True))
-    return _write(ExperimentView(pairs=pairs, comparison=comparison), directory)
+    listed = listed_files(directory, manifest=REPORT_FILES, made_by=_MADE_BY)
+    for name in sorted(files.keys() | listed):
+        path = directory / name
+        if name not in files or not path.is_file() or path.read_bytes() != files[name]:
+            raise OtherReportError(path)
 
 
 def _found(
-    layout: Layout, log: EventLog, runs: Sequence[str]
+    catalogue: Catalogue, runs: Sequence[str]
 ) -> Iterator[tuple[EvaluationManifest, RunView]]:
     for run in runs:
-        manifest = find_evaluation(layout, run)
-        yield manifest, run_view(layout, log, manifest)
-
-
-def _write(report: ReportView | ExperimentView, directory: Path) -> list[Path]:
-    files = render_report(report)
-    with output_directory(directory, manifest=REPORT_FILES, made_by="tunixrt report") as staged:
-        for name, data in files.items():
-            (staged / name).write_bytes(data)
-    return [directory / name for name in files]
+        manifest = find_evaluation(catalogue.layout, run)
+        yield manifest, run_view(catalogue, manifest)
 
 
 def report_view(
@@ -140,32 +145,28 @@ def report_view(
         commands=tuple(
             command
             for manifest, view in (before, after)
-            for command in commands_of(manifest, view.training)
+            for command in commands_of(manifest, view.training, view.evalset_name)
         ),
     )
 
 
-def run_view(layout: Layout, log: EventLog, manifest: EvaluationManifest) -> RunView:
+def run_view(catalogue: Catalogue, manifest: EvaluationManifest) -> RunView:
     """What a report says of an evaluation run and its model."""
-    identity = manifest.identity
-    training = contamination = None
-    if manifest.model.run_id is not None:
-        trained = find_run(layout, manifest.model.run_id)
-        if isinstance(trained, TrainingManifest):
-            training = training_view(layout, trained)
-            contamination = _contamination(layout, log, trained, manifest)
+    responses = manifest.responses
+    trained = catalogue.evaluated(responses)
+    training = None if trained is None else training_view(catalogue, trained)
     return RunView(
         run_id=manifest.run_id,
         model=_model_in_words(manifest, training),
         weights=manifest.weights,
-        evalset_name=manifest.evalset.name,
-        evaluation=evaluated_run(layout, manifest),
-        numeric_mode=identity.numeric_mode,
-        numeric_class=identity.numeric_class,
-        sources=identity.code.sources,
-        versions=identity.code.packages,
+        evalset_name=catalogue.evalset_name(manifest.evalset),
+        evaluation=evaluated_run(catalogue.layout, manifest),
+        numeric_mode=responses.numeric_mode,
+        numeric_class=responses.numeric_class,
+        sources=responses.code.sources,
+        versions=responses.code.packages,
         training=training,
-        contamination=contamination,
+        contamination=recorded_contamination(catalogue, manifest),
     )
 
 
@@ -175,22 +176,23 @@ def _model_in_words(manifest: EvaluationManifest, training: TrainingView | None)
         # Only what is not the rule is told, such as training on answers without their steps.
         told = "" if data_format == DataFormat.TUNIX_SFT else f" as {data_format}"
         return f"{training.config['model.name']} trained on {training.dataset_key}{told}"
-    if manifest.model.untrained is not None:
-        return f"untrained {_dotted(manifest.model.untrained)['model.name']}"
+    if manifest.responses.untrained is not None:
+        return f"untrained {_dotted(manifest.responses.untrained)['model.name']}"
     return "a model directory"
 
 
-def training_view(layout: Layout, manifest: TrainingManifest) -> TrainingView:
+def training_view(catalogue: Catalogue, manifest: TrainingManifest) -> TrainingView:
     """What a report says of a training run."""
-    directory = layout.runs / manifest.run_id
+    run = Run.of(catalogue.layout, manifest.run_id)
+    identity = manifest.identity
     config = _dotted(manifest.config)
     return TrainingView(
         run_id=manifest.run_id,
-        dataset_key=manifest.dataset.key,
-        dataset=manifest.dataset.digest,
-        split=manifest.dataset.split,
-        snapshot=manifest.dataset.snapshot,
-        base=manifest.base,
+        dataset_key=catalogue.dataset_name(identity.dataset),
+        dataset=identity.dataset,
+        text=identity.text,
+        split=manifest.split,
+        base=None if identity.base is None else _base(catalogue, identity.base),
         n_params=manifest.results.n_params,
         seeds={
             what: int(config[key])
@@ -201,56 +203,14 @@ def training_view(layout: Layout, manifest: TrainingManifest) -> TrainingView:
             if key in config  # another version may have had no such key
         },
         config=config,
-        losses=_rows(layout, directory / METRICS_NAME, _loss_point),
-        ledger=_rows(layout, directory / LEDGER_NAME, _ledger_row),
+        losses=tuple(run.metrics()),
+        ledger=tuple(run.ledger()),
     )
 
 
-def _rows(layout: Layout, path: Path, read: Callable[[bytes], T]) -> tuple[T, ...]:
-    """The lines of a file of a run.
-
-    Raises:
-        DamagedError: the file or a line cannot be read.
-    """
-    number, rows = None, []
-    try:
-        for number, line in enumerate(read_stored(path).splitlines(), start=1):  # noqa: B007
-            rows.append(read(line))
-    except OSError as error:
-        problem = f"The file cannot be read: {error.strerror}."
-        raise DamagedError(Finding(layout.relative(path), problem)) from None
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        problem = f"This is not a line of {path.name}: {error}."
-        raise DamagedError(Finding(layout.relative(path), problem, line=number)) from None
-    return tuple(rows)
-
-
-def _loss_point(line: bytes) -> LossPoint:
-    return msgspec.json.decode(line, type=LossPoint, strict=False)
-
-
-def _ledger_row(line: bytes) -> LedgerRow:
-    entry = msgspec.json.decode(line, type=_LedgerLine)
-    return LedgerRow(
-        record=entry.trace,
-        outcome=entry.outcome,
-        reason=entry.reason,
-        n_tokens=entry.n_tokens,
-        n_loss_tokens=entry.n_loss_tokens,
-        n_times_trained=entry.n_times_trained,
-    )
-
-
-def _contamination(
-    layout: Layout, log: EventLog, trained: TrainingManifest, evaluation: EvaluationManifest
-) -> Contamination | None:
-    """As the evaluation recorded it; found out now for one that recorded none, where it can be."""
-    if evaluation.contamination is not None:
-        return evaluation.contamination
-    path = layout.evalsets / f"{evaluation.evalset.name}{SUFFIX}"
-    if not is_plain_file(path) or digest_text(path) != evaluation.evalset.digest:
-        return None
-    return contamination_of(layout, log, load_evalset(path), trained)
+def _base(catalogue: Catalogue, base: ModelDigests) -> str:
+    run = training_of(catalogue, base)
+    return f"a model directory with the weights {base.weights}" if run is None else run.run_id
 
 
 def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
@@ -268,20 +228,25 @@ def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def commands_of(manifest: EvaluationManifest, training: TrainingView | None) -> list[Command]:
+def commands_of(
+    manifest: EvaluationManifest, training: TrainingView | None, evalset: str
+) -> list[Command]:
     """How a model was made and evaluated, as commands that do it again."""
-    evaluate = f"--evalset {manifest.evalset.name}{_evaluation_options(manifest)}"
+    evaluate = f"--evalset {evalset}{_evaluation_options(manifest)}"
     if training is not None:
         differences = _differences_from_preset(training.config)
         settings = "".join(f" --set {shlex.quote(setting)}" for setting in differences)
-        base = "" if training.base is None else f" --base {shlex.quote(training.base)}"
+        base = ""
+        if training.base is not None:
+            base = f" --base {training.base if looks_like_an_id(training.base) else 'DIR'}"
         preset, key = training.config["model.name"], training.dataset_key
         return [
             Command("Train", f"tunixrt train {preset} --dataset {key}{base}{settings}"),
             Command("Evaluate", f"tunixrt eval {training.run_id[:12]} {evaluate}"),
         ]
-    if manifest.model.untrained is not None:
-        config = _dotted(manifest.model.untrained)
+    untrained = manifest.responses.untrained
+    if untrained is not None:
+        config = _dotted(untrained)
         # A configuration that differs from its preset has to stand in a file of its own.
         name = "CONFIG.toml" if _differences_from_preset(config) else config["model.name"]
         return [Command("Evaluate untrained", f"tunixrt eval untrained:{name} {evaluate}")]
@@ -290,7 +255,7 @@ def commands_of(manifest: EvaluationManifest, training: TrainingView | None) -> 
 
 def _evaluation_options(manifest: EvaluationManifest) -> str:
     """What makes the very same evaluation."""
-    settings, judge = manifest.identity.generation, manifest.identity.judge.name
+    settings, judge = manifest.responses.generation, manifest.identity.judge.name
     options = [f"--max-new-tokens {settings.max_new_tokens}"]
     if settings.batch_size != BATCH_SIZE:
         options.append(f"--batch-size {settings.batch_size}")
@@ -308,5 +273,5 @@ def _evaluation_options(manifest: EvaluationManifest) -> str:
 
 def _differences_from_preset(config: Mapping[str, str]) -> list[str]:
     """What `--set` needs to make this configuration of its preset."""
-    preset = _dotted(load_config(config["model.name"]).resolved())
+    preset = _dotted(load_config(config["model.name"]).identity())
     return [f"{key}={value}" for key, value in config.items() if preset.get(key) != value]

@@ -125,6 +125,16 @@ def output_directory(directory: Path, *, manifest: str, made_by: str) -> Iterato
             shutil.rmtree(staged, ignore_errors=True)
 
 
+def listed_files(directory: Path, *, manifest: str, made_by: str) -> set[str]:
+    """Return the names of the files that ``output_directory`` has written into a directory.
+
+    Raises:
+        ForeignDirectoryError: It holds something else.
+        OSError: It cannot be read.
+    """
+    return _read_manifest(directory, Path(os.path.realpath(directory)), manifest, made_by)
+
+
 class _Writer(msgspec.Struct, frozen=True):
     manifest: str
     made_by: str

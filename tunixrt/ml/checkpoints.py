@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load
 
-from tunixrt.ml.metrics import METRICS_FILE, decode_metrics, encode_metrics
 from tunixrt.ml.tokenizer import ByteTokenizer
 from tunixrt.ml.weights import MODEL_DIRECTORY, load_model, save_model, weights_bytes
+from tunixrt.runs.lines import MetricsLine, encode_lines, read_struct_lines
+from tunixrt.runs.run import METRICS_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tunixrt.ml.metrics import StepMetric
     from tunixrt.ml.model import ModelConfig
 
 _OPT_STATE = "opt_state.safetensors"
@@ -37,7 +37,7 @@ class SavedTraining:
 
     weights: dict[str, NDArray[np.float32]]
     opt_state: dict[str, NDArray[np.float32]]
-    metrics: list[StepMetric]
+    metrics: list[MetricsLine]
 
 
 def write_training(
@@ -45,14 +45,14 @@ def write_training(
     *,
     weights: dict[str, NDArray[np.float32]],
     opt_state: Any,
-    metrics: Iterable[StepMetric],
+    metrics: Iterable[MetricsLine],
     config: ModelConfig,
 ) -> None:
     """Write the files of a checkpoint into a directory, which the caller publishes."""
     save_model(directory / MODEL_DIRECTORY, weights, config, ByteTokenizer())
     leaves = {name: np.asarray(leaf) for name, leaf in _named(opt_state)}
     (directory / _OPT_STATE).write_bytes(weights_bytes(leaves))
-    (directory / METRICS_FILE).write_bytes(encode_metrics(metrics))
+    (directory / METRICS_NAME).write_bytes(encode_lines(metrics))
 
 
 def read_training(directory: Path) -> SavedTraining:
@@ -60,7 +60,7 @@ def read_training(directory: Path) -> SavedTraining:
     return SavedTraining(
         weights=load_model(directory / MODEL_DIRECTORY).weights,
         opt_state=load((directory / _OPT_STATE).read_bytes()),
-        metrics=decode_metrics((directory / METRICS_FILE).read_bytes()),
+        metrics=[m for _, m in read_struct_lines(directory / METRICS_NAME, MetricsLine, "a step")],
     )
 
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from tunixrt.ml.checkpoints import restored, write_training
 from tunixrt.ml.input.validation import ValidationLoss
-from tunixrt.ml.metrics import NonFiniteError, StepMetric
+from tunixrt.ml.metrics import NonFiniteError
 from tunixrt.ml.optimizer import scalar_tables
 from tunixrt.ml.steps import StepInputs, TrainState, compile_steps
 from tunixrt.ml.weights import weights_of
 from tunixrt.runs.checkpoints import TrainingInterruptedError, checkpoint_at, new_checkpoint
+from tunixrt.runs.lines import MetricsLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ class Course:
         saved: SavedTraining | None,
         checkpoint: Path | None,
     ) -> None:
-        self.metrics: list[StepMetric] = [] if saved is None else saved.metrics
+        self.metrics: list[MetricsLine] = [] if saved is None else saved.metrics
         self._training = config.training
         self._model_config = decoder.config
         self._feed = feed
@@ -94,7 +95,7 @@ class Course:
             else ValidationLoss(decoder, decoder.numerics, held_out, config.training.batch_size)
         )
 
-    def advance(self) -> list[StepMetric]:
+    def advance(self) -> list[MetricsLine]:
         """Run the next steps, and return their metrics.
 
         Raises:
@@ -107,7 +108,7 @@ class Course:
         self._state, found = self._run_steps(self._state, inputs, jnp.asarray(n_steps, jnp.int32))
         losses, norms, fingerprints = (np.asarray(values) for values in found)
         new = [
-            StepMetric(
+            MetricsLine(
                 step=first + k + 1,
                 loss=float(losses[k]),
                 learning_rate=float(self._scalars.learning_rate[first + k]),
@@ -169,7 +170,7 @@ class Course:
             raise self._non_finite(self.metrics[-1])
         return weights
 
-    def _non_finite(self, metric: StepMetric) -> NonFiniteError:
+    def _non_finite(self, metric: MetricsLine) -> NonFiniteError:
         return NonFiniteError(metric, self._feed.traces(metric.step - 1), self._checkpoint)
 
     def _n_next(self) -> int:

@@ -1,46 +1,18 @@
-"""What training says of its steps: the lines of ``metrics.jsonl``, and the error that ends it."""
+"""What training reports of its steps, and the error that ends it."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from tunixrt.errors import AnswerIsNoError
-from tunixrt.log import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from tunixrt.runs.config import TrainingSection
-
-METRICS_FILE = "metrics.jsonl"
-
-
-class StepMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One line of metrics.jsonl. Steps count from 1.
-
-    Loss, gradient norm and tokens are of the step's own examples, before its update;
-    ``validation_loss`` is of the validation split, after it, at the steps where it was asked for.
-    ``weights_fingerprint`` is of the weights after it (see `tunixrt.ml.fingerprint`), 8 hexadecimal
-    digits; earlier versions did not write it.
-    """
-
-    step: int
-    loss: float
-    learning_rate: float
-    grad_norm: float
-    n_loss_tokens: int
-    validation_loss: float | None = None
-    weights_fingerprint: str | None = None
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether training may go on from here."""
-        return all(map(math.isfinite, (self.loss, self.grad_norm, self.validation_loss or 0.0)))
+    from tunixrt.runs.lines import MetricsLine
 
 
 @dataclass(frozen=True)
@@ -78,7 +50,7 @@ class NonFiniteError(AnswerIsNoError):
     """
 
     def __init__(
-        self, metric: StepMetric, traces: Sequence[str], checkpoint: Path | None = None
+        self, metric: MetricsLine, traces: Sequence[str], checkpoint: Path | None = None
     ) -> None:
         shown = ", ".join(traces[:8]) + (f" and {len(traces) - 8} more" if len(traces) > 8 else "")
         overflow = ", and its update left weights that are not" if metric.is_finite else ""
@@ -116,7 +88,7 @@ class ProgressReports:
         self._n_loss_tokens = 0
         self._validation_loss: float | None = None
 
-    def tell(self, metrics: Iterable[StepMetric]) -> None:
+    def tell(self, metrics: Iterable[MetricsLine]) -> None:
         """Count the metrics of the next steps, and report where a report is due."""
         num_steps = self._training.num_steps
         for metric in metrics:
@@ -136,13 +108,3 @@ class ProgressReports:
                         validation_loss=self._validation_loss,
                     )
                 )
-
-
-def encode_metrics(metrics: Iterable[StepMetric]) -> bytes:
-    """The lines of some steps: canonical JSON each, ended by a line feed."""
-    return b"".join(canonical.encode(metric) + b"\n" for metric in metrics)
-
-
-def decode_metrics(data: bytes) -> list[StepMetric]:
-    """Read what `encode_metrics` wrote."""
-    return [msgspec.json.decode(line, type=StepMetric) for line in data.splitlines()]

@@ -17,11 +17,13 @@ from tunixrt.ml import environment
 from tunixrt.ml.checkpoints import read_training
 from tunixrt.ml.course import Course
 from tunixrt.ml.input.feed import Feed, encode
-from tunixrt.ml.metrics import METRICS_FILE, ProgressReports, encode_metrics
+from tunixrt.ml.metrics import ProgressReports
 from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import ByteTokenizer
 from tunixrt.ml.weights import MODEL_DIRECTORY, load_model, save_model
+from tunixrt.runs.lines import encode_lines
+from tunixrt.runs.run import METRICS_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,9 +35,9 @@ if TYPE_CHECKING:
     from tunixrt.datasets.render import Example
     from tunixrt.log.digests import Digest
     from tunixrt.ml.course import Saving
-    from tunixrt.ml.input.batches import LedgerEntry
     from tunixrt.ml.metrics import TrainingProgress
     from tunixrt.runs.config import RunConfig
+    from tunixrt.runs.lines import LedgerLine
 
 _N_FINAL = 20
 """The final loss is a mean over this many steps."""
@@ -61,7 +63,7 @@ class TrainingOutcome:
     initial_loss: float
     final_loss: float
     n_loss_tokens: int
-    ledger: tuple[LedgerEntry, ...]
+    ledger: tuple[LedgerLine, ...]
 
 
 class BaseMismatchError(BadInputError):
@@ -130,13 +132,13 @@ def train(
     )
     directory.mkdir(parents=True, exist_ok=True)
     reports = ProgressReports(training, len(course.metrics), on_progress)
-    with (directory / METRICS_FILE).open("wb") as file:
-        file.write(encode_metrics(course.metrics))
+    with (directory / METRICS_NAME).open("wb") as file:
+        file.write(encode_lines(course.metrics))
         while len(course.metrics) < training.num_steps:
             if should_stop is not None and should_stop():
                 raise course.interrupted(saving)
             new = course.advance()
-            file.write(encode_metrics(new))
+            file.write(encode_lines(new))
             file.flush()
             if saving is not None and course.is_checkpoint_due():
                 course.save(saving)

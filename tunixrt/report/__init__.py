@@ -10,8 +10,6 @@ from tunixrt.report.files import render_report
 from tunixrt.report.sections.view import (
     Command,
     ExperimentView,
-    LedgerRow,
-    LossPoint,
     ReportView,
     RunView,
     TrainingView,
@@ -20,8 +18,6 @@ from tunixrt.report.sections.view import (
 __all__ = [
     "Command",
     "ExperimentView",
-    "LedgerRow",
-    "LossPoint",
     "ReportView",
     "RunView",
     "TrainingView",

@@ -1,9 +1,9 @@
-"""Checkpoints of trainings that are not finished: ``.tunixrt/checkpoints/<run id>/``.
+"""Checkpoints of trainings that are not finished: ``.tunixrt/work/training/<run id>/``.
 
 Each is a directory ``step-00000120`` that appears whole, by one rename after an fsync, with
 ``checkpoint.json`` in it: the digest of every other file. So one that was cut short or damaged is
 known as such, and the one before it is used. A run id is the digest of everything that decides the
-run's bits, so whoever wrote a checkpoint of it, its bytes are the bytes of that step.
+run's bits, so whichever process wrote a checkpoint of it, its bytes are the bytes of that step.
 
 This module knows directories and digests; what the files hold is for `tunixrt.ml.checkpoints`.
 """
@@ -12,32 +12,26 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.errors import ExitCode, StoreLockedError, TunixrtError
+from tunixrt.errors import ExitCode, TunixrtError
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest, digest_file, digest_stored
 from tunixrt.log.files import publish_directory, remove, writing
-from tunixrt.log.lock import LockHeldError, Waiting, hold
 from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tunixrt.log.layout import Layout
-
-CHECKPOINTS = "checkpoints"
 CHECKPOINT_FORMAT = 1
 
 N_KEPT = 2
 """A checkpoint more than is needed, for the case that the newest is damaged."""
 
 _DESCRIPTION = "checkpoint.json"
-_LOCK = "lock"
 _STAGED = ".writing"
 _NAME = re.compile(r"step-(\d{8,})")
 
@@ -49,23 +43,6 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_id: str
     step: int
     files: dict[str, Digest]
-
-
-class RunInTrainingError(StoreLockedError):
-    """Another process trains the very same run.
-
-    Attributes:
-        run_id: the run.
-    """
-
-    def __init__(self, run_id: str, error: LockHeldError) -> None:
-        who = "Another process" if error.holder is None else f"Process {error.holder.pid}"
-        where = "" if error.holder is None else f" on {error.holder.host}"
-        super().__init__(
-            f"{who}{where} is training the run {run_id[:12]} already, and two would do the same "
-            "work twice. Wait for it, or stop it and go on with --resume."
-        )
-        self.run_id = run_id
 
 
 class TrainingInterruptedError(TunixrtError):
@@ -87,21 +64,6 @@ class TrainingInterruptedError(TunixrtError):
         self.checkpoint = checkpoint
 
 
-def checkpoints_of(layout: Layout, run_id: str) -> Path:
-    """The directory with the checkpoints of a run."""
-    return layout.derived / CHECKPOINTS / run_id
-
-
-def unfinished_runs(layout: Layout) -> list[tuple[str, list[int]]]:
-    """The runs that have checkpoints, sorted, with the steps of these."""
-    directory = layout.derived / CHECKPOINTS
-    if not directory.is_dir():
-        return []
-    return [
-        (path.name, steps) for path in sorted(directory.iterdir()) if (steps := steps_saved(path))
-    ]
-
-
 def steps_saved(directory: Path) -> list[int]:
     """The steps that a run's directory has checkpoints of, ascending; whole or not."""
     if not directory.is_dir():
@@ -121,7 +83,7 @@ def newest_whole(
     """The newest checkpoint that is whole, with its step; None where there is none.
 
     Args:
-        directory: see `checkpoints_of`.
+        directory: where they are.
         run_id: whose checkpoints they have to be.
         on_damaged: called with a sentence for each newer one that cannot be used.
     """
@@ -189,30 +151,3 @@ def new_checkpoint(directory: Path, run_id: str, step: int) -> Iterator[Path]:
     for saved in earlier[:-N_KEPT]:
         with contextlib.suppress(OSError):
             remove(checkpoint_at(directory, saved))
-
-
-@contextlib.contextmanager
-def training_lock(layout: Layout, run_id: str) -> Iterator[Path]:
-    """Be the only process that trains a run; yields the directory for its checkpoints.
-
-    At the end the directory goes again if it holds no checkpoint.
-
-    Raises:
-        RunInTrainingError: another process trains the run.
-        WriteError: the lock file cannot be made.
-    """
-    directory = checkpoints_of(layout, run_id)
-    try:
-        with hold(directory / _LOCK, "training", Waiting(timeout_s=0.0)):
-            try:
-                yield directory
-            finally:
-                if not steps_saved(directory):
-                    remove_checkpoints(directory)
-    except LockHeldError as error:
-        raise RunInTrainingError(run_id, error) from error
-
-
-def remove_checkpoints(directory: Path) -> None:
-    """Remove the checkpoints of a run that is published, and the directory that held them."""
-    shutil.rmtree(directory, ignore_errors=True)

@@ -1,9 +1,9 @@
-"""The run id: the digest of everything that decides the bits of a run, and of nothing else.
+"""The identities of runs: everything that decides their bytes, by digest, and nothing else.
 
-Two runs with one id are one run, so asking for a run that exists finds it done. What does not
-change the bits stays out: logging and saving intervals, host, time, the commit (an edit of the
-README must not orphan a run). What does is in: the numeric sources themselves and the versions of
-the numeric packages.
+A run id is the digest of its identity. Two runs with one id are one run, so asking for a run that
+exists finds it done. What does not change the bytes stays out: paths, keys and names, logging and
+saving intervals, host, time, the commit (an edit of the README must not orphan a run). What does is
+in: the very text that is read, the numeric sources and the versions of the numeric packages.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from tunixrt.derive import derivation_id
 from tunixrt.extras import TRAIN, require
-from tunixrt.log.digests import Digest, digest_file, digest_value, hex_of
+from tunixrt.log.digests import Digest, digest_file, digest_value
 
 if TYPE_CHECKING:
     from tunixrt.log.canonical import JsonValue
 
-IDENTITY_FORMAT = 1
+IDENTITY_FORMAT = 2
 
 #: The packages whose version may change a bit of a weight.
 NUMERIC_PACKAGES = ("flax", "jax", "jaxlib", "ml_dtypes", "numpy", "optax", "safetensors")
@@ -43,18 +44,40 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packages: dict[str, str]
 
 
+class ModelDigests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The files of a model directory that decide what it computes."""
+
+    weights: Digest
+    model_config: Digest
+    tokenizer: Digest
+
+
 class TrainingIdentity(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="training"
 ):
-    """What decides the bits of a training run.
+    """What decides the bytes of a training run.
 
-    ``numeric_class`` is the digest of the machine's numeric class in ``fast`` mode; in
-    ``portable`` mode it is absent (null), since the machine decides nothing there.
+    Attributes:
+        format: of this structure.
+        dataset: the digest of the dataset, which says how many members the split has.
+        text: the digest of the examples that are read: see `tunixrt.datasets.text.Text`. A member
+            that was redacted is not among them, so the text has another digest then.
+        validation_text: the same of the validation split; None where no loss over it is asked for.
+        base: the model that training starts from; None for initial weights.
+        config: the configuration without what changes no bit.
+        tokenizer: the digest of ``tokenizer.json``.
+        template: how a trace becomes text.
+        numeric_mode: fast or portable.
+        numeric_class: the digest of the machine's numeric class in ``fast`` mode; in ``portable``
+            mode it is absent (null), since the machine decides nothing there.
+        code: the numeric sources and packages.
     """
 
     format: int
     dataset: Digest
-    base: Digest | None
+    text: Digest
+    validation_text: Digest | None
+    base: ModelDigests | None
     config: dict[str, object]
     tokenizer: Digest
     template: Template
@@ -65,7 +88,7 @@ class TrainingIdentity(
     @property
     def run_id(self) -> str:
         """The 64 hex digits that name the run."""
-        return hex_of(digest_value(msgspec.to_builtins(self)))
+        return derivation_id(self)
 
 
 class Draws(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,37 +132,76 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str
 
 
-class EvaluationIdentity(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
+class ResponsesIdentity(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="responses"
 ):
-    """What decides the bits of an evaluation run."""
+    """What decides what a model answers to an eval set.
+
+    ``untrained`` is the configuration whose initial weights answer; None for other models.
+    """
 
     format: int
-    weights: Digest
-    model_config: Digest
-    tokenizer: Digest
+    model: ModelDigests
+    untrained: dict[str, object] | None
     evalset: Digest
     template: Template
     generation: GenerationSettings
-    judge: Judge
     numeric_mode: Literal["fast", "portable"]
     numeric_class: Digest | None
     code: Code
 
     @property
     def run_id(self) -> str:
-        """The 64 hex digits that name the run."""
-        return hex_of(digest_value(msgspec.to_builtins(self)))
+        """The 64 hex digits that name the responses."""
+        return derivation_id(self)
+
+
+class EvaluationIdentity(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
+):
+    """What decides the bytes of an evaluation: the responses, and the judge that reads them.
+
+    The identity of the responses stands here whole, so an evaluation says by itself what was asked
+    of which model; its digest names the directory of the responses.
+    """
+
+    format: int
+    responses: ResponsesIdentity
+    judge: Judge
 
     @property
-    def responses_id(self) -> str:
-        """The 64 hex digits that name the responses: the digest of all of this but the judge.
+    def run_id(self) -> str:
+        """The 64 hex digits that name the run."""
+        return derivation_id(self)
 
-        A judge reads what was generated and decides no token of it, so evaluations that differ in
-        the judge alone have the same responses.
-        """
-        decides = {key: part for key, part in msgspec.to_builtins(self).items() if key != "judge"}
-        return hex_of(digest_value(decides))
+
+class ContaminationIdentity(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="contamination"
+):
+    """What decides which samples of an eval set are in training data.
+
+    Attributes:
+        format: of this structure.
+        method: the name of the rules, ``prompts-2``: see ``tunixrt.eval.contamination``.
+        ngram: the length of the grams of the rule ``overlap``, in tokens.
+        threshold: the share of a sample's grams from which on it counts, as a fraction.
+        evalset: the digest of the eval set.
+        texts: the digests of all texts that were trained on, those of base runs among them, sorted.
+        complete: whether these are all; False where training began with weights from elsewhere.
+    """
+
+    format: int
+    method: str
+    ngram: int
+    threshold: str
+    evalset: Digest
+    texts: list[Digest]
+    complete: bool
+
+    @property
+    def run_id(self) -> str:
+        """The 64 hex digits that name the check."""
+        return derivation_id(self)
 
 
 def current_code() -> Code:

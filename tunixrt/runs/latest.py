@@ -12,6 +12,7 @@ import msgspec
 
 from tunixrt.log import canonical
 from tunixrt.log.files import WriteError, replace_file, staging_directory, writing
+from tunixrt.log.stored import read_stored
 from tunixrt.runs.manifests import TrainingManifest
 from tunixrt.runs.promotions import UnknownRunError
 from tunixrt.traces.violations import suggestion
@@ -91,7 +92,7 @@ def note_latest(layout: Layout, manifest: Manifest) -> None:
 
 def _read(layout: Layout) -> _Latest | None:
     try:
-        return msgspec.json.decode(_path(layout).read_bytes(), type=_Latest)
+        return msgspec.json.decode(read_stored(_path(layout)), type=_Latest)
     except (OSError, msgspec.MsgspecError):
         return None
 

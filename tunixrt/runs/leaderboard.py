@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from tunixrt.errors import BadInputError
-from tunixrt.log.digests import Digest
-from tunixrt.runs.directories import read_runs
+from tunixrt.log.digests import Digest, hex_of
+from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.manifests import (
+    ContaminationManifest,
+    ContaminationResults,
     EvaluationManifest,
     EvaluationResults,
     Manifest,
+    ResponsesManifest,
     TrainingManifest,
     TrainingResults,
 )
@@ -20,13 +23,14 @@ from tunixrt.runs.promotions import read_promotions
 from tunixrt.traces.violations import did_you_mean, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
+    from tunixrt.runs.identity import ResponsesIdentity
     from tunixrt.runs.promotions import Promotions
 
-Kind = Literal["training", "evaluation"]
+Kind = Literal["training", "evaluation", "responses", "contamination"]
 
 
 class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,12 +38,12 @@ class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         run_id: 64 hex digits.
-        kind: ``training`` or ``evaluation``.
+        kind: ``training``, ``evaluation``, ``responses`` or ``contamination``.
         names: what it was promoted to.
         what: what it was made from, in words.
         result: what came out, in words.
-        weights_sha256: the weights that it made or evaluated.
-        metrics: the figures of its manifest.
+        weights_sha256: the weights that it made or evaluated; None for a contamination check.
+        metrics: the figures of its manifest; None for responses.
         dataset_key: what the model was trained on; None for an untrained or foreign model.
         evalset: the eval set of an evaluation.
         judge: its judge, name and version.
@@ -55,8 +59,8 @@ class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names: list[str]
     what: str
     result: str
-    weights_sha256: Digest
-    metrics: TrainingResults | EvaluationResults
+    weights_sha256: Digest | None
+    metrics: TrainingResults | EvaluationResults | ContaminationResults | None
     dataset_key: str | None = None
     evalset: str | None = None
     judge: str | None = None
@@ -84,14 +88,16 @@ def leaderboard(
     Args:
         layout: where the runs are.
         log: where their names are recorded.
-        kind: only ``training`` or ``evaluation`` runs.
+        kind: only runs of this kind; without one, training runs and evaluations.
         evalset: only evaluations on this eval set.
         dataset: only runs of models that were trained on this dataset.
 
     Raises:
         NoSuchFilterError: no run has that eval set or dataset.
     """
-    rows = rows_of(read_runs(layout), read_promotions(log))
+    rows = rows_of(Catalogue(layout), read_promotions(log))
+    if kind is None:
+        rows = [row for row in rows if row.kind in ("training", "evaluation")]
     _require(evalset, {row.evalset for row in rows}, "evaluation of the eval set")
     _require(dataset, {row.dataset_key for row in rows}, "run of the dataset")
     return [
@@ -103,23 +109,54 @@ def leaderboard(
     ]
 
 
-def rows_of(manifests: Sequence[Manifest], promotions: Promotions) -> list[RunRow]:
-    """The rows of these runs, in the order of the leaderboard."""
-    trained = {m.run_id: m for m in manifests if isinstance(m, TrainingManifest)}
-    rows = []
-    for manifest in manifests:
-        names = promotions.names_of(manifest.run_id)
-        if isinstance(manifest, TrainingManifest):
-            rows.append(_training(manifest, names))
-        else:
-            rows.append(_evaluation(manifest, names, trained.get(manifest.model.run_id or "")))
+def rows_of(catalogue: Catalogue, promotions: Promotions) -> list[RunRow]:
+    """The rows of all runs, in the order of the leaderboard."""
+    rows = [
+        _row(catalogue, manifest, promotions.names_of(manifest.run_id))
+        for manifest in catalogue.runs
+    ]
     return sorted(rows, key=_place)
 
 
 def run_row(layout: Layout, log: EventLog, manifest: Manifest) -> RunRow:
     """The row of one run."""
-    rows = rows_of(read_runs(layout), read_promotions(log))
-    return next(row for row in rows if row.run_id == manifest.run_id)
+    names = read_promotions(log).names_of(manifest.run_id)
+    return _row(Catalogue(layout), manifest, names)
+
+
+def _row(catalogue: Catalogue, manifest: Manifest, names: list[str]) -> RunRow:
+    match manifest:
+        case TrainingManifest():
+            return _training(catalogue, manifest, names)
+        case EvaluationManifest():
+            return _evaluation(catalogue, manifest, names)
+        case ResponsesManifest():
+            evalset = catalogue.evalset_name(manifest.identity.evalset)
+            return RunRow(
+                run_id=manifest.run_id,
+                kind="responses",
+                names=names,
+                what=f"{_of(catalogue, manifest.identity)} on {evalset}",
+                result=f"{manifest.n_responses:,} responses of {manifest.n_tokens:,} tokens",
+                weights_sha256=manifest.weights,
+                metrics=None,
+                evalset=evalset,
+            )
+        case ContaminationManifest():
+            evalset = catalogue.evalset_name(manifest.identity.evalset)
+            results = manifest.results
+            texts = ", ".join(catalogue.text_names(manifest.identity.texts))
+            return RunRow(
+                run_id=manifest.run_id,
+                kind="contamination",
+                names=names,
+                what=f"{evalset} in {texts}",
+                result=f"{results.n_contaminated:,} of {results.n_samples:,} samples",
+                weights_sha256=None,
+                metrics=results,
+                evalset=evalset,
+                n_contaminated=results.n_contaminated,
+            )
 
 
 def model_name(manifest: TrainingManifest) -> str:
@@ -135,43 +172,44 @@ def _place(row: RunRow) -> tuple[bool, str, float, str]:
     return True, "", loss, row.run_id
 
 
-def _training(manifest: TrainingManifest, names: list[str]) -> RunRow:
+def _training(catalogue: Catalogue, manifest: TrainingManifest, names: list[str]) -> RunRow:
     results = manifest.results
+    key = catalogue.dataset_name(manifest.identity.dataset)
     return RunRow(
         run_id=manifest.run_id,
         kind="training",
         names=names,
-        what=f"{model_name(manifest)} on {manifest.dataset.key}",
+        what=f"{model_name(manifest)} on {key}",
         result=f"loss {results.first_loss:.4f} to {results.last_loss:.4f}",
         weights_sha256=manifest.weights,
         metrics=results,
-        dataset_key=manifest.dataset.key,
+        dataset_key=key,
     )
 
 
-def _evaluation(
-    manifest: EvaluationManifest, names: list[str], trained: TrainingManifest | None
-) -> RunRow:
+def _evaluation(catalogue: Catalogue, manifest: EvaluationManifest, names: list[str]) -> RunRow:
     results, judge = manifest.results, manifest.identity.judge
-    draws = manifest.identity.generation.draws
+    draws = manifest.responses.generation.draws
     low, high = results.interval
-    contamination = manifest.contamination
+    contamination = catalogue.contamination_of(manifest)
+    trained = catalogue.evaluated(manifest.responses)
+    evalset = catalogue.evalset_name(manifest.evalset)
     return RunRow(
         run_id=manifest.run_id,
         kind="evaluation",
         names=names,
-        what=f"{_of(manifest, trained)} on {manifest.evalset.name}",
+        what=f"{_of(catalogue, manifest.responses)} on {evalset}",
         result=f"score {results.avg_score:.1f} ({low:.1f} to {high:.1f})"
         f"{_drawn(results)}{_overlong(results)}",
         weights_sha256=manifest.weights,
         metrics=results,
-        dataset_key=trained.dataset.key if trained is not None else None,
-        evalset=manifest.evalset.name,
+        dataset_key=None if trained is None else catalogue.dataset_name(trained.identity.dataset),
+        evalset=evalset,
         judge=f"{judge.name} {judge.version}",
         score=results.avg_score,
         interval=results.interval,
-        n_contaminated=contamination.n_contaminated if contamination is not None else None,
-        model=manifest.model.run_id,
+        n_contaminated=None if contamination is None else contamination.results.n_contaminated,
+        model=None if trained is None else trained.run_id,
         draws=None if draws is None else f"{draws}",
     )
 
@@ -194,15 +232,15 @@ def _overlong(results: EvaluationResults) -> str:
     return f", {len(found.n_tokens):,} overlong {done}"
 
 
-def _of(manifest: EvaluationManifest, trained: TrainingManifest | None) -> str:
+def _of(catalogue: Catalogue, responses: ResponsesIdentity) -> str:
     """What was evaluated, in words."""
+    trained = catalogue.evaluated(responses)
     if trained is not None:
-        return f"{trained.run_id[:12]} ({model_name(trained)} on {trained.dataset.key})"
-    if manifest.model.run_id is not None:
-        return manifest.model.run_id[:12]
-    if manifest.model.untrained is not None:
+        key = catalogue.dataset_name(trained.identity.dataset)
+        return f"{trained.run_id[:12]} ({model_name(trained)} on {key})"
+    if responses.untrained is not None:
         return "untrained"
-    return f"weights {manifest.weights.removeprefix('sha256:')[:12]}"
+    return f"weights {hex_of(responses.model.weights)[:12]}"
 
 
 def _require(wanted: str | None, known: Iterable[str | None], what: str) -> None:

@@ -1,8 +1,9 @@
 """What a finished run says of itself: ``runs/<run id>/manifest.json``.
 
-A manifest holds deterministic facts only: the identity that the run id is the digest of, the
-inputs by name and digest, the resolved configuration, the outputs by digest and the results. When,
-where and how long stand in ``environments/`` beside it, which nothing hashes.
+A manifest is a function of the identity that the run id is the digest of: the identity itself, the
+results, and the outputs by digest. What depends on the store of the moment is not in it: keys and
+names are looked up by digest (`tunixrt.runs.catalogue`). When, where and how long stand in
+``environments/`` beside it, which nothing hashes.
 """
 
 from __future__ import annotations
@@ -11,32 +12,24 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from tunixrt.datasets.recipes import Split
 from tunixrt.errors import BadInputError
 from tunixrt.log import canonical
 from tunixrt.log.digests import Digest
 from tunixrt.log.stored import read_stored
-from tunixrt.runs.identity import EvaluationIdentity, TrainingIdentity
+from tunixrt.runs.identity import (
+    ContaminationIdentity,
+    EvaluationIdentity,
+    ResponsesIdentity,
+    TrainingIdentity,
+)
 from tunixrt.runs.numeric_class import NumericClass
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 WEIGHTS_OUTPUT = "model/model.safetensors"
-
-
-class DatasetInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The dataset a run was trained on.
-
-    ``export`` is the SHA-256 of ``tunixrt dataset export KEY --format FORMAT --split SPLIT`` in the
-    run's data format; null where that is not an export format.
-    """
-
-    key: str
-    digest: Digest
-    split: str
-    snapshot: Digest
-    export: Digest | None
 
 
 class LedgerCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,9 +66,6 @@ class TrainingManifest(
     format: int
     run_id: str
     identity: TrainingIdentity
-    dataset: DatasetInput
-    base: str | None
-    config: dict[str, object]
     numeric_class: NumericClass | None
     ledger: LedgerCounts
     results: TrainingResults
@@ -86,25 +76,46 @@ class TrainingManifest(
         """The digest of ``model/model.safetensors``."""
         return self.outputs[WEIGHTS_OUTPUT]
 
+    @property
+    def config(self) -> dict[str, object]:
+        """The configuration, without what changes no bit."""
+        return self.identity.config
 
-class EvalsetInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The eval set of an evaluation run."""
+    @property
+    def split(self) -> Split:
+        """The split that was trained on."""
+        data = self.identity.config["data"]
+        assert isinstance(data, dict)
+        return Split(data["split"])
 
-    name: str
-    digest: Digest
-    n_samples: int
 
+class ResponsesManifest(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="responses",
+):
+    """The manifest of the responses of a model to an eval set.
 
-class ModelInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The evaluated model: a run, an untrained model given by its configuration, or a directory.
-
-    Exactly one of ``run_id`` and ``untrained`` is given; neither for a directory from elsewhere,
-    whose weights are known by digest alone.
+    ``overlong`` is absent where every prompt left room for an answer. Overlong ones have no line in
+    ``responses.jsonl``, since nothing was generated.
     """
 
-    weights: Digest
-    run_id: str | None = None
-    untrained: dict[str, object] | None = None
+    format: int
+    run_id: str
+    identity: ResponsesIdentity
+    numeric_class: NumericClass | None
+    n_responses: int
+    n_tokens: int
+    outputs: dict[str, Digest]
+    overlong: OverlongPrompts | None = None
+
+    @property
+    def weights(self) -> Digest:
+        """The digest of the weights that answered."""
+        return self.identity.model.weights
 
 
 class CategoryResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -174,36 +185,49 @@ class EvaluationResults(
     overlong: OverlongPrompts | None = None
 
 
-class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much of the eval set is in the data that the model was trained on.
+class EvaluationManifest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
+):
+    """The manifest of an evaluation run: of responses, judged."""
+
+    format: int
+    run_id: str
+    identity: EvaluationIdentity
+    results: EvaluationResults
+    outputs: dict[str, Digest]
+
+    @property
+    def responses(self) -> ResponsesIdentity:
+        """What was asked of which model."""
+        return self.identity.responses
+
+    @property
+    def weights(self) -> Digest:
+        """The digest of the weights that answered."""
+        return self.identity.responses.model.weights
+
+    @property
+    def evalset(self) -> Digest:
+        """The digest of the eval set."""
+        return self.identity.responses.evalset
+
+
+class ContaminationResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of an eval set is in training data.
 
     Attributes:
-        method: the name of the rules, ``prompts-1``: see ``tunixrt.eval.contamination``.
-        ngram: the length of the grams of the rule ``overlap``, in tokens.
-        threshold: the share of a sample's grams from which on it counts, as a decimal.
-        datasets: what was trained on, ``KEY/SPLIT``, the datasets of base runs among them.
-        complete: whether these are all; False where training began with weights from elsewhere.
         n_prompts: training prompts that were compared.
-        n_redacted: members whose prompts are gone.
         n_samples: samples of the eval set.
         n_exact: samples whose prompt is a training prompt, character by character.
         n_normalised: further samples whose prompt is one without case, spaces and punctuation.
-        n_overlap: further samples that share at least ``threshold`` of their grams.
-        examples: the ids of contaminated samples, the first 20 in the eval set's order.
+        n_overlap: further samples that share enough of their grams.
     """
 
-    method: str
-    ngram: int
-    threshold: float
-    datasets: list[str]
-    complete: bool
     n_prompts: int
-    n_redacted: int
     n_samples: int
     n_exact: int
     n_normalised: int
     n_overlap: int
-    examples: list[str]
 
     @property
     def n_contaminated(self) -> int:
@@ -211,32 +235,19 @@ class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.n_exact + self.n_normalised + self.n_overlap
 
 
-class EvaluationManifest(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
+class ContaminationManifest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="contamination"
 ):
-    """The manifest of an evaluation run.
-
-    ``contamination`` is null where nobody knows the training data: of untrained models, which have
-    none, and of models from elsewhere.
-    """
+    """The manifest of a check of an eval set against the text that a model was trained on."""
 
     format: int
     run_id: str
-    identity: EvaluationIdentity
-    evalset: EvalsetInput
-    model: ModelInput
-    numeric_class: NumericClass | None
-    results: EvaluationResults
+    identity: ContaminationIdentity
+    results: ContaminationResults
     outputs: dict[str, Digest]
-    contamination: Contamination | None = None
-
-    @property
-    def weights(self) -> Digest:
-        """The digest of the weights that answered."""
-        return self.model.weights
 
 
-Manifest = TrainingManifest | EvaluationManifest
+Manifest = TrainingManifest | ResponsesManifest | EvaluationManifest | ContaminationManifest
 
 
 class ManifestError(BadInputError):
@@ -249,9 +260,9 @@ class ManifestError(BadInputError):
         super().__init__(f"{path}: {problem}")
 
 
-def encode_manifest(manifest: Manifest) -> bytes:
-    """The bytes of ``manifest.json``: canonical JSON, no line feed at the end."""
-    return canonical.encode(msgspec.to_builtins(manifest))
+def kind_of(manifest: Manifest) -> str:
+    """``training``, ``responses``, ``evaluation`` or ``contamination``."""
+    return str(manifest.__struct_config__.tag)
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tunixrt.log import canonical
-from tunixrt.log.stored import read_stored
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from tunixrt.runs.lines import MetricsLine
 
 _NAMES = {
     "learning_rate": "the learning rate",
@@ -30,25 +29,10 @@ _REASSURING = ("loss", "grad_norm")
 _FINGERPRINT = "weights_fingerprint"
 
 
-class Step(msgspec.Struct, frozen=True):
-    """What is compared of a line; a field that it does not have is not compared."""
-
-    step: int | None = None
-    learning_rate: float | None = None
-    n_loss_tokens: int | None = None
-    loss: float | None = None
-    grad_norm: float | None = None
-    weights_fingerprint: str | None = None
-    validation_loss: float | None = None
-
-
-def read_steps(path: Path) -> list[Step]:
-    """The steps of a ``metrics.jsonl``, in order; earlier versions wrote no fingerprint."""
-    return [msgspec.json.decode(line, type=Step) for line in read_stored(path).splitlines()]
-
-
-def first_step_that_differs(recorded: Path, rebuilt: Path, *, fingerprints: bool) -> str | None:
-    """Name the first step in which two ``metrics.jsonl`` differ.
+def first_step_that_differs(
+    recorded: Sequence[MetricsLine], rebuilt: Sequence[MetricsLine], *, fingerprints: bool
+) -> str | None:
+    """Name the first step in which two trainings differ.
 
     Args:
         recorded: the one.
@@ -58,51 +42,27 @@ def first_step_that_differs(recorded: Path, rebuilt: Path, *, fingerprints: bool
 
     Returns:
         One line, such as "step 37: the loss and the gradient norm are the same, the weights after
-        the update differ"; None where no step differs in anything that both files say.
+        the update differ"; None where no step differs.
     """
-    old_steps, new_steps = read_steps(recorded), read_steps(rebuilt)
-    for number, (old, new) in enumerate(zip(old_steps, new_steps, strict=False), start=1):
+    for old, new in zip(recorded, rebuilt, strict=False):
         if changed := _changed(old, new, fingerprints=fingerprints):
-            return f"step {old.step or number}: {_sentence(old, new, changed)}"
-    if len(old_steps) != len(new_steps):
-        n_both = min(len(old_steps), len(new_steps))
-        return f"step {n_both + 1}: there were {len(old_steps)} steps, now {len(new_steps)}"
+            return f"step {old.step}: {_sentence(old, new, changed)}"
+    if len(recorded) != len(rebuilt):
+        n_both = min(len(recorded), len(rebuilt))
+        return f"step {n_both + 1}: there were {len(recorded)} steps, now {len(rebuilt)}"
     return None
 
 
-def without_fingerprints(path: Path) -> bytes:
-    """The bytes that an earlier version, which wrote no fingerprints, would have written."""
-    lines = []
-    for line in read_stored(path).splitlines():
-        fields = canonical.decode_stored(line)
-        assert isinstance(fields, dict)
-        lines.append(canonical.encode({k: v for k, v in fields.items() if k != _FINGERPRINT}))
-    return b"".join(line + b"\n" for line in lines)
-
-
-def has_fingerprints(path: Path) -> bool:
-    """Whether any step of a ``metrics.jsonl`` has a fingerprint."""
-    return any(step.weights_fingerprint is not None for step in read_steps(path))
-
-
-def _changed(old: Step, new: Step, *, fingerprints: bool) -> list[str]:
+def _changed(old: MetricsLine, new: MetricsLine, *, fingerprints: bool) -> list[str]:
     return [
         name
         for name in _NAMES
-        if _both_say(name, old, new)
-        and getattr(old, name) != getattr(new, name)
-        and (fingerprints or name != _FINGERPRINT)
+        if getattr(old, name) != getattr(new, name) and (fingerprints or name != _FINGERPRINT)
     ]
 
 
-def _both_say(name: str, old: Step, new: Step) -> bool:
-    return getattr(old, name) is not None and getattr(new, name) is not None
-
-
-def _sentence(old: Step, new: Step, changed: list[str]) -> str:
-    same = [
-        _NAMES[name] for name in _REASSURING if name not in changed and _both_say(name, old, new)
-    ]
+def _sentence(old: MetricsLine, new: MetricsLine, changed: list[str]) -> str:
+    same = [_NAMES[name] for name in _REASSURING if name not in changed]
     are_same = f"{' and '.join(same)} {'are' if len(same) > 1 else 'is'} the same, " if same else ""
     return are_same + "; ".join(_change(name, old, new) for name in changed)
 

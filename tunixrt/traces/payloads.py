@@ -79,18 +79,29 @@ class MemberPayloads:
     """The payloads of the members of a dataset, as its snapshot locates them.
 
     A member that was redacted has none, whether the payload is gone already or not.
+
+    Attributes:
+        segments: of the snapshot.
+        projection: the state of every trace at the snapshot.
     """
 
-    def __init__(self, log: EventLog, segments: Collection[Digest]) -> None:
+    def __init__(self, log: EventLog, segments: Collection[Digest], parts: OpenParts) -> None:
+        """Fold the segments.
+
+        Args:
+            log: Where the payloads are.
+            segments: Of the snapshot.
+            parts: The open files; the caller closes them.
+        """
         self._log = log
-        self._projection = project(log, segments)
+        self.segments = segments
+        self.projection = project(log, segments)
         self._forgotten = redacted_since(log, segments)
-        self._parts = _OpenParts(log)
+        self._parts = parts
 
     def close(self) -> None:
-        """Free the projection and close the files."""
-        self._projection.close()
-        self._parts.close()
+        """Free the projection."""
+        self.projection.close()
 
     def read(self, traces: Iterable[Digest]) -> Iterator[tuple[TraceState, bytes | None]]:
         """What the snapshot says of members, and their payloads; None where one was redacted.
@@ -103,7 +114,7 @@ class MemberPayloads:
                 does not record the trace at all.
         """
         asked, traces = itertools.tee(traces)
-        states = self._projection.states_by_id(traces)
+        states = self.projection.states_by_id(traces)
         for trace, state in zip(asked, states, strict=True):
             if state is None or state.location is None:
                 raise self._missing(trace)
@@ -125,7 +136,7 @@ class MemberPayloads:
         return DamagedError(Finding(path, problem, expected=trace, found="no event"))
 
 
-class _OpenParts:
+class OpenParts:
     """The parts that were read last, kept open: members stand in the log in no order."""
 
     def __init__(self, log: EventLog) -> None:
@@ -133,6 +144,7 @@ class _OpenParts:
         self._files: dict[tuple[Digest, str], int] = {}
 
     def close(self) -> None:
+        """Close every file."""
         for file in self._files.values():
             os.close(file)
         self._files.clear()

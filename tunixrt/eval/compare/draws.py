@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from tunixrt.eval.judge.values import Item
-    from tunixrt.eval.predictions import Prediction
+    from tunixrt.runs.lines import Prediction
 
 
 def draw_number(seed: int, sample_id: str, n: int) -> int:

@@ -16,7 +16,7 @@ from tunixrt.traces.violations import quoted, suggestion
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tunixrt.eval.predictions import Prediction
+    from tunixrt.runs.lines import Prediction
 
     Metric = Callable[[Sequence[Prediction]], float]
 

@@ -32,9 +32,9 @@ from tunixrt.eval.compare.statistics import (
     sign_flip_p,
 )
 from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
-from tunixrt.eval.predictions import Prediction
 from tunixrt.log.digests import Digest
 from tunixrt.runs.identity import Draws, Judge, Template
+from tunixrt.runs.lines import Prediction
 from tunixrt.runs.manifests import OverlongPrompts
 from tunixrt.traces.violations import quoted, suggestion
 
@@ -288,27 +288,30 @@ def measured_run(run: EvaluatedRun, metric: str) -> EvaluatedRun:
     return msgspec.structs.replace(run, predictions=measured(run.predictions, metric))
 
 
+def conditions(run: EvaluatedRun) -> dict[str, str]:
+    """What has to be the same for two evaluations to be compared: by name, in words."""
+    return {
+        "eval set": run.evalset,
+        "judge": f"{run.judge.name} {run.judge.version}",
+        "template": _template(run.template),
+        "limit of new tokens": str(run.max_new_tokens),
+        "generation": str(run.draws or "greedy"),
+        "set of samples that were left out as overlong": " ".join(left_out(run.overlong)) or "none",
+    }
+
+
 def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
-    facts = (
-        ("eval set", a.evalset, b.evalset),
-        ("judge", f"{a.judge.name} {a.judge.version}", f"{b.judge.name} {b.judge.version}"),
-        ("template", _template(a.template), _template(b.template)),
-        ("limit of new tokens", str(a.max_new_tokens), str(b.max_new_tokens)),
-        ("generation", str(a.draws or "greedy"), str(b.draws or "greedy")),
-        ("set of samples that were left out as overlong", *map(_left_out, (a, b))),
-    )
-    for what, in_a, in_b in facts:
-        if in_a != in_b:
-            yield Difference(what=what, a=in_a, b=in_b)
-
-
-def _left_out(run: EvaluatedRun) -> str:
-    """The ids of samples that are in no figure of a run; those counted as wrong are in all."""
-    return " ".join(left_out(run.overlong)) or "none"
+    in_b = conditions(b)
+    for what, in_a in conditions(a).items():
+        if in_a != in_b[what]:
+            yield Difference(what=what, a=in_a, b=in_b[what])
 
 
 def left_out(overlong: OverlongPrompts | None) -> tuple[str, ...]:
-    """The ids of the samples that an evaluation did not count, sorted."""
+    """The ids of the samples that are in no figure of a run, sorted.
+
+    Those that were counted as wrong answers are in all of them.
+    """
     if overlong is None or overlong.treatment != "omit":
         return ()
     return tuple(sorted(overlong.n_tokens))

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import msgspec
 import numpy as np
 
 from tunixrt.errors import BadInputError
-from tunixrt.log.digests import Digest
 from tunixrt.ml.tokenizer import PAD
+from tunixrt.runs.lines import LedgerLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,18 +31,6 @@ PADDING_SEGMENT = 0
 EXAMPLE_SEGMENT = 1
 
 
-class LedgerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What became of one example."""
-
-    example: str
-    trace: Digest
-    outcome: Literal["kept", "dropped"]
-    n_tokens: int
-    n_loss_tokens: int
-    reason: str | None = None
-    n_times_trained: int = 0
-
-
 class OverlongExamplesError(BadInputError):
     """Examples have more tokens than fit into a row.
 
@@ -52,7 +39,7 @@ class OverlongExamplesError(BadInputError):
         max_length: how many tokens fit.
     """
 
-    def __init__(self, overlong: Sequence[LedgerEntry], max_length: int) -> None:
+    def __init__(self, overlong: Sequence[LedgerLine], max_length: int) -> None:
         shown = "; ".join(f"trace {e.trace}: {e.n_tokens:,} tokens" for e in overlong[:10])
         more = f"; and {len(overlong) - 10:,} more" if len(overlong) > 10 else ""
         have, them = ("has", "it") if len(overlong) == 1 else ("have", "them")
@@ -86,7 +73,7 @@ class EncodedExamples:
     tokens: NDArray[np.int32]
     lengths: NDArray[np.int32]
     loss_starts: NDArray[np.int32]
-    ledger: tuple[LedgerEntry, ...]
+    ledger: tuple[LedgerLine, ...]
     kept: NDArray[np.int64]
 
 
@@ -133,15 +120,14 @@ def encode_examples(
         raise NoExamplesError("There is no example to train on: the dataset's split is empty.")
     rows: list[list[int]] = []
     loss_starts: list[int] = []
-    ledger: list[LedgerEntry] = []
+    ledger: list[LedgerLine] = []
     kept: list[int] = []
     for place, example in enumerate(examples):
         prompt = tokenizer.encode(example.prompt)
         row = prompt + tokenizer.encode(example.completion)
         fits = len(row) <= max_length
         ledger.append(
-            LedgerEntry(
-                example=example.id,
+            LedgerLine(
                 trace=example.trace,
                 outcome="kept" if fits else "dropped",
                 n_tokens=len(row),

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunixrt.datasets.render import Example
-    from tunixrt.ml.input.batches import Batches, EncodedExamples, LedgerEntry
+    from tunixrt.ml.input.batches import Batches, EncodedExamples
     from tunixrt.runs.config import RunConfig
+    from tunixrt.runs.lines import LedgerLine
 
 
 def encode(config: RunConfig, examples: Sequence[Example]) -> EncodedExamples:
@@ -98,7 +99,7 @@ class Feed:
             )
         return [self.examples.ledger[place].trace for place in self.examples.kept[chosen].tolist()]
 
-    def ledger(self) -> tuple[LedgerEntry, ...]:
+    def ledger(self) -> tuple[LedgerLine, ...]:
         """What becomes of every example, and how often it is trained on in the whole run."""
         ledger = list(self.examples.ledger)
         for place, n_times in zip(

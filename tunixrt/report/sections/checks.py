@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tunixrt.eval.compare.pairs import Comparison
+    from tunixrt.eval.contamination import Contamination
     from tunixrt.report.blocks import Inlines
     from tunixrt.report.sections.view import ReportView, RunView
-    from tunixrt.runs.manifests import Contamination, OverlongPrompts
+    from tunixrt.runs.manifests import OverlongPrompts
 
 _SHORT_ID: Final = 12
 _FEW: Final = 10

@@ -16,7 +16,7 @@ import msgspec
 
 from tunixrt.eval.compare.draws import by_sample
 from tunixrt.eval.compare.metrics import METRIC, measured
-from tunixrt.eval.predictions import Prediction
+from tunixrt.runs.lines import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

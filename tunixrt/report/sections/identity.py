@@ -74,7 +74,7 @@ def _facts(run: RunView) -> dict[str, str]:
             "Training run": training.run_id,
             "Dataset": training.dataset_key,
             "Digest of the dataset": training.dataset,
-            "Snapshot": training.snapshot or "",
+            "Text trained on": training.text,
             "Base": training.base or "",
             **{f"Seed {name}": str(seed) for name, seed in sorted(training.seeds.items())},
         }

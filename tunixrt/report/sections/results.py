@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from tunixrt.eval.compare.pairs import Comparison
     from tunixrt.eval.compare.seeds import SeedsComparison
-    from tunixrt.eval.predictions import Prediction
     from tunixrt.report.blocks import Inlines
     from tunixrt.report.sections.view import ReportView
+    from tunixrt.runs.lines import Prediction
     from tunixrt.runs.manifests import Estimate, EvaluationResults
 
 TONES: Final = {

@@ -27,10 +27,10 @@ from tunixrt.report.sections.choosing import RULE, choose_samples
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.eval.predictions import Prediction
     from tunixrt.report.blocks import Inline, Inlines
     from tunixrt.report.sections.choosing import ShownSample
     from tunixrt.report.sections.view import ReportView
+    from tunixrt.runs.lines import Prediction
 
 #: A response that rambles on is shown up to here; ``predictions.jsonl`` has all of it.
 _MAX_RESPONSE: Final = 2_000

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunixrt.report.blocks import Inlines
-    from tunixrt.report.sections.view import LedgerRow, LossPoint, TrainingView
+    from tunixrt.report.sections.view import TrainingView
+    from tunixrt.runs.lines import LedgerLine, MetricsLine
 
 _N_STEPS_SHOWN: Final = 10
 #: Every record that was not kept whole is listed; of the others, these many.
@@ -64,7 +65,7 @@ def _summary(training: TrainingView, subject: str) -> Inlines:
     )
 
 
-def _loss(losses: Sequence[LossPoint]) -> list[Block]:
+def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
     if not losses:
         return []
     first, last = losses[0], losses[-1]
@@ -113,7 +114,7 @@ def _loss(losses: Sequence[LossPoint]) -> list[Block]:
     ]
 
 
-def _fixed_steps(losses: Sequence[LossPoint]) -> list[LossPoint]:
+def _fixed_steps(losses: Sequence[MetricsLine]) -> list[MetricsLine]:
     """The first, the last and eight between them at equal distances."""
     last = len(losses) - 1
     places = {i * last // (_N_STEPS_SHOWN - 1) for i in range(_N_STEPS_SHOWN)}
@@ -166,7 +167,7 @@ def _outcomes(outcomes: Counter[str]) -> str:
     return f"Of {count(total, 'record')}: {named}"
 
 
-def _reasons(rows: Sequence[LedgerRow]) -> str:
+def _reasons(rows: Sequence[LedgerLine]) -> str:
     """How often each reason was given."""
     if not rows:
         return "Nothing was left out."
@@ -175,9 +176,9 @@ def _reasons(rows: Sequence[LedgerRow]) -> str:
     return f"Reasons: {listed}."
 
 
-def _ledger_row(row: LedgerRow) -> tuple[Inlines, ...]:
+def _ledger_row(row: LedgerLine) -> tuple[Inlines, ...]:
     return (
-        (Code(row.record.removeprefix("sha256:")[:_N_HEX_SHOWN]),),
+        (Code(row.trace.removeprefix("sha256:")[:_N_HEX_SHOWN]),),
         (Text(row.outcome),),
         (Text(row.reason or ""),),
         (Text(f"{row.n_tokens:,}"),),

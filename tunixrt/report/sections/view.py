@@ -6,43 +6,13 @@ be tested, and made, from values alone.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from tunixrt.eval.compare.pairs import Comparison, EvaluatedRun
 from tunixrt.eval.compare.seeds import SeedsComparison
+from tunixrt.eval.contamination import Contamination
 from tunixrt.log.digests import Digest
-from tunixrt.runs.manifests import Contamination
-
-
-class LossPoint(msgspec.Struct, frozen=True):
-    """One training step: its number from 1, and its mean loss in nats a token."""
-
-    step: int
-    loss: float
-    learning_rate: float
-    grad_norm: float
-
-
-class LedgerRow(msgspec.Struct, frozen=True):
-    """What became of one record of the dataset.
-
-    Attributes:
-        record: the id of the trace.
-        outcome: ``kept``, ``dropped``, ``truncated`` or ``redacted``.
-        reason: why it was not kept whole; None for a kept record.
-        n_tokens: its length in tokens.
-        n_loss_tokens: how many of them are learned.
-        n_times_trained: how often it was trained on.
-    """
-
-    record: str
-    outcome: Literal["kept", "dropped", "truncated", "redacted"]
-    reason: str | None
-    n_tokens: int
-    n_loss_tokens: int
-    n_times_trained: int
+from tunixrt.runs.lines import LedgerLine, MetricsLine
 
 
 class TrainingView(msgspec.Struct, frozen=True):
@@ -53,26 +23,26 @@ class TrainingView(msgspec.Struct, frozen=True):
         dataset_key: ``name-version``.
         dataset: the digest of the dataset.
         split: the split that was trained on.
-        snapshot: the digest of the snapshot that the dataset was selected from.
-        base: what the weights started from, a run id or a directory; None for initial weights.
+        text: the digest of the examples that were read.
+        base: what the weights started from, a run id or words; None for initial weights.
         n_params: parameters of the model.
         seeds: every seed by name.
         config: the resolved configuration as dotted keys and values in text.
-        losses: one point a training step, in order.
-        ledger: one row a record, in dataset order.
+        losses: the training steps, in order.
+        ledger: what became of each record, in dataset order.
     """
 
     run_id: str
     dataset_key: str
     dataset: Digest
+    text: Digest
     split: str
-    snapshot: Digest | None
     base: str | None
     n_params: int
     seeds: dict[str, int]
     config: dict[str, str]
-    losses: tuple[LossPoint, ...]
-    ledger: tuple[LedgerRow, ...]
+    losses: tuple[MetricsLine, ...]
+    ledger: tuple[LedgerLine, ...]
 
 
 class RunView(msgspec.Struct, frozen=True):

@@ -70,7 +70,7 @@ def runs_body(view: SiteView) -> str:
             (Text(row.what),),
             (Text(row.result),),
             (Text(", ".join(row.names)),),
-            (Code(_short(row.weights_sha256)),),
+            (Code(_short(row.weights_sha256 or "")),),
         )
         for row in training
     )

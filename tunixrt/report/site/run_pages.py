@@ -21,11 +21,11 @@ from tunixrt.report.site.pages import facts, figures, leaderboards
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.eval.predictions import Prediction
     from tunixrt.report.blocks import Block, Inlines
     from tunixrt.report.sections.view import ReportView
     from tunixrt.report.site.view import EvaluationView, TrainingRunView
     from tunixrt.runs.identity import Draws
+    from tunixrt.runs.lines import Prediction
     from tunixrt.runs.manifests import EvaluationResults
 
 _N_PREDICTIONS: Final = 200
@@ -111,7 +111,7 @@ def training_body(view: TrainingRunView) -> str:
         facts(
             *((("Names", (Text(", ".join(row.names)),)),) if row.names else ()),
             ("Run", (Code(row.run_id),)),
-            ("Weights", (Code(row.weights_sha256),)),
+            ("Weights", (Code(row.weights_sha256 or ""),)),
             ("Dataset", (Text(f"{training.dataset_key}, split {training.split}"),)),
             ("Dataset digest", (Code(training.dataset),)),
             *((name, (Text(str(seed)),)) for name, seed in _seeds(training.seeds)),

@@ -8,9 +8,9 @@ from tunixrt.datasets.files import DatasetManifest
 from tunixrt.datasets.selection import Member
 from tunixrt.eval.compare.pairs import Comparison
 from tunixrt.eval.evalsets import EvalSet
-from tunixrt.eval.predictions import Prediction
 from tunixrt.report.sections.view import Command, RunView, TrainingView
 from tunixrt.runs.leaderboard import RunRow
+from tunixrt.runs.lines import Prediction
 
 
 class DatasetView(msgspec.Struct, frozen=True):

@@ -72,7 +72,7 @@ _BINARY: Final = (
     (
         b"version https://git-lfs.github.com/spec/",
         "a pointer of Git LFS, and the content is elsewhere",
-        "Fetch it first: git lfs pull",
+        "Fetch it first: `git lfs pull`",
     ),
 )
 _TAR: Final = (257, b"ustar")

@@ -1,0 +1,152 @@
+"""The dataset as a derivation: a recipe applied to a snapshot, with a name and a lineage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from tunixrt.datasets.files import (
+    DATASET_FORMAT,
+    DATASET_SCHEMA_VERSION,
+    DatasetManifest,
+    dataset_digest,
+    members,
+    members_root,
+    write_members,
+)
+from tunixrt.datasets.names import key_of
+from tunixrt.datasets.recipes import Recipe
+from tunixrt.datasets.selection import select
+from tunixrt.derive import Derivation
+from tunixrt.log.digests import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from tunixrt.datasets.files import Dataset
+    from tunixrt.datasets.selection import Member
+    from tunixrt.derive import Watch
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.traces.state import Projection
+
+
+class DatasetIdentity(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="dataset"
+):
+    """What decides the bytes of a dataset's directory; the time is one that was given as input."""
+
+    name: str
+    version: str
+    recipe: Recipe
+    snapshot: Digest
+    parent: str | None = None
+    parent_digest: Digest | None = None
+    built_at: str | None = None
+
+
+class DatasetDerivation(Derivation[DatasetManifest]):
+    """A selection of traces.
+
+    Members that were redacted since cannot be selected again: they are taken as ``recorded`` lists
+    them, and counted in ``n_redacted``.
+    """
+
+    kind: ClassVar = "dataset"
+    records: ClassVar = {"members-*.jsonl": ("member", ("trace",))}
+
+    def __init__(
+        self,
+        log: EventLog,
+        projection: Projection,
+        segments: Collection[Digest],
+        identity: DatasetIdentity,
+        recorded: Dataset | None = None,
+    ) -> None:
+        """Bind an identity to what it is derived from.
+
+        Args:
+            log: where the payloads are.
+            projection: the state of every trace at the snapshot.
+            segments: of the snapshot.
+            identity: what to derive.
+            recorded: the dataset that is derived again.
+        """
+        self._log = log
+        self._projection = projection
+        self._segments = segments
+        self._identity = identity
+        self._recorded = recorded
+        self._listed: dict[Digest, Member] = {} if recorded is None else self._unreadable(recorded)
+        self.n_redacted = len(self._listed)
+
+    @property
+    def identity(self) -> DatasetIdentity:
+        """The recipe, the snapshot, and what the dataset is called."""
+        return self._identity
+
+    @property
+    def name(self) -> str:
+        """The key."""
+        return key_of(self._identity.name, self._identity.version)
+
+    def make(self, directory: Path, watch: Watch, work: Path | None) -> DatasetManifest:  # noqa: ARG002
+        """Write the member files, and return the manifest.
+
+        Raises:
+            RecipeError: nothing matches.
+        """
+        identity, recipe = self._identity, self._identity.recipe
+        selection = select(self._log, self._projection, recipe, self._segments, self._listed)
+        try:
+            root = members_root(selection)
+            write_members(directory, selection)
+            # Steps and characters of what is gone are known from the record alone.
+            stats = (
+                self._recorded.manifest.stats
+                if self._recorded is not None and self._listed
+                else selection.stats()
+            )
+            return DatasetManifest(
+                format=DATASET_FORMAT,
+                dataset_key=self.name,
+                dataset_name=identity.name,
+                dataset_version=identity.version,
+                dataset_schema_version=DATASET_SCHEMA_VERSION,
+                digest=dataset_digest(recipe, root, len(selection)),
+                filters=recipe.filters,
+                selection_strategy=recipe.selection_strategy,
+                limit=recipe.limit,
+                seed=recipe.seed,
+                splits=recipe.splits,
+                trace_count=len(selection),
+                split_counts=selection.split_counts(),
+                stats=stats,
+                members_root=root,
+                snapshot=identity.snapshot,
+                parent_dataset_id=identity.parent,
+                parent_digest=identity.parent_digest,
+                built_at=identity.built_at,
+            )
+        finally:
+            selection.close()
+
+    def _unreadable(self, recorded: Dataset) -> dict[Digest, Member]:
+        gone = {state.id for state in self._projection.traces() if not state.kept}
+        if not gone:
+            return {}
+        return {member.trace: member for member in members(recorded) if member.trace in gone}
+
+
+def identity_of(manifest: DatasetManifest) -> DatasetIdentity:
+    """The identity that a recorded dataset was derived from."""
+    return DatasetIdentity(
+        name=manifest.dataset_name,
+        version=manifest.dataset_version,
+        recipe=manifest.recipe,
+        snapshot=manifest.snapshot,
+        parent=manifest.parent_dataset_id,
+        parent_digest=manifest.parent_digest,
+        built_at=manifest.built_at,
+    )

@@ -1,0 +1,124 @@
+"""Reading the traces of datasets: a snapshot is folded once, however much is derived from it."""
+
+from __future__ import annotations
+
+import itertools
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+from tunixrt.datasets.files import members
+from tunixrt.log.snapshots import load_snapshot
+from tunixrt.traces.payloads import MemberPayloads, OpenParts
+from tunixrt.traces.schema import parse_payload
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Collection, Iterator, Sequence
+
+    from tunixrt.datasets.files import Dataset
+    from tunixrt.datasets.recipes import Split
+    from tunixrt.datasets.selection import Member
+    from tunixrt.log.digests import Digest
+    from tunixrt.log.eventlog import EventLog
+    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.state import TraceState
+
+
+#: Each is a table on disk. Datasets of one snapshot are read one after the other, so few suffice.
+_KEPT_FOLDS: Final = 4
+
+
+class OmitReason(StrEnum):
+    """Why a member of the dataset is not in what is derived from it."""
+
+    OTHER_SPLIT = "in another split"
+    REDACTED = "redacted"
+
+
+class Sink(Protocol):
+    """What receives the traces of a dataset, one at a time.
+
+    Attributes:
+        split: the only split that it wants; None for all members.
+        omitted: counts the members that it did not receive, by reason.
+    """
+
+    split: Split | None
+    omitted: Counter[str]
+
+    def add(self, state: TraceState, trace: Trace, split: Split) -> None:
+        """Take one trace of a split; they come in ascending order of their ids."""
+
+
+class DatasetReader:
+    """Reads datasets of one log, and keeps the folds of the snapshots that were read last."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+        self._parts = OpenParts(log)
+        self._folds: dict[Digest, MemberPayloads] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the folds and close the files."""
+        for folded in self._folds.values():
+            folded.close()
+        self._folds.clear()
+        self._parts.close()
+
+    def fold(self, snapshot: Digest) -> MemberPayloads:
+        """The state of every trace at a snapshot, and the payloads of those that can be read.
+
+        Raises:
+            SnapshotNotFoundError: the snapshot is not here.
+            DamagedError: it, or the log, is not what its digest says.
+        """
+        folded = self._folds.pop(snapshot, None)
+        if folded is None:
+            segments = load_snapshot(self.log.layout, snapshot).segments
+            if len(self._folds) >= _KEPT_FOLDS:
+                self._folds.pop(next(iter(self._folds))).close()
+            folded = MemberPayloads(self.log, segments, self._parts)
+        self._folds[snapshot] = folded  # the last is the one that was asked for last
+        return folded
+
+    def read(
+        self, dataset: Dataset, splits: Collection[Split] | None = None
+    ) -> Iterator[tuple[Member, TraceState, Trace | None]]:
+        """The members of some splits with their traces; None where one was redacted.
+
+        Raises:
+            DamagedError: a file of the store is not what its digest says.
+        """
+        wanted = (m for m in members(dataset) if splits is None or m.split in splits)
+        listed, asked = itertools.tee(wanted)
+        payloads = self.fold(dataset.manifest.snapshot).read(member.trace for member in asked)
+        for member, (state, payload) in zip(listed, payloads, strict=True):
+            yield member, state, None if payload is None else parse_payload(payload)
+
+    def pour(self, dataset: Dataset, sinks: Sequence[Sink]) -> None:
+        """Read a dataset once, and give every trace to all that want it.
+
+        Raises:
+            DamagedError: a file of the store is not what its digest says.
+        """
+        asked = {sink.split for sink in sinks}
+        splits = None if None in asked else {split for split in asked if split is not None}
+        for member, state, trace in self.read(dataset, splits):
+            for sink in sinks:
+                if sink.split not in (None, member.split):
+                    continue
+                if trace is None:
+                    sink.omitted[OmitReason.REDACTED] += 1
+                else:
+                    sink.add(state, trace, member.split)
+        for sink in sinks:
+            counts = dataset.manifest.split_counts.items()
+            n_others = sum(n for split, n in counts if sink.split not in (None, split))
+            if n_others:
+                sink.omitted[OmitReason.OTHER_SPLIT] = n_others

@@ -1,0 +1,78 @@
+"""The text that a model is trained on: the rendered examples of a split, and their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tunixrt.datasets.reading import OmitReason
+from tunixrt.datasets.render import DataFormat, Example, Special, render_example
+from tunixrt.log.canonical import encode
+from tunixrt.log.digests import Digest, of_hex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunixrt.datasets.recipes import Split
+    from tunixrt.datasets.render import Piece
+    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.state import TraceState
+
+
+class Text:
+    """The examples of one split in one format, rendered as they arrive.
+
+    The digest is the SHA-256 of a line of canonical JSON per example, in ascending order of trace
+    ids: ``{"completion": [...], "prompt": [...], "trace": "sha256:..."}`` and a line feed, where a
+    piece of text is a string, and a special token is ``{"special": "<bos>"}``. So it is the same
+    from whatever store the same text is rendered, and another one when a member was redacted.
+
+    Attributes:
+        examples: the examples, in that order; empty where they are not kept.
+        omitted: members that are not among them, by reason.
+    """
+
+    def __init__(
+        self,
+        data_format: DataFormat,
+        split: Split | None,
+        *,
+        system: str | None = None,
+        keep: bool = True,
+    ) -> None:
+        self.split = split
+        self.examples: list[Example] = []
+        self.omitted: Counter[str] = Counter()
+        self.n_examples = 0
+        self._format = data_format
+        self._system = system
+        self._keep = keep
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the examples so far."""
+        return of_hex(self._sha256.hexdigest())
+
+    @property
+    def n_redacted(self) -> int:
+        """Members of the split whose text is gone."""
+        return self.omitted[OmitReason.REDACTED]
+
+    def add(self, state: TraceState, trace: Trace, split: Split) -> None:  # noqa: ARG002
+        """Render one trace."""
+        example = render_example(trace, state.id, data_format=self._format, system=self._system)
+        line = {
+            "completion": _plain(example.completion),
+            "prompt": _plain(example.prompt),
+            "trace": example.trace,
+        }
+        self._sha256.update(encode(line) + b"\n")
+        self.n_examples += 1
+        if self._keep:
+            self.examples.append(example)
+
+
+def _plain(pieces: Sequence[Piece]) -> list[object]:
+    return [{"special": str(p)} if isinstance(p, Special) else p for p in pieces]

@@ -1,0 +1,53 @@
+"""Derivations: what follows from an identity is made, found, made again and compared in one way."""
+
+from tunixrt.derive.derivation import (
+    QUIET,
+    Again,
+    Derivation,
+    Environment,
+    Execution,
+    Watch,
+    WorkHeldError,
+    again,
+    derivation_id,
+    encode_manifest,
+    is_published,
+    obtain,
+    unfinished,
+    work_directory,
+    working,
+    write_environment,
+)
+from tunixrt.derive.verdict import (
+    Answer,
+    FileVerdict,
+    NotReproducibleError,
+    Verdict,
+    compare,
+    not_made,
+)
+
+__all__ = [
+    "QUIET",
+    "Again",
+    "Answer",
+    "Derivation",
+    "Environment",
+    "Execution",
+    "FileVerdict",
+    "NotReproducibleError",
+    "Verdict",
+    "Watch",
+    "WorkHeldError",
+    "again",
+    "compare",
+    "derivation_id",
+    "encode_manifest",
+    "is_published",
+    "not_made",
+    "obtain",
+    "unfinished",
+    "work_directory",
+    "working",
+    "write_environment",
+]

@@ -1,0 +1,286 @@
+"""The verdict on what was made again, and the one place that names the first difference."""
+
+from __future__ import annotations
+
+import fnmatch
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import msgspec
+
+from tunixrt.errors import AnswerIsNoError, BadInputError
+from tunixrt.log import canonical
+from tunixrt.log.digests import Digest
+from tunixrt.log.stored import is_plain_file, open_stored, read_stored
+from tunixrt.log.sums import MANIFEST, recorded_digests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class Answer(StrEnum):
+    """What making something again shows, from the best to the worst.
+
+    ``derived`` is for what was made and has no recorded bytes to be compared with.
+    """
+
+    IDENTICAL = "identical"
+    DERIVED = "derived"
+    CLOSE = "close"
+    NOT_REPRODUCIBLE = "not reproducible"
+    DIVERGED = "diverged"
+
+    @property
+    def is_no(self) -> bool:
+        """Whether it makes a command exit with 1."""
+        return self in (Answer.DIVERGED, Answer.NOT_REPRODUCIBLE)
+
+
+class FileVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file, as recorded and as made again; null where it is absent."""
+
+    file: str
+    recorded: Digest | None
+    rebuilt: Digest | None
+
+    @property
+    def same(self) -> bool:
+        """Whether both are the same bytes."""
+        return self.recorded == self.rebuilt
+
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The answer for one derivation.
+
+    Attributes:
+        kind: of the derivation.
+        id: what names it.
+        name: what a person calls it.
+        verdict: the answer.
+        expected: what was promised: identical, or close for the reasons.
+        reasons: why identity is not promised here, or why it could not be made again.
+        first_difference: the first record, step or file that differs; null where none does.
+        file: the file with the first difference.
+        line: its line in that file, from 1, where one can be named.
+        n_rows: records that were derived, where a kind counts them.
+        n_redacted: inputs that were redacted and taken as they are listed.
+        files: every file that was compared.
+    """
+
+    kind: str
+    id: str
+    name: str
+    verdict: Answer
+    expected: Answer = Answer.IDENTICAL
+    reasons: list[str] = []
+    first_difference: str | None = None
+    file: str | None = None
+    line: int | None = None
+    n_rows: int | None = None
+    n_redacted: int = 0
+    files: list[FileVerdict] = []
+
+
+class NotReproducibleError(AnswerIsNoError):
+    """An input is gone, so it cannot be made again; whether it was right cannot be checked here."""
+
+
+def not_made(kind: str, identifier: str, error: Exception) -> Verdict:
+    """The verdict on what could not be made again: an input is gone, or is here and unusable.
+
+    What does not follow from an input that is here has diverged; what nobody can check has not.
+    """
+    verdict = Verdict(kind=kind, id=identifier, name=identifier[:12], verdict=Answer.DIVERGED)
+    if isinstance(error, NotReproducibleError):
+        return msgspec.structs.replace(
+            verdict, verdict=Answer.NOT_REPRODUCIBLE, reasons=[str(error)]
+        )
+    return msgspec.structs.replace(verdict, first_difference=str(error))
+
+
+class Comparable:
+    """What a kind says of comparing two directories of it. Arguments are for kinds that use them.
+
+    Attributes:
+        kind: the name of the kind.
+        records: the files whose differences are named by record, in the order of cause and effect,
+            by a pattern of their names: the noun of a record, and the fields that name it.
+    """
+
+    kind: ClassVar[str]
+    records: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
+
+    @property
+    def id(self) -> str:
+        """The 64 hex digits that name it."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return self.id[:12]
+
+    def reasons(self) -> list[str]:
+        """Why identical bytes are not promised on this machine; empty where they are."""
+        return []
+
+    def beyond_tolerance(self, recorded: Path, rebuilt: Path) -> str | None:  # noqa: ARG002
+        """Where identity is not promised: the sentence that says why the two are not even close."""
+        return None
+
+    def explain(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> str | None:  # noqa: ARG002
+        """The difference between two directories in a file, better than by record; None if not."""
+        return None
+
+    def ignores(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> bool:  # noqa: ARG002
+        """Whether a difference in a file is not worth naming, since another explains it."""
+        return False
+
+
+def compare(derivation: Comparable, recorded: Path, rebuilt: Path) -> Verdict:
+    """Compare a recorded directory with one that was made again, every hashed file.
+
+    A recorded file that is not here or cannot be read is compared by its recorded digest.
+    """
+    old, new = recorded_digests(recorded), recorded_digests(rebuilt)
+    files = [
+        FileVerdict(file=name, recorded=old.get(name), rebuilt=new.get(name))
+        for name in sorted(old.keys() | new.keys())
+    ]
+    reasons = derivation.reasons()
+    verdict = Verdict(
+        kind=derivation.kind,
+        id=derivation.id,
+        name=derivation.name,
+        verdict=Answer.IDENTICAL,
+        expected=Answer.CLOSE if reasons else Answer.IDENTICAL,
+        reasons=reasons,
+        files=files,
+    )
+    differing = [file for file in files if not file.same]
+    if not differing:
+        return verdict
+    found = first_difference(derivation, differing, recorded, rebuilt, promised=not reasons)
+    beyond = None
+    if reasons:
+        try:
+            beyond = derivation.beyond_tolerance(recorded, rebuilt)
+        except _UNREADABLE:
+            beyond = "What was recorded cannot be read: `tunixrt verify` names the file."
+    sentence = found.sentence if beyond is None else f"{beyond} First difference: {found.sentence}"
+    return msgspec.structs.replace(
+        verdict,
+        verdict=Answer.CLOSE if reasons and beyond is None else Answer.DIVERGED,
+        first_difference=sentence,
+        file=found.file,
+        line=found.line,
+    )
+
+
+#: What reading a recorded file says that is missing, or damaged, or something else altogether.
+_UNREADABLE = (OSError, BadInputError, msgspec.MsgspecError, ValueError, RecursionError)
+
+
+class Difference(NamedTuple):
+    """Where two directories differ first."""
+
+    file: str
+    line: int | None
+    sentence: str
+
+
+def first_difference(
+    derivation: Comparable,
+    differing: Sequence[FileVerdict],
+    recorded: Path,
+    rebuilt: Path,
+    *,
+    promised: bool,
+) -> Difference:
+    """Name the first difference: by record where a file has records, else the file.
+
+    Files are taken in the order of cause and effect, as the kind lists them; others follow by
+    name, and the manifest, which is about all of them, is the last.
+    """
+    by_name = {file.file: file for file in differing}
+    listed = [n for pattern in derivation.records for n in fnmatch.filter(by_name, pattern)]
+    others = sorted(by_name.keys() - set(listed), key=lambda name: (name == MANIFEST, name))
+    in_order = listed + others
+    try:
+        worth = [
+            name
+            for name in in_order
+            if not derivation.ignores(name, recorded, rebuilt, promised=promised)
+        ]
+        file = by_name[(worth or in_order)[0]]
+        return _difference(derivation, file, recorded, rebuilt, promised=promised)
+    except _UNREADABLE:
+        return Difference(in_order[0], None, f"{in_order[0]} as a whole")
+
+
+def _difference(
+    derivation: Comparable, file: FileVerdict, recorded: Path, rebuilt: Path, *, promised: bool
+) -> Difference:
+    name = file.file
+    if is_plain_file(recorded / name) and is_plain_file(rebuilt / name):
+        explained = derivation.explain(name, recorded, rebuilt, promised=promised)
+        if explained is not None:
+            return Difference(name, None, explained)
+        for pattern, (noun, keys) in derivation.records.items():
+            if fnmatch.fnmatchcase(name, pattern):
+                return _first_line(name, recorded / name, rebuilt / name, noun, keys)
+        if name == MANIFEST:
+            before, after = (
+                canonical.decode_stored(read_stored(directory / name))
+                for directory in (recorded, rebuilt)
+            )
+            if isinstance(before, dict) and isinstance(after, dict):
+                return Difference(name, None, f"{name}: {_changed(before, after)}")
+        return Difference(name, None, f"{name} as a whole")
+    if file.rebuilt is None:
+        missing = "it was not made again"
+    else:
+        missing = (
+            "it was not recorded" if file.recorded is None else "the recorded file is not here"
+        )
+    return Difference(name, None, f"{name} as a whole: {missing}")
+
+
+def _first_line(name: str, old: Path, new: Path, noun: str, keys: tuple[str, ...]) -> Difference:
+    with open_stored(old) as recorded, open_stored(new) as rebuilt:
+        number = 0
+        for number, (before, after) in enumerate(zip(recorded, rebuilt, strict=False), start=1):
+            if before != after:
+                sentence = _record(before, after, noun, keys)
+                return Difference(name, number, f"{name}, line {number}: {sentence}")
+    line = number + 1
+    return Difference(name, line, f"{name}, line {line}: one of the two ends here")
+
+
+def _record(old: bytes, new: bytes, noun: str, keys: tuple[str, ...]) -> str:
+    try:
+        before, after = (canonical.decode_stored(line.rstrip(b"\n")) for line in (old, new))
+    except canonical.CanonicalError:
+        return f"{noun} differs"
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return f"{noun} differs"
+    found = [key for key in keys if key in before]
+    if not found:
+        return f"{noun} differs"
+    named = ", ".join([f"{before[found[0]]}", *(f"{key} {before[key]}" for key in found[1:])])
+    return f"{noun} {named}: {_changed(before, after)}"
+
+
+def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    changed = [
+        f"{key} was {_short(before.get(key))}, is {_short(after.get(key))}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    return "; ".join(changed[:3])
+
+
+def _short(value: object) -> str:
+    text = canonical.encode(value).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."

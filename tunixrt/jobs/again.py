@@ -1,0 +1,164 @@
+"""Making recorded runs again: from a manifest to its derivation, with its inputs found by digest.
+
+`verify --rebuild` does it with the kinds that take no training and no model, `reproduce` with the
+others. Both are a loop over `Remaker.verdict`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from tunixrt.derive import QUIET, Again, Derivation, NotReproducibleError, again, not_made
+from tunixrt.errors import BadInputError, StoreLockedError, TunixrtError
+from tunixrt.eval.evalsets import load_evalset
+from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.extras import MissingExtraError
+from tunixrt.jobs.contamination import TrainingCheck, by_text
+from tunixrt.jobs.evaluation.judgement import Judgement
+from tunixrt.jobs.evaluation.responses import Responses
+from tunixrt.jobs.evaluation.target import untrained_model
+from tunixrt.jobs.machine import prepare_machine
+from tunixrt.jobs.models import find_model
+from tunixrt.jobs.training import plan_training_again
+from tunixrt.log.files import WriteError
+from tunixrt.runs.config import RunConfig
+from tunixrt.runs.identity import current_code
+from tunixrt.runs.manifests import (
+    ContaminationManifest,
+    EvaluationManifest,
+    ResponsesManifest,
+    TrainingManifest,
+    kind_of,
+)
+from tunixrt.runs.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tunixrt.datasets.reading import DatasetReader
+    from tunixrt.derive import Verdict, Watch
+    from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.log.digests import Digest
+    from tunixrt.runs.catalogue import Catalogue
+    from tunixrt.runs.manifests import Manifest
+
+
+class Remaker:
+    """Makes recorded runs again, one at a time, in staging directories."""
+
+    def __init__(self, catalogue: Catalogue, reader: DatasetReader, watch: Watch = QUIET) -> None:
+        """Wrap what inputs are found in.
+
+        Args:
+            catalogue: the store.
+            reader: reads its datasets.
+            watch: who hears of it.
+        """
+        self.catalogue = catalogue
+        self._reader = reader
+        self._watch = watch
+        self._evalsets: dict[Digest, EvalSet] = {}
+
+    def verdict(self, manifest: Manifest) -> Verdict:
+        """Make one run again and compare it; what cannot be made again gets a verdict, too."""
+        with self.made(manifest) as (verdict, _):
+            return verdict
+
+    @contextlib.contextmanager
+    def made(
+        self,
+        manifest: Manifest,
+        *,
+        model: Path | None = None,
+        responses: Run | None = None,
+        reasons: list[str] | None = None,
+    ) -> Iterator[tuple[Verdict, Again[Any] | None]]:
+        """Make one run again; what was made stays until the block ends.
+
+        Args:
+            manifest: the recorded run.
+            model: of responses, the model directory, in place of the recorded one.
+            responses: of an evaluation, the responses, in place of the recorded ones.
+            reasons: why these inputs need not be the recorded ones, bit for bit.
+
+        Yields:
+            The verdict, and what was made; None where it could not be made.
+        """
+        self._watch.begin(f"making the {kind_of(manifest)} {manifest.run_id[:12]} again")
+        recorded = Run.of(self.catalogue.layout, manifest.run_id)
+        with contextlib.ExitStack() as stack:
+            # An input that is gone or cannot be used ends this run, and none of the others.
+            try:
+                derivation: Derivation[Any] = stack.enter_context(
+                    self._derivation(manifest, model, responses, reasons)
+                )
+                made = stack.enter_context(
+                    again(self.catalogue.layout, derivation, recorded.directory, self._watch)
+                )
+            except (WriteError, MissingExtraError, StoreLockedError):
+                raise  # the fault of this machine, and not of the run
+            except TunixrtError as error:
+                yield not_made(kind_of(manifest), manifest.run_id, error), None
+                return
+            yield made.verdict, made
+
+    @contextlib.contextmanager
+    def _derivation(
+        self,
+        manifest: Manifest,
+        model: Path | None,
+        responses: Run | None,
+        reasons: list[str] | None,
+    ) -> Iterator[Derivation[Any]]:
+        """The derivation of a recorded run.
+
+        Raises:
+            NotReproducibleError: an input is not here any more.
+        """
+        catalogue = self.catalogue
+        match manifest:
+            case TrainingManifest():
+                yield plan_training_again(catalogue, self._reader, manifest)
+            case ResponsesManifest():
+                here = prepare_machine(manifest.identity.numeric_mode, current_code())
+                evalset = self._evalset(manifest.identity.evalset)
+                with self._model(manifest, model) as directory:
+                    yield Responses(manifest.identity, evalset, directory, here, manifest)
+            case EvaluationManifest():
+                recorded = Run.of(catalogue.layout, manifest.responses.run_id)
+                if responses is None and not recorded.is_published:
+                    raise NotReproducibleError(f"the responses {recorded.id[:12]} are not here")
+                evalset = self._evalset(manifest.evalset)
+                try:
+                    judge_by_name(manifest.identity.judge.name)
+                except BadInputError as error:  # its library is not installed
+                    raise NotReproducibleError(str(error)) from error
+                yield Judgement(manifest.identity, evalset, responses or recorded, reasons)
+            case ContaminationManifest():
+                texts = set(manifest.identity.texts)
+                runs = [run for run in catalogue.trainings if run.identity.text in texts]
+                lineage = by_text(runs)
+                if len(lineage) < len(texts):
+                    raise NotReproducibleError("a training run with one of the texts is not here")
+                evalset = self._evalset(manifest.identity.evalset)
+                yield TrainingCheck(catalogue, self._reader, evalset, lineage, manifest.identity)
+
+    @contextlib.contextmanager
+    def _model(self, manifest: ResponsesManifest, model: Path | None) -> Iterator[Path]:
+        identity = manifest.identity
+        if identity.untrained is not None:
+            config = RunConfig.from_resolved(identity.untrained)
+            with untrained_model(self.catalogue.layout, config) as directory:
+                yield directory
+        else:
+            yield model or find_model(self.catalogue, identity.model)
+
+    def _evalset(self, digest: Digest) -> EvalSet:
+        if digest not in self._evalsets:
+            path = self.catalogue.evalset(digest)
+            if path is None:
+                raise NotReproducibleError(f"the eval set {digest} is not here")
+            self._evalsets[digest] = load_evalset(path)
+        return self._evalsets[digest]
