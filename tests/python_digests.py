@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tests.cli.files import tree
-from tests.jobs.conftest import TINY, make_store
+from tests.making.files import tree
+from tests.making.trainings import TINY, make_store
 from tunixrt.datasets.exports import ExportFormat
 from tunixrt.eval import judge_answer
 from tunixrt.eval.contamination import tokens_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
 from tunixrt import Store
 from tunixrt.errors import ExitCode
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_store
+from tests.making.runs import made_store
 from tunixrt.cli.progress import Progress
 
 if TYPE_CHECKING:

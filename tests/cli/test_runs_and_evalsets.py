@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.files import tree
-from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.files import tree
+from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
 from tunixrt.log.redaction import redact
 
 if TYPE_CHECKING:

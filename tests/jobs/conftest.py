@@ -7,28 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.making.trainings import make_store
 from tunixrt import Store
-from tunixrt.store import held_out_evalset
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-#: Few steps and short rows: these tests ask whether it is the same again, not whether it is good.
-TINY = (
-    "training.num_steps=3",
-    "training.batch_size=4",
-    "training.warmup_steps=0",
-    "model.architecture.num_hidden_layers=1",
-)
-
-
-def make_store(root: Path) -> Store:
-    store = Store.init(root)
-    store.generate_arithmetic(kinds=["addition"], n_digits=2, n=24, seed=0)
-    store.build_dataset("sums", "v1", splits={"test": "0.2"})
-    evalset = held_out_evalset(kinds=["addition", "subtraction"], n_digits=2, n=4, seed=0)
-    (root / "evalsets" / "sums.jsonl").write_bytes(evalset)
-    return store
 
 
 @pytest.fixture(scope="session")

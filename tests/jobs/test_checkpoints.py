@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.jobs.conftest import make_store
+from tests.making.trainings import make_store
 from tests.moments import INTERRUPT, KILL, Moment, program
 from tunixrt.derive import Answer, Watch, WorkHeldError, unfinished, work_directory, working
 from tunixrt.errors import ExitCode

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tests.log.test_lock import held
+from tests.making.locks import held
+from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt.datasets.names import BadNameError
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.models import NoModelError

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.conftest import make_store
-from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.trainings import make_store
 from tunixrt.errors import BadInputError
 from tunixrt.eval.compare.pairs import NotComparableError
 from tunixrt.jobs.overlong import OverlongPromptsError

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.git_repository import GitStore
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tests.jobs.test_git_histories import POINTER
+from tests.git_repository import POINTER, GitStore
+from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt import Store
 from tunixrt.cli.main import run
 

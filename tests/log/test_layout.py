@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.log.samples import traces, tree
+from tests.making.events import traces, tree
 from tunixrt.errors import ExitCode
 from tunixrt.log.digests import from_hex
 from tunixrt.log.eventlog import EventLog

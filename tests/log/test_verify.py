@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import rfc8785
 
-from tests.log.samples import recorded, trace, trace_id, traces
+from tests.making.events import recorded, trace, trace_id, traces
 from tunixrt.log.digests import Digest, from_hex, hex_of
 from tunixrt.log.merkle import root_of
 from tunixrt.log.segment.events import REDACTED, Envelope

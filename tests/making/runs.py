@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tests.runs.samples import training_manifest
-from tests.runs.test_identity import evaluation_identity, training_identity
+from tests.making.identities import evaluation_identity, training_identity
+from tests.making.manifests import training_manifest
 from tunixrt import Store
 from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import Split
