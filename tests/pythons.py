@@ -36,7 +36,8 @@ LOCK, PROJECT = ROOT / "requirements.lock", ROOT / "pyproject.toml"
 #: trains is in the digests; what kills processes for long stays with `make test`.
 QUICK = (
     "tests/log",
-    "tests/data",
+    "tests/traces",
+    "tests/datasets",
     "tests/runs",
     "tests/cli",
     "tests/report",
@@ -187,7 +188,8 @@ def run(inside: Path, *, with_tests: bool) -> Result:
     """Run the tests and make the digests in an environment."""
     n_passed, failed = None, ""
     if with_tests:
-        tests = _python(inside, "pytest", "-q", "-m", "not slow", "-n", str(N_PROCESSES), *QUICK)
+        chosen = ("-q", "-m", "not slow and not sweep", "-n", str(N_PROCESSES), *QUICK)
+        tests = _python(inside, "pytest", *chosen)
         passed = re.search(r"(\d+) passed", tests.stdout)
         n_passed = int(passed[1]) if passed else 0
         failed = tests.stdout + tests.stderr if tests.returncode else ""
