@@ -55,7 +55,7 @@ def test_a_promoted_run_is_listed_shown_and_compared_by_name(
     assert list(document["runs"][0])[:2] == ["run_id", "kind"]
     shown = cli("run", "show", "baseline")
     assert shown.out.startswith(f"run {before.run_id} (baseline)\n")
-    assert shown.out.endswith("\nexecuted (tunixrt 0, Python 3)\n")
+    assert "\nexecuted at 2026-01-01T00:00:00Z in 1.5 s (tunixrt " in shown.out
     assert cli("run", "show", "baseline", "--json").document["manifest"]["run_id"] == before.run_id
     assert "promoted runs: baseline" in cli("status").out
     assert cli("verify").code == 0

@@ -38,13 +38,36 @@ def of_trained(store: Store) -> EvaluationManifest:
     return found
 
 
-#: Few steps and short rows: these tests ask whether it is the same again, not whether it is good.
-TINY = (
-    "training.num_steps=3",
-    "training.batch_size=4",
-    "training.warmup_steps=0",
+#: As small as it gets. What is compiled depends on these and not on how many steps there are, and
+#: compiling is nearly all of the time of a test that trains: with one size, it is done once.
+SMALL = (
+    "model.architecture.hidden_size=16",
+    "model.architecture.intermediate_size=32",
     "model.architecture.num_hidden_layers=1",
+    "model.architecture.head_dim=8",
+    "training.batch_size=4",
+    "training.weight_decay=0.1",
 )
+#: Few steps: these tests ask whether it is the same again, not whether it is good.
+TINY = (*SMALL, "training.num_steps=3", "training.warmup_steps=0")
+#: The same model in a file, before what a test adds.
+SMALL_MODEL = """\
+[model]
+name = "nano"
+[model.architecture]
+hidden_size = 16
+intermediate_size = 32
+num_hidden_layers = 1
+head_dim = 8
+"""
+#: All of `TINY` in a file.
+TINY_FILE = f"""\
+{SMALL_MODEL}[training]
+num_steps = 3
+batch_size = 4
+warmup_steps = 0
+weight_decay = 0.1
+"""
 
 
 def make_store(root: Path) -> Store:
