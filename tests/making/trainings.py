@@ -48,8 +48,14 @@ SMALL = (
     "training.batch_size=4",
     "training.weight_decay=0.1",
 )
-#: Few steps: these tests ask whether it is the same again, not whether it is good.
-TINY = (*SMALL, "training.num_steps=3", "training.warmup_steps=0")
+#: Few steps: these tests ask whether it is the same again, not whether it is good. They are large,
+#: so that the model says something else than it said before.
+TINY = (
+    *SMALL,
+    "training.num_steps=3",
+    "training.warmup_steps=0",
+    "training.learning_rate=0.1",
+)
 #: The same model in a file, before what a test adds.
 SMALL_MODEL = """\
 [model]
@@ -67,6 +73,7 @@ num_steps = 3
 batch_size = 4
 warmup_steps = 0
 weight_decay = 0.1
+learning_rate = 0.1
 """
 
 
