@@ -13,11 +13,11 @@ PYTHONS ?=
 
 help:
 	@echo "make reproduce    verify what is committed, rebuild the datasets, retrain, re-evaluate, compare"
-	@echo "make test         linters, types, layers, tests, coverage"
+	@echo "make test         linters, types, layers, tests (of sweeps a part), coverage"
 	@echo "make test-pythons quick tests on every Python 3.11+ that is here; the same digests from all"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make portability  train under many machine identities; one digest for all"
-	@echo "make promises     500 kills, power cuts, full disks, a thousand merge orders (some minutes)"
+	@echo "make promises     500 kills, power cuts, full disks, merge orders, whole sweeps (some minutes)"
 	@echo "make bench        the benchmarks"
 	@echo "make docs         write docs/cli.md from the help texts"
 	@echo "make committed    make the committed store, eval sets and runs again from nothing"
@@ -45,7 +45,7 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not sweep" --cov --cov-report=
 	$(BIN)/python -m tests.coverage_gate
 
 test-pythons: $(READY)
@@ -55,6 +55,7 @@ portability: $(READY)
 	$(BIN)/python -m tests.portability
 
 promises: $(READY)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m sweep
 	$(BIN)/python -m tests.kills --n 500
 	$(BIN)/python -m tests.power_cuts
 	$(BIN)/python -m tests.refusals short

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from tunixrt import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,3 +70,9 @@ class GitStore:
 
     def problems(self) -> list[str]:
         return [str(finding) for finding in self.store.verify(rebuild=True).findings]
+
+
+POINTER = (
+    b"version https://git-lfs.github.com/spec/v1\n"
+    b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+)

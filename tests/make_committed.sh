@@ -7,7 +7,10 @@ cd "$(dirname "$0")/.."
 
 tunixrt() { "$BIN/tunixrt" "$@"; }
 # The id of the run that a command made.
-made() { tunixrt "$@" --json | "$BIN/python" -c 'import json, sys; print(json.load(sys.stdin)["run_id"])'; }
+made() {
+  document=$(tunixrt "$@" --json) || exit  # the status of a pipe would be that of its end
+  "$BIN/python" -c 'import json, sys; print(json.loads(sys.argv[1])["run_id"])' "$document"
+}
 # A nano model with a seed, trained on a data format, and its evaluation.
 evaluated() {
   run=$(made train nano --dataset arithmetic-v1 --set training.seed="$1" \

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.git_repository import ENVIRONMENT, GitStore
-from tests.jobs.made_runs import made_store, made_training
+from tests.making.runs import made_store, made_training
 from tests.writers import content, value
 from tunixrt.log.snapshots import take_snapshot
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tests.cli.files import tree
-from tests.jobs.conftest import TINY, make_store
+from tests.making.files import tree
+from tests.making.trainings import TINY, TINY_FILE, make_store
 from tunixrt.datasets.exports import ExportFormat
 from tunixrt.eval import judge_answer
 from tunixrt.eval.contamination import tokens_of
@@ -110,7 +110,9 @@ def digests() -> dict[str, str]:
     found |= {f"eval set {one.name}": one.digest for one in store.evalsets()}
 
     trained = store.train("nano", dataset="sums-v1", overrides=TINY).manifest
-    before = store.evaluate("untrained:nano", evalset="sums", max_new_tokens=6).manifest
+    # Of one size with the trained model, so that what generates is compiled once.
+    Path("tiny.toml").write_text(TINY_FILE, encoding="utf-8")
+    before = store.evaluate("untrained:tiny.toml", evalset="sums", max_new_tokens=6).manifest
     after = store.evaluate(trained.run_id, evalset="sums", max_new_tokens=6).manifest
     names = {trained.run_id: "training", before.run_id: "before", after.run_id: "after"}
     for number, manifest in enumerate(store.runs()):

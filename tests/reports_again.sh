@@ -4,7 +4,9 @@ set -eu
 : "${BIN:?the directory of the tunixrt command}"
 cd "$(dirname "$0")/.."
 PATH="$BIN:$PATH"
-for report in $(find docs/showcase -name report.md -exec dirname {} \;); do
+reports=$(find docs/showcase -name report.md -exec dirname {} \;)
+test -n "$reports" || { echo "error: there is no report in docs/showcase" >&2; exit 1; }
+for report in $reports; do
   command=$(grep '^tunixrt report ' "$report/report.md")
   $command -o "$report" --check >/dev/null
   echo "$report: the same bytes."

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.pythons import (
+    QUICK,
+    ROOT,
     LeftOutError,
     Python,
     Result,
@@ -26,6 +28,10 @@ def _script(path: Path, text: str) -> Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+def test_the_quick_tests_are_there() -> None:
+    assert [path for path in QUICK if not (ROOT / path.removeprefix("--ignore=")).exists()] == []
 
 
 def test_interpreters_are_sought_on_the_path_and_among_the_versions_of_pyenv(

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from tests.jobs.made_runs import made_store, made_training
+from tests.making.runs import made_store, made_training
 from tunixrt import Store
 from tunixrt.cli.main import run as run_command_line
 from tunixrt.errors import TunixrtError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.files import TRACE, tree
+from tests.making.files import TRACE, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable

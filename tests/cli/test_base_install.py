@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.base_install import base_python, link_base_install
-from tests.cli.test_start_up import commands
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.making.every_command import known_commands
+from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt.cli.base import ExampleCommand
 from tunixrt.errors import ExitCode
 
@@ -132,7 +132,7 @@ def results(runs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> R
 def _examples() -> list[str]:
     """The first example of every command, without the name of the program."""
     found = []
-    for name, command in commands():
+    for name, command in known_commands():
         assert isinstance(command, ExampleCommand)
         line = command.examples[0].split(" | ")[0].removeprefix("tunixrt ")
         if name != "init":

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.files import TRACE, tree
+from tests.making.files import TRACE, tree
+from tunixrt import Store
+from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,16 +246,21 @@ def test_the_store_is_found_upward_or_by_name(
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(store: Path) -> None:
-    done = subprocess.run(
-        f"{sys.executable} -m tunixrt.cli.main trace list | head -1",
-        shell=True,
+    # More than a pipe holds, so that the reader leaves before the end.
+    Store.open(store).generate_arithmetic(kinds=["addition"], n_digits=3, n=3000, seed=0)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tunixrt.cli.main", "trace", "list", "--limit", "3000"],
         cwd=store,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith("trace ")
-    assert done.stderr == ""
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"trace ")
+        process.stdout.close()
+        said = process.stderr.read()
+    # 0 would say that the reader has seen all there is.
+    assert (process.returncode, said) == (ExitCode.READER_GONE, b"")
 
 
 def test_an_export_into_a_directory_that_is_not_there_gets_a_sentence(

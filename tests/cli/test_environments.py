@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.making.runs import made_evaluation, made_store, made_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable

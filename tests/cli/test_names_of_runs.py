@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.trainings import TINY
 from tunixrt import Store
 from tunixrt.errors import ExitCode
 
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Outcome
 
 TRAIN = ("train", "nano", "--dataset", "sums-v1")
-TINY = (
-    *("--set", "training.num_steps=3", "--set", "training.batch_size=4"),
-    *("--set", "training.warmup_steps=0", "--set", "model.architecture.num_hidden_layers=1"),
-)
+SETTINGS = [f"--set={setting}" for setting in TINY]
 
 
 def test_a_session_needs_no_ids(
@@ -29,7 +27,7 @@ def test_a_session_needs_no_ids(
     made_store(tmp_path)
     write_evalset(Store.open(tmp_path), "mixed", ("1+1", "9" * 200, "2+2"))
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
-    trained = cli(*TRAIN, *TINY, "--as", "first")
+    trained = cli(*TRAIN, *SETTINGS, "--as", "first")
     assert trained.code == ExitCode.DONE, trained.err
     assert "is first now." in trained.err
     assert "Next: tunixrt eval first --evalset NAME" in trained.err
@@ -38,7 +36,7 @@ def test_a_session_needs_no_ids(
         "run.promoted",
         "2026-01-01T00:00:00Z",
     )
-    found = cli(*TRAIN, *TINY, "--as", "second", "--json").document
+    found = cli(*TRAIN, *SETTINGS, "--as", "second", "--json").document
     assert found["already_done"]
     assert found["promotion"]["name"] == "second"
     run_id = found["run_id"]

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_store
+from tests.making.runs import made_store
+from tests.making.trainings import SMALL
 from tunixrt.cli.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = (
-    "model.architecture.hidden_size=16",
-    "model.architecture.intermediate_size=32",
-    "model.architecture.num_hidden_layers=1",
-    "model.architecture.head_dim=8",
-    "training.batch_size=4",
+    *SMALL,
     "training.num_steps=40",
     "training.warmup_steps=2",
     "training.logging_steps=10",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.files import tree
-from tests.jobs.made_runs import made_store
+from tests.making.files import tree
+from tests.making.runs import made_store
+from tests.making.trainings import SMALL_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +22,7 @@ DRAW = ("eval", "untrained:tiny.toml", "--evalset", "sums", "--max-new-tokens", 
 @pytest.fixture(autouse=True)
 def config(tmp_path: Path) -> None:
     made_store(tmp_path)
-    (tmp_path / "tiny.toml").write_text(
-        '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n'
-    )
+    (tmp_path / "tiny.toml").write_text(SMALL_MODEL)
 
 
 def test_responses_are_drawn_and_their_metrics_shown(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from tests.making.every_command import known_commands
 from tunixrt.cli.base import COMMANDS, ExampleCommand
 from tunixrt.cli.main import root
 
@@ -70,20 +71,9 @@ def test_these_commands_never_import_jax(args: list[str], tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
 
 
-def commands() -> list[tuple[str, click.Command]]:
-    context = click.Context(root, info_name="tunixrt")
-    found: list[tuple[str, click.Command]] = []
-    for name in COMMANDS:
-        command = root.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            found += [(f"{name} {sub}", c) for sub, c in sorted(command.commands.items())]
-        else:
-            found.append((name, command))
-    return found
-
-
-@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+@pytest.mark.parametrize(
+    ("name", "command"), known_commands(), ids=[name for name, _ in known_commands()]
+)
 def test_every_command_shows_an_example_and_takes_json(name: str, command: click.Command) -> None:
     assert isinstance(command, ExampleCommand)
     assert command.examples

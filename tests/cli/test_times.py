@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from tests.cli.every_command import every_command
-from tests.cli.test_start_up import commands as known_commands
-from tests.jobs.made_runs import made_store
+from tests.making.every_command import every_command, known_commands
+from tests.making.runs import made_store
 from tunixrt import Store
 
 if TYPE_CHECKING:

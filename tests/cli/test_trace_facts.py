@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.files import TRACE, tree
-from tests.log.test_lock import held
+from tests.making.files import TRACE, tree
+from tests.making.locks import held
 from tunixrt import Store
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.layout import Layout

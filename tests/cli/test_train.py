@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.files import tree
-from tests.jobs.made_runs import made_store
+from tests.making.files import tree
+from tests.making.runs import made_store
 from tunixrt.cli.interrupts import Interrupts
 from tunixrt.derive import working
 from tunixrt.runs.checkpoints import TrainingInterruptedError

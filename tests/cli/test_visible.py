@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.every_command import COMPUTING, every_command
-from tests.jobs.made_runs import made_evaluation, made_store, write_evalset
-from tests.jobs.test_site import TEXTS
+from tests.making.every_command import COMPUTING, every_command
+from tests.making.hostile import TEXTS
+from tests.making.runs import made_evaluation, made_store, write_evalset
 from tunixrt.cli.streams import TextDoor, _Outlet
 from tunixrt.traces.facts import labelled
 from tunixrt.visible import one_line, visible, visible_escapes, visible_json

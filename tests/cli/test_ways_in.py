@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.files import TRACE, tree
+from tests.making.files import TRACE, tree
 from tunixrt.cli.output import emit_json, stream_json, stream_table, table
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.every_command import COMPUTING, every_command
-from tests.cli.files import TRACE
-from tests.cli.test_start_up import commands as known_commands
-from tests.jobs.made_runs import made_store
+from tests.making.every_command import COMPUTING, every_command, known_commands
+from tests.making.files import TRACE
+from tests.making.runs import made_store
 from tunixrt import Store
 from tunixrt.errors import ExitCode
 

@@ -11,8 +11,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.making.traces import Place, trace
-from tests.traces.test_state import branch, merged
+from tests.making.traces import Place, branch, merged, trace
 from tunixrt.datasets import files as dataset_files
 from tunixrt.datasets import selection
 from tunixrt.datasets.building import (

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import rfc8785
 
-from tests.eval.test_comparison import prediction
+from tests.making.predictions import prediction
 from tunixrt.eval.compare.draws import (
     answer_key,
     by_sample,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
-from tests.eval.test_comparison import prediction, run
+from tests.making.predictions import prediction, run
 from tunixrt.eval.compare.pairs import EvaluatedRun, NotComparableError, Verdict, compare
 from tunixrt.eval.compare.seeds import UnpairedRunsError, compare_seeds
 from tunixrt.runs.identity import Template

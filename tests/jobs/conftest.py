@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
+from tests.making.trainings import TINY_FILE, make_store
 from tunixrt import Store
-from tunixrt.store import held_out_evalset
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Few steps and short rows: these tests ask whether it is the same again, not whether it is good.
-TINY = (
-    "training.num_steps=3",
-    "training.batch_size=4",
-    "training.warmup_steps=0",
-    "model.architecture.num_hidden_layers=1",
-)
 
-
-def make_store(root: Path) -> Store:
-    store = Store.init(root)
-    store.generate_arithmetic(kinds=["addition"], n_digits=2, n=24, seed=0)
-    store.build_dataset("sums", "v1", splits={"test": "0.2"})
-    evalset = held_out_evalset(kinds=["addition", "subtraction"], n_digits=2, n=4, seed=0)
-    (root / "evalsets" / "sums.jsonl").write_bytes(evalset)
-    return store
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the runs: training, evaluation before, evaluation after."""
-    root = tmp_path_factory.mktemp("trained")
+def make_trained(root: Path) -> None:
+    """Training, evaluation after, evaluation before."""
+    root.mkdir()
     store = make_store(root)
-    (root / "tiny.toml").write_text(
-        '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n'
-        "[training]\nnum_steps = 3\nbatch_size = 4\nwarmup_steps = 0\n"
-    )
+    (root / "tiny.toml").write_text(TINY_FILE)
     config = str(root / "tiny.toml")
     run_id = store.train(config, dataset="sums-v1").manifest.run_id
     store.evaluate(run_id, evalset="sums", max_new_tokens=6)
     store.evaluate(f"untrained:{config}", evalset="sums", max_new_tokens=6)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with these runs, which the workers of pytest-xdist share: nobody writes to it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    root = shared / "trained"
+    with FileLock(shared / "trained.lock"):
+        if not root.exists():
+            make_trained(shared / "trained-unfinished")
+            (shared / "trained-unfinished").rename(root)
     return root
 
 

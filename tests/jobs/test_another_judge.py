@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.jobs.made_runs import reseal
-from tests.jobs.test_runs import evaluations_of, of_trained, of_untrained, training_of
+from tests.making.runs import reseal
+from tests.making.trainings import evaluations_of, of_trained, of_untrained, training_of
 from tunixrt.derive import Answer, Watch
 from tunixrt.jobs.evaluation.judgement import OtherResponsesError
 from tunixrt.log.findings import DamagedError

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.jobs.conftest import make_store
+from tests.making.trainings import SMALL, make_store
 from tests.moments import INTERRUPT, KILL, Moment, program
 from tunixrt.derive import Answer, Watch, WorkHeldError, unfinished, work_directory, working
 from tunixrt.errors import ExitCode
@@ -41,15 +41,10 @@ if TYPE_CHECKING:
     from tunixrt.runs.config import RunConfig
 
 TINY = (
-    "model.architecture.hidden_size=16",
-    "model.architecture.intermediate_size=32",
-    "model.architecture.num_hidden_layers=1",
-    "model.architecture.head_dim=8",
-    "training.batch_size=4",
+    *SMALL,
     "training.warmup_steps=2",
     "training.num_steps=60",
     "training.save_steps=10",
-    "training.weight_decay=0.1",
 )
 
 

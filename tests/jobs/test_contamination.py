@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
 from tunixrt.datasets.exports import ExportError
 from tunixrt.datasets.reading import DatasetReader
 from tunixrt.derive import QUIET, Answer, Watch

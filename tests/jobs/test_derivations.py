@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.jobs.conftest import make_store
-from tests.jobs.test_runs import of_trained, training_of
+from tests.making.trainings import make_store, of_trained, training_of
 from tunixrt import Store
 from tunixrt.datasets.exports import Export, ExportFormat
 from tunixrt.datasets.reading import DatasetReader

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.git_repository import GitStore
-from tests.log.samples import tree
-from tests.log.test_lock import held
+from tests.making.events import tree
+from tests.making.locks import held
 from tunixrt import Store
 from tunixrt.derive import work_directory
 from tunixrt.jobs import doctor

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.files import tree
-from tests.jobs.conftest import make_store
+from tests.making.files import tree
+from tests.making.trainings import make_store
 from tunixrt.errors import BadInputError
 from tunixrt.ml.input.batches import OverlongExamplesError
 from tunixrt.runs.config import RunConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_training
+from tests.making.runs import made_training
 from tests.making.traces import value
 from tunixrt import Store
 from tunixrt.datasets.reading import DatasetReader

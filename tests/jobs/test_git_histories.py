@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.git_repository import GitStore
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.git_repository import POINTER, GitStore
+from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt import Store
 from tunixrt.errors import ExitCode, TunixrtError
 from tunixrt.jobs.status import read_status
@@ -17,11 +17,6 @@ from tunixrt.log.segment.header import DamagedError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-POINTER = (
-    b"version https://git-lfs.github.com/spec/v1\n"
-    b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
-)
 
 
 def imported(made: GitStore, seed: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.git_repository import ENVIRONMENT, GitStore
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt import Store
 from tunixrt.jobs.git_surroundings import LINES
 from tunixrt.jobs.status import read_status

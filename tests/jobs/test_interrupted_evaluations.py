@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.making.trainings import SMALL_MODEL
 from tests.moments import KILL, WAIT, Moment, Rendezvous, program, rendezvous
 from tunixrt import Store
 from tunixrt.derive import Watch, WorkHeldError, work_directory
@@ -52,11 +53,7 @@ def made(root: Path, questions: bytes) -> Store:
     few = b"".join(questions.splitlines(keepends=True)[:12])
     (root / "evalsets" / "few.jsonl").write_bytes(few)
     for seed in (0, 1):
-        (root / f"tiny{seed}.toml").write_text(
-            '[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n'
-            "hidden_size = 16\nintermediate_size = 32\nhead_dim = 8\n"
-            f"[training]\nseed = {seed}\n"
-        )
+        (root / f"tiny{seed}.toml").write_text(f"{SMALL_MODEL}[training]\nseed = {seed}\n")
     return store
 
 

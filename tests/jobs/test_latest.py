@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tests.log.test_lock import held
+from tests.making.locks import held
+from tests.making.runs import made_evaluation, made_store, made_training
+from tests.making.trainings import TINY
 from tunixrt.datasets.names import BadNameError
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.models import NoModelError
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt import Store
-
-TINY = (
-    "training.num_steps=3",
-    "training.batch_size=4",
-    "training.warmup_steps=0",
-    "model.architecture.num_hidden_layers=1",
-)
 
 
 @pytest.fixture

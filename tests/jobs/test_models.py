@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
+from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt.errors import TunixrtError
 from tunixrt.jobs.models import NoModelError, model_directory
 from tunixrt.runs.config import ConfigError

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.conftest import make_store
-from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.trainings import SMALL_MODEL, make_store
 from tunixrt.errors import BadInputError
 from tunixrt.eval.compare.pairs import NotComparableError
 from tunixrt.jobs.overlong import OverlongPromptsError
@@ -217,6 +217,6 @@ def test_the_default_limit_of_new_tokens_is_what_the_longest_fitting_prompt_leav
     store = make_store(tmp_path)
     write_evalset(store, "mixed", ("1+1", "9" * 200))
     config = tmp_path / "tiny.toml"
-    config.write_text('[model]\nname = "nano"\n[model.architecture]\nnum_hidden_layers = 1\n')
+    config.write_text(SMALL_MODEL)
     done = store.evaluate(f"untrained:{config}", evalset="mixed", on_overlong="omit")
     assert done.manifest.responses.generation.max_new_tokens == 128 - 19

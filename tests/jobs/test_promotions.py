@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tests.log.test_lock import held
+from tests.making.locks import held
+from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt.datasets.names import BadNameError
 from tunixrt.derive import work_directory
 from tunixrt.errors import ExitCode

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training, reseal
+from tests.making.runs import made_evaluation, made_store, made_training, reseal
 from tests.moments import WAIT, Moment, program, rendezvous
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.reproduce_at_once import RunProcessError, reproduce_at_once

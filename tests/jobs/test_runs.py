@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.jobs.conftest import TINY, make_store
-from tests.jobs.made_runs import reseal
+from tests.making.runs import reseal
+from tests.making.trainings import (
+    TINY,
+    evaluations_of,
+    make_store,
+    of_trained,
+    of_untrained,
+    training_of,
+)
 from tunixrt.derive import Answer, Execution, Watch
 from tunixrt.errors import BadInputError
 from tunixrt.jobs.evaluation.target import untrained_model
@@ -20,32 +27,12 @@ from tunixrt.log.digests import digest_file
 from tunixrt.log.redaction import redact
 from tunixrt.log.sums import output_digests
 from tunixrt.runs.config import load_config
-from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt import Store
-
-
-def training_of(store: Store) -> TrainingManifest:
-    (manifest,) = [m for m in store.runs() if isinstance(m, TrainingManifest)]
-    return manifest
-
-
-def evaluations_of(store: Store) -> list[EvaluationManifest]:
-    return [m for m in store.runs() if isinstance(m, EvaluationManifest)]
-
-
-def of_untrained(store: Store) -> EvaluationManifest:
-    (found,) = [m for m in evaluations_of(store) if m.responses.untrained is not None]
-    return found
-
-
-def of_trained(store: Store) -> EvaluationManifest:
-    (found,) = [m for m in evaluations_of(store) if m.responses.untrained is None]
-    return found
 
 
 def test_every_file_of_a_run_is_named_by_its_manifest(copy: Store) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tests.jobs.test_runs import training_of
+from tests.making.runs import made_evaluation, made_store, made_training
+from tests.making.trainings import training_of
 from tunixrt.derive import Answer
 from tunixrt.eval.compare.draws import by_sample
 from tunixrt.eval.predictions import read_predictions

@@ -15,17 +15,17 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.cli.files import tree
-from tests.jobs.made_runs import made_evaluation, made_store, made_training, write_evalset
+from tests.making.files import tree
+from tests.making.hostile import TEXTS
+from tests.making.runs import made_evaluation, made_store, made_training
+from tests.making.sites import hostile_store, rows_of
 from tests.making.traces import trace
-from tests.report.hostile import HOSTILE
 from tests.report.page_rules import problems
 from tunixrt import Store
 from tunixrt.log.outputs import OutputPathError
 from tunixrt.report.site.traces import TraceFiles, n_shard_digits, script_json
 from tunixrt.traces.facts import labelled, redacted, retracted, superseded
 
-TEXTS = [text for text in HOSTILE if text.strip() and "\ud800" not in text]
 #: Elements that have no end tag.
 VOID = {"meta", "link", "input", "br", "hr", "img"}
 SVG_EMPTY = {"line", "circle", "rect", "polyline", "path"}
@@ -63,36 +63,6 @@ class Page(HTMLParser):
 
     def values(self, tag: str, name: str) -> list[str]:
         return [value or "" for t, n, value in self.attributes if (t, n) == (tag, name)]
-
-
-def hostile_store(root: Path) -> Store:
-    """A store in which every text that people or models write is an attempt to break out."""
-    store = made_store(root, n=8, n_samples=12)
-    lines = [
-        {
-            "trace_version": "1.0",
-            "prompt": text,
-            "final_answer": text,
-            "steps": [{"i": 0, "type": text[:60], "content": text}],
-            "meta": {"source": text, text[:40]: [text]},
-        }
-        for text in TEXTS
-    ]
-    path = root / "hostile.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    store.import_traces(path, source_format="tunixrt")
-    path.unlink()
-    store.build_dataset("hostile", "v1", where={"source": TEXTS[0]}, parent="sums-v1")
-    write_evalset(store, "rough", TEXTS)
-    trained = made_training(store)
-    made_training(store, seed=1)
-    before = made_evaluation(store, None, n_right=2)
-    after = made_evaluation(store, trained, n_right=9)
-    made_evaluation(store, trained, n_right=3, evalset="rough", responses=TEXTS)
-    store.promote_run(before.run_id, "baseline")
-    store.promote_run(after.run_id, "best")
-    store.promote_run(trained.run_id, "released")
-    return store
 
 
 @pytest.fixture(scope="module")
@@ -153,14 +123,6 @@ def test_everything_that_can_be_used_is_reached_and_named(built: Path) -> None:
         assert len(re.findall(r"<label[^>]*>[^<]+<(?:input|select)", html)) == (
             page.tags["input"] + page.tags["select"] - html.count('type="hidden"')
         )
-
-
-def rows_of(path: Path) -> list[list[object]]:
-    name, rows = re.fullmatch(
-        r'tunixrt\("([a-z0-9-]+)", (\[.*\])\);\n', path.read_text(encoding="utf-8"), re.DOTALL
-    ).groups()  # type: ignore[union-attr]
-    assert name == path.stem
-    return list(json.loads(rows))
 
 
 def test_data_files_hold_every_trace_once_where_its_id_says(built: Path) -> None:

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.test_site import TEXTS, hostile_store, rows_of
-from tests.report.page_rules import problems
+from tests.chromium import CHROMIUM, Opened
+from tests.making.hostile import TEXTS
+from tests.making.sites import hostile_store, rows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
     pytest.mark.slow,
 ]
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=8000",
-    "--dump-dom",
-)
 
 
 @pytest.fixture(scope="module")
@@ -45,30 +27,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.generate_arithmetic(kinds=["addition"], n_digits=3, n=10_000, seed=1)
     store.build_site(root / "site", title="Sums")
     return root / "site"
-
-
-class Opened:
-    """A page after its scripts have run: its elements, and what it said to the console.
-
-    What scripts have made of it has to be as valid as what they began with.
-    """
-
-    def __init__(self, site: Path, address: str, profile: Path) -> None:
-        done = subprocess.run(
-            [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", f"file://{site}/{address}"],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        self.html = done.stdout
-        assert problems(self.html) == []
-        self.console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-    def text(self, selector: str) -> str:
-        """The text within the first element with this id."""
-        inner = self.html.split(f'id="{selector}"', 1)[1].partition(">")[2]
-        return unescape(re.sub("<[^>]+>", "", inner))
 
 
 def test_ten_thousand_traces_are_few_files_and_small_parts(site: Path) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.git_repository import GitStore
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tests.jobs.test_git_histories import POINTER
+from tests.git_repository import POINTER, GitStore
+from tests.making.runs import made_evaluation, made_store, made_training
+from tests.sweeps import product
 from tunixrt import Store
 from tunixrt.cli.main import run
 
@@ -154,25 +154,26 @@ def ask(attempt: Callable[..., tuple[int, str]], root: Path, what: str) -> tuple
     return answers[0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize(("pattern", "thing"), product((*FILES, *DIRECTORIES), THINGS, every=5))
 def test_anything_in_place_of_a_file_or_directory_gets_a_sentence(
-    template: Path, tmp_path: Path, attempt: Callable[..., tuple[int, str]], thing: str
+    template: Path,
+    tmp_path: Path,
+    attempt: Callable[..., tuple[int, str]],
+    pattern: str,
+    thing: str,
 ) -> None:
-    for number, pattern in enumerate((*FILES, *DIRECTORIES)):
-        root = tmp_path / f"{number}"
-        shutil.copytree(template, root)
-        path = min(root.glob(pattern))
-        moved = tmp_path / f"moved-{number}"
-        path.rename(moved)
-        THINGS[thing](path, moved)
-        code, said = ask(attempt, root, f"{thing} in place of {pattern}")
-        if pattern in UNPROVED and "link" not in thing:
-            continue
-        assert code != 0, f"{thing} in place of {pattern}: {said}"
-        named = path.relative_to(root).as_posix() in said
-        assert named or code == 3 or "empty" in thing, f"{thing} in place of {pattern}: {said}"
-        shutil.rmtree(root)
+    root = tmp_path / "root"
+    shutil.copytree(template, root)
+    path = min(root.glob(pattern))
+    moved = tmp_path / "moved"
+    path.rename(moved)
+    THINGS[thing](path, moved)
+    code, said = ask(attempt, root, f"{thing} in place of {pattern}")
+    if pattern in UNPROVED and "link" not in thing:
+        return
+    assert code != 0, said
+    named = path.relative_to(root).as_posix() in said
+    assert named or code == 3 or "empty" in thing, said
 
 
 STRAYS: dict[str, Callable[[Path], object]] = {
@@ -190,20 +191,23 @@ STRAYS: dict[str, Callable[[Path], object]] = {
 UNCHECKED = ("evalsets",)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stray", STRAYS)
+@pytest.mark.parametrize(
+    ("pattern", "stray"), product((*DIRECTORIES, "store/.tmp", ".tunixrt"), STRAYS, every=5)
+)
 def test_anything_beside_the_files_of_a_store_gets_a_sentence(
-    template: Path, tmp_path: Path, attempt: Callable[..., tuple[int, str]], stray: str
+    template: Path,
+    tmp_path: Path,
+    attempt: Callable[..., tuple[int, str]],
+    pattern: str,
+    stray: str,
 ) -> None:
-    for number, pattern in enumerate((*DIRECTORIES, "store/.tmp", ".tunixrt")):
-        root = tmp_path / f"{number}"
-        shutil.copytree(template, root)
-        (root / ".tunixrt").mkdir(exist_ok=True)
-        STRAYS[stray](min(root.glob(pattern)))
-        code, said = ask(attempt, root, f"{stray} in {pattern}")
-        if pattern not in (*UNCHECKED, "store/.tmp", ".tunixrt"):
-            assert code == 1, f"{stray} in {pattern}: {said}"
-        shutil.rmtree(root)
+    root = tmp_path / "root"
+    shutil.copytree(template, root)
+    (root / ".tunixrt").mkdir(exist_ok=True)
+    STRAYS[stray](min(root.glob(pattern)))
+    code, said = ask(attempt, root, f"{stray} in {pattern}")
+    if pattern not in (*UNCHECKED, "store/.tmp", ".tunixrt"):
+        assert code == 1, said
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.log.samples import trace, trace_id, traces, tree
+from tests.making.events import trace, trace_id, traces, tree
 from tunixrt.log.digests import Digest
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.files import WriteError
@@ -51,7 +51,7 @@ def _run(program: str, *arguments: object) -> str:
 _WRITER = """
 import sys
 from pathlib import Path
-from tests.log.samples import traces
+from tests.making.events import traces
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import Layout
 root, writer, n_traces = Path(sys.argv[1]), *map(int, sys.argv[2:])
@@ -67,7 +67,7 @@ for batch, _ in enumerate(sys.stdin):
 _DYING_WRITER = """
 import itertools, sys
 from pathlib import Path
-from tests.log.samples import traces
+from tests.making.events import traces
 from tests.moments import CallLimit, before_calls
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import Layout
@@ -121,7 +121,7 @@ def test_a_writer_that_is_killed_at_any_moment_loses_nothing_that_it_acknowledge
 _KILLED_AT_EVERY_OPERATION = """
 import os, signal, sys
 from pathlib import Path
-from tests.log.samples import trace_id, traces
+from tests.making.events import trace_id, traces
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import init
 from tunixrt.log.redaction import redact
@@ -210,7 +210,7 @@ def test_a_redaction_that_is_killed_before_any_of_its_file_operations_can_always
 _FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from tests.log.samples import trace
+from tests.making.events import trace
 from tunixrt.errors import TunixrtError
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import Layout
@@ -257,7 +257,7 @@ def _let_go(processes: list[subprocess.Popen[bytes]]) -> None:
 _LOOKED_AT = """
 import sys
 from pathlib import Path
-from tests.log.samples import traces
+from tests.making.events import traces
 from tests.moments import before_operations
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import Layout
@@ -340,7 +340,7 @@ def test_eight_processes_that_append_at_once_lose_nothing_and_double_nothing(
 _SAME_BATCH = """
 import sys
 from pathlib import Path
-from tests.log.samples import traces
+from tests.making.events import traces
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import Layout
 
@@ -369,7 +369,7 @@ def test_processes_that_publish_the_same_segment_at_once_all_succeed(tmp_path: P
 _MEMORY = """
 import sys
 from pathlib import Path
-from tests.log.samples import trace
+from tests.making.events import trace
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import init
 from tunixrt.log.snapshots import save_snapshot, take_snapshot, verify_snapshots

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.log.samples import recorded, trace, trace_id, traces, tree
+from tests.making.events import recorded, trace, trace_id, traces, tree
 from tunixrt.errors import ExitCode
 from tunixrt.log import eventlog
 from tunixrt.log.digests import Digest, digest_bytes, from_hex, hex_of
@@ -28,7 +28,7 @@ from tunixrt.log.snapshots import save_snapshot, take_snapshot, verify_snapshots
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.log.samples import Event
+    from tests.making.events import Event
     from tunixrt.log.segment.header import SegmentHeader
 
 
@@ -448,7 +448,7 @@ _DETERMINISM = """
 import sys
 import tempfile
 from pathlib import Path
-from tests.log.samples import recorded, traces
+from tests.making.events import recorded, traces
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import init
 from tunixrt.log.snapshots import take_snapshot

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.log.samples import tree
+from tests.making.events import tree
 from tunixrt.errors import ExitCode
 from tunixrt.log import files
 from tunixrt.log.files import (

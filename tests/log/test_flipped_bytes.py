@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.log.samples import recorded, trace, trace_id, traces, tree
+from tests.making.events import recorded, trace, trace_id, traces, tree
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.eventlog import EventLog

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.log.test_segments import GOLDEN_HEADER, GOLDEN_NAME, GOLDEN_PART
-from tests.log.test_snapshots import GOLDEN
-from tests.log.test_snapshots import GOLDEN_NAME as GOLDEN_SNAPSHOT_NAME
+from tests.making.golden import (
+    GOLDEN_HEADER,
+    GOLDEN_NAME,
+    GOLDEN_PART,
+    GOLDEN_SNAPSHOT,
+    GOLDEN_SNAPSHOT_NAME,
+)
 from tunixrt.log.canonical import MAX_DEPTH
 from tunixrt.log.layout import STORE_JSON
 from tunixrt.log.segment.events import MAX_PAYLOAD_BYTES
@@ -29,7 +33,7 @@ def _block(kind: str) -> str:
     [
         ("json store.json", STORE_JSON),
         ("json segment.json", GOLDEN_HEADER),
-        ("json snapshot", GOLDEN),
+        ("json snapshot", GOLDEN_SNAPSHOT),
     ],
 )
 def test_a_file_on_the_page_is_what_is_written(kind: str, expected: bytes) -> None:

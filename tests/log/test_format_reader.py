@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import format_reader
-from tests.jobs.made_runs import made_evaluation, made_store, made_training
-from tests.log.samples import recorded, tree
+from tests.making.events import recorded, tree
+from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt.datasets.building import build_dataset, list_datasets
 from tunixrt.datasets.recipes import make_recipe
 from tunixrt.log.canonical import encode
@@ -25,7 +25,7 @@ from tunixrt.log.segment.events import Envelope
 from tunixrt.log.snapshots import list_snapshots
 
 if TYPE_CHECKING:
-    from tests.log.samples import Event
+    from tests.making.events import Event
 
 _READER = Path(format_reader.__file__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.log.samples import trace, trace_id, traces, tree
+from tests.making.events import trace, trace_id, traces, tree
 from tunixrt.log.eventlog import EventLog
 from tunixrt.log.layout import init
 from tunixrt.log.redaction import redact, sweep

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.log.samples import traces, tree
+from tests.making.events import traces, tree
 from tunixrt.errors import ExitCode
 from tunixrt.log.digests import from_hex
 from tunixrt.log.eventlog import EventLog
@@ -45,8 +45,8 @@ def test_the_names_of_the_directories_that_a_store_needs_are_on_the_disk_too(
     assert tmp_path.parent.stat().st_ino not in synced
 
 
-def test_the_description_of_a_store_has_no_id_and_no_time() -> None:
-    assert STORE_JSON == (
+def test_the_description_of_a_store_has_no_id_and_no_time(tmp_path: Path) -> None:
+    assert init(tmp_path).store_json.read_bytes() == (
         b'{"canonicalisation":"rfc8785","digest":"sha256","format":"tunixrt-store-1"}'
     )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.making.locks import held
 from tunixrt.errors import ExitCode
 from tunixrt.log.files import WriteError
 from tunixrt.log.layout import Layout, init
@@ -23,37 +21,12 @@ from tunixrt.log.lock import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-_HOLD = (
-    "import sys, pathlib\n"
-    "from tunixrt.log.layout import Layout\n"
-    "from tunixrt.log.lock import store_lock\n"
-    "with store_lock(Layout(pathlib.Path(sys.argv[1])), 'redaction'):\n"
-    "    print('held', flush=True); sys.stdin.read()\n"
-)
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     return init(tmp_path)
-
-
-@contextlib.contextmanager
-def held(layout: Layout) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that holds the lock until the block ends."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(layout.root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def test_who_waits_hears_whose_lock_it_is_and_gives_up(layout: Layout) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.files import tree
+from tests.making.files import tree
 from tunixrt.log.outputs import (
     ForeignDirectoryError,
     OutputPathError,

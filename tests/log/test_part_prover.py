@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.log.samples import trace
+from tests.making.events import trace
 from tests.moments import PATIENCE_S
 from tunixrt.log.segment import verifier as segment_verifier
 from tunixrt.log.segment.events import Envelope

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.log.samples import trace, trace_id, traces
+from tests.making.events import trace, trace_id, traces
 from tunixrt.errors import ExitCode
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import from_hex

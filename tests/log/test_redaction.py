@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.log.samples import trace, trace_id, traces, tree
+from tests.making.events import trace, trace_id, traces, tree
 from tunixrt.log.canonical import encode
 from tunixrt.log.redaction import redact, redacted_traces, sweep
 from tunixrt.log.segment.events import REDACTED, Envelope, EventError

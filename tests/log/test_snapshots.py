@@ -8,7 +8,8 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.log.samples import trace, trace_id, traces, tree
+from tests.making.events import trace, trace_id, traces, tree
+from tests.making.golden import GOLDEN_SNAPSHOT, GOLDEN_SNAPSHOT_NAME
 from tunixrt.errors import ExitCode
 from tunixrt.log.canonical import encode
 from tunixrt.log.census import Census
@@ -36,21 +37,14 @@ if TYPE_CHECKING:
 
 # The same snapshot stands in docs/format.md: two segments of three events, two traces.
 GOLDEN_SEGMENTS = (from_hex("00" * 32), from_hex("11" * 32))
-GOLDEN = (
-    b'{"format":"tunixrt-snapshot-1","n_events":3,"n_segments":2,"n_traces":2,'
-    b'"root":"sha256:8ab671c69294e69917042ed794e5ea9dda18710ca307a65b986226344b87552a",'
-    b'"segments":["sha256:0000000000000000000000000000000000000000000000000000000000000000",'
-    b'"sha256:1111111111111111111111111111111111111111111111111111111111111111"]}'
-)
-GOLDEN_NAME = "a16812a3f07dd8a00f5175420cd01ff4963848a4ca72e8115cd8df133126d005"
 
 
 def test_a_snapshot_is_written_as_the_format_page_says(tmp_path: Path) -> None:
     root = Digest("sha256:8ab671c69294e69917042ed794e5ea9dda18710ca307a65b986226344b87552a")
     snapshot = Snapshot(SNAPSHOT_FORMAT, 3, 2, 2, root, GOLDEN_SEGMENTS)
     digest = save_snapshot(Layout(tmp_path), snapshot)
-    assert tree(tmp_path) == {f"store/snapshots/{GOLDEN_NAME}.json": GOLDEN}
-    assert digest == from_hex(GOLDEN_NAME)
+    assert tree(tmp_path) == {f"store/snapshots/{GOLDEN_SNAPSHOT_NAME}.json": GOLDEN_SNAPSHOT}
+    assert digest == from_hex(GOLDEN_SNAPSHOT_NAME)
     assert load_snapshot(Layout(tmp_path), digest) == snapshot
 
 
@@ -64,7 +58,7 @@ def test_the_digests_of_the_golden_snapshot_follow_from_its_bytes() -> None:
         "n_traces": 2,
         "root": f"sha256:{root}",
     }
-    assert hashlib.sha256(rfc8785.dumps(fields)).hexdigest() == GOLDEN_NAME
+    assert hashlib.sha256(rfc8785.dumps(fields)).hexdigest() == GOLDEN_SNAPSHOT_NAME
 
 
 def test_a_snapshot_names_all_segments_and_counts_traces_once(log: EventLog) -> None:

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from typing import TYPE_CHECKING
+
+from tunixrt.log.digests import Digest
+from tunixrt.traces.importers.table import imported
+from tunixrt.traces.importing import import_traces
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
 import io
 import json
 from dataclasses import dataclass
@@ -11,8 +22,8 @@ from tunixrt.datasets.building import load_dataset
 from tunixrt.datasets.exports import ExportFormat, ExportReport, export_dataset
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
-from tunixrt.traces.importers.table import SourceFormat, imported, read_traces
-from tunixrt.traces.importing import ImportReport, import_traces
+from tunixrt.traces.importers.table import SourceFormat, read_traces
+from tunixrt.traces.importing import ImportReport
 from tunixrt.traces.schema import Trace, trace_of
 
 if TYPE_CHECKING:
@@ -96,3 +107,15 @@ def write_lines(path: Path, values: Iterable[Any]) -> Path:
     """A file of JSON lines."""
     path.write_text("".join(json.dumps(item) + "\n" for item in values), encoding="utf-8")
     return path
+
+
+def merged(place: Place, *others: Place) -> None:
+    """What `git merge` does: the segments of all branches are there."""
+    for other in others:
+        other.layout.log.mkdir(exist_ok=True)
+        shutil.copytree(other.layout.log, place.layout.log, dirs_exist_ok=True)
+
+
+def branch(place: Place, root: Path) -> Place:
+    shutil.copytree(place.layout.root, root)
+    return Place(type(place.layout)(root), type(place.log)(type(place.layout)(root)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ml.models import copying_examples, example
+from tests.making.models import copying_examples, example
 from tunixrt.ml.input.batches import (
     NoExamplesError,
     OverlongExamplesError,

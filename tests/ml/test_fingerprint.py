@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.ml.models import copying_examples, decoder, tiny_config
+from tests.making.models import copying_examples, decoder, tiny_config
 from tunixrt.ml import environment
 from tunixrt.ml.fingerprint import fingerprint as plain_fingerprint
 from tunixrt.ml.training import model_config_of, train

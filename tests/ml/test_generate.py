@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.ml.models import sliding_config
+from tests.making.models import sliding_config
 from tunixrt.ml import environment
 from tunixrt.ml.choosing import choose, draw_keys
 from tunixrt.ml.generate import Generation, Generator, PromptError, StopReason

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.ml.models import SLIDING, decoder, sliding_config
+from tests.making.models import SLIDING, decoder, sliding_config
 from tunixrt.ml.model import EMPTY_SEGMENT, Decoder, initial_weights
 from tunixrt.ml.numerics import numerics_for
 

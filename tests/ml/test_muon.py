@@ -13,7 +13,7 @@ import optax  # type: ignore[import-untyped]
 import optax.contrib  # type: ignore[import-untyped]
 import pytest
 
-from tests.ml.models import copying_examples, tiny_config
+from tests.making.models import copying_examples, tiny_config
 from tunixrt.ml import environment
 from tunixrt.ml.checkpoints import restored, write_training
 from tunixrt.ml.muon import orthogonalised
@@ -150,7 +150,7 @@ def test_portable_training_with_it_has_the_same_bits_on_one_thread_and_on_four(
     script = (
         "import sys; from pathlib import Path\n"
         "from tunixrt.ml import environment; environment.prepare('portable')\n"
-        "from tests.ml.models import copying_examples, tiny_config\n"
+        "from tests.making.models import copying_examples, tiny_config\n"
         "from tunixrt.ml.training import train\n"
         "config = tiny_config('training.numeric_mode=portable', 'training.optimizer=muon',\n"
         "    'training.gradient_accumulation_steps=2', 'data.packing=true',\n"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ml.models import example, sliding_config, tiny_config
+from tests.making.models import example, sliding_config, tiny_config
 from tunixrt.ml import environment
 from tunixrt.ml.input.batches import encode_examples, rows_of_examples
 from tunixrt.ml.input.feed import Feed

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.ml.models import copying_examples, decoder, example, prompts_of, tiny_config
+from tests.making.models import copying_examples, decoder, example, prompts_of, tiny_config
 from tunixrt.ml.generate import Generator, StopReason
 from tunixrt.ml.input.batches import OverlongExamplesError, batches_of_steps, encode_examples
 from tunixrt.ml.metrics import NonFiniteError, TrainingProgress
@@ -107,7 +107,7 @@ def test_two_trainings_in_two_processes_give_the_same_bytes(tmp_path: Path) -> N
     script = (
         "import sys; from pathlib import Path\n"
         "from tunixrt.ml import environment; environment.prepare('fast')\n"
-        "from tests.ml.models import copying_examples, tiny_config\n"
+        "from tests.making.models import copying_examples, tiny_config\n"
         "from tunixrt.ml.training import train\n"
         "train(tiny_config(), copying_examples(), Path(sys.argv[1]))\n"
     )

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.ml.models import copying_examples, decoder, example, tiny_config
+from tests.making.models import copying_examples, decoder, example, tiny_config
 from tunixrt.ml.input.batches import NoExamplesError, rows_of_examples
 from tunixrt.ml.input.feed import encode
 from tunixrt.ml.input.validation import ValidationLoss

@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 from safetensors.numpy import save
 
-from tests.ml.models import SLIDING, decoder, sliding_config
+from tests.making.models import SLIDING, decoder, sliding_config
 from tunixrt.ml.model import initial_weights
 from tunixrt.ml.tokenizer import ByteTokenizer
 from tunixrt.ml.weights import (

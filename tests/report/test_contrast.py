@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.report.views import view
+from tests.making.views import view
 from tunixrt.report import render_report
 from tunixrt.report.html import style
 from tunixrt.report.site.frame import site_css

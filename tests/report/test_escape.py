@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tests.report.hostile import HOSTILE
+from tests.making.hostile import HOSTILE
+from tests.report.page_rules import Page
 from tunixrt.report.blocks import (
     Block,
     Bullets,
@@ -152,26 +152,6 @@ def test_any_text_in_a_heading_a_list_and_a_fold_leaves_the_structure_alone(text
     html = [token.content for token in found if token.type == "html_block"]
     assert html[1] == "</details>\n" or html[1] == "</details>"
     assert html[0].count("<") == 3  # of <details>, <summary> and </summary>
-
-
-class Page(HTMLParser):
-    """Collects what a browser would see."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def handle_comment(self, data: str) -> None:
-        raise AssertionError(data)
 
 
 def page(text: str) -> Page:

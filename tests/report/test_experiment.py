@@ -5,40 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.report.hostile import HOSTILE
-from tests.report.test_escape import Page
-from tests.report.views import N_SAMPLES, contamination, digest, training, view
+from tests.making.hostile import HOSTILE
+from tests.making.views import N_SAMPLES, contamination, experiment, pair, view
+from tests.report.page_rules import Page
 from tunixrt.eval.compare.pairs import Difference
-from tunixrt.eval.compare.seeds import compare_seeds
-from tunixrt.report import ExperimentView, ReportView, render_report
-
-
-def pair(seed: int, n_before: int, n_after: int, texts: tuple[str, ...] = ()) -> ReportView:
-    """A pair of trained models whose names tell the seed."""
-    made = view(n_before=n_before, n_after=n_after, texts=texts)
-    trained = training(texts)
-    changed = {
-        side: msgspec.structs.replace(
-            run,
-            run_id=digest(f"{side} {seed}").removeprefix("sha256:"),
-            evaluation=msgspec.structs.replace(run.evaluation, label=f"{side} {seed}"),
-            contamination=contamination(),
-            training=msgspec.structs.replace(
-                trained,
-                run_id=digest(f"trained {side} {seed}").removeprefix("sha256:"),
-                config=trained.config | {"training.seed": str(seed)},
-            ),
-        )
-        for side, run in (("before", made.before), ("after", made.after))
-    }
-    return msgspec.structs.replace(made, **changed)
-
-
-def experiment(*pairs: ReportView) -> ExperimentView:
-    comparison = compare_seeds(
-        [p.before.evaluation for p in pairs], [p.after.evaluation for p in pairs]
-    )
-    return ExperimentView(pairs=pairs, comparison=comparison)
+from tunixrt.report import ExperimentView, render_report
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-from tests.report.hostile import HOSTILE
+from tests.making.hostile import HOSTILE
+from tests.making.views import N_SAMPLES, experiment, pair, view
 from tests.report.page_rules import problems
-from tests.report.test_experiment import experiment, pair
-from tests.report.views import N_SAMPLES, view
 from tunixrt.report import render_report
 
 GOOD = (

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.report.hostile import HOSTILE
-from tests.report.test_escape import Page
-from tests.report.views import N_SAMPLES, contamination, digest, view
+from tests.making.hostile import HOSTILE
+from tests.making.views import N_SAMPLES, contamination, digest, view
+from tests.report.page_rules import Page
 from tunixrt.eval.compare.pairs import Difference, compare
 from tunixrt.report import ReportView, render_report
 from tunixrt.report.blocks import Chart, Heading
@@ -400,8 +400,8 @@ try:
     locale.setlocale(locale.LC_ALL, os.environ["LC_ALL"])
 except locale.Error:
     pass
-from tests.report.hostile import HOSTILE
-from tests.report.views import view
+from tests.making.hostile import HOSTILE
+from tests.making.views import view
 from tunixrt.report import render_report
 texts = tuple(t for t in HOSTILE[:24] if t.strip())
 for report in (view(), view(texts=texts)):

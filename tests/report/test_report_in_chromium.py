@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs.test_site_in_chromium import CHROMIUM, Opened
-from tests.report.hostile import HOSTILE
-from tests.report.views import N_SAMPLES, view
+from tests.chromium import CHROMIUM, Opened
+from tests.making.hostile import HOSTILE
+from tests.making.views import N_SAMPLES, view
 from tunixrt.report import render_report
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.runs.samples import training_manifest
+from tests.making.manifests import training_manifest
 from tunixrt.derive import encode_manifest, write_environment
 from tunixrt.log.files import publish_directory, staging_directory
 from tunixrt.log.layout import Layout, init

@@ -9,16 +9,18 @@ import msgspec
 import pytest
 import rfc8785
 
+from tests.making.identities import (
+    D,
+    evaluation_identity,
+    training_identity,
+)
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.identity import (
     Code,
-    EvaluationIdentity,
     GenerationSettings,
     Judge,
     ModelDigests,
-    ResponsesIdentity,
     Template,
-    TrainingIdentity,
     current_code,
     sources_digest,
 )
@@ -26,49 +28,7 @@ from tunixrt.runs.identity import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-D = digest_bytes(b"something")
 E = digest_bytes(b"something else")
-CODE = Code(sources=D, packages={"jax": "0.10.2"})
-
-
-def training_identity(**changes: Any) -> TrainingIdentity:
-    identity = TrainingIdentity(
-        format=2,
-        dataset=D,
-        text=D,
-        validation_text=None,
-        base=None,
-        config={"training": {"seed": 0}},
-        tokenizer=D,
-        template=Template(format="tunix_sft", version="1"),
-        numeric_mode="portable",
-        numeric_class=None,
-        code=CODE,
-    )
-    return msgspec.structs.replace(identity, **changes)
-
-
-def responses_identity(**changes: Any) -> ResponsesIdentity:
-    identity = ResponsesIdentity(
-        format=2,
-        model=ModelDigests(weights=D, model_config=D, tokenizer=D),
-        untrained=None,
-        evalset=D,
-        template=Template(format="tunix_sft", version="1"),
-        generation=GenerationSettings(strategy="greedy", max_new_tokens=96, batch_size=64),
-        numeric_mode="portable",
-        numeric_class=None,
-        code=CODE,
-    )
-    return msgspec.structs.replace(identity, **changes)
-
-
-def evaluation_identity(judge: Judge | None = None, **changes: Any) -> EvaluationIdentity:
-    return EvaluationIdentity(
-        format=2,
-        responses=responses_identity(**changes),
-        judge=judge or Judge(name="exact", version="1"),
-    )
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.runs.samples import evaluation_manifest
-from tests.runs.test_identity import D, evaluation_identity, training_identity
+from tests.making.identities import D, evaluation_identity, training_identity
+from tests.making.manifests import evaluation_manifest
 from tunixrt.derive import Answer, Verdict, compare, encode_manifest
 from tunixrt.eval.evalsets import EvalSet
 from tunixrt.eval.judge.judges import judge_by_name

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.jobs.made_runs import made_store, made_training
-from tests.runs.samples import evaluation_manifest, training_manifest
-from tests.runs.test_identity import evaluation_identity, training_identity
+from tests.making.identities import evaluation_identity, training_identity
+from tests.making.manifests import evaluation_manifest, training_manifest
+from tests.making.runs import made_store, made_training
 from tunixrt.derive import encode_manifest, write_environment
 from tunixrt.errors import BadInputError, TunixrtError
 from tunixrt.eval.predictions import read_predictions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.log.test_lock import held
+from tests.making.locks import held
 from tests.making.traces import Place, trace
 from tunixrt.jobs.redact import redact_traces
 from tunixrt.log import layout as layouts
@@ -302,7 +302,7 @@ def test_a_disk_that_fills_while_the_index_is_made_leaves_nothing(
 
 
 def test_payloads_that_are_no_traces_are_passed_over(place: Place, ids: list[Digest]) -> None:
-    from tests.log.samples import recorded
+    from tests.making.events import recorded
 
     place.say(recorded({"no": "meta"}), recorded({"meta": 3}))
     assert saved(place, ids) == folded(place, ids)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.making.traces import Place, trace
+from tests.making.traces import Place, branch, merged, trace
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.redaction import redact
 from tunixrt.log.segment.events import Envelope
@@ -46,18 +45,6 @@ def state(place: Place, trace_id: Digest) -> TraceState:
         found = projection.get(trace_id)
     assert found is not None
     return found
-
-
-def merged(place: Place, *others: Place) -> None:
-    """What `git merge` does: the segments of all branches are there."""
-    for other in others:
-        other.layout.log.mkdir(exist_ok=True)
-        shutil.copytree(other.layout.log, place.layout.log, dirs_exist_ok=True)
-
-
-def branch(place: Place, root: Path) -> Place:
-    shutil.copytree(place.layout.root, root)
-    return Place(type(place.layout)(root), type(place.log)(type(place.layout)(root)))
 
 
 def test_a_recorded_trace_is_active_and_says_where_its_payload_is(place: Place) -> None:

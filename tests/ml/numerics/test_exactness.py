@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.ml.models import sliding_config
+from tests.making.models import sliding_config
 from tests.ml.numerics.arrays import normal, wild
 from tests.ml.numerics.exactness import InexactSumError, count_exact_sums
 from tunixrt.ml.model import Decoder, initial_weights

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from tunixrt.eval.compare.pairs import EvaluatedRun, compare
+from tunixrt.eval.compare.seeds import compare_seeds
 from tunixrt.eval.contamination import Contamination
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import Generated, evaluate
 from tunixrt.log.digests import Digest, digest_bytes
-from tunixrt.report import Command, ReportView, RunView, TrainingView
+from tunixrt.report import Command, ExperimentView, ReportView, RunView, TrainingView
 from tunixrt.runs.identity import Judge, Template
 from tunixrt.runs.lines import LedgerLine, MetricsLine
 
@@ -160,3 +161,31 @@ def view(
         commands=(Command("train", "tunixrt train nano --dataset sums-v1"),),
         warnings=(texts[0],) if texts else (),
     )
+
+
+def pair(seed: int, n_before: int, n_after: int, texts: tuple[str, ...] = ()) -> ReportView:
+    """A pair of trained models whose names tell the seed."""
+    made = view(n_before=n_before, n_after=n_after, texts=texts)
+    trained = training(texts)
+    changed = {
+        side: msgspec.structs.replace(
+            run,
+            run_id=digest(f"{side} {seed}").removeprefix("sha256:"),
+            evaluation=msgspec.structs.replace(run.evaluation, label=f"{side} {seed}"),
+            contamination=contamination(),
+            training=msgspec.structs.replace(
+                trained,
+                run_id=digest(f"trained {side} {seed}").removeprefix("sha256:"),
+                config=trained.config | {"training.seed": str(seed)},
+            ),
+        )
+        for side, run in (("before", made.before), ("after", made.after))
+    }
+    return msgspec.structs.replace(made, **changed)
+
+
+def experiment(*pairs: ReportView) -> ExperimentView:
+    comparison = compare_seeds(
+        [p.before.evaluation for p in pairs], [p.after.evaluation for p in pairs]
+    )
+    return ExperimentView(pairs=pairs, comparison=comparison)

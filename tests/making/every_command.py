@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.jobs.made_runs import made_evaluation, made_training
+import click
+
+from tests.making.runs import made_evaluation, made_training
+from tunixrt.cli.base import COMMANDS
+from tunixrt.cli.main import root
 
 if TYPE_CHECKING:
     from tunixrt import Store
@@ -83,3 +87,16 @@ def every_command(store: Store) -> dict[str, list[str]]:
 
     proof.write_bytes(encode(store.prove_recorded(second, digest)) + b"\n")
     return commands
+
+
+def known_commands() -> list[tuple[str, click.Command]]:
+    context = click.Context(root, info_name="tunixrt")
+    found: list[tuple[str, click.Command]] = []
+    for name in COMMANDS:
+        command = root.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found += [(f"{name} {sub}", c) for sub, c in sorted(command.commands.items())]
+        else:
+            found.append((name, command))
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tests.runs.test_identity import D, evaluation_identity, training_identity
+from tests.making.identities import D, evaluation_identity, training_identity
 from tunixrt.runs.manifests import (
     CategoryResult,
     EvaluationManifest,

@@ -71,3 +71,5 @@ HOSTILE = (
     "   ",
     "",
 )
+
+TEXTS = [text for text in HOSTILE if text.strip() and "\ud800" not in text]

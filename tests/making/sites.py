@@ -1,0 +1,53 @@
+"""A store to make a site of, and what the data files of a site hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from tests.making.hostile import TEXTS
+from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tunixrt import Store
+
+
+def hostile_store(root: Path) -> Store:
+    """A store in which every text that people or models write is an attempt to break out."""
+    store = made_store(root, n=8, n_samples=12)
+    lines = [
+        {
+            "trace_version": "1.0",
+            "prompt": text,
+            "final_answer": text,
+            "steps": [{"i": 0, "type": text[:60], "content": text}],
+            "meta": {"source": text, text[:40]: [text]},
+        }
+        for text in TEXTS
+    ]
+    path = root / "hostile.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    store.import_traces(path, source_format="tunixrt")
+    path.unlink()
+    store.build_dataset("hostile", "v1", where={"source": TEXTS[0]}, parent="sums-v1")
+    write_evalset(store, "rough", TEXTS)
+    trained = made_training(store)
+    made_training(store, seed=1)
+    before = made_evaluation(store, None, n_right=2)
+    after = made_evaluation(store, trained, n_right=9)
+    made_evaluation(store, trained, n_right=3, evalset="rough", responses=TEXTS)
+    store.promote_run(before.run_id, "baseline")
+    store.promote_run(after.run_id, "best")
+    store.promote_run(trained.run_id, "released")
+    return store
+
+
+def rows_of(path: Path) -> list[list[object]]:
+    name, rows = re.fullmatch(
+        r'tunixrt\("([a-z0-9-]+)", (\[.*\])\);\n', path.read_text(encoding="utf-8"), re.DOTALL
+    ).groups()  # type: ignore[union-attr]
+    assert name == path.stem
+    return list(json.loads(rows))
