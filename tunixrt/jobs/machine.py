@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 def prepare_machine(mode: str, code: Code) -> NumericClass:
     """Set the flags of XLA for a numeric mode and return the machine's numeric class.
 
-    Imports no jax: whoever computes calls `tunixrt.ml.environment.prepare`.
+    Imports no jax. Where the caller has imported it, the class is what XLA really runs with.
+
+    Raises:
+        XlaFlagsNotReadError: jax computed something before the flags were set.
     """
-    from tunixrt.ml.environment import set_flags
+    from tunixrt.ml.environment import set_flags, started_threads
 
     set_flags(mode)
     # XLA's CPU client starts this many threads; the two variables override the CPUs it may use.
     threads = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC")
+    announced = int(threads) if threads and threads.isdigit() else None
     return detect_numeric_class(
         packages=code.packages,
         xla_flags=os.environ.get("XLA_FLAGS", "").split(),
-        n_threads=int(threads) if threads and threads.isdigit() else None,
+        n_threads=started_threads() or announced,
     )
 
 

@@ -132,10 +132,6 @@ class Training(Derivation[TrainingManifest]):
             AnswerIsNoError: training ended in numbers that are not finite.
             TrainingInterruptedError: the watch asked to stop; a checkpoint was made.
         """
-        # Before jax is imported: XLA reads its flags once.
-        from tunixrt.ml import environment
-
-        environment.prepare(self._identity.numeric_mode)
         from tunixrt.ml.course import Saving
         from tunixrt.ml.training import train
 

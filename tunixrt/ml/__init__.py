@@ -1,4 +1,5 @@
-"""The model: tokens, training, generation, weights. The only layer that knows jax.
+"""The model: tokens, training, generation, weights. The only layer that imports jax.
 
-Call ``tunixrt.ml.environment.prepare`` before importing a module of this layer that imports jax.
+Its modules get jax through `tunixrt.ml.xla`, which sets the flags of XLA first. Importing this
+package imports no jax.
 """

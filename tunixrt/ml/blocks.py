@@ -1,25 +1,22 @@
-"""Which keys a block of queries can see at all, so that attention need not look at the others.
+"""Block attention: each block of queries attends to the span of keys that it may see.
 
-In a row, the tokens of a segment stand side by side in the order of their positions. So a query
-sees no later place, and with a sliding window none further back than the window. Rows are cut into
-blocks of queries, and each attends to the span of keys that its queries may see: for long rows that
-is half of all pairs, or much less with a window, and what a block works on stays in the caches. In
-portable mode a key that is hidden anyway leaves no trace in the bits, so none is changed.
+In a row, the tokens of a segment are adjacent and in the order of their positions. So a query sees
+no later place, and with a sliding window none further back than the window. For long rows a span
+covers half of all pairs, or much less with a window, and the operands of a block stay in the
+caches. In portable mode a hidden key does not affect the bits, so skipping it changes none.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import jax.numpy as jnp
+from tunixrt.ml.xla import Array, jnp
 
 if TYPE_CHECKING:
-    from jax import Array
-
     from tunixrt.ml.numerics import Numerics
 
 _BLOCK: Final = 128
-"""Queries of a block. Shorter ones leave out more, but each makes the program longer."""
+"""Queries per block. Shorter blocks skip more pairs, but each block makes the program longer."""
 
 
 class Span(NamedTuple):
@@ -34,7 +31,7 @@ def spans(length: int, window: int | None) -> list[Span]:
 
     Args:
         length: of the row.
-        window: how far back a query sees, itself included; None for as far as there is.
+        window: how far back a query sees, itself included; None for no limit.
     """
     return [
         Span(
@@ -58,7 +55,7 @@ def attention_in_blocks(
 ) -> Array:
     """Attend as `Numerics.attention` does, within a row: q [B, T, H, Dh], k and v [B, T, Kh, Dh].
 
-    ``mask`` [B, T, T] must hide what `spans` leaves out from every token that matters.
+    ``mask`` [B, T, T] must hide what `spans` leaves out from every token that is not padding.
     """
     blocks = [
         numerics.attention(

@@ -2,7 +2,7 @@
 
 ``model/`` is a whole model directory, so a checkpoint can be evaluated, or be the base of another
 run. ``opt_state.safetensors`` is the optimiser's state. ``metrics.jsonl`` has the lines of the
-steps so far: what was written after the checkpoint is made again, with the same bytes.
+steps so far: lines written after the checkpoint are recomputed, with the same bytes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import load
 
 from tunixrt.ml.tokenizer import ByteTokenizer
 from tunixrt.ml.weights import MODEL_DIRECTORY, load_model, save_model, weights_bytes
+from tunixrt.ml.xla import jax, jnp, safetensors
 from tunixrt.runs.lines import MetricsLine, encode_lines, read_struct_lines
 from tunixrt.runs.run import METRICS_NAME
 
@@ -56,10 +54,10 @@ def write_training(
 
 
 def read_training(directory: Path) -> SavedTraining:
-    """Read a checkpoint whose digests were found right."""
+    """Read a checkpoint whose digests the caller has verified."""
     return SavedTraining(
         weights=load_model(directory / MODEL_DIRECTORY).weights,
-        opt_state=load((directory / _OPT_STATE).read_bytes()),
+        opt_state=safetensors.load((directory / _OPT_STATE).read_bytes()),
         metrics=[m for _, m in read_struct_lines(directory / METRICS_NAME, MetricsLine, "a step")],
     )
 

@@ -1,20 +1,20 @@
-"""Choosing the next token from logits: the likeliest, or a draw from a temperature and a nucleus.
+"""Choosing the next token from logits: greedily, or by sampling with temperature and top-p.
 
 A draw takes one uniform number u, from threefry (Salmon et al. 2011) with the row's 64-bit key and
-the token's index as the counter, so it depends on no other row and on nothing drawn before. Tokens
-stand in line, the likeliest first, each as wide as its weight exp((logit - largest) / temperature);
-the one that covers u times the width of all that are kept is taken. The running sum is exact in
-portable mode (`Numerics.running_sum`), and sorting compares and moves numbers without making any.
+the token's index as the counter, so it depends on no other row and on no earlier draw. With the
+tokens in descending order of probability (nucleus sampling), the draw inverts the cumulative sum of
+their weights exp((logit - largest) / temperature): it takes the first token whose cumulative weight
+exceeds u times the weight of the nucleus. The cumulative sum is exact in portable mode
+(`Numerics.running_sum`), and sorting does no arithmetic.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
+
+from tunixrt.ml.xla import Array, jax, jnp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def choose(
 
     Args:
         logits: [B, V] float32.
-        keys: [B, 2] uint32, see `draw_keys`; greedy looks at none.
+        keys: [B, 2] uint32, see `draw_keys`; ignored when greedy.
         index: scalar int32, how many tokens were generated before.
         sampling: how to choose.
         numerics: the arithmetic.
@@ -58,7 +58,7 @@ def choose(
     largest = jnp.max(logits, axis=-1, keepdims=True)
     inverse = jnp.float32(np.float32(1) / np.float32(sampling.temperature))
     weights = numerics.exp(numerics.multiply(logits - largest, inverse))
-    # A stable sort of the negatives: the likeliest first, the lower id first among equals.
+    # Descending order of probability: a stable sort of the negatives, ties by token id.
     negative, tokens = jax.lax.sort_key_val(
         -weights, jax.lax.broadcasted_iota(jnp.int32, weights.shape, 1)
     )
@@ -77,8 +77,8 @@ def uniform(keys: Array, index: Array, dtype: np.dtype[np.floating]) -> Array:
 
     Args:
         keys: [B, 2] uint32.
-        index: scalar int32; threefry's counter is (0, index), and of the 64 bits that come out the
-            first 24 are taken.
+        index: scalar int32; threefry's counter is (0, index), and the first 24 of its 64 output
+            bits are used.
         dtype: of the result, a float.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A training on its way: the compiled steps, fed and watched, and the checkpoints between them."""
+"""One training in progress: runs the compiled steps, checks their metrics, saves checkpoints."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import msgspec
 import numpy as np
 
@@ -17,6 +15,7 @@ from tunixrt.ml.metrics import NonFiniteError
 from tunixrt.ml.optimizer import scalar_tables
 from tunixrt.ml.steps import StepInputs, TrainState, compile_steps
 from tunixrt.ml.weights import weights_of
+from tunixrt.ml.xla import jax, jnp
 from tunixrt.runs.checkpoints import TrainingInterruptedError, checkpoint_at, new_checkpoint
 from tunixrt.runs.lines import MetricsLine
 
@@ -35,17 +34,17 @@ _STEPS_AT_ONCE = 10
 """Steps that one call of the compiled function runs. Not a setting: no bit may depend on it."""
 
 _WORK_AT_ONCE = 2e12
-"""Floating-point operations after which a call ends sooner, so that a wish to stop is heard."""
+"""Floating-point operations per call at most, so that a request to stop takes effect soon."""
 
 
 @dataclass(frozen=True)
 class Saving:
-    """Where the checkpoints of a run go, and the one that it goes on from.
+    """Where the checkpoints of a run go, and the one that it resumes from.
 
     Attributes:
         directory: of the run's checkpoints; the caller holds its lock.
         run_id: the run.
-        resume_from: a checkpoint that was found whole; None begins with the first step.
+        resume_from: a verified checkpoint; None starts at the first step.
     """
 
     directory: Path
@@ -54,7 +53,7 @@ class Saving:
 
 
 class Course:
-    """A training on its way: the state after the steps so far, and the metrics of these."""
+    """One training in progress: the state after the steps so far, and their metrics."""
 
     def __init__(
         self,
@@ -73,7 +72,7 @@ class Course:
         self._checkpoint = checkpoint
         self._n_saved = len(self.metrics)
         n_params = sum(prod(shape) for shape in decoder.config.tensor_shapes().values())
-        # Forward and backward, a parameter takes about six operations for every token.
+        # Forward and backward take about six operations per parameter and token.
         work = 6 * n_params * feed.n_rows * feed.row_length
         self._n_at_once = max(1, min(_STEPS_AT_ONCE, int(_WORK_AT_ONCE // work)))
         self._state, self._run_steps = compile_steps(
@@ -85,7 +84,7 @@ class Course:
         if saved is not None:
             opt_state = restored(self._state.opt_state, saved.opt_state)
             self._state = TrainState(self._state.params, opt_state)
-        # A few entries more, of no use: the last call is given steps that it does not run.
+        # Padded: the last call receives inputs of steps that it does not run.
         self._scalars = jax.tree.map(
             lambda table: np.pad(table, (0, _STEPS_AT_ONCE)), scalar_tables(config.training)
         )
@@ -103,7 +102,7 @@ class Course:
         """
         first = len(self.metrics)
         n_steps = self._n_next()
-        # A call may be given more steps than it is to run; so one compilation serves all.
+        # A call may receive more steps than it runs, so one compilation serves all calls.
         inputs = self._inputs(range(first, first + _STEPS_AT_ONCE))
         self._state, found = self._run_steps(self._state, inputs, jnp.asarray(n_steps, jnp.int32))
         losses, norms, fingerprints = (np.asarray(values) for values in found)
@@ -128,7 +127,7 @@ class Course:
         return new
 
     def is_checkpoint_due(self) -> bool:
-        """Whether the steps so far end where a checkpoint is wanted. After the last, none is."""
+        """Whether a checkpoint is due after the steps so far; never after the last step."""
         n_done, every = len(self.metrics), self._training.save_steps
         return bool(every) and n_done % every == 0 and n_done < self._training.num_steps
 
@@ -137,7 +136,7 @@ class Course:
 
         Raises:
             NonFiniteError: the last update overflowed; nothing is written.
-            WriteError: the file system refuses.
+            WriteError: the file system reports an error.
         """
         weights, n_done = self.finite_weights(), len(self.metrics)
         with new_checkpoint(saving.directory, saving.run_id, n_done) as staged:
@@ -152,7 +151,7 @@ class Course:
         self._n_saved = n_done
 
     def interrupted(self, saving: Saving | None) -> TrainingInterruptedError:
-        """What to raise when training is asked to stop, once what was done is saved."""
+        """Save the steps so far, and return the error to raise when training is asked to stop."""
         if saving is not None and len(self.metrics) > self._n_saved:
             self.save(saving)
         return TrainingInterruptedError(
@@ -174,7 +173,7 @@ class Course:
         return NonFiniteError(metric, self._feed.traces(metric.step - 1), self._checkpoint)
 
     def _n_next(self) -> int:
-        """How many steps to run: no further than to where something is due after a step."""
+        """How many steps to run before the next validation, checkpoint or end."""
         first, training = len(self.metrics), self._training
         intervals = (training.save_steps, training.eval_steps)
         due = [(first // every + 1) * every for every in intervals if every]

@@ -1,38 +1,35 @@
-"""A fingerprint of the weights: 32 bits that say after which step two trainings part.
+"""A fingerprint of the weights: 32 bits that locate the step after which two trainings diverge.
 
-Loss and gradient norm of a step are of the weights before its update, so they show an update that
-went another way one step late, and some never. The fingerprint is of the weights after it.
+Loss and gradient norm of a step are of the weights before its update, so they show a different
+update one step late or not at all. The fingerprint is of the weights after the update.
 
 It is the sum, modulo 2**32, of a mix of the bits of every entry with its position. Integers are
-added exactly, so the order does not matter, nor do threads and vectors. The mix is the finaliser
-of MurmurHash3 (Austin Appleby, public domain), which is one to one: a change of one entry, by one
-bit or by many, always changes the fingerprint. Entries that change places and changes of several
-entries at once go unseen with a probability of 2**-32, like any other accident. It is no digest:
-whoever wants to can make weights of a given fingerprint. docs/format.md has the same in words.
+added exactly, so neither their order nor threads nor vector width matter. The mix is the finaliser
+of MurmurHash3 (Austin Appleby, public domain), which is a bijection: a change of one entry always
+changes the fingerprint. Swapped entries, or changes of several entries, are missed with a
+probability of 2**-32. It is not a cryptographic digest: weights with a given fingerprint can be
+constructed. docs/format.md specifies it.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import jax.numpy as jnp
-from jax import Array, lax
-
 from tunixrt.ml.weights import tensors_of
+from tunixrt.ml.xla import Array, jnp, lax
 
 _POSITION_FACTOR: Final = 0x9E3779B9
-"""2**32 over the golden ratio, odd: neighbouring positions are mixed in with unlike bits."""
+"""2**32 over the golden ratio, odd: neighbouring positions contribute unlike bits."""
 
 _ROW: Final = 1024
-"""Entries that are laid out in a row. No bit depends on it."""
+"""Entries per row of the layout. No bit depends on it."""
 
 
 def fingerprint(params: Any) -> Array:
     """The fingerprint of a decoder's params, a uint32 scalar; inside of jit or outside.
 
-    The entries are laid out one after the other first: that is a copy, but one loop for XLA to
-    compile instead of several for each tensor, which would be a third of the time that compiling
-    a small model takes.
+    The entries are concatenated first: that is a copy, but XLA compiles one loop instead of
+    several per tensor, which would take a third of the compile time of a small model.
 
     Args:
         params: the ``nnx.Param`` part of its state, float32. Positions count through all tensors
@@ -46,10 +43,10 @@ def fingerprint(params: Any) -> Array:
 
 
 def _sum_of_mixed(bits: Array, n_before: int) -> Array:
-    """The sum of the mixed entries of uint32 [n_rows, row], of which the first is at n_before.
+    """The sum of the mixed entries of uint32 [n_rows, row]; the first has the position n_before.
 
-    A position is added in two parts, those of row and column: what the compiler may compute once
-    and keep for every step is then a few numbers, and not an array as big as the weights.
+    A position is added in two parts, row and column, so that the constants which the compiler
+    keeps for all steps are two vectors and not an array of the size of the weights.
     """
     n_rows, row = bits.shape
     first_of_row = lax.iota(jnp.uint32, n_rows) * _u32(row) + _u32(n_before)

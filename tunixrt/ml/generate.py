@@ -1,7 +1,7 @@
-"""Generation: one compiled loop, the same shapes for every batch.
+"""Generation: one compiled loop, with the same shapes for every batch.
 
-Prompts are padded at the end to one length, and new tokens take the slots behind it, the same slot
-in every row: padding stays in between, hidden, and the cache grows by a slice, not by a scatter.
+Prompts are padded at the end to one length, and new tokens fill the slots after it, the same slot
+in every row: the padding in between is masked, and the cache grows by a slice, not by a scatter.
 """
 
 from __future__ import annotations
@@ -10,34 +10,29 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jax import lax
 
 from tunixrt.errors import BadInputError
-from tunixrt.ml import environment
 from tunixrt.ml.choosing import choose, draw_keys
 from tunixrt.ml.input.batches import EXAMPLE_SEGMENT, PADDING_SEGMENT
 from tunixrt.ml.model import Decoder
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import END_OF_TURN, EOS, PAD
 from tunixrt.ml.weights import load_model
+from tunixrt.ml.xla import Array, computing, jax, jnp, lax, nnx
 from tunixrt.runs.sampling import GREEDY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from jax import Array
     from numpy.typing import NDArray
 
     from tunixrt.ml.model import Cache
     from tunixrt.runs.sampling import Sampling
 
 _LENGTH_MULTIPLE = 16
-"""Prompts are padded to a multiple of it, so that similar calls share a compiled program."""
+"""Prompts are padded to a multiple of this, so that similar calls share a compiled program."""
 
 
 class StopReason(StrEnum):
@@ -54,7 +49,7 @@ _STOP_TOKENS = {END_OF_TURN: StopReason.END_OF_TURN, EOS: StopReason.EOS}
 
 @dataclass(frozen=True)
 class Generation:
-    """What the model wrote: its tokens without the one that stopped it, and why it stopped."""
+    """The tokens of a response, without the stop token, and why generation stopped."""
 
     tokens: tuple[int, ...]
     stop_reason: StopReason
@@ -73,12 +68,12 @@ class PromptError(BadInputError):
 
 
 class _Loop(NamedTuple):
-    """The state of the generating loop over B rows and N new tokens at most."""
+    """The state of the generation loop over B rows and at most N new tokens."""
 
-    n_steps: Array  # scalar int32, how many tokens were chosen in every row
+    n_steps: Array  # scalar int32, tokens chosen so far in every row
     token: Array  # [B] int32, the last of them
     position: Array  # [B] int32, the token's position
-    running: Array  # [B] bool, whether another one follows
+    running: Array  # [B] bool, whether another token follows
     n_written: Array  # [B] int32
     written: Array  # [B, N] int32
     cache: Cache
@@ -89,8 +84,8 @@ class Generator:
 
     Args:
         model_directory: the model, in Hugging Face's layout.
-        max_new_tokens: the most tokens to generate for one prompt, the stopping one included.
-        batch_size: prompts that are continued side by side.
+        max_new_tokens: the most tokens to generate per prompt, including the stop token.
+        batch_size: prompts per batch.
         numeric_mode: the arithmetic, "portable" or "fast".
         sampling: how the next token is chosen.
 
@@ -107,15 +102,15 @@ class Generator:
         numeric_mode: str,
         sampling: Sampling = GREEDY,
     ) -> None:
-        environment.prepare(numeric_mode)
-        loaded = load_model(model_directory)
-        self.max_length = loaded.config.max_length
-        self._max_new_tokens, self._batch_size = max_new_tokens, batch_size
-        self._numeric_mode, self._sampling = numeric_mode, sampling
-        model = Decoder(loaded.config, numerics_for(numeric_mode), loaded.weights)
-        # No row can have more: each has a prompt.
-        n_new = min(max_new_tokens, self.max_length)
-        self._run, self._state = _compile(model, n_new, sampling)
+        with computing(numeric_mode):
+            loaded = load_model(model_directory)
+            self.max_length = loaded.config.max_length
+            self._max_new_tokens, self._batch_size = max_new_tokens, batch_size
+            self._numeric_mode, self._sampling = numeric_mode, sampling
+            model = Decoder(loaded.config, numerics_for(numeric_mode), loaded.weights)
+            # No row can have more, since each has a prompt.
+            n_new = min(max_new_tokens, self.max_length)
+            self._run, self._state = _compile(model, n_new, sampling)
 
     def run(
         self,
@@ -125,50 +120,49 @@ class Generator:
         longest: int = 0,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> list[Generation]:
-        """Continue prompts. May be called again and again.
+        """Continue prompts. May be called repeatedly.
 
         Args:
             prompts: token ids of each prompt.
-            draws: a 64-bit integer for each prompt, which its random numbers are made from: the
-                same prompt and the same integer give the same tokens, in whatever company (to the
-                bit in portable mode; in fast mode as far as the logits are the same). Greedy
-                needs none.
-            longest: pad as if a prompt had this many tokens, so that calls share their shapes and
-                a compiled program.
-            on_progress: called after every batch with how many prompts are done, and of how many.
+            draws: a 64-bit integer per prompt that seeds its random numbers: the same prompt and
+                integer give the same tokens, whatever the batch composition (always in portable
+                mode; in fast mode as far as the logits are the same). Not needed when greedy.
+            longest: pad as if one prompt had this many tokens, so that calls share shapes and a
+                compiled program.
+            on_progress: called after every batch with the number of prompts done and their total.
 
         Returns:
             A generation for each prompt, in their order.
 
         Raises:
             PromptError: a prompt is empty or fills the model's max_length.
-            ValueError: draws are missing, not as many as prompts, or not integers of 64 bits.
+            ValueError: draws are missing, differ in number from the prompts, or exceed 64 bits.
         """
-        environment.prepare(self._numeric_mode)
-        _check_prompts(prompts, self.max_length)
-        keys = self._keys(len(prompts), draws)
-        if not prompts:
-            return []
-        n_columns = min(_rounded(max(longest, *map(len, prompts))), self.max_length)
-        generations: list[Generation] = []
-        for start in range(0, len(prompts), self._batch_size):
-            rows = slice(start, start + self._batch_size)
-            tokens, lengths = _columns(prompts[rows], self._batch_size, n_columns)
-            written, n_written = self._run(
-                self._state, tokens, lengths, _padded(keys[rows], self._batch_size)
-            )
-            n_rows = len(prompts[rows])
-            generations += [
-                _generation(row[:n_tokens], self._max_new_tokens)
-                for row, n_tokens in zip(
-                    np.asarray(written[:n_rows]).tolist(),
-                    np.asarray(n_written[:n_rows]).tolist(),
-                    strict=True,
+        with computing(self._numeric_mode):
+            _check_prompts(prompts, self.max_length)
+            keys = self._keys(len(prompts), draws)
+            if not prompts:
+                return []
+            n_columns = min(_rounded(max(longest, *map(len, prompts))), self.max_length)
+            generations: list[Generation] = []
+            for start in range(0, len(prompts), self._batch_size):
+                rows = slice(start, start + self._batch_size)
+                tokens, lengths = _columns(prompts[rows], self._batch_size, n_columns)
+                written, n_written = self._run(
+                    self._state, tokens, lengths, _padded(keys[rows], self._batch_size)
                 )
-            ]
-            if on_progress is not None:
-                on_progress(len(generations), len(prompts))
-        return generations
+                n_rows = len(prompts[rows])
+                generations += [
+                    _generation(row[:n_tokens], self._max_new_tokens)
+                    for row, n_tokens in zip(
+                        np.asarray(written[:n_rows]).tolist(),
+                        np.asarray(n_written[:n_rows]).tolist(),
+                        strict=True,
+                    )
+                ]
+                if on_progress is not None:
+                    on_progress(len(generations), len(prompts))
+            return generations
 
     def _keys(self, n_prompts: int, draws: Sequence[int] | None) -> NDArray[np.uint32]:
         if self._sampling.is_greedy:
@@ -224,7 +218,7 @@ def _compile(
     """The compiled loop, and the model's state, which is its first argument.
 
     The others are tokens [B, P] int32, lengths [B] int32 and keys [B, 2] uint32. It returns tokens
-    [B, N] int32 and [B] int32, how many of them count in each row.
+    [B, N] int32 and, [B] int32, how many of them are valid in each row.
     """
     graph, state = nnx.split(model)
 
@@ -236,7 +230,7 @@ def _compile(
         def next_token(hidden: Array, index: Array) -> Array:
             return choose(decoder.logits(hidden), keys, index, sampling, decoder.numerics)
 
-        def goes_on(token: Array, position: Array) -> Array:
+        def continues(token: Array, position: Array) -> Array:
             stopped = (token == END_OF_TURN) | (token == EOS)
             return ~stopped & (position + 1 < decoder.config.max_length)
 
@@ -253,7 +247,7 @@ def _compile(
                 loop.n_steps + 1,
                 token,
                 position,
-                loop.running & goes_on(token, position),
+                loop.running & continues(token, position),
                 loop.n_written + loop.running.astype(jnp.int32),
                 loop.written.at[:, loop.n_steps].set(token),
                 cache,
@@ -273,7 +267,7 @@ def _compile(
             jnp.ones((), jnp.int32),
             token,
             lengths,
-            is_row & goes_on(token, lengths),
+            is_row & continues(token, lengths),
             is_row.astype(jnp.int32),
             jnp.zeros((batch_size, max_new_tokens), jnp.int32).at[:, 0].set(token),
             cache,

@@ -1,4 +1,4 @@
-"""What training reports of its steps, and the error that ends it."""
+"""What training reports about its steps, and the error for numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """A report in the middle of training.
+    """A progress report of training.
 
     Attributes:
-        step: the last step that was made.
-        num_steps: how many there will be.
+        step: the last completed step.
+        num_steps: of the whole training.
         loss: of that step.
         learning_rate: of that step.
-        n_loss_tokens: tokens that were learned so far, in this process.
-        n_steps_here: steps that were made in this process; fewer than ``step`` after a resume.
-        validation_loss: the newest one, where one was computed.
+        n_loss_tokens: targets trained on so far, in this process.
+        n_steps_here: steps completed in this process; fewer than ``step`` after a resume.
+        validation_loss: the most recent one; None before the first.
     """
 
     step: int
@@ -39,14 +39,14 @@ class TrainingProgress:
 
 
 class NonFiniteError(AnswerIsNoError):
-    """Training was stopped by a number that is not finite.
+    """Training stopped because a number is not finite.
 
     Attributes:
         step: which step, from 1.
         loss: its loss.
         grad_norm: its gradient norm.
-        traces: the traces that it was trained on.
-        checkpoint: the last checkpoint; None where there is none.
+        traces: the traces of its examples.
+        checkpoint: the last checkpoint; None if none was saved.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class NonFiniteError(AnswerIsNoError):
 
 
 class ProgressReports:
-    """Tells somebody how far training is, every ``training.logging_steps`` steps and at the end."""
+    """Calls back with progress every ``training.logging_steps`` steps and after the last step."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class ProgressReports:
         self._validation_loss: float | None = None
 
     def tell(self, metrics: Iterable[MetricsLine]) -> None:
-        """Count the metrics of the next steps, and report where a report is due."""
+        """Count the metrics of new steps, and report the steps that are due."""
         num_steps = self._training.num_steps
         for metric in metrics:
             self._n_loss_tokens += metric.n_loss_tokens

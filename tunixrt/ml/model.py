@@ -5,10 +5,10 @@ normalised queries and keys and rotary positions, then a gated GELU network, eac
 norms and around a residual; a last norm; the embedding table again as the head (Gemma Team 2025,
 arXiv:2503.19786, and `modeling_gemma3.py` of `transformers`).
 
-Everything that adds floats goes through `Numerics`, so the numeric mode is chosen in one place.
-Which token sees which is decided by positions and segment ids alone, never by a place in a row:
-several examples may share one, and padding is just another segment. Only whole rows must hold the
-tokens of a segment side by side in their order, which lets attention skip what they cannot see.
+All sums of floats go through `Numerics`, so the numeric mode is chosen in one place. Positions and
+segment ids alone decide which token sees which, never the place in a row: several examples may
+share a row, and padding is another segment. In whole rows the tokens of a segment must be adjacent
+and in order, so that attention can skip the keys that they cannot see.
 """
 
 from __future__ import annotations
@@ -17,19 +17,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax.numpy as jnp
-from flax import nnx
-from jax import lax
-
 from tunixrt.ml.blocks import attention_in_blocks
 from tunixrt.ml.numerics.slots import put, with_room
 from tunixrt.ml.tables import normal_matrix, rope_table
+from tunixrt.ml.xla import Array, jnp, lax, nnx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
-    from jax import Array
     from numpy.typing import NDArray
 
     from tunixrt.ml.numerics import Numerics
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from tunixrt.runs.architecture import Architecture
 
 EMPTY_SEGMENT = -1
-"""The segment of a cache slot that nothing was written to; no token's segment is negative."""
+"""The segment of an unused cache slot; no token's segment is negative."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +86,20 @@ def initial_weights(config: ModelConfig, seed: int) -> dict[str, NDArray[np.floa
 
 
 class Cache(NamedTuple):
-    """The tokens so far, in S slots of a row; the same slots are taken in every row at a time."""
+    """The tokens so far, in S slots per row; every row fills the same slots."""
 
-    layers: tuple[Slots, ...]  # a layer: its keys and values
+    layers: tuple[Slots, ...]  # for each layer: its keys and values
     positions: Array  # [B, S] int32, of the token in a slot
     segments: Array  # [B, S] int32, EMPTY_SEGMENT where nothing was written
 
 
 class _View(NamedTuple):
-    """What a forward pass knows of its tokens, apart from the tokens: the same for every layer."""
+    """Positions and masks of the tokens of a forward pass: the same for every layer."""
 
     rotary: dict[bool, tuple[Array, Array]]  # by is_sliding: cos and sin, [B, T, Dh / 2] each
     masks: dict[bool, Array]  # by is_sliding: [B, T, S] bool
-    is_kept: bool = False  # whether later tokens need the keys and values
-    start: Array | None = None  # scalar int32, where there is a past: the first slot to take
+    is_kept: bool = False  # whether keys and values are kept for later tokens
+    start: Array | None = None  # scalar int32, with a past: the first slot to fill
 
 
 class Norm(nnx.Module):
@@ -121,14 +117,14 @@ class Projection(nnx.Module):
 
 
 class Embedding(nnx.Module):
-    """The table [V, D] that tokens are looked up in, and that logits are products with."""
+    """The table [V, D] of token embeddings, which is the output head too."""
 
     def __init__(self, embedding: Array) -> None:
         self.embedding = nnx.Param(embedding)
 
 
 class _Weights:
-    """Hands out named tensors as modules, below a prefix."""
+    """Makes modules of the named tensors below a prefix."""
 
     def __init__(self, weights: Mapping[str, NDArray[np.float32]], prefix: str) -> None:
         self._weights, self._prefix = weights, prefix
@@ -168,7 +164,7 @@ class Attention(nnx.Module):
         is_sliding: bool,
         past: Slots | None,
     ) -> tuple[Array, Slots | None]:
-        """Attend from x [B, T, D] to itself, or to what the slots of the past become with it.
+        """Attend from x [B, T, D] to itself, or to the slots of the past with x added.
 
         Returns:
             [B, T, D]; and, where they are kept, the slots of x, or those of the past with x.
@@ -176,7 +172,7 @@ class Attention(nnx.Module):
         a, numerics = self.config.architecture, self.numerics
         batch, length = x.shape[:2]
         n_heads, n_shared = a.num_attention_heads, a.num_key_value_heads
-        # One product instead of three: they share their left side.
+        # One product instead of three: they share their left operand.
         kernel = jnp.concatenate(
             [self.q_proj.kernel[...], self.k_proj.kernel[...], self.v_proj.kernel[...]], axis=1
         )
@@ -285,7 +281,7 @@ class Decoder(nnx.Module):
             segments: [B, T] int32, not negative; a token sees those of its own segment only.
 
         Returns:
-            The last hidden states, normed, [B, T, D] float32; see ``logits``.
+            The last hidden states, normalised, [B, T, D] float32; see ``logits``.
         """
         view = self._view(positions, segments, positions, segments)
         return self._run(tokens, view)[0]
@@ -293,16 +289,16 @@ class Decoder(nnx.Module):
     def begin(
         self, tokens: Array, positions: Array, segments: Array, n_slots: int
     ) -> tuple[Array, Cache]:
-        """Run whole rows, and keep their keys and values for tokens that come later.
+        """Run whole rows, and keep their keys and values for later tokens.
 
         Args:
             tokens: [B, T] int32, as are ``positions`` and ``segments``; see ``__call__``.
-            positions: of the tokens; token t takes slot t of the cache.
-            segments: of the tokens. Those that no later token belongs to are padding for it.
-            n_slots: how many tokens the cache has room for, these included.
+            positions: of the tokens; token t fills slot t of the cache.
+            segments: of the tokens. A later token does not see the other segments.
+            n_slots: capacity of the cache in tokens, these included.
 
         Returns:
-            The last hidden states, normed, [B, T, D]; and the cache.
+            The last hidden states, normalised, [B, T, D]; and the cache.
         """
         view = self._view(positions, segments, positions, segments)
         hidden, layers = self._run(tokens, view._replace(is_kept=True))
@@ -323,10 +319,10 @@ class Decoder(nnx.Module):
             positions: of the tokens; they need not be the numbers of their slots.
             segments: of the tokens.
             cache: of the tokens before.
-            start: scalar int32; the tokens take the slots from it on, in every row.
+            start: scalar int32; the first slot that the tokens fill, in every row.
 
         Returns:
-            The last hidden states of these tokens, normed, [B, T, D]; and the cache with them.
+            The last hidden states of these tokens, normalised, [B, T, D]; and the cache with them.
         """
         place = (jnp.zeros_like(start), start)
         slot_positions = lax.dynamic_update_slice(cache.positions, positions, place)

@@ -1,9 +1,9 @@
 """Muon: the momentum of a matrix, made nearly orthogonal, is its update (Jordan 2024).
 
 Every hidden matrix is updated by it; embeddings and norm scales by AdamW, as Jordan's own training
-does (https://kellerjordan.github.io/posts/muon). Defaults are those of `optax.contrib.muon`, which
-a test compares with: Nesterov momentum with bias correction, five quintic Newton-Schulz steps,
-and updates scaled by sqrt(max(1, outputs / inputs)).
+does (https://kellerjordan.github.io/posts/muon). Defaults are those of `optax.contrib.muon` (a test
+compares the two): Nesterov momentum with bias correction, five quintic Newton-Schulz steps, and
+updates scaled by sqrt(max(1, outputs / inputs)).
 
 Norms and products go through `Numerics`, and what depends on the step's number comes from
 `tunixrt.ml.tables`, so in portable mode the bits are the same everywhere.
@@ -15,16 +15,12 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax  # type: ignore[import-untyped]  # optax has no types
-from jax import lax
+
+from tunixrt.ml.xla import Array, jax, jnp, lax, optax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from jax import Array
 
     from tunixrt.ml.numerics import Numerics
     from tunixrt.ml.optimizer import AdamState, StepScalars
@@ -57,7 +53,7 @@ def muon(
         numerics: the arithmetic.
         momentum: how much of the momentum a step keeps.
         weight_decay: decoupled decay of the hidden matrices.
-        rest: what updates everything else: see `tunixrt.ml.optimizer.adamw`.
+        rest: the optimiser of all other parameters, see `tunixrt.ml.optimizer.adamw`.
     """
 
     def init(params: Any) -> MuonState:
@@ -99,8 +95,8 @@ def muon(
 def orthogonalised(numerics: Numerics, matrices: Sequence[Array]) -> list[Array]:
     """The matrices with all singular values near 1, by five Newton-Schulz steps.
 
-    Those of one shape (after laying each on its longer side) are worked through in one loop of
-    the compiled program, which keeps that small.
+    Matrices of one shape (transposed to at most as many rows as columns) share one loop of the
+    compiled program, which keeps the program small.
     """
     wide = [matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T for matrix in matrices]
     by_shape: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)

@@ -2,7 +2,7 @@
 
 optax computes ``b1 ** t`` and cosine schedules on the device, where their last bits depend on the
 CPU (and on 64-bit types being enabled). Here they are inputs of a step, float32 from
-`tunixrt.ml.tables`, and what is left is elementwise: products that meet additions go through
+`tunixrt.ml.tables`, and the rest is elementwise: products that enter additions go through
 `Numerics`.
 """
 
@@ -10,16 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import optax  # type: ignore[import-untyped]  # optax has no types
-
 from tunixrt.ml.muon import muon
 from tunixrt.ml.tables import adam_corrections, learning_rates, momentum_weights
+from tunixrt.ml.xla import Array, jax, jnp, optax
 
 if TYPE_CHECKING:
-    from jax import Array
-
     from tunixrt.ml.numerics import Numerics
     from tunixrt.runs.config import TrainingSection
 
@@ -34,7 +29,7 @@ class AdamState(NamedTuple):
 class StepScalars(NamedTuple):
     """The numbers of one step that come from host-side tables: float32 scalars.
 
-    Arrays of numpy outside of jit, of jax inside; with a leading axis, those of several steps.
+    NumPy arrays outside of jit, jax arrays inside; with a leading axis, those of several steps.
     """
 
     learning_rate: Any
@@ -62,7 +57,7 @@ def scalar_tables(training: TrainingSection) -> StepScalars:
 def optimizer_of(
     numerics: Numerics, training: TrainingSection
 ) -> optax.GradientTransformationExtraArgs:
-    """The optimiser that a configuration asks for; its ``update`` takes ``scalars``."""
+    """The optimiser of a configuration; its ``update`` takes ``scalars``."""
     adam = adamw(
         numerics,
         b1=training.adam_b1,

@@ -1,26 +1,19 @@
 """The compiled part of training: several steps in one loop on the device.
 
-The loop runs a number of steps that is an argument, over inputs of a fixed number; so one
-compilation serves every call, the last and shorter one too.
+The inputs are those of a fixed number of steps, and how many of these the loop runs is an
+argument, so one compilation serves every call, including a shorter last one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import jax
-import jax.numpy as jnp
-import optax  # type: ignore[import-untyped]  # optax has no types
-from flax import nnx
-from jax import lax
-
 from tunixrt.ml.fingerprint import fingerprint
 from tunixrt.ml.optimizer import StepScalars, clip_by_global_norm, optimizer_of
+from tunixrt.ml.xla import Array, jax, jnp, lax, nnx, optax
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from jax import Array
 
     from tunixrt.ml.input.batches import Rows
     from tunixrt.ml.model import Decoder
@@ -29,16 +22,16 @@ if TYPE_CHECKING:
 
 
 class TrainState(NamedTuple):
-    """All that one step hands to the next."""
+    """The state that one step passes to the next."""
 
     params: Any  # the nnx.Param part of a Decoder's state
-    opt_state: Any  # what the optimiser's ``init`` makes
+    opt_state: Any  # what the optimiser's ``init`` returns
 
 
 class StepInputs(NamedTuple):
-    """What one step needs besides its state; with a leading axis, what several need.
+    """The inputs of one step besides its state; of several steps with a leading axis.
 
-    Arrays of numpy outside of jit, of jax inside.
+    NumPy arrays outside of jit, jax arrays inside.
     """
 
     rows: Rows  # [A, B, T]: A forward passes
@@ -47,7 +40,7 @@ class StepInputs(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """What one step says of itself: scalars."""
+    """The metrics of one step: scalars."""
 
     loss: Array  # float32, mean over the learned tokens, before the update
     grad_norm: Array  # float32, before clipping
@@ -71,8 +64,8 @@ def compile_steps(
         leaf with a leading axis K) and n <= K, which runs the first n of them. The metrics that it
         returns have a leading axis K too, zero from n on.
 
-    Fingerprints are of the weights that the next step finds, not of those on their way out of an
-    update: the compiler may compute an update anew for whoever else needs it, and round otherwise.
+    Fingerprints are of the weights that enter the next step, not of an update's result: the
+    compiler may recompute an update for another consumer and round it differently.
     """
     graph, params, constants = cast("tuple[Any, Any, Any]", nnx.split(model, nnx.Param, ...))
     optimizer = optimizer_of(numerics, training)

@@ -1,7 +1,7 @@
-"""Numbers that enter a training run from the host: tables, schedules, first weights.
+"""Numbers that the host computes for a training: tables, schedules, initial weights.
 
-The C library's sin, cos, exp, log and pow give other last bits on another CPU, and so do numpy's.
-So nothing here calls them. Everything is integer, rational or `decimal` arithmetic (libmpdec rounds
+The last bits of sin, cos, exp, log and pow depend on the CPU, in the C library and in NumPy, so
+nothing here calls them. Everything is integer, rational or `decimal` arithmetic (libmpdec rounds
 correctly, by definition of its specification), carried to far more digits than float32 has and
 rounded once, at the end. The same arguments give the same bytes on every machine.
 """
@@ -176,7 +176,7 @@ def normal_matrix(seed: int, name: str, shape: Sequence[int], std: float) -> NDA
 
 
 def _decimal(value: float) -> decimal.Decimal:
-    """The shortest decimal text of a float, as somebody wrote it in a configuration."""
+    """The shortest decimal text of a float, as it is written in a configuration."""
     return decimal.Decimal(repr(value))
 
 

@@ -1,4 +1,4 @@
-"""One token a byte: no vocabulary to download, and nothing is ever out of it.
+"""One token per byte: no vocabulary to download, and no text outside of it.
 
 A text piece is always encoded as its bytes, even where it spells the name of a special token, so
 a trace that contains "<end_of_turn>" cannot end a turn. Only `Special` pieces become special ids.
@@ -42,10 +42,10 @@ class ByteTokenizer:
     vocab_size = VOCAB_SIZE
 
     def encode(self, pieces: Iterable[str | Special]) -> list[int]:
-        """Encode pieces one after the other; nothing is put before, between or behind them."""
+        """Encode pieces in order; nothing is added before, between or after them."""
         ids: list[int] = []
         for piece in pieces:
-            # A Special is a str, so it is asked for first.
+            # A Special is a str, so it is tested first.
             if isinstance(piece, Special):
                 ids.append(_SPECIAL_IDS[piece])
             else:
@@ -73,7 +73,7 @@ class ByteTokenizer:
         """The same tokenizer as Hugging Face's ``tokenizer.json``: byte-level BPE without merges.
 
         ``tokenizers`` finds special tokens inside of text unless its ``encode_special_tokens`` is
-        set; that is the one difference.
+        set; that is the only difference.
         """
         vocabulary = {_byte_character(byte): byte + FIRST_BYTE for byte in range(256)}
         names = {text: token for token, text in _SPECIAL_TEXTS.items()}
@@ -128,8 +128,8 @@ class ByteTokenizer:
 def _byte_character(byte: int) -> str:
     """The printable character that byte-level BPE writes for a byte.
 
-    GPT-2's table (Radford et al. 2019, `encoder.py`): printable Latin-1 stands for itself, the
-    other bytes for the characters from U+0100 on, in order.
+    GPT-2's table (Radford et al. 2019, `encoder.py`): printable Latin-1 maps to itself, the
+    other bytes to the characters from U+0100 on, in order.
     """
     if _is_printable(byte):
         return chr(byte)

@@ -1,9 +1,8 @@
-"""Training: a fixed number of steps over examples in an order that the seed decides.
+"""Training: a fixed number of steps over examples, in an order derived from the seed.
 
-`train` is the host's part: it feeds the compiled steps of `tunixrt.ml.steps`, watches what they
-say, keeps checkpoints, and writes the result. Everything it writes is a function of the
-configuration and the examples; there is no clock and no host name in it, and none of it depends on
-where training was interrupted.
+`train` is the host's part: it feeds the compiled steps of `tunixrt.ml.steps`, checks their metrics,
+saves checkpoints, and writes the result. Everything it writes is a function of the configuration
+and the examples: no clock, no host name, and no dependence on where training was interrupted.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
-from tunixrt.ml import environment
 from tunixrt.ml.checkpoints import read_training
 from tunixrt.ml.course import Course
 from tunixrt.ml.input.feed import Feed, encode
@@ -22,6 +20,7 @@ from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import ByteTokenizer
 from tunixrt.ml.weights import MODEL_DIRECTORY, load_model, save_model
+from tunixrt.ml.xla import computing
 from tunixrt.runs.lines import encode_lines
 from tunixrt.runs.run import METRICS_NAME
 
@@ -45,16 +44,16 @@ _N_FINAL = 20
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What training came to.
+    """The result of a training.
 
     Attributes:
         weights: the digest of ``model/model.safetensors``.
-        n_params: how many numbers the model has learned.
-        num_steps: how many updates were made.
+        n_params: number of learned parameters.
+        num_steps: number of updates.
         initial_loss: of the first step, before its update.
         final_loss: the mean over the last 20 steps.
-        n_loss_tokens: tokens that were learned, each as often as it was seen.
-        ledger: what became of every example, in their order.
+        n_loss_tokens: targets trained on, each counted as often as it was seen.
+        ledger: the outcome of every example, in their order.
     """
 
     weights: Digest
@@ -67,7 +66,7 @@ class TrainingOutcome:
 
 
 class BaseMismatchError(BadInputError):
-    """The model to start from has other sizes than the configuration."""
+    """The sizes of the base differ from those of the configuration."""
 
 
 def model_config_of(config: RunConfig) -> ModelConfig:
@@ -97,63 +96,63 @@ def train(
 
     Args:
         config: every decision about the run.
-        examples: what it is trained on, in the dataset's order.
+        examples: the training examples, in the dataset's order.
         directory: gets ``model/`` and ``metrics.jsonl``; the caller stages and publishes it.
-        base: the model directory whose weights training starts from, instead of fresh ones.
-        validation: what ``training.eval_steps`` computes a loss over.
-        saving: where checkpoints go; none are made without.
-        should_stop: asked between calls of the compiled steps; True makes a checkpoint and ends.
+        base: the model directory whose weights training starts from, instead of newly drawn ones.
+        validation: the examples of the validation loss (``training.eval_steps``).
+        saving: where checkpoints go; None saves none.
+        should_stop: called between calls of the compiled steps; True saves a checkpoint and ends.
         on_progress: called every ``training.logging_steps`` steps and after the last one.
 
     Raises:
         OverlongExamplesError: examples do not fit, and the configuration does not drop them.
-        NoExamplesError: none is left.
-        BaseMismatchError: the base has other sizes.
+        NoExamplesError: no example is left.
+        BaseMismatchError: the sizes of the base differ.
         ModelDirectoryError: the base cannot be read.
         NonFiniteError: the loss, the gradients or the weights overflowed; the directory is not
             complete, and earlier checkpoints are kept.
-        TrainingInterruptedError: ``should_stop`` said so.
+        TrainingInterruptedError: ``should_stop`` returned True.
     """
-    environment.prepare(config.training.numeric_mode)
-    training = config.training
-    feed = Feed(config, encode(config, examples))
-    held_out = encode(config, validation) if training.eval_steps else None
-    model_config = model_config_of(config)
-    resume_from = None if saving is None else saving.resume_from
-    saved = None if resume_from is None else read_training(resume_from)
-    start = _first_weights(config, model_config, base) if saved is None else saved.weights
-    course = Course(
-        config,
-        Decoder(model_config, numerics_for(training.numeric_mode), start),
-        feed,
-        held_out=held_out,
-        saved=saved,
-        checkpoint=resume_from,
-    )
-    directory.mkdir(parents=True, exist_ok=True)
-    reports = ProgressReports(training, len(course.metrics), on_progress)
-    with (directory / METRICS_NAME).open("wb") as file:
-        file.write(encode_lines(course.metrics))
-        while len(course.metrics) < training.num_steps:
-            if should_stop is not None and should_stop():
-                raise course.interrupted(saving)
-            new = course.advance()
-            file.write(encode_lines(new))
-            file.flush()
-            if saving is not None and course.is_checkpoint_due():
-                course.save(saving)
-            reports.tell(new)
-    final = [metric.loss for metric in course.metrics[-_N_FINAL:]]
-    weights = course.finite_weights()
-    return TrainingOutcome(
-        weights=save_model(directory / MODEL_DIRECTORY, weights, model_config, ByteTokenizer()),
-        n_params=sum(tensor.size for tensor in weights.values()),
-        num_steps=len(course.metrics),
-        initial_loss=course.metrics[0].loss,
-        final_loss=math.fsum(final) / len(final),
-        n_loss_tokens=sum(metric.n_loss_tokens for metric in course.metrics),
-        ledger=feed.ledger(),
-    )
+    with computing(config.training.numeric_mode):
+        training = config.training
+        feed = Feed(config, encode(config, examples))
+        held_out = encode(config, validation) if training.eval_steps else None
+        model_config = model_config_of(config)
+        resume_from = None if saving is None else saving.resume_from
+        saved = None if resume_from is None else read_training(resume_from)
+        start = _first_weights(config, model_config, base) if saved is None else saved.weights
+        course = Course(
+            config,
+            Decoder(model_config, numerics_for(training.numeric_mode), start),
+            feed,
+            held_out=held_out,
+            saved=saved,
+            checkpoint=resume_from,
+        )
+        directory.mkdir(parents=True, exist_ok=True)
+        reports = ProgressReports(training, len(course.metrics), on_progress)
+        with (directory / METRICS_NAME).open("wb") as file:
+            file.write(encode_lines(course.metrics))
+            while len(course.metrics) < training.num_steps:
+                if should_stop is not None and should_stop():
+                    raise course.interrupted(saving)
+                new = course.advance()
+                file.write(encode_lines(new))
+                file.flush()
+                if saving is not None and course.is_checkpoint_due():
+                    course.save(saving)
+                reports.tell(new)
+        final = [metric.loss for metric in course.metrics[-_N_FINAL:]]
+        weights = course.finite_weights()
+        return TrainingOutcome(
+            weights=save_model(directory / MODEL_DIRECTORY, weights, model_config, ByteTokenizer()),
+            n_params=sum(tensor.size for tensor in weights.values()),
+            num_steps=len(course.metrics),
+            initial_loss=course.metrics[0].loss,
+            final_loss=math.fsum(final) / len(final),
+            n_loss_tokens=sum(metric.n_loss_tokens for metric in course.metrics),
+            ledger=feed.ledger(),
+        )
 
 
 def _first_weights(

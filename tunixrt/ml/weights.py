@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from flax import nnx
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from tunixrt.errors import BadInputError
 from tunixrt.log import canonical
 from tunixrt.log.digests import digest_bytes
 from tunixrt.ml.model import ModelConfig
 from tunixrt.ml.tokenizer import BOS, END_OF_TURN, EOS, PAD, ByteTokenizer
+from tunixrt.ml.xla import SafetensorError, nnx, safetensors
 from tunixrt.runs.architecture import Architecture, ArchitectureError
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ _LENGTH = "max_position_embeddings"
 
 
 class ModelDirectoryError(BadInputError):
-    """A directory does not hold a model that tunixrt can read.
+    """A directory does not contain a model that tunixrt can read.
 
     Attributes:
         path: the file at fault.
@@ -67,13 +65,13 @@ def save_model(
     config: ModelConfig,
     tokenizer: ByteTokenizer,
 ) -> Digest:
-    """Write a model into ``directory``, which is made when it is missing.
+    """Write a model into ``directory``, which is created if it does not exist.
 
     Args:
-        directory: where to; the caller stages and publishes it.
+        directory: the target; the caller stages and publishes it.
         weights: every tensor of ``config.tensor_shapes()``.
         config: the decoder's sizes.
-        tokenizer: what made the tokens that it was trained on.
+        tokenizer: the one that it was trained with.
 
     Returns:
         The digest of ``model.safetensors``.
@@ -96,15 +94,15 @@ def weights_bytes(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
     tensors = {
         name: np.asarray(tensor, np.float32, order="C") for name, tensor in sorted(weights.items())
     }
-    return save(tensors, metadata={"format": "pt"})
+    return safetensors.save(tensors, metadata={"format": "pt"})
 
 
 def tensors_of(params: Any, to_array: Callable[[Any], Any]) -> dict[str, Any]:
     """A decoder's params (the ``nnx.Param`` part of its state) as Hugging Face has them.
 
     Args:
-        params: of arrays of numpy or of jax, or of what jax has in their place inside of jit.
-        to_array: makes an array of each, before matrices are transposed.
+        params: of NumPy or jax arrays, or of tracers inside of jit.
+        to_array: converts each to an array, before matrices are transposed.
 
     Returns:
         The tensors by their Hugging Face names, sorted by these.
@@ -119,7 +117,7 @@ def tensors_of(params: Any, to_array: Callable[[Any], Any]) -> dict[str, Any]:
 
 
 def weights_of(params: Any) -> dict[str, NDArray[np.float32]]:
-    """What a model directory holds of a decoder's params."""
+    """A decoder's params as a model directory holds them."""
     tensors = tensors_of(params, lambda leaf: np.asarray(leaf, np.float32))
     return {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
 
@@ -196,7 +194,7 @@ def _size(path: Path, described: Mapping[str, object], key: str) -> int:
 
 def _read_weights(path: Path, config: ModelConfig) -> dict[str, NDArray[np.float32]]:
     try:
-        tensors = load(_read(path))
+        tensors = safetensors.load(_read(path))
     except SafetensorError as error:
         raise ModelDirectoryError(path, f"is not a safetensors file: {error}.") from error
     expected = config.tensor_shapes()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunixrt.datasets.render import DataFormat
-from tunixrt.jobs.machine import prepare_machine
 from tunixrt.jobs.models import (
     UNTRAINED,
     is_untrained,
@@ -18,7 +17,6 @@ from tunixrt.jobs.models import (
 from tunixrt.jobs.training import template_of
 from tunixrt.log.files import staging_directory
 from tunixrt.runs.config import load_config
-from tunixrt.runs.identity import current_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +96,6 @@ def template_of_model(trained: TrainingManifest | None) -> Template:
 @contextmanager
 def untrained_model(layout: Layout, config: RunConfig) -> Iterator[Path]:
     """The weights that training with ``config`` starts from, in a directory for the time being."""
-    prepare_machine(config.training.numeric_mode, current_code())
     from tunixrt.ml.training import initial_model
     from tunixrt.ml.weights import MODEL_DIRECTORY
 

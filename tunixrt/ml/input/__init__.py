@@ -1,1 +1,1 @@
-"""What training reads: examples as tokens and masks, packed and fed in a fixed order."""
+"""The input of training: examples as tokens and masks, packed and fed in a fixed order."""

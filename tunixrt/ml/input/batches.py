@@ -1,7 +1,7 @@
-"""From examples to arrays: which tokens, which of them are learned, and in which order.
+"""Examples as arrays: their tokens, which of them are learned, and in which order.
 
-The order is a pure function of (seed, step): there is no iterator whose state could be lost. And
-nothing is left out in silence: `EncodedExamples.ledger` has a line for every example.
+The order is a pure function of (seed, step), so there is no iterator state to save. No example is
+dropped silently: `EncodedExamples.ledger` has a line for every one.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class EncodedExamples:
         tokens: [n, row_length + 1] int32, padded at the end. A row's inputs are all but its last
             token, its targets all but its first.
         lengths: [n] int32, tokens of each example.
-        loss_starts: [n] int32, how many of them belong to the prompt, and are not learned.
+        loss_starts: [n] int32, how many of them belong to the prompt and are not learned.
         ledger: an entry for every example that was given, in their order.
-        kept: [n] the place in the ledger of each row.
+        kept: [n] int64, the index in the ledger of each row.
     """
 
     tokens: NDArray[np.int32]
@@ -80,7 +80,7 @@ class EncodedExamples:
 class Rows(NamedTuple):
     """What a forward pass and its loss read: [B, T] each, here with leading axes [K, A].
 
-    A NamedTuple, so that jax sees a tree of arrays.
+    A NamedTuple, so that jax treats it as a tree of arrays.
     """
 
     tokens: NDArray[np.int32]
@@ -104,20 +104,20 @@ def encode_examples(
     max_length: int,
     overlong: Literal["error", "drop"],
 ) -> EncodedExamples:
-    """Turn examples into rows of tokens.
+    """Encode examples as rows of tokens.
 
     Args:
         examples: prompt and completion as pieces.
-        tokenizer: makes tokens of them.
-        max_length: how many tokens a row may have.
-        overlong: whether a longer example is an error, or left out and counted.
+        tokenizer: encodes the pieces.
+        max_length: the most tokens per row.
+        overlong: whether a longer example is an error, or is dropped and counted.
 
     Raises:
         OverlongExamplesError: some are too long, and ``overlong`` is "error".
-        NoExamplesError: none is given, or none is left.
+        NoExamplesError: no example is given, or none is left.
     """
     if not examples:
-        raise NoExamplesError("There is no example to train on: the dataset's split is empty.")
+        raise NoExamplesError("There are no examples to train on: the dataset's split is empty.")
     rows: list[list[int]] = []
     loss_starts: list[int] = []
     ledger: list[LedgerLine] = []
@@ -144,7 +144,7 @@ def encode_examples(
         raise OverlongExamplesError(too_long, max_length)
     if not rows:
         raise NoExamplesError(
-            f"There is no example to train on: all {len(examples):,} have more than "
+            f"There are no examples to train on: all {len(examples):,} have more than "
             f"model.max_length = {max_length:,} tokens."
         )
     return EncodedExamples(
@@ -171,14 +171,13 @@ def epoch_order(shuffle_seed: int, epoch: int, n_examples: int, *purpose: int) -
     """The order of one epoch: a permutation of 0 to n_examples - 1.
 
     One 64-bit word of PCG64, seeded with (shuffle_seed, epoch, *purpose), is drawn for each
-    example, and the examples are sorted by theirs (equal ones by their place). NumPy promises the
-    words of PCG64 and of its SeedSequence for good, but not what ``Generator.permutation`` makes
-    of them.
+    example, and the examples are sorted by their words (ties by index). NumPy guarantees that the
+    words of PCG64 and SeedSequence never change, but not the results of ``Generator.permutation``.
     """
     seed = np.random.SeedSequence([shuffle_seed, epoch, *purpose])
     words = np.random.PCG64(seed).random_raw(n_examples)
     order = np.argsort(words, kind="stable")
-    order.flags.writeable = False  # it is shared by whoever asks for the same epoch
+    order.flags.writeable = False  # the cache shares it among callers
     return order
 
 
@@ -187,8 +186,8 @@ def examples_of_step(
 ) -> NDArray[np.int64]:
     """Which examples step number ``step`` (from 0) is trained on, in their order.
 
-    Epochs follow one another without a gap: the last rows of one and the first of the next may
-    meet in a step, so every example is seen equally often, up to one time.
+    Epochs follow each other without a gap: a step may contain the last rows of one and the first
+    of the next, so the numbers of times that examples are seen differ by at most one.
     """
     return np.concatenate(
         [
@@ -199,7 +198,7 @@ def examples_of_step(
 
 
 def parts_of_step(step: int, n_per_epoch: int, n_rows: int) -> list[tuple[int, slice]]:
-    """The epochs that a step of ``n_rows`` rows touches, and which rows of each."""
+    """The epochs that a step of ``n_rows`` rows belongs to, and which rows of each."""
     first = step * n_rows
     last = first + n_rows
     return [
@@ -221,7 +220,7 @@ def batches_of_steps(
     batch_size: int,
     accumulation: int,
 ) -> Batches:
-    """The inputs of several steps in a row, an example in every row."""
+    """The inputs of consecutive steps, one example per row."""
     n_rows = batch_size * accumulation
     chosen = np.stack(
         [examples_of_step(shuffle_seed, step, len(examples.tokens), n_rows) for step in steps]
@@ -248,7 +247,7 @@ def rows_of_examples(examples: EncodedExamples, chosen: NDArray[np.int64]) -> Ro
 
 
 def batches_of(rows: Rows, accumulation: int) -> Batches:
-    """Arrange rows [K, A * B, T] as batches of K steps of A passes, and count what is learned."""
+    """Arrange rows [K, A * B, T] as batches of K steps of A passes; count learned targets."""
     n_steps, n_rows, row_length = rows.tokens.shape
     shape = (n_steps, accumulation, n_rows // accumulation, row_length)
     n_learned = rows.loss_weights.sum(axis=(1, 2), dtype=np.float64).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Which examples each step of a run is trained on, packed or one a row."""
+"""Which examples each step of a run is trained on, packed or one per row."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 def encode(config: RunConfig, examples: Sequence[Example]) -> EncodedExamples:
-    """Turn examples into rows of tokens, as a configuration wants them.
+    """Encode examples as rows of tokens, as the configuration says.
 
     Raises:
         OverlongExamplesError: some do not fit, and the configuration does not drop them.
-        NoExamplesError: none is given, or none is left.
+        NoExamplesError: no example is given, or none is left.
     """
     return encode_examples(
         examples,
@@ -61,16 +61,16 @@ class Feed:
 
     @property
     def n_rows(self) -> int:
-        """How many rows a step has."""
+        """The number of rows per step."""
         return self._batch_size * self._accumulation
 
     @property
     def n_rows_per_epoch(self) -> int:
-        """How many rows hold every example once."""
+        """The number of rows that contain every example once."""
         return len(self.examples.tokens if self._packing is None else self._packing.rows)
 
     def batches(self, steps: range) -> Batches:
-        """The inputs of several steps, counted from 0."""
+        """The inputs of consecutive steps, counted from 0."""
         if self._packing is None:
             return batches_of_steps(
                 self.examples,
@@ -100,7 +100,7 @@ class Feed:
         return [self.examples.ledger[place].trace for place in self.examples.kept[chosen].tolist()]
 
     def ledger(self) -> tuple[LedgerLine, ...]:
-        """What becomes of every example, and how often it is trained on in the whole run."""
+        """The outcome of every example, and how often it is trained on in the whole run."""
         ledger = list(self.examples.ledger)
         for place, n_times in zip(
             self.examples.kept.tolist(), self._times_trained().tolist(), strict=True

@@ -1,13 +1,13 @@
-"""Several examples in a row: which ones share it, and what the row then holds.
+"""Packing: which examples share a row, and the arrays of such rows.
 
-Examples are sorted by length, longest first, and each goes into the row that it fills best (best
-fit decreasing; Johnson 1973 shows at most 11/9 of the fewest rows possible, and a few). How many
-rows there are and how long their places are depends on the lengths alone, so it is the same in
-every epoch; which example of a length takes which place, and the order of the rows, is drawn anew
-for each epoch, from (seed, epoch). As without packing there is no state to save.
+Examples are sorted by length, longest first, and each goes into the fullest row that still fits it
+(best fit decreasing; Johnson 1973 proves at most 11/9 of the minimum number of rows, plus a
+constant). The layout of the rows depends on the lengths alone, so it is the same in every epoch;
+which of the examples of equal length takes which place, and the order of the rows, is drawn per
+epoch, from (seed, epoch). As without packing, there is no state to save.
 
-In a row, each example is a segment of its own with positions from 0, so it sees what it would see
-alone (`tunixrt.ml.model`), and in portable mode its logits are the same bits.
+Each example in a row is a segment of its own with positions from 0, so it sees what it would see
+alone (`tunixrt.ml.model`), and in portable mode its logits have the same bits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tunixrt.ml.input.batches import EncodedExamples
 
 _ROW_ORDER = 1
-"""Tells the words that order the rows from those that order the examples."""
+"""Separates the random words for the order of rows from those for the order of examples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +43,9 @@ class Packing:
     """How examples of given lengths share rows.
 
     Attributes:
-        lengths: [n] how many places of a row each example takes: all its tokens but the last.
+        lengths: [n] the places in a row of each example: all its tokens but the last.
         rows: for each row, places in the list of examples from the longest to the shortest.
-        row_length: how many places a row has.
+        row_length: the number of places per row.
     """
 
     lengths: NDArray[np.int32]
@@ -54,7 +54,7 @@ class Packing:
 
 
 def pack(examples: EncodedExamples) -> Packing:
-    """Share out the examples among rows of the length that the longest of them needs."""
+    """Assign the examples to rows of the length that the longest of them needs."""
     lengths = examples.lengths - 1
     row_length = examples.tokens.shape[1] - 1
     rows: list[list[int]] = []
@@ -100,7 +100,7 @@ def packed_batches_of_steps(
     batch_size: int,
     accumulation: int,
 ) -> Batches:
-    """The inputs of several steps in a row, with as many examples in a row as were packed."""
+    """The inputs of consecutive steps, with packed rows."""
     n_rows = batch_size * accumulation
     rows = _empty_rows((len(steps), n_rows, packing.row_length))
     for place, step in enumerate(steps):
@@ -122,7 +122,7 @@ def times_trained_packed(
 
 
 def _empty_rows(shape: tuple[int, int, int]) -> Rows:
-    """Rows that are padding throughout."""
+    """Rows of padding only."""
     return Rows(
         tokens=np.full(shape, PAD, np.int32),
         targets=np.full(shape, PAD, np.int32),

@@ -1,4 +1,4 @@
-"""The loss over a validation split: the mean over its learned tokens, all of them each time."""
+"""The loss over a validation split: the mean over all its learned tokens, in nats per token."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class ValidationLoss:
-    """Computes the loss of given params over always the same examples.
+    """Computes the loss of given params over a fixed set of examples.
 
-    They are read in their order, ``batch_size`` at a time; what the last batch lacks is filled with
-    rows of which nothing is learned, so one compilation serves all. Sums are those of `Numerics`
-    within a batch, and exact over the batches.
+    They are read in order, ``batch_size`` at a time; the last batch is padded with rows without a
+    learned token, so one compilation serves all. Sums are those of `Numerics` within a batch, and
+    exact over the batches.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ValidationLoss:
         self._total_loss = compile_loss(model, numerics, first_learned=first_learned)
 
     def __call__(self, params: Any) -> float:
-        """The mean loss over all learned tokens, in nats."""
+        """The mean loss over all learned tokens, in nats per token."""
         sums = [float(self._total_loss(params, batch)) for batch in self._batches]
         return math.fsum(sums) / self._n_tokens if all(map(math.isfinite, sums)) else math.nan
 

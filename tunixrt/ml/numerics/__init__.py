@@ -1,10 +1,8 @@
-"""The arithmetic that training and inference are written in, in two modes.
+"""The arithmetic that training and inference use, in two modes.
 
 A model or an optimizer calls these operations instead of `jax.numpy` wherever the order of
 additions, or the fusing of a product with an addition, could decide the last bit. `fast` is plain
 float32. `portable` gives the same bits on any x86-64 CPU with AVX2 and FMA.
-
-Call `tunixrt.ml.environment.prepare` before importing this package: it imports jax.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ def numerics_for(mode: str) -> Numerics:
         mode: `fast` or `portable`.
 
     Raises:
-        UnknownNumericModeError: There is no such mode.
+        UnknownNumericModeError: The mode does not exist.
     """
     if mode == FAST:
         return FastNumerics()

@@ -1,4 +1,4 @@
-"""Exact attention whose bits depend on nothing that a query may not see.
+"""Exact attention: the bits of an output depend only on what its query may see.
 
 Shapes inside: `bkms` with b the batch, k the key head, m = (g, t) the query heads of its group and
 the queries, s the keys; d is an entry of a head.
@@ -39,10 +39,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 
 from tunixrt.ml.numerics.elementwise import multiply
 from tunixrt.ml.numerics.grids import (
@@ -67,6 +64,7 @@ from tunixrt.ml.numerics.shapes import (
 )
 from tunixrt.ml.numerics.slots import Slots, keys_to_slots, values_to_slots
 from tunixrt.ml.numerics.transcendental import exp
+from tunixrt.ml.xla import Array, jax, jnp, lax
 
 _MARGIN: Final = np.float64(1 + 2.0**-10)
 
@@ -184,7 +182,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array, scale: float, *, max_le
 
 
 def slots(k: Array, v: Array, max_length: int) -> Slots:
-    """Lay `k` and `v` [B, T, Kh, Dh] out, rounded: a row's grid is its own, so once is enough."""
+    """Lay out `k` and `v` [B, T, Kh, Dh], rounded once: each row has its own grid."""
     values, bounds = _values_on_grid(values_to_slots(v), max_length)
     return Slots(keys_to_slots(_keys_on_grid(k)), values, bounds)
 
@@ -194,7 +192,7 @@ def attend_to_slots(
 ) -> Array:
     """Attend with `q` [B, T, H, Dh] to slots through `mask` [B, T, S], to the bits of `attention`.
 
-    Not differentiable: nothing is trained token by token.
+    Not differentiable: training runs whole rows.
     """
     n_key_heads = filled.keys.shape[1]
     queries = _queries_on_grid(heads_first(multiply(q, jnp.float32(scale)), n_key_heads))

@@ -1,23 +1,21 @@
-"""Elementwise operations whose bits do not depend on what they are compiled with.
+"""Elementwise operations whose bits do not depend on the program around them.
 
-Every product that meets an addition is pinned (see `pins`) or exact: sums of products of float32
+Every product that enters an addition is pinned (see `pins`) or exact: sums of products of float32
 numbers are computed in float64 and rounded to float32. Everything else that is used, addition,
-division, square root and comparison, is correctly rounded by IEEE 754 and done alone.
+division, square root and comparison, is correctly rounded by IEEE 754 and not fused.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from tunixrt.ml.numerics.grids import bits_for_sum, bound_over, round_to
 from tunixrt.ml.numerics.pins import pin
 from tunixrt.ml.numerics.shapes import rotation_terms
 from tunixrt.ml.numerics.transcendental import exp
+from tunixrt.ml.xla import Array, jax, jnp
 
 _GELU_SCALE: Final = np.float32(2 * 0.7978845608028654)
 """2 * sqrt(2 / pi)"""

@@ -1,11 +1,9 @@
-"""Plain float32: quick, and the same bits only on the same kind of machine."""
+"""Plain float32: fast, with the same bits only within a numeric class."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from tunixrt.ml.environment import FAST
@@ -20,9 +18,7 @@ from tunixrt.ml.numerics.shapes import (
     rotation_terms,
 )
 from tunixrt.ml.numerics.slots import Slots, keys_to_slots, values_to_slots
-
-if TYPE_CHECKING:
-    from jax import Array
+from tunixrt.ml.xla import Array, jax, jnp
 
 _ONE: Final = np.float32(1)
 _GELU_SCALE: Final = np.float32(2 * 0.7978845608028654)
@@ -109,7 +105,7 @@ _gelu.defvjp(_gelu_forward, _gelu_backward)
 
 
 class FastNumerics:
-    """The operations of `Numerics` as anybody would write them in `jax.numpy`."""
+    """The operations of `Numerics` in plain `jax.numpy`."""
 
     mode = FAST
 
@@ -163,9 +159,9 @@ class FastNumerics:
         k: Array,
         v: Array,
         *,
-        max_length: int = DEFAULT_MAX_LENGTH,  # noqa: ARG002  # there are no grids
+        max_length: int = DEFAULT_MAX_LENGTH,  # noqa: ARG002  # no grids here
     ) -> Slots:
-        """Lay keys and values out."""
+        """Lay out keys and values."""
         no_bounds = jnp.zeros((k.shape[0], 0, k.shape[1], 1), jnp.float32)
         return Slots(keys_to_slots(k), values_to_slots(v), no_bounds)
 

@@ -1,9 +1,9 @@
-"""Sums that no order of additions can change: numbers on grids, added in float64.
+"""Sums that do not depend on the order of additions: numbers on grids, added in float64.
 
 A *unit* is a power of two. Numbers that are multiples of one unit, with magnitudes and partial
 sums of at most 2**53 units, are integers to float64: it adds them without rounding, so the order,
-the vector width, the number of threads and the use of FMA leave no trace in the result. That is
-the whole idea; the rest is choosing units.
+the vector width, the number of threads and the use of FMA do not affect the result. The rest is
+choosing units.
 
 A dot product `sum(x[k] * w[k], k < K)` is exact when
 
@@ -13,8 +13,8 @@ A dot product `sum(x[k] * w[k], k < K)` is exact when
 
 By 1 and 2 each product is an integer times G, by 3 it has at most 53 bits (so it is exact with or
 without FMA), and any partial sum is at most K * 2**(53 - ceil(log2 K)) * G <= 2**53 * G.
-Condition 2 asks for one unit along the contracted axis, or for two that make up for each other:
-if the rows of x have different units, those of w take the inverse ones.
+Condition 2 requires one unit along the contracted axis, or two that compensate each other: if the
+rows of x have different units, those of w have the inverse ones.
 
 Rounding to a unit u divides by it, which is exact, rounds to the nearest integer, ties to even,
 with one instruction, and multiplies by it again, exact as well: `round(x / u) * u`. (The well-known
@@ -33,9 +33,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+
+from tunixrt.ml.xla import Array, jnp, lax
 
 SMALLEST_BOUND: Final = np.float64(2.0**-99)
 """No bound is below it."""
@@ -47,7 +47,7 @@ _ONE_AND_ONE: Final = np.int64(2 * 1023 << 52)
 
 
 def bits_for_sum(n_terms: int) -> int:
-    """How many bits may n terms have that add up to at most 2**53: 53 - ceil(log2 n)."""
+    """The most bits that n terms may have to add up to at most 2**53: 53 - ceil(log2 n)."""
     return 53 - max(0, n_terms - 1).bit_length()
 
 
@@ -88,7 +88,7 @@ def round_to(x: Array, unit: Array | np.float64) -> Array:
 
 
 def round_in_units(x: Array, inverse: Array | np.float64, unit: Array | np.float64) -> Array:
-    """Do as `round_to` does, where the unit's inverse can be had for less than a division."""
+    """Do as `round_to` does, with the inverse of the unit computed by the caller."""
     in_units = x.astype(jnp.float64) * inverse
     return lax.round(in_units, lax.RoundingMethod.TO_NEAREST_EVEN) * unit
 
@@ -112,8 +112,8 @@ def sum_last(x: Array) -> Array:
 def running_sum(x: Array) -> Array:
     """Add up the last axis of float32 within [0, 1], entry by entry.
 
-    Terms are rounded to a static grid, so every partial sum of them is exact, whichever tree of
-    additions the compiler builds.
+    Terms are rounded to a static grid, so every partial sum is exact, whatever tree of additions
+    the compiler builds.
 
     Returns:
         float64 of the same shape; the error of entry i is at most i * 2**-(b + 1) with b

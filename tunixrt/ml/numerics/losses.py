@@ -7,14 +7,12 @@ grid for 2**20 terms whatever their number: rows of padding do not change it.
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 
 from tunixrt.ml.numerics.grids import bits_for_sum, bound_over, max_last, round_to, sum_last
 from tunixrt.ml.numerics.pins import pin
 from tunixrt.ml.numerics.transcendental import exp, log
+from tunixrt.ml.xla import Array, jax, jnp, lax
 
 MAX_TOKENS = 1 << 20
 """The most rows that one call of `cross_entropy` may have."""

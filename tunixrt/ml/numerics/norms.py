@@ -8,7 +8,7 @@ one chain of correctly rounded steps without any product that feeds an addition:
 Its gradient needs two more sums, of products of two float32 numbers, which float64 holds exactly:
 along the row (for dx) and down the column (for the scale). A normalised entry is at most sqrt(D)
 in magnitude, up to rounding, so twice a power of two above sqrt(D), times the bound of the
-gradient's row, bounds each product without another pass.
+gradient's row, bounds each product without another pass over the data.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from functools import partial
 from math import sqrt
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from tunixrt.ml.numerics.grids import bits_for_sum, bound_over, round_to, sum_last
 from tunixrt.ml.numerics.pins import pin
+from tunixrt.ml.xla import Array, jax, jnp
 
 
 def _inverse_rms(x: Array, eps: float) -> Array:

@@ -2,33 +2,33 @@
 
 XLA lets LLVM contract `a * b + c` to a fused multiply-add, which rounds once instead of twice,
 wherever the product and the addition end up in one kernel and the processor has the instruction.
-Whether they end up in one depends on shapes and on the neighbours in the program;
-`lax.optimization_barrier`, `lax.reduce_precision` and the way through float64 and back do not
-prevent it. So portable code keeps the two apart by construction:
+Whether they do depends on shapes and on the surrounding program; `lax.optimization_barrier`,
+`lax.reduce_precision` and a conversion to float64 and back do not prevent it. So portable code
+separates the two by construction:
 
-- `pin` ends a product. It passes through the integers an instruction that changes no number and
-  that the compiler cannot see through.
+- `pin` ends a product: an integer instruction on its bits, which changes no number and which the
+  compiler cannot remove.
 - Products that are exact anyway need no pin: fused or not, they round once. Such are products of
   two float32 numbers in float64, and products with powers of two.
 
 XLA turns divisions by a constant or by something broadcast into products with the inverse, so these
-are written as such products to begin with.
+are written as such products from the start.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+
+from tunixrt.ml.xla import Array, jnp, lax
 
 _LAST_NAN_BUT_ONE: Final = np.int32(0x7FFFFFFE)
 _LAST_WIDE_NAN_BUT_ONE: Final = np.int64(0x7FFFFFFFFFFFFFFE)
 
 
 def pin(x: Array) -> Array:
-    """Keep a float32 product from being fused with what is done to it next.
+    """Keep a float32 product from being fused with the operation that follows.
 
     Takes the minimum of its bits, as signed integers, and 0x7ffffffe. That changes nothing but
     the one NaN with bits 0x7fffffff, into another NaN.

@@ -1,16 +1,14 @@
 """The portable mode: the same bits on any x86-64 CPU with AVX2 and FMA.
 
-Whatever its maker, its vector width, its caches and the number of threads. What makes the sums
-independent of their order is in `grids`; what keeps products and additions apart is in `pins`. No
-operation here is left to a library or to the compiler's choice, so code for older instruction sets,
-without FMA, has the same bits as well; that is tested, not promised.
+This holds for any vendor, vector width, cache size and number of threads. `grids` makes sums
+independent of their order; `pins` keeps products from being fused with additions. No rounding is
+left to a library or to the compiler, so code for older instruction sets, without FMA, has the same
+bits too; that is tested, not promised.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-
-import jax.numpy as jnp
 
 from tunixrt.ml.environment import PORTABLE
 from tunixrt.ml.numerics import (
@@ -23,10 +21,9 @@ from tunixrt.ml.numerics import (
     transcendental,
 )
 from tunixrt.ml.numerics.protocol import DEFAULT_MAX_LENGTH
+from tunixrt.ml.xla import Array, jnp
 
 if TYPE_CHECKING:
-    from jax import Array
-
     from tunixrt.ml.numerics.slots import Slots
 
 
@@ -69,7 +66,7 @@ class PortableNumerics:
         return attention.attention(q, k, v, mask, scale, max_length=max_length)
 
     def slots(self, k: Array, v: Array, *, max_length: int = DEFAULT_MAX_LENGTH) -> Slots:
-        """Lay keys and values out, on their grids; see `attention`."""
+        """Lay out keys and values, on their grids; see `attention`."""
         return attention.slots(k, v, max_length)
 
     def attend_to_slots(

@@ -1,8 +1,8 @@
 """Exact matrix products and embeddings, forward and backward.
 
 Forward, `y = x @ w` over K: every row of x has a bound of its own, so a row's result does not
-depend on the batch that it stands in, and every column of w has one. The bits of a term are shared
-half and half. With q_x + q_w = 53 - ceil(log2 K), the error of an entry against the exact product
+depend on the batch composition, and every column of w has one. Each operand gets half of the bits
+of a term. With q_x + q_w = 53 - ceil(log2 K), the error of an entry against the exact product
 is at most
 
     K * bound_x * bound_w * (2**-(q_x + 1) + 2**-(q_w + 1) + 2**-(q_x + q_w + 2))
@@ -17,13 +17,11 @@ largest product of two bounds fits: condition 2 of `grids`.
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 
 from tunixrt.ml.numerics.grids import bits_for_sum, bound_over, round_to
 from tunixrt.ml.numerics.shapes import product_of_columns
+from tunixrt.ml.xla import Array, jax, jnp, lax
 
 
 def _scale(bits: int) -> np.float64:

@@ -1,13 +1,12 @@
-"""What both numeric modes offer, in one place."""
+"""The operations of both numeric modes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from jax import Array
-
     from tunixrt.ml.numerics.slots import Slots
+    from tunixrt.ml.xla import Array
 
 DEFAULT_MAX_LENGTH = 2048
 """The bound on the number of keys that `attention` assumes when none is given."""
@@ -20,10 +19,9 @@ class Numerics(Protocol):
     (H is a multiple of Kh), Dh the size of a head, D the width of the model, V the vocabulary.
     Results are float32 unless said otherwise.
 
-    Addition, subtraction, division, square root, maximum, comparison and selection are the same
-    bits everywhere and may be used as they are. A product that goes into an addition may not:
-    the compiler may fuse the two, or not. For those there are `multiply`, `multiply_add` and
-    `weighted_sum`.
+    Addition, subtraction, division, square root, maximum, comparison and selection have the same
+    bits everywhere and may be used directly. A product that enters an addition may not, since the
+    compiler may or may not fuse the two: use `multiply`, `multiply_add` and `weighted_sum`.
     """
 
     @property
@@ -61,16 +59,16 @@ class Numerics(Protocol):
     ) -> Array:
         """Attend with `q` [B, T, H, Dh] to `k` and `v` [B, S, Kh, Dh] into [B, T, H, Dh].
 
-        `mask` [B, T, S] (bool) says which keys a query may see. A query that may see none gets
-        zeros. `scale` multiplies the scores. `max_length` bounds S over the life of the model: a
-        constant of its configuration, so that padding does not change bits.
+        `mask` [B, T, S] (bool) selects the keys that a query may see. The output of a query
+        that may see none is zero. `scale` multiplies the scores. `max_length` bounds S over the
+        life of the model: a constant of its configuration, so that padding does not change bits.
 
         Raises:
             ValueError: S exceeds `max_length`.
         """
 
     def slots(self, k: Array, v: Array, *, max_length: int = DEFAULT_MAX_LENGTH) -> Slots:
-        """Lay `k` and `v` [B, T, Kh, Dh] out as `attend_to_slots` reads them, T slots."""
+        """Lay out `k` and `v` [B, T, Kh, Dh] as `attend_to_slots` reads them, T slots."""
 
     def attend_to_slots(
         self,
@@ -83,7 +81,7 @@ class Numerics(Protocol):
     ) -> Array:
         """Attend as `attention` does, to keys and values in slots; `mask` is [B, T, S].
 
-        `max_length` bounds how many slots a query sees. There may be more, hidden ones.
+        `max_length` bounds how many slots a query sees. More slots may exist, hidden by the mask.
         """
 
     def cross_entropy(self, logits: Array, targets: Array, weights: Array) -> Array:
@@ -106,7 +104,7 @@ class Numerics(Protocol):
         """Compute `x / (1 + exp(-x))` elementwise."""
 
     def multiply(self, a: Array, b: Array) -> Array:
-        """Compute `a * b`, broadcasting, rounded to float32 before anything else happens to it."""
+        """Compute `a * b`, broadcasting, rounded to float32 before any other operation."""
 
     def multiply_add(self, a: Array, b: Array, c: Array) -> Array:
         """Compute `a * b + c`, broadcasting."""

@@ -1,27 +1,24 @@
-"""Shapes of operands: what is accepted, and the arrangement that products work on.
+"""Shapes of operands: their checks, and the layouts that products work on.
 
-Wrong shapes are bugs of the caller, told at trace time.
+Wrong shapes are bugs of the caller, reported at trace time.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-if TYPE_CHECKING:
-    from jax import Array
+from tunixrt.ml.xla import Array, jnp, lax
 
 PENALTY: Final = np.float32(2.0**62)
-"""What a hidden score loses; visible ones are far smaller."""
+"""Subtracted from a hidden score; visible scores are far smaller."""
 LEAST_TOP: Final = np.float32(-(2.0**60))
-"""Stands in for the largest visible score where none is visible: hidden ones stay far below it."""
+"""Replaces the largest visible score where none is visible: hidden ones stay far below it."""
 
 
 def check_attention(q: Array, k: Array, v: Array, mask: Array, max_length: int) -> None:
-    """Check the operands of attention against each other.
+    """Check that the operands of attention fit each other.
 
     Raises:
         ValueError: Shapes do not fit, or there are more keys than `max_length`.
@@ -52,11 +49,11 @@ def heads_last(x: Array, n_queries: int) -> Array:
 
 
 def penalty_of(mask: Array, group: int) -> Array:
-    """Say what to take off the scores of a group of query heads: nothing, or `PENALTY` if hidden.
+    """Compute what to subtract from the scores of a group of heads: 0, or `PENALTY` if hidden.
 
-    XLA:CPU computes a square root once and keeps it, because it takes it for expensive. The
-    comparisons that a mask is made of would be computed again for every entry in each of the loops
-    that look at it, which took more time than the rest of those loops.
+    XLA:CPU computes a square root once and stores it, since it rates it as expensive. The
+    comparisons of a mask would be recomputed for every entry in each loop that reads it, which took
+    more time than the rest of those loops.
 
     Args:
         mask: [B, T, S] bool.
@@ -72,7 +69,7 @@ def penalty_of(mask: Array, group: int) -> Array:
 
 
 def rotation_terms(x: Array, cos: Array, sin: Array) -> tuple[Array, Array, Array]:
-    """Prepare a rotation `c * halves + s * swapped` without slices, which XLA:CPU is slow at.
+    """Prepare a rotation `c * halves + s * swapped` without slices, which are slow in XLA:CPU.
 
     Args:
         x: [B, T, H, Dh]; entry j of a head is paired with entry j + Dh / 2.
@@ -91,9 +88,9 @@ def rotation_terms(x: Array, cos: Array, sin: Array) -> tuple[Array, Array, Arra
 def product_of_columns(x: Array, y: Array) -> Array:
     """Multiply `x` [..., N, K] with `y` [..., N, M] into [..., K, M], contracting over N.
 
-    XLA:CPU takes up to 1.7 times as long for that as for transposing the narrower one and
-    multiplying then, but left to itself it folds the transposition into the product. Reading a wide
-    one by columns is too slow for that to pay.
+    XLA:CPU takes up to 1.7 times as long for that as for transposing the narrower operand first,
+    but by default it folds the transposition into the product. Transposing a wide operand costs
+    more than it saves.
     """
     if x.shape[-1] <= y.shape[-1]:
         return jnp.matmul(_kept_apart(jnp.swapaxes(x, -1, -2)), y)

@@ -1,24 +1,23 @@
 """Keys and values of earlier tokens, laid out as attention reads them when a token is decoded.
 
-A slot holds one token. Keys have the slots last and values have them before the head, so that both
-products are of row-major matrices, one for every key head, and nothing is transposed: XLA:CPU
-copies a transposed operand whole, which took more time than the products.
+A slot holds one token. Keys have the slots as last axis and values have them before the head, so
+that both products are of row-major matrices, one per key head, without a transposition: XLA:CPU
+copies a transposed operand, which took more time than the products.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
-from jax import Array, lax
+from tunixrt.ml.xla import Array, jnp, lax
 
 
 class Slots(NamedTuple):
-    """S slots of a layer; what is in an unused slot must be hidden by the mask."""
+    """S slots of a layer; the mask must hide unused slots."""
 
     keys: Array  # [B, Kh, Dh, S] float32, or float64 on a grid
     values: Array  # [B, Kh, S, Dh], likewise
-    bounds: Array  # [B, Kh, S, 1] float64, of the values on a grid; empty where there is none
+    bounds: Array  # [B, Kh, S, 1] float64, of the values on a grid; empty without grids
 
 
 def keys_to_slots(k: Array) -> Array:
@@ -32,7 +31,7 @@ def values_to_slots(v: Array) -> Array:
 
 
 def with_room(new: Slots, n_slots: int) -> Slots:
-    """The same slots with unused ones behind them: S is ``n_slots``."""
+    """The same slots followed by unused ones: S is ``n_slots``."""
     return Slots(
         _lengthened(new.keys, n_slots, 3),
         _lengthened(new.values, n_slots, 2),
@@ -41,7 +40,7 @@ def with_room(new: Slots, n_slots: int) -> Slots:
 
 
 def put(slots: Slots, new: Slots, start: Array) -> Slots:
-    """Write new slots over those from ``start``, a scalar int32, on: the same ones in every row."""
+    """Overwrite the slots from ``start`` (scalar int32) on with new ones, the same in every row."""
     return Slots(
         lax.dynamic_update_slice_in_dim(slots.keys, new.keys, start, 3),
         lax.dynamic_update_slice_in_dim(slots.values, new.values, start, 2),

@@ -1,21 +1,20 @@
-"""`exp` and `log` from additions and products that nothing can fuse.
+"""`exp` and `log` from additions and products that cannot be fused.
 
-XLA's own are polynomials too, but their products are fused with their additions where the processor
-has such an instruction, and not where it has none. These have the same bits either way.
+Those of XLA are polynomials too, but their products are fused with their additions on processors
+with FMA. These have the same bits with and without it.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 
 from tunixrt.ml.numerics.pins import pin, pin_wide
+from tunixrt.ml.xla import Array, jnp, lax
 
 EXP_LIMIT: Final = np.float32(87)
-"""exp(87) and exp(-87) are the last ones whose inverse is a normal float32 number too."""
+"""exp(87) and exp(-87) are the last whose inverse is a normal float32 number too."""
 
 _LOG2_E: Final = np.float32(1.44269504088896341)
 _LN2_HIGH: Final = np.float32(0.693359375)
@@ -41,7 +40,7 @@ _ATANH: Final = tuple(np.float64(1) / np.float64(2 * n + 1) for n in range(9, -1
 
 
 def exp(x: Array) -> Array:
-    """Compute the exponential function of float32, off by less than 2**-22 of the result.
+    """Compute the exponential function of float32, with a relative error below 2**-22.
 
     Zero below -87; above 87 it stays at exp(87), which is about 6e37. `x` is not a bare product
     (see `pins`).
@@ -62,7 +61,8 @@ def exp(x: Array) -> Array:
 def log(x: Array) -> Array:
     """Compute the natural logarithm of positive, finite, normal float32.
 
-    In float64, rounded once at the end: off by hardly more than half a unit in the last place.
+    In float64, rounded once at the end: the error is little more than half a unit in the last
+    place.
     """
     bits = lax.bitcast_convert_type(x, jnp.int32)
     # x = m * 2**n with m between sqrt(1/2) and sqrt(2).
