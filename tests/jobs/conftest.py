@@ -24,8 +24,8 @@ TINY = (
 
 def make_store(root: Path) -> Store:
     store = Store.init(root)
-    store.generate_arithmetic(kinds=["addition"], n_digits=2, n=24, seed=0)
-    store.build_dataset("sums", "v1", splits={"test": "0.2"})
+    store.traces.generate_arithmetic(kinds=["addition"], n_digits=2, n=24, seed=0)
+    store.datasets.build("sums", "v1", splits={"test": "0.2"})
     evalset = held_out_evalset(kinds=["addition", "subtraction"], n_digits=2, n=4, seed=0)
     (root / "evalsets" / "sums.jsonl").write_bytes(evalset)
     return store
@@ -41,9 +41,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[training]\nnum_steps = 3\nbatch_size = 4\nwarmup_steps = 0\n"
     )
     config = str(root / "tiny.toml")
-    run_id = store.train(config, dataset="sums-v1").manifest.run_id
-    store.evaluate(run_id, evalset="sums", max_new_tokens=6)
-    store.evaluate(f"untrained:{config}", evalset="sums", max_new_tokens=6)
+    run_id = store.runs.train(config, dataset="sums-v1").manifest.run_id
+    store.runs.evaluate(run_id, evalset="sums", max_new_tokens=6)
+    store.runs.evaluate(f"untrained:{config}", evalset="sums", max_new_tokens=6)
     return root
 
 

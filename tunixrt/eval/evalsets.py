@@ -67,6 +67,15 @@ class EvalSet(msgspec.Struct, frozen=True):
     digest: Digest
     samples: tuple[EvalSample, ...]
 
+    def __repr__(self) -> str:
+        return f"<eval set {self.name} ({len(self.samples):,} samples) {self.digest[:19]}>"
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[EvalSample]:
+        return iter(self.samples)
+
 
 class EvalSetError(BadInputError):
     """A line of an eval set that is not a sample.
