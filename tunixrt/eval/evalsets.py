@@ -68,7 +68,8 @@ class EvalSet(msgspec.Struct, frozen=True):
     samples: tuple[EvalSample, ...]
 
     def __repr__(self) -> str:
-        return f"<eval set {self.name} ({len(self.samples):,} samples) {self.digest[:19]}>"
+        samples = "1 sample" if len(self) == 1 else f"{len(self):,} samples"
+        return f"<eval set {self.name} ({samples}) {self.digest[:19]}>"
 
     def __len__(self) -> int:
         return len(self.samples)

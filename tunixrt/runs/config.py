@@ -211,9 +211,11 @@ def load_config(
             "--set model.name", [f" cannot change the preset: give {model['name']!r} in its place."]
         )
 
+    how = "overrides" if isinstance(overrides, Mapping) else "--set"
+
     def place(key: str) -> str:
         is_set = any(f"{set_key}.".startswith(f"{key}.") for set_key in set_keys)
-        return " (--set)" if is_set else _line_of(text, key)
+        return f" ({how})" if is_set else _line_of(text, key)
 
     return _validate(merged, source, place)
 
