@@ -165,6 +165,7 @@ def test_what_is_printed_says_what_it_is(store: Store, tmp_path: Path) -> None:
     assert repr(store.datasets["all-v1"]).startswith("<dataset all-v1 (")
     assert repr(store.evalsets["few"]).startswith("<eval set few (1 sample) sha256:")
     assert repr(next(iter(store.traces))).endswith("(active)>")
+    assert store.snapshots.create().digest[:17] in store.snapshots
     for collection in (store.traces, store.snapshots, store.datasets, store.evalsets, store.runs):
         assert str(tmp_path) in repr(collection)
 

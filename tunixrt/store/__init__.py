@@ -23,7 +23,7 @@ from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
 from tunixrt.store.datasets import Datasets, StoredDataset
 from tunixrt.store.evalsets import Evalsets, held_out_evalset
-from tunixrt.store.runs import Runs
+from tunixrt.store.runs import Runs, run_name
 from tunixrt.store.snapshots import Snapshots
 from tunixrt.store.traces import Added, StoredTrace, TraceGoneError, Traces
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.doctor import Check
     from tunixrt.jobs.status import Status
     from tunixrt.jobs.verify import Verification
+    from tunixrt.store.runs import AnyRun
 
 __all__ = [
     "Added",
@@ -131,11 +132,12 @@ class Store:
 
         return verify_store(self.layout, self.log, rebuild=rebuild, since=since)
 
-    def reproduce(self, run: str | None, *, watch: Watch = QUIET) -> list[Verdict]:
+    def reproduce(self, run: AnyRun | None, *, watch: Watch = QUIET) -> list[Verdict]:
         """Make one run, or every run, again and compare; see :mod:`tunixrt.jobs.reproduce`."""
         from tunixrt.jobs.reproduce import reproduce_runs
 
-        return reproduce_runs(self.layout, self.log, run, watch)
+        name = None if run is None else run_name(run)
+        return reproduce_runs(self.layout, self.log, name, watch)
 
     def build_site(
         self,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.overlong import PromptLengths
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
+    from tunixrt.store.runs import AnyRun
     from tunixrt.traces.importers.table import Rejection
 
 
@@ -140,11 +141,12 @@ class Evalsets:
         key = dataset_key(dataset)
         return check_against_dataset(self._layout, self._log, self[name], key, split)
 
-    def check_prompts(self, name: str, model: str) -> PromptLengths:
+    def check_prompts(self, name: str, model: AnyRun | Path) -> PromptLengths:
         """Which prompts of an eval set leave a model no room for an answer; generates nothing."""
         from tunixrt.jobs.overlong import check_prompts
+        from tunixrt.store.runs import run_name
 
-        return check_prompts(self._layout, self[name], model)
+        return check_prompts(self._layout, self[name], run_name(model))
 
 
 def held_out_evalset(*, kinds: Sequence[str], n_digits: int, n: int, seed: int) -> bytes:

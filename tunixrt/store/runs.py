@@ -175,7 +175,7 @@ class Runs:
 
         self._check_name(as_name, recorded_at)
         request = EvalRequest(
-            model=_named(model),
+            model=run_name(model),
             evalset=evalset if isinstance(evalset, str) else evalset.name,
             max_new_tokens=max_new_tokens,
             batch_size=batch_size,
@@ -205,8 +205,8 @@ class Runs:
 
         return compare_runs(
             self._layout,
-            _named(a),
-            _named(b),
+            run_name(a),
+            run_name(b),
             allow_differences=allow_differences,
             metric=metric,
             category=category,
@@ -226,8 +226,8 @@ class Runs:
 
         return compare_seeds(
             self._layout,
-            [_named(run) for run in a],
-            [_named(run) for run in b],
+            [run_name(run) for run in a],
+            [run_name(run) for run in b],
             allow_differences=allow_differences,
             metric=metric,
             category=category,
@@ -245,7 +245,7 @@ class Runs:
         from tunixrt.jobs.promote_run import promote_run
 
         return promote_run(
-            self._layout, self._log, _named(run), name, recorded_at=recorded_at, waiting=waiting
+            self._layout, self._log, run_name(run), name, recorded_at=recorded_at, waiting=waiting
         )
 
     def promotions(self) -> Promotions:
@@ -284,7 +284,7 @@ class Runs:
         from tunixrt.jobs.write_report import write_report
 
         old, new = (
-            [_named(run) for run in side] if isinstance(side, list | tuple) else [_named(side)]
+            [run_name(run) for run in side] if isinstance(side, list | tuple) else [run_name(side)]
             for side in (before, after)
         )
         return write_report(self._layout, old, new, Path(directory), check=check)
@@ -323,11 +323,11 @@ def _request(
             raise BadInputError("Overrides go with a preset or a file, not with a configuration.")
     else:
         config = load_config(str(config), overrides)
-    start = None if base is None else _named(base)
+    start = None if base is None else run_name(base)
     return TrainRequest(config, dataset_key(dataset), start, resume)
 
 
-def _named(run: object) -> str:
+def run_name(run: object) -> str:
     """The text that names a run or a model directory."""
     from tunixrt.runs.run import Run
 

@@ -54,6 +54,12 @@ class Snapshots:
         what = "No snapshot" if not found else "More than one snapshot"
         raise BadInputError(f"{what} begins with {prefix}. `tunixrt snapshot list` shows them.")
 
+    def __contains__(self, prefix: object) -> bool:
+        """Whether a saved snapshot has a digest that begins so."""
+        digests = list_snapshots(self._layout)
+        wanted = prefix.removeprefix("sha256:") if isinstance(prefix, str) else ""
+        return len(wanted) >= 6 and any(digest[7:].startswith(wanted) for digest in digests)
+
     def create(self) -> Snapshot:
         """Take and save a snapshot of the log as it is now."""
         snapshot = take_snapshot(self._log)
