@@ -71,8 +71,8 @@ def main() -> None:
 def prepared_store(directory: Path, recipe: Recipe, held_out_seed: int) -> Store:
     """A store with the recipe's dataset, and an eval set of all its kinds."""
     store = Store.init(directory)
-    store.generate_arithmetic(kinds=recipe.kinds, n_digits=3, n=recipe.n_traces, seed=0)
-    store.build_dataset("arithmetic", "v1", where={"source": "arithmetic"})
+    store.traces.generate_arithmetic(kinds=recipe.kinds, n_digits=3, n=recipe.n_traces, seed=0)
+    store.datasets.build("arithmetic", "v1", where={"source": "arithmetic"})
     n_held_out = N_HELD_OUT * len(recipe.kinds)
     held_out = held_out_evalset(kinds=recipe.kinds, n_digits=3, n=n_held_out, seed=held_out_seed)
     (directory / "evalsets" / f"{EVALSET}.jsonl").write_bytes(held_out)
@@ -83,7 +83,7 @@ def row(store: Store, config: Path, kinds: tuple[str, ...]) -> list[str]:
     """Evaluate the untrained model, train it, evaluate it again: the cells after the seed."""
     before = scores(store, f"untrained:{config}", kinds)
     start, start_cpu = time.monotonic(), time.process_time()
-    trained = store.train(str(config), dataset="arithmetic-v1").manifest
+    trained = store.runs.train(str(config), dataset="arithmetic-v1").manifest
     seconds, cpu_seconds = time.monotonic() - start, time.process_time() - start_cpu
     after = scores(store, trained.run_id, kinds)
     return [
@@ -97,7 +97,7 @@ def row(store: Store, config: Path, kinds: tuple[str, ...]) -> list[str]:
 
 def scores(store: Store, model: str, kinds: tuple[str, ...]) -> list[float]:
     """Percent right of each kind."""
-    categories = store.evaluate(model, evalset=EVALSET).manifest.results.categories
+    categories = store.runs.evaluate(model, evalset=EVALSET).manifest.results.categories
     return [categories[kind].avg_score for kind in kinds]
 
 

@@ -175,7 +175,7 @@ class Killer:
             ended = self._in_child(name, self.root, number, Moment())
             assert name == "stream" or acknowledged(name, ended.out), f"{name} is held up"
         store = Store.open(self.root)
-        store.recover_streams()
+        store.traces.recover_streams()
         assert store.verify(rebuild=True).ok
         recorded = Counter(event.envelope.payload for event in store.log.events())
         assert all(recorded[trace] == 1 for trace in self.streamed)  # type: ignore[index]

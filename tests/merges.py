@@ -77,30 +77,30 @@ class Merger:
                     self.files.setdefault(path, set()).add(data)
 
     def _diverge(self, store: Store, number: int) -> None:
-        with store.traces() as projection:
+        with store.traces.projection() as projection:
             ids = [state.id for state in projection.traces()]
         rng = self._rng
         for _ in range(rng.randint(2, 4)):
             match rng.randrange(8):
                 case 0 | 1:
-                    store.add_trace(value(f"{number} {rng.random()}"))
+                    store.traces.add(value(f"{number} {rng.random()}"))
                 case 2:
                     # The same on every branch that comes here, or almost.
-                    store.add_trace(value(f"shared {rng.randrange(3)}"))
+                    store.traces.add(value(f"shared {rng.randrange(3)}"))
                 case 3:
-                    store.score_traces([rng.choice(ids)])
+                    store.traces.score([rng.choice(ids)])
                 case 4:
-                    store.label_traces(rng.sample(ids, 3), {"quality": str(number % 3)})
+                    store.traces.label(rng.sample(ids, 3), {"quality": str(number % 3)})
                 case 5:
-                    store.retract_traces([rng.choice(ids[:10])], reason="wrong")
+                    store.traces.retract([rng.choice(ids[:10])], reason="wrong")
                 case 6:
-                    store.redact_traces(rng.sample(ids[:20], 2), reason="asked for")
+                    store.traces.redact(rng.sample(ids[:20], 2), reason="asked for")
                 case _:
-                    store.promote_run(rng.choice(self._runs), "best")
+                    store.runs.promote(rng.choice(self._runs), "best")
         if number % 4 == 0:
-            store.build_dataset("all", "v1", limit=10 + number)
+            store.datasets.build("all", "v1", limit=10 + number)
         elif number % 4 == 1:
-            store.build_dataset("all", f"v{number}")
+            store.datasets.build("all", f"v{number}")
 
     def merged(self, orders: Sequence[Sequence[str]]) -> list[str]:
         """The commits that come of merging in each order; now and then two of them first.

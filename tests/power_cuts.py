@@ -315,7 +315,7 @@ def _judge(
         broken = broken_rule(name, root, before, wanted, done=acknowledged(name, printed.encode()))
         if broken is None and name == "stream":
             streamed = printed.split("\n")[:-1]
-            Store.open(root).recover_streams()
+            Store.open(root).traces.recover_streams()
             if lost_traces(root, streamed):
                 return "stream: acknowledged, and not there"
         return broken

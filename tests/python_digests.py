@@ -64,19 +64,19 @@ def _fill(store: Store) -> None:
     ]
     file = Path("traces.jsonl")
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    store.import_traces(file, source_format="tunixrt", recorded_at=_AT)
+    store.traces.import_(file, source_format="tunixrt", recorded_at=_AT)
     ids = []
     for n in range(6):
-        trace_id, _ = store.add_trace({**lines[0], "prompt": f"{n}?"}, recorded_at=_AT)
+        (trace_id,), _ = store.traces.add({**lines[0], "prompt": f"{n}?"}, recorded_at=_AT)
         ids.append(trace_id)
-    with store.stream(recorded_at=_AT) as stream:
+    with store.traces.stream(recorded_at=_AT) as stream:
         for n in range(20):
             stream.add({**lines[1], "prompt": f"streamed {n}?"})
-    store.score_traces(ids, recorded_at=_AT)
-    store.label_traces(ids[:3], {"difficulty": "½"}, recorded_at=_AT)
-    store.supersede_traces([ids[0]], by=ids[1], recorded_at=_AT)
-    store.retract_traces([ids[2]], reason="wrong", recorded_at=_AT)
-    store.redact_traces([ids[3]], reason="a name", recorded_at=_AT)
+    store.traces.score(ids, recorded_at=_AT)
+    store.traces.label(ids[:3], {"difficulty": "½"}, recorded_at=_AT)
+    store.traces.supersede([ids[0]], by=ids[1], recorded_at=_AT)
+    store.traces.retract([ids[2]], reason="wrong", recorded_at=_AT)
+    store.traces.redact([ids[3]], reason="a name", recorded_at=_AT)
 
 
 def _judgements() -> Iterator[str]:
@@ -98,30 +98,30 @@ def digests() -> dict[str, str]:
     _fill(store)
     for number, ref in enumerate(store.log.segments()):
         found[f"segment {number}"] = ref.digest
-    store.build_dataset("all", "v1", splits={"test": "0.3", "validation": "0.1"})
-    store.build_dataset("some", "v1", where={"source": "made"}, limit=9, strategy="random", seed=3)
-    for dataset in store.datasets():
+    store.datasets.build("all", "v1", splits={"test": "0.3", "validation": "0.1"})
+    store.datasets.build("some", "v1", where={"source": "made"}, limit=9, strategy="random", seed=3)
+    for dataset in store.datasets:
         found[f"dataset {dataset.key}"] = dataset.digest
         for export_format in ExportFormat:
             out = io.BytesIO()
-            store.export_dataset(dataset.key, export_format, out)
+            store.datasets[dataset.key].export(out, export_format)
             found[f"export {dataset.key} {export_format}"] = _digest(out.getvalue())
-    found |= {f"snapshot {n}": one.digest for n, one in enumerate(store.snapshots())}
-    found |= {f"eval set {one.name}": one.digest for one in store.evalsets()}
+    found |= {f"snapshot {n}": one.digest for n, one in enumerate(list(store.snapshots))}
+    found |= {f"eval set {one.name}": one.digest for one in store.evalsets}
 
-    trained = store.train("nano", dataset="sums-v1", overrides=TINY).manifest
+    trained = store.runs.train("nano", dataset="sums-v1", overrides=TINY).manifest
     # Of one size with the trained model, so that what generates is compiled once.
     Path("tiny.toml").write_text(TINY_FILE, encoding="utf-8")
-    before = store.evaluate("untrained:tiny.toml", evalset="sums", max_new_tokens=6).manifest
-    after = store.evaluate(trained.run_id, evalset="sums", max_new_tokens=6).manifest
+    before = store.runs.evaluate("untrained:tiny.toml", evalset="sums", max_new_tokens=6).manifest
+    after = store.runs.evaluate(trained.run_id, evalset="sums", max_new_tokens=6).manifest
     names = {trained.run_id: "training", before.run_id: "before", after.run_id: "after"}
-    for number, manifest in enumerate(store.runs()):
+    for number, manifest in enumerate([run.manifest for run in store.runs]):
         name = names.get(manifest.run_id, f"{kind_of(manifest)} {number}")
         found[f"run id {name}"] = manifest.run_id
         for file, digest in manifest.outputs.items():
             found[f"{name} {file}"] = digest
     found["judgements"] = _digest("\n".join(_judgements()).encode())
-    store.report(before.run_id, after.run_id, "report")
+    store.runs.report(before.run_id, after.run_id, "report")
     found["report"] = _digest_of_tree(Path("report"))
     store.build_site("site")
     found["site"] = _digest_of_tree(Path("site"))

@@ -26,7 +26,7 @@ def begin_store(root: Path) -> None:
     root.mkdir()
     store = made_store(root, n=N_TRACES)
     made_training(store)
-    store.add_trace(value("recorded after the last snapshot"))
+    store.traces.add(value("recorded after the last snapshot"))
 
 
 def value(text: str) -> dict[str, object]:
@@ -44,7 +44,7 @@ def _command(root: Path, *arguments: str) -> int:
 
 
 def _id(root: Path, n: int) -> str:
-    with Store.open(root).traces() as projection:
+    with Store.open(root).traces.projection() as projection:
         active = [state.id for state in projection.active()]
     return active[n % len(active)].removeprefix("sha256:")
 
@@ -68,7 +68,7 @@ def _supersede(root: Path, n: int) -> int:
 
 def _stream(root: Path, n: int) -> int:
     """A program that records one trace at a time; each line it prints acknowledges one."""
-    with Store.open(root).stream(max_events=4) as stream:
+    with Store.open(root).traces.stream(max_events=4) as stream:
         for i in range(10):
             print(stream.add(value(f"streamed {n} {i}")).id, flush=True)
     return 0
@@ -80,7 +80,7 @@ def _publish(root: Path, n: int) -> int:
 
 
 def _promote(root: Path, n: int) -> int:
-    run = Store.open(root).runs()[0].run_id
+    run = next(iter(Store.open(root).runs)).id
     return _command(root, "run", "promote", run, "--as", f"name-{n}")
 
 
@@ -170,7 +170,7 @@ def _broken_content(name: str, root: Path, wanted: dict[str, bytes]) -> str | No
     if name == "trace redact" and problems:
         if not all("redacted is here in plain text" in problem for problem in problems):
             return f"{name}: {problems}"
-        store.sweep()
+        store.traces.sweep()
         if content(root) != wanted:
             return f"{name}: a sweep does not finish it"
         problems = [finding.problem for finding in store.verify().findings]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tunixrt.store import Store
 
-__all__ = ["Store"]
+    __version__: str
+
+__all__ = ["Store", "__version__"]
 
 
 def __getattr__(name: str) -> object:
@@ -16,4 +18,8 @@ def __getattr__(name: str) -> object:
         from tunixrt.store import Store
 
         return Store
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tunixrt")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

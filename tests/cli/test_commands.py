@@ -247,7 +247,7 @@ def test_the_store_is_found_upward_or_by_name(
 
 def test_a_reader_that_has_seen_enough_is_no_error(store: Path) -> None:
     # More than a pipe holds, so that the reader leaves before the end.
-    Store.open(store).generate_arithmetic(kinds=["addition"], n_digits=3, n=3000, seed=0)
+    Store.open(store).traces.generate_arithmetic(kinds=["addition"], n_digits=3, n=3000, seed=0)
     with subprocess.Popen(
         [sys.executable, "-m", "tunixrt.cli.main", "trace", "list", "--limit", "3000"],
         cwd=store,

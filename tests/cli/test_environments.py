@@ -72,7 +72,7 @@ def test_what_cannot_be_read_is_named_and_stops_nothing(
     spoil: Callable[[Path], None], cli: Callable[..., Outcome], runs: Runs
 ) -> None:
     store, before, after = runs
-    for run in store.runs():
+    for run in [run.manifest for run in store.runs]:
         spoil(store.layout.runs / run.run_id / "environments")
     shown = cli("run", "show", after.run_id)
     assert shown.code == 0

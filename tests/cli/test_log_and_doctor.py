@@ -91,14 +91,14 @@ def test_a_stream_that_died_is_recovered(
     from tunixrt import Store
 
     store = Store.open(tmp_path)
-    stream = store.stream()
+    stream = store.traces.stream()
     ids = [stream.add(make(text)).id for text in ("a?", "secret?")]
     journal = next(tmp_path.rglob("journal.jsonl"))
     data = journal.read_bytes()
     assert "stream-" in cli("status").out
     assert "holds 2 traces of a stream" in cli("doctor").out
     stream.close()
-    assert store.redact_traces([ids[1]], reason="r").n_new == 1
+    assert store.traces.redact([ids[1]], reason="r").n_new == 1
     dead = tmp_path / "store" / ".tmp" / "stream-dead"
     dead.mkdir()
     (dead / "journal.jsonl").write_bytes(data + b"torn")

@@ -68,7 +68,7 @@ def test_a_bad_name_is_refused_before_anything_is_trained(
         assert outcome.code == ExitCode.BAD_INPUT
         assert 'The name of a run "No Name" should be' in outcome.err
     assert cli(*TRAIN, "--dry-run", "--as", "00aabb").code == ExitCode.BAD_INPUT
-    assert not store.runs()
+    assert not [run.manifest for run in store.runs]
 
 
 def test_ids_alone_keep_the_filters_and_order_of_the_list(

@@ -156,8 +156,8 @@ def test_eval_sets_are_listed_shown_and_checked(
 def test_samples_that_are_in_a_dataset_are_listed_with_exit_1(
     cli: Callable[..., Outcome], store: Store
 ) -> None:
-    state = next(iter(store.traces().active()))
-    prompt = store.read_trace(state).prompt
+    state = next(iter(store.traces.projection().active()))
+    prompt = store.traces[state.id].content.prompt
     write_evalset(store, "seen", [prompt, prompt.lower() + "!", "Why " + "so long " * 60 + "?"])
     found = cli("evalset", "check", "seen", "--dataset", "sums-v1")
     assert found.code == 1
@@ -173,8 +173,8 @@ def test_a_contaminated_evaluation_exits_1_and_publishes_nothing(
     cli: Callable[..., Outcome], store: Store
 ) -> None:
     trained = made_training(store)
-    train = next(m.trace for m in store.members("sums-v1") if m.split == "train")
-    write_evalset(store, "seen", [store.read_trace(store.find_trace(train)).prompt])
+    train = next(m.trace for m in store.datasets["sums-v1"].members() if m.split == "train")
+    write_evalset(store, "seen", [store.traces[train].content.prompt])
     before = tree(store.root)
     outcome = cli("eval", trained.run_id, "--evalset", "seen", "--fail-on-contamination")
     assert outcome.code == 1
@@ -400,7 +400,7 @@ def test_a_run_that_cannot_be_made_again_exits_1_and_says_why(
     cli: Callable[..., Outcome], store: Store
 ) -> None:
     trained = made_training(store)
-    member = next(m.trace for m in store.members("sums-v1") if m.split == "train")
+    member = next(m.trace for m in store.datasets["sums-v1"].members() if m.split == "train")
     redact(store.log, [member])
     outcome = cli("reproduce", trained.run_id)
     assert outcome.code == 1

@@ -78,8 +78,8 @@ def test_an_unknown_name_gets_the_nearest_known_one(
 def store(tmp_path: Path) -> None:
     store = made_store(tmp_path)
     trained = made_training(store)
-    store.promote_run(trained.run_id, "first")
-    store.promote_run(made_evaluation(store, trained, n_right=5).run_id, "eval-a")
+    store.runs.promote(trained.run_id, "first")
+    store.runs.promote(made_evaluation(store, trained, n_right=5).run_id, "eval-a")
 
 
 def test_a_name_that_is_near_to_nothing_gets_no_suggestion(cli: Callable[..., Outcome]) -> None:

@@ -42,7 +42,7 @@ def times_in(root: Path) -> set[str]:
     """Every time that the log or a dataset states."""
     store = Store.open(root)
     events = {event.envelope.recorded_at for event in store.log.events()}
-    return {t for t in events | {d.manifest.built_at for d in store.datasets()} if t is not None}
+    return {t for t in events | {d.manifest.built_at for d in store.datasets} if t is not None}
 
 
 def test_these_commands_can_record_a_time() -> None:

@@ -36,7 +36,7 @@ ALL = [*TEXTS, EVIL]
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = made_store(tmp_path_factory.mktemp("hostile"), n=8, n_samples=8)
     for text in ALL:
-        store.add_trace(
+        store.traces.add(
             {
                 "trace_version": "1.0",
                 "prompt": text,
@@ -45,12 +45,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
                 "meta": {"source": text, text[:40]: [text]},
             }
         )
-    states = list(store.traces().traces())
+    states = list(store.traces.projection().traces())
     for state, text in zip(states, ALL, strict=False):
         store.log.append([labelled(state.id, "quality", text[:200])])
-    store.label_traces([states[-1].id], {"quality": EVIL})
-    store.retract_traces([states[0].id], reason=EVIL)
-    store.build_dataset("hostile", "v1", where={"source": EVIL})
+    store.traces.label([states[-1].id], {"quality": EVIL})
+    store.traces.retract([states[0].id], reason=EVIL)
+    store.datasets.build("hostile", "v1", where={"source": EVIL})
     write_evalset(store, "rough", ALL)
     made_evaluation(store, None, n_right=3, evalset="rough", responses=ALL)
     # An eval set whose name is a file name of anyone's, and what lies about in the store.
@@ -90,10 +90,10 @@ def test_every_trace_is_shown_so_that_all_of_it_can_be_seen(
     cli: Callable[..., Outcome], store: Store
 ) -> None:
     root = ["--store", str(store.root)]
-    states = list(store.traces().traces())
-    ((evil, _),) = store.select_traces({"source": EVIL})
-    for state in (evil, *states[-3:]):
-        trace = store.read_trace(state)
+    states = list(store.traces.projection().traces())
+    (evil,) = store.traces.select({"source": EVIL})
+    for state in (evil.state, *states[-3:]):
+        trace = store.traces[state.id].content
         shown = cli("trace", "show", state.id, *root)
         check("show", shown)
         assert visible(trace.prompt) in shown.out
@@ -150,7 +150,7 @@ def test_a_table_stays_a_table(cli: Callable[..., Outcome], store: Store) -> Non
 
 
 def test_a_terminal_gets_the_same_as_a_pipe(store: Store) -> None:
-    ((state, _),) = store.select_traces({"source": EVIL})
+    (state,) = store.traces.select({"source": EVIL})
     program = [sys.executable, "-m", "tunixrt.cli.main", "trace", "show", state.id]
     terminal, its_end = pty.openpty()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm-256color"}

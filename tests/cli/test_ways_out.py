@@ -148,7 +148,7 @@ ARROW = "15 → 27 é \x1b[31mred"
 @pytest.fixture(scope="module")
 def arrow(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = Store.init(tmp_path_factory.mktemp("arrow"))
-    store.add_trace(
+    store.traces.add(
         {
             "trace_version": "1.0",
             "prompt": ARROW,
@@ -157,7 +157,7 @@ def arrow(tmp_path_factory: pytest.TempPathFactory) -> Store:
             "meta": {"→": ARROW},
         }
     )
-    store.build_dataset("arrow", "v1")
+    store.datasets.build("arrow", "v1")
     return store
 
 
@@ -181,7 +181,7 @@ def test_text_fits_the_encoding_of_the_terminal_and_data_is_utf_8(
     name: str, arrow: Store, data: dict[str, bytes]
 ) -> None:
     env, shown = ENCODINGS[name]
-    (trace,) = arrow.traces().traces()
+    (trace,) = arrow.traces.projection().traces()
     code, out, err = run(["trace", "show", trace.id], arrow.root, env=env)
     assert (code, err) == (0, b"")
     assert out.count(shown) == 4
@@ -201,7 +201,7 @@ def test_text_fits_the_encoding_of_the_terminal_and_data_is_utf_8(
 
 
 def test_stdin_is_utf_8_whatever_the_terminal(arrow: Store) -> None:
-    (trace,) = arrow.traces().traces()
+    (trace,) = arrow.traces.projection().traces()
     document = json.loads(run(["trace", "show", trace.id, "--json"], arrow.root)[1])
     fields = ("trace_version", "prompt", "final_answer", "steps", "meta")
     line = json.dumps({key: document[key] for key in fields}, ensure_ascii=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli_reference import PATH, reference
+from tests.docs.error_table import PAGE, error_table, page_with
 from tests.docs.sessions import console_blocks, matches, python_blocks, run_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -26,7 +27,11 @@ def environment() -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if console_blocks(page.read_text(encoding="utf-8"))],
+    [
+        page
+        for page in PAGES
+        if console_blocks(text := page.read_text(encoding="utf-8")) or python_blocks(text)
+    ],
     ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_the_sessions_of_a_page_run_as_shown(page: Path, tmp_path: Path) -> None:
@@ -50,6 +55,11 @@ def test_the_sessions_of_a_page_run_as_shown(page: Path, tmp_path: Path) -> None
 
 def test_the_command_line_reference_is_up_to_date() -> None:
     assert PATH.read_text(encoding="utf-8") == reference(), "run `make docs`"
+
+
+def test_the_page_on_python_lists_every_error() -> None:
+    shown = PAGE.read_text(encoding="utf-8")
+    assert shown == page_with(error_table()), "run `python -m tests.docs.error_table`"
 
 
 def test_a_session_is_compared_line_by_line() -> None:

@@ -41,13 +41,13 @@ def store(tmp_path: Path) -> Store:
 
 def take(store: Store, path: Path, name: str = "mine", **options: Any) -> EvalsetImport:
     options.setdefault("source_format", "gsm8k")
-    return store.import_evalset(path, name, **options)
+    return store.evalsets.import_(path, name, **options)
 
 
 def test_gsm8k_becomes_samples_with_ids_of_their_questions(store: Store, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "g.jsonl", [gsm("1+1?", "2"), gsm("2+2?", "4")])
     done = take(store, path, category="sums", difficulty="easy")
-    found = store.evalset("mine")
+    found = store.evalsets["mine"]
     assert [
         (s.id, s.prompt, s.expected_answer, s.category, s.difficulty) for s in found.samples
     ] == [
@@ -64,7 +64,7 @@ def test_the_id_of_a_sample_does_not_depend_on_the_other_lines(
     a, b = gsm("1+1?", "2"), gsm("2+2?", "4")
     take(store, write_lines(tmp_path / "one", [a, b]), "one")
     take(store, write_lines(tmp_path / "two", [b, b, a]), "two")
-    one, two = (store.evalset(name).samples for name in ("one", "two"))
+    one, two = (store.evalsets[name].samples for name in ("one", "two"))
     assert sorted(one, key=lambda s: s.id) == sorted(two, key=lambda s: s.id)
 
 
@@ -103,15 +103,15 @@ def test_importing_again_changes_nothing_and_other_samples_never_overwrite(
 def test_traces_exports_and_samples_become_eval_sets_too(store: Store, tmp_path: Path) -> None:
     named = value(meta={"category": "sums", "difficulty": "hard"})
     take(store, write_lines(tmp_path / "t", [named]), "t", source_format="tunixrt", category="x")
-    (sample,) = store.evalset("t").samples
+    (sample,) = store.evalsets["t"].samples
     assert (sample.category, sample.difficulty) == ("sums", "hard")
     whole = trace()
     row = trace_row(whole, trace_id(payload_of(whole)), None)
     take(store, write_lines(tmp_path / "r", [row]), "r", source_format="trace")
-    assert store.evalset("r").samples[0].id == sample.id
+    assert store.evalsets["r"].samples[0].id == sample.id
     own = {"id": "q\u2028", "prompt": "?", "expected_answer": "x"}
     take(store, write_lines(tmp_path / "e", [own]), "e", source_format="evalset", category="c")
-    (kept,) = store.evalset("e").samples
+    (kept,) = store.evalsets["e"].samples
     assert (kept.id, kept.category) == ("q\u2028", "c")
     assert len((store.layout.evalsets / "e.jsonl").read_text("utf-8").splitlines()) == 1
 
@@ -119,7 +119,7 @@ def test_traces_exports_and_samples_become_eval_sets_too(store: Store, tmp_path:
 def test_standard_input_and_blank_lines(store: Store) -> None:
     data = b"\xef\xbb\xbf\n" + json.dumps(gsm("1+1?", "2")).encode()
     stream = OpenText("stdin", io.BytesIO(data))
-    done = store.import_evalset(stream, "mine", source_format="gsm8k")
+    done = store.evalsets.import_(stream, "mine", source_format="gsm8k")
     assert (done.n_samples, done.dropped) == (1, {"blank line between records": 1})
 
 
@@ -159,17 +159,17 @@ def test_misnamed_files_are_reported_by_list_and_verify_and_cannot_be_named(
     assert store.verify().ok
     for name in (*BAD_NAMES, "README.md", ".jsonl", ".hidden.jsonl"):
         (store.layout.evalsets / name).write_bytes(data)
-    assert [e.name for e in store.evalsets()] == ["good"]
+    assert [e.name for e in store.evalsets] == ["good"]
     misnamed = misnamed_evalsets(store.layout.evalsets)
     assert [m.path.name for m in misnamed] == sorted(BAD_NAMES)
     findings = store.verify().findings
     assert [f.path for f in findings] == [f"evalsets/{name}" for name in sorted(BAD_NAMES)]
     with pytest.raises(BadNameError, match='The eval set name "My Set" should be 1 to 64'):
-        store.evalset("My Set")
+        store.evalsets["My Set"]
 
 
 @pytest.mark.skipif(not GSM8K.is_file(), reason="GSM8K is not at hand")
 def test_all_of_gsm8k_becomes_an_eval_set_with_ids_that_differ(store: Store) -> None:
     done = take(store, GSM8K, "gsm8k")
     assert (done.n_samples + len(done.duplicates), done.rejected) == (7_473, 0)
-    assert len({s.id for s in store.evalset("gsm8k").samples}) == done.n_samples
+    assert len({s.id for s in store.evalsets["gsm8k"].samples}) == done.n_samples

@@ -22,9 +22,9 @@ def make_trained(root: Path) -> None:
     store = make_store(root)
     (root / "tiny.toml").write_text(TINY_FILE)
     config = str(root / "tiny.toml")
-    run_id = store.train(config, dataset="sums-v1").manifest.run_id
-    store.evaluate(run_id, evalset="sums", max_new_tokens=6)
-    store.evaluate(f"untrained:{config}", evalset="sums", max_new_tokens=6)
+    run_id = store.runs.train(config, dataset="sums-v1").manifest.run_id
+    store.runs.evaluate(run_id, evalset="sums", max_new_tokens=6)
+    store.runs.evaluate(f"untrained:{config}", evalset="sums", max_new_tokens=6)
 
 
 @pytest.fixture(scope="session")

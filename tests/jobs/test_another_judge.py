@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {"evalset": "sums", "max_new_tokens": 6}
 def judged(store: Store, judge: str = "verbatim", **settings: Any) -> tuple[EvaluationDone, int]:
     """An evaluation of the trained model, and how often it reported what it had generated."""
     seen = []
-    done = store.evaluate(
+    done = store.runs.evaluate(
         training_of(store).run_id,
         judge=judge,
         watch=Watch(on_progress=lambda n, *_: seen.append(n)),
@@ -90,7 +90,7 @@ def test_two_models_with_one_store_get_their_own_responses(copy: Store) -> None:
         (training_of(copy).run_id, of_trained(copy)),
         (f"untrained:{copy.root / 'tiny.toml'}", of_untrained(copy)),
     ):
-        done = copy.evaluate(model, judge="verbatim", **SETTINGS)
+        done = copy.runs.evaluate(model, judge="verbatim", **SETTINGS)
         assert done.n_generated == 0
         found[of.run_id] = texts(copy, done.manifest)
         assert found[of.run_id] == texts(copy, of)
@@ -99,7 +99,9 @@ def test_two_models_with_one_store_get_their_own_responses(copy: Store) -> None:
     (copy.root / "other.toml").write_text(
         (copy.root / "tiny.toml").read_text().replace("[training]", "[training]\nseed = 1")
     )
-    other = copy.evaluate(f"untrained:{copy.root / 'other.toml'}", judge="verbatim", **SETTINGS)
+    other = copy.runs.evaluate(
+        f"untrained:{copy.root / 'other.toml'}", judge="verbatim", **SETTINGS
+    )
     assert other.n_generated == 4
 
 
@@ -123,7 +125,7 @@ def test_other_settings_generate_responses_of_their_own(
 
 
 def test_draws_are_judged_in_their_order(copy: Store) -> None:
-    drawn: dict[str, Any] = {"temperature": 1.0, "samples": 3}
+    drawn: dict[str, Any] = {"temperature": 1.0, "draws": 3}
     exact, _ = judged(copy, "exact", **drawn)
     done, _ = judged(copy, **drawn)
     assert (done.n_generated, done.n_reused) == (0, 12)
@@ -178,14 +180,14 @@ def test_an_evaluation_that_was_interrupted_continues_with_another_judge(copy: S
     settings = SETTINGS | {"batch_size": 2}
     run_id = training_of(copy).run_id
     with pytest.raises(StoppedError):
-        copy.evaluate(run_id, judge="exact", watch=Watch(on_progress=stop), **settings)
-    done = copy.evaluate(run_id, judge="verbatim", **settings)
+        copy.runs.evaluate(run_id, judge="exact", watch=Watch(on_progress=stop), **settings)
+    done = copy.runs.evaluate(run_id, judge="verbatim", **settings)
     assert (done.n_generated, done.n_reused) == (2, 2)
 
 
 def test_reproducing_generates_again_whatever_is_published(copy: Store) -> None:
     """A forger publishes better responses with every digest in order, and judges them."""
-    questions = {s.id: s.expected_answer for s in copy.evalset("sums").samples}
+    questions = {s.id: s.expected_answer for s in copy.evalsets["sums"].samples}
 
     def better(lines: list[Response]) -> list[Response]:
         return [

@@ -26,7 +26,7 @@ _IMPORT = (
     "import sys; from tunixrt import Store\nstore = Store.open(sys.argv[1])\n"
     "print('ready', flush=True)\n"
     "for path, _ in zip(sys.argv[2:], sys.stdin):\n"
-    "    store.import_traces(path, source_format='tunixrt')\n"
+    "    store.traces.import_(path, source_format='tunixrt')\n"
     "    print('done', flush=True)\n"
 )
 
@@ -35,7 +35,7 @@ _ADD = (
     "store = Store.open(sys.argv[1])\n"
     "print('ready', flush=True)\n"
     "for n, _ in zip(range(3), sys.stdin):\n"
-    "    for text in sys.argv[2:][4 * n :][:4]:\n        store.add_trace(value(text))\n"
+    "    for text in sys.argv[2:][4 * n :][:4]:\n        store.traces.add(value(text))\n"
     "    print('done', flush=True)\n"
 )
 
@@ -44,7 +44,7 @@ _BUILD = (
     "from tunixrt.datasets.building import DatasetExistsError\n"
     "store = Store.open(sys.argv[1])\n"
     + _GO
-    + "try:\n    print(store.build_dataset('d', 'v1', limit=int(sys.argv[2])).digest)\n"
+    + "try:\n    print(store.datasets.build('d', 'v1', limit=int(sys.argv[2])).digest)\n"
     "except DatasetExistsError as error:\n    print(error.existing[0])\n"
 )
 
@@ -100,7 +100,7 @@ def test_eight_processes_that_import_and_add_at_once_and_a_reader_of_whole_batch
 
     def look() -> int:
         """Check that a reader sees whole imports, and no fewer traces than before; return n."""
-        with store.traces() as projection:
+        with store.traces.projection() as projection:
             seen = {state.id for state in projection.active()}
         for ids in whole:
             assert ids <= seen or not ids & seen, "a reader saw a part of an import"
@@ -122,23 +122,23 @@ def test_eight_processes_that_import_and_add_at_once_and_a_reader_of_whole_batch
             assert process.communicate() == ("", "")
             assert process.returncode == 0
     assert n_seen == len(expected)
-    with store.traces() as projection:
+    with store.traces.projection() as projection:
         listed = Counter(state.id for state in projection.traces())
     assert listed == Counter(dict.fromkeys(expected, 1))
-    assert store.build_dataset("all", "v1").trace_count == len(expected)
+    assert store.datasets.build("all", "v1").trace_count == len(expected)
     assert store.verify(rebuild=True).ok
     assert store.status().leftovers == []
 
 
 def test_of_builds_of_one_key_at_once_one_wins_and_the_others_are_told(tmp_path: Path) -> None:
     store = Store.init(tmp_path)
-    store.generate_arithmetic(kinds=["addition"], n_digits=2, n=20, seed=0)
+    store.traces.generate_arithmetic(kinds=["addition"], n_digits=2, n=20, seed=0)
     with contextlib.ExitStack() as stack:
         builders = [_start(_BUILD, store.root, n) for n in range(1, 7)]
         _get_ready(stack, builders)
         _let_go(builders)
         printed = {builder.communicate() for builder in builders}
     ((digest, complaint),) = printed
-    assert (digest.strip(), complaint) == (store.dataset("d-v1").digest, "")
+    assert (digest.strip(), complaint) == (store.datasets["d-v1"].digest, "")
     assert store.status().ambiguous_datasets == {}
     assert store.verify().ok

@@ -115,7 +115,7 @@ def test_interrupted_killed_and_damaged_training_ends_in_the_same_bits(
     assert "Training continues after step 20." in err
 
     assert out.strip() == run_id
-    assert broken.run(run_id) == whole.run(run_id)
+    assert broken.runs[run_id].manifest == whole.runs[run_id].manifest
     for name in ("model/model.safetensors", "metrics.jsonl", "ledger.jsonl", "manifest.json"):
         assert digest_file(broken.layout.runs / run_id / name) == digest_file(
             whole.layout.runs / run_id / name
@@ -212,7 +212,7 @@ def test_the_saving_interval_is_no_part_of_a_run(store: Store, tmp_path: Path) -
     one, _ = train(store, "training.save_steps=7")
     two, _ = train(other, "training.save_steps=0")
     assert one == two
-    assert store.run(one).outputs == other.run(two).outputs
+    assert store.runs[one].manifest.outputs == other.runs[two].manifest.outputs
 
 
 def test_only_the_newest_checkpoints_are_kept(store: Store) -> None:

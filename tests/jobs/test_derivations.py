@@ -37,16 +37,19 @@ def hashed(directory: Path) -> dict[str, bytes]:
 
 
 def runs_of(store: Store) -> dict[str, dict[str, bytes]]:
-    return {run.run_id: hashed(store.layout.runs / run.run_id) for run in store.runs()}
+    return {
+        run.run_id: hashed(store.layout.runs / run.run_id)
+        for run in [run.manifest for run in store.runs]
+    }
 
 
 def again_everywhere(store: Store, **spelt: Any) -> None:
     """Train and evaluate as the fixture did, with inputs spelt as a test wants them."""
     chosen = {"config": str(store.root / "tiny.toml"), "dataset": "sums-v1", "evalset": "sums"}
     chosen |= spelt
-    run_id = store.train(chosen["config"], dataset=chosen["dataset"]).manifest.run_id
+    run_id = store.runs.train(chosen["config"], dataset=chosen["dataset"]).manifest.run_id
     for model in (spelt.get("model") or run_id, f"untrained:{chosen['config']}"):
-        store.evaluate(model, evalset=chosen["evalset"], max_new_tokens=6)
+        store.runs.evaluate(model, evalset=chosen["evalset"], max_new_tokens=6)
 
 
 def elsewhere(root: Path, trained: Path) -> Store:
@@ -57,14 +60,14 @@ def elsewhere(root: Path, trained: Path) -> Store:
 
 def grown(store: Store) -> dict[str, Any]:
     """More traces, and more datasets of them."""
-    store.generate_arithmetic(kinds=["subtraction"], n_digits=2, n=9, seed=3)
-    store.build_dataset("more", "v1", where={"kind": "subtraction"})
+    store.traces.generate_arithmetic(kinds=["subtraction"], n_digits=2, n=9, seed=3)
+    store.datasets.build("more", "v1", where={"kind": "subtraction"})
     return {}
 
 
 def renamed(store: Store) -> dict[str, Any]:
     """Another key for the same members, another file name for the same questions."""
-    store.build_dataset("other", "v9", splits={"test": "0.2"})
+    store.datasets.build("other", "v9", splits={"test": "0.2"})
     shutil.rmtree(store.layout.datasets / "sums")
     (store.layout.evalsets / "sums.jsonl").rename(store.layout.evalsets / "asked.jsonl")
     return {"dataset": "other-v9", "evalset": "asked"}
@@ -72,7 +75,7 @@ def renamed(store: Store) -> dict[str, Any]:
 
 def redacted_elsewhere(store: Store) -> dict[str, Any]:
     """A redaction of a trace of the test split, which no run reads."""
-    member = next(m.trace for m in store.members("sums-v1") if m.split == "test")
+    member = next(m.trace for m in store.datasets["sums-v1"].members() if m.split == "test")
     redact(store.log, [member])
     return {}
 
@@ -90,19 +93,21 @@ def test_what_does_not_decide_a_byte_is_in_no_id_and_in_no_hashed_file(
     again_everywhere(store, config=os.path.relpath(store.root / "tiny.toml"), **spelt)
     before, after = runs_of(Store.open(trained)), runs_of(store)
     assert after == before
-    assert {kind_of(run) for run in store.runs()} == KINDS
+    assert {kind_of(run) for run in [run.manifest for run in store.runs]} == KINDS
 
 
 def test_a_redaction_of_an_input_gives_another_id(trained: Path, copy: Store) -> None:
     """Before and after: the old ids keep their bytes, the new ones are of the new text."""
     before = runs_of(copy)
     old = training_of(copy)
-    member = next(m.trace for m in copy.members("sums-v1") if m.split == "train")
+    member = next(m.trace for m in copy.datasets["sums-v1"].members() if m.split == "train")
     redact(copy.log, [member])
     again_everywhere(copy)
     after = runs_of(copy)
     assert {run_id: after[run_id] for run_id in before} == before
-    kinds = [kind_of(run) for run in copy.runs() if run.run_id not in before]
+    kinds = [
+        kind_of(run) for run in [run.manifest for run in copy.runs] if run.run_id not in before
+    ]
     assert sorted(kinds) == ["contamination", "evaluation", "responses", "training"]
     # A store that never held the member's text makes the same new runs.
     other = elsewhere(copy.root / "other", trained)
@@ -120,11 +125,11 @@ def test_a_model_is_the_same_by_whatever_path(
     run, training = of_trained(copy), training_of(copy)
     shutil.copytree(copy.layout.runs / training.run_id / "model", tmp_path / "kept" / "model")
     for model in (copy.layout.runs / training.run_id / "model", tmp_path / "kept" / "model"):
-        done = copy.evaluate(spell(model), evalset="sums", max_new_tokens=6)
+        done = copy.runs.evaluate(spell(model), evalset="sums", max_new_tokens=6)
         assert (done.already_done, done.manifest) == (True, run)
-        tuned = copy.train(str(copy.root / "tiny.toml"), dataset="sums-v1", base=spell(model))
+        tuned = copy.runs.train(str(copy.root / "tiny.toml"), dataset="sums-v1", base=spell(model))
         assert tuned.manifest.identity.base == run.responses.model
-    assert sum(kind_of(one) == "training" for one in copy.runs()) == 2
+    assert sum(kind_of(one) == "training" for one in [run.manifest for run in copy.runs]) == 2
 
 
 def test_intervals_of_logging_and_saving_change_no_hashed_byte(trained: Path, copy: Store) -> None:
@@ -132,7 +137,7 @@ def test_intervals_of_logging_and_saving_change_no_hashed_byte(trained: Path, co
     before = hashed(copy.layout.runs / run.run_id)
     shutil.rmtree(copy.layout.runs / run.run_id)
     intervals = ["training.logging_steps=1", "training.save_steps=2"]
-    done = copy.train(str(trained / "tiny.toml"), dataset="sums-v1", overrides=intervals)
+    done = copy.runs.train(str(trained / "tiny.toml"), dataset="sums-v1", overrides=intervals)
     assert done.manifest.run_id == run.run_id
     assert hashed(copy.layout.runs / run.run_id) == before
 
@@ -140,9 +145,9 @@ def test_intervals_of_logging_and_saving_change_no_hashed_byte(trained: Path, co
 def test_datasets_and_exports_follow_from_their_snapshot(tmp_path: Path) -> None:
     """A log that grew in another order, at another path: the same dataset, the same exports."""
     first, second = make_store(tmp_path / "a"), Store.init(tmp_path / "b" / "c")
-    dataset = first.dataset("sums-v1")
-    second.generate_arithmetic(kinds=["addition"], n_digits=2, n=24, seed=0)
-    built = second.build_dataset("sums", "v1", splits={"test": "0.2"}).dataset
+    dataset = first.datasets["sums-v1"]
+    second.traces.generate_arithmetic(kinds=["addition"], n_digits=2, n=24, seed=0)
+    built = second.datasets.build("sums", "v1", splits={"test": "0.2"}).dataset
     grown(second)
     assert hashed(built.path) == hashed(dataset.path)
     assert built.path.name == dataset.path.name
@@ -179,11 +184,11 @@ def test_a_snapshot_is_folded_once_and_an_example_rendered_once(
     monkeypatch.setattr("tunixrt.traces.payloads.project", counting("folds", project))
     rendering = counting("renders", render_example)
     monkeypatch.setattr("tunixrt.datasets.text.render_example", rendering)
-    n_train = sum(m.split == "train" for m in copy.members("sums-v1"))
+    n_train = sum(m.split == "train" for m in copy.datasets["sums-v1"].members())
     config = str(copy.root / "tiny.toml")
-    copy.train(config, dataset="sums-v1", overrides=["training.seed=1"])
+    copy.runs.train(config, dataset="sums-v1", overrides=["training.seed=1"])
     assert counts == {"folds": 1, "renders": n_train}
-    copy.train(config, dataset="sums-v1", overrides=["training.seed=2"])
+    copy.runs.train(config, dataset="sums-v1", overrides=["training.seed=2"])
     counts.update(folds=0, renders=0)
     assert copy.verify(rebuild=True).ok
     # Three runs of one text, and a contamination check that proves the text it compares with.

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 
 def test_it_has_the_figures_of_the_run_itself(copy: Store) -> None:
-    (manifest,) = [m for m in copy.runs() if isinstance(m, TrainingManifest)]
+    (manifest,) = [
+        m for m in [run.manifest for run in copy.runs] if isinstance(m, TrainingManifest)
+    ]
     before = tree(copy.root)
-    dry = copy.rehearse_training(str(copy.root / "tiny.toml"), dataset="sums-v1")
+    dry = copy.runs.rehearse(str(copy.root / "tiny.toml"), dataset="sums-v1")
     assert tree(copy.root) == before
     assert dry.run_id == manifest.run_id
     assert dry.exists
@@ -42,7 +44,7 @@ def test_it_has_the_figures_of_the_run_itself(copy: Store) -> None:
 
 def test_packing_needs_fewer_rows_for_the_same_examples(copy: Store) -> None:
     dry = {
-        packing: copy.rehearse_training(
+        packing: copy.runs.rehearse(
             "nano",
             dataset="sums-v1",
             overrides=[
@@ -60,7 +62,7 @@ def test_packing_needs_fewer_rows_for_the_same_examples(copy: Store) -> None:
 
 def test_it_refuses_what_training_would_refuse(copy: Store) -> None:
     def rehearse(*overrides: str) -> None:
-        copy.rehearse_training("nano", dataset="sums-v1", overrides=overrides)
+        copy.runs.rehearse("nano", dataset="sums-v1", overrides=overrides)
 
     with pytest.raises(OverlongExamplesError, match=r"more than model.max_length = 32"):
         rehearse("model.max_length=32")
@@ -72,15 +74,15 @@ def test_it_refuses_what_training_would_refuse(copy: Store) -> None:
 
 def test_the_validation_split_is_counted(copy: Store) -> None:
     overrides = ["training.eval_steps=2", "data.validation_split=test"]
-    dry = copy.rehearse_training("nano", dataset="sums-v1", overrides=overrides)
-    assert dry.n_validation == sum(m.split == "test" for m in copy.members("sums-v1"))
+    dry = copy.runs.rehearse("nano", dataset="sums-v1", overrides=overrides)
+    assert dry.n_validation == sum(m.split == "test" for m in copy.datasets["sums-v1"].members())
 
 
 def test_it_needs_no_jax(tmp_path: Path) -> None:
     make_store(tmp_path)
     code = (
         "import sys; from tunixrt import Store\n"
-        "dry = Store.open(sys.argv[1]).rehearse_training('nano', dataset='sums-v1')\n"
+        "dry = Store.open(sys.argv[1]).runs.rehearse('nano', dataset='sums-v1')\n"
         "assert dry.checkpoint_step is None and not dry.exists\n"
         "assert not {'jax', 'flax', 'optax'} & sys.modules.keys()\n"
     )

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = Store.init(tmp_path)
-    with store.stream() as stream:
+    with store.traces.stream() as stream:
         for n in range(12):
             stream.add(value(prompt=f"{n}\u2028?"))
-    store.build_dataset("lines", "v1", splits={"test": "0.5"})
+    store.datasets.build("lines", "v1", splits={"test": "0.5"})
     return store
 
 
@@ -40,7 +40,7 @@ def text(store: Store) -> Verdict:
 
 def test_a_run_names_the_text_of_its_own_split(store: Store) -> None:
     made_training(store, key="lines-v1")
-    exported = store.export_dataset("lines-v1", "tunix_sft", io.BytesIO(), split="train")
+    exported = store.datasets["lines-v1"].export(io.BytesIO(), "tunix_sft", split="train")
     assert (text(store).verdict, text(store).n_rows) == (Answer.IDENTICAL, exported.rows)
     assert store.verify(rebuild=True).findings == []
 
@@ -51,7 +51,7 @@ def test_a_run_that_names_the_text_of_another_split_is_found_out(
 ) -> None:
     other = Text(DataFormat.TUNIX_SFT, split)
     with DatasetReader(store.log) as reader:
-        reader.pour(store.dataset("lines-v1"), [other])
+        reader.pour(store.datasets["lines-v1"], [other])
     made_training(store, key="lines-v1", text=other.digest)
     (finding,) = store.verify(rebuild=True).findings
     assert "The text is not the one that was trained on." in finding.problem
@@ -60,7 +60,7 @@ def test_a_run_that_names_the_text_of_another_split_is_found_out(
 
 def test_every_export_that_is_derived_again_has_all_splits(store: Store) -> None:
     derived = [v for v in store.verify(rebuild=True).rebuilt if v.kind == "export"]
-    everything = store.export_dataset("lines-v1", "tunix_sft", io.BytesIO(), split="all")
+    everything = store.datasets["lines-v1"].export(io.BytesIO(), "tunix_sft", split="all")
     digests = [file.rebuilt for verdict in derived for file in verdict.files]
     assert from_hex(everything.sha256) in digests
     assert {verdict.n_rows for verdict in derived} == {everything.rows} == {12}
@@ -72,13 +72,13 @@ def test_an_eval_set_that_gets_or_loses_a_byte_order_mark_is_the_same_eval_set(
     path = store.layout.evalsets / "one.jsonl"
     data = b'{"id": "a", "prompt": "?", "expected_answer": "x"}\n'
     path.write_bytes(b"\xef\xbb\xbf" + data)
-    assert store.evalset("one").digest == digest_bytes(data)
+    assert store.evalsets["one"].digest == digest_bytes(data)
 
 
 def test_the_site_prints_an_export_that_works_for_a_dataset_without_training_traces(
     store: Store, tmp_path: Path
 ) -> None:
-    store.build_dataset("held", "v1", splits={"test": "1"})
+    store.datasets.build("held", "v1", splits={"test": "1"})
     store.build_site(tmp_path / "site")
     pages = [path.read_text("utf-8") for path in tmp_path.glob("site/datasets/*.html")]
     commands = sorted(page.partition("dataset export ")[2].partition("<")[0] for page in pages)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def imported(made: GitStore, seed: int) -> str:
     """Another import, committed; the commit."""
-    made.store.generate_arithmetic(kinds=["addition"], n_digits=2, n=3, seed=seed)
+    made.store.traces.generate_arithmetic(kinds=["addition"], n_digits=2, n=3, seed=seed)
     return made.commit(f"import {seed}")
 
 
@@ -116,7 +116,7 @@ def test_a_segment_that_a_sparse_checkout_leaves_out_is_a_failure_that_says_so(
 def test_outside_of_git_the_sentence_still_says_what_is_missing(tmp_path: Path) -> None:
     store = Store.init(tmp_path)
     for seed in (1, 2):
-        store.generate_arithmetic(kinds=["addition"], n_digits=2, n=3, seed=seed)
+        store.traces.generate_arithmetic(kinds=["addition"], n_digits=2, n=3, seed=seed)
     first = store.log.segments()[0]
     shutil.rmtree(first.path)
     with pytest.raises(DamagedError, match="A parent of the segment is missing") as e:
@@ -133,7 +133,7 @@ def full(made: GitStore) -> GitStore:
     store = made_store(made.root)
     trained = made_training(store)
     made_evaluation(store, trained, n_right=3)
-    store.promote_run(trained.run_id, name="best")
+    store.runs.promote(trained.run_id, name="best")
     assert store.verify().ok
     made.commit("everything")
     return made
@@ -145,7 +145,7 @@ def sparse(made: GitStore, *left_out: str) -> Store:
 
 
 def test_runs_that_are_not_checked_out_are_named_and_are_no_failure(full: GitStore) -> None:
-    runs = [f"runs/{run.run_id}" for run in full.store.runs()]
+    runs = [f"runs/{run.run_id}" for run in [run.manifest for run in full.store.runs]]
     found = sparse(full, "runs/").verify()
     assert found.ok
     assert found.not_checked_out == runs
@@ -154,9 +154,9 @@ def test_runs_that_are_not_checked_out_are_named_and_are_no_failure(full: GitSto
     assert len(status.not_checked_out) == 1
     assert status.missing_promoted == {}
     with pytest.raises(TunixrtError, match=r"`git sparse-checkout add runs/[0-9a-f]{64}`"):
-        Store.open(full.root).run("best")
+        Store.open(full.root).runs["best"]
     with pytest.raises(TunixrtError, match="this sparse checkout leaves it out"):
-        Store.open(full.root).run(runs[0].partition("/")[2][:8])
+        Store.open(full.root).runs[runs[0].partition("/")[2][:8]]
 
 
 @pytest.mark.parametrize(
@@ -209,15 +209,15 @@ def test_since_compares_what_is_left_out_by_the_blob_that_git_tracks(full: GitSt
 POINTED: dict[str, Callable[[Store], object]] = {
     "store/log/*/*/0000.jsonl": lambda s: list(s.log.events()),
     "store/log/*/*/segment.json": lambda s: s.log.segments(),
-    "store/snapshots/*.json": lambda s: s.snapshots(),
-    "store/datasets/*/*/*/manifest.json": lambda s: s.datasets(),
-    "store/datasets/*/*/*/members-0000.jsonl": lambda s: list(s.members("sums-v1")),
-    "runs/*/manifest.json": lambda s: s.runs(),
-    "runs/*/predictions.jsonl": lambda s: s.compare_runs("best-eval", "best-eval"),
+    "store/snapshots/*.json": lambda s: list(s.snapshots),
+    "store/datasets/*/*/*/manifest.json": lambda s: list(s.datasets),
+    "store/datasets/*/*/*/members-0000.jsonl": lambda s: list(s.datasets["sums-v1"].members()),
+    "runs/*/manifest.json": lambda s: [run.manifest for run in s.runs],
+    "runs/*/predictions.jsonl": lambda s: s.runs.compare("best-eval", "best-eval"),
     "runs/*/SHA256SUMS": lambda s: s.verify().findings[0],
     "runs/*/metrics.jsonl": lambda s: s.verify().findings[0],
-    "runs/*/model/model.safetensors": lambda s: s.evaluate("best", evalset="sums"),
-    "evalsets/sums.jsonl": lambda s: s.evalset("sums"),
+    "runs/*/model/model.safetensors": lambda s: s.runs.evaluate("best", evalset="sums"),
+    "evalsets/sums.jsonl": lambda s: s.evalsets["sums"],
 }
 
 
@@ -238,8 +238,10 @@ def test_a_pointer_of_git_lfs_is_called_one_and_the_command_is_named(
 
 @pytest.mark.parametrize("pattern", [p for p in POINTED if "SUMS" not in p and "metrics" not in p])
 def test_a_command_that_meets_a_pointer_of_git_lfs_says_so(full: GitStore, pattern: str) -> None:
-    evaluation = next(run for run in full.store.runs() if not hasattr(run, "dataset"))
-    full.store.promote_run(evaluation.run_id, name="best-eval")
+    evaluation = next(
+        run for run in [run.manifest for run in full.store.runs] if not hasattr(run, "dataset")
+    )
+    full.store.runs.promote(evaluation.run_id, name="best-eval")
     for path in full.root.glob(pattern):
         path.write_bytes(POINTER)
     with pytest.raises((TunixrtError, OSError), match=r"it is a Git LFS pointer.*`git lfs pull`"):
@@ -249,5 +251,5 @@ def test_a_command_that_meets_a_pointer_of_git_lfs_says_so(full: GitStore, patte
 def test_a_file_to_import_that_is_a_pointer_is_called_one(full: GitStore, tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl").write_bytes(POINTER)
     with pytest.raises(TunixrtError, match="git lfs pull") as caught:
-        full.store.import_traces(tmp_path / "traces.jsonl", source_format="tunixrt")
+        full.store.traces.import_(tmp_path / "traces.jsonl", source_format="tunixrt")
     assert caught.value.exit_code == ExitCode.BAD_INPUT

@@ -37,7 +37,7 @@ def repository(tmp_path: Path, folder: str) -> GitStore:
     """A repository with a store that has a dataset called build, an eval set and two runs."""
     made = GitStore(tmp_path / "repository", folder)
     store = made_store(made.root)
-    store.build_dataset("build", "v1")
+    store.datasets.build("build", "v1")
     made_evaluation(store, made_training(store), n_right=3)
     return made
 

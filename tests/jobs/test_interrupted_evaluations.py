@@ -61,7 +61,7 @@ def evaluate(
     store: Store, seed: int = 0, evalset: str = "few", **settings: object
 ) -> EvaluationDone:
     chosen: dict[str, Any] = {"max_new_tokens": 12, "batch_size": 4} | settings
-    return store.evaluate(
+    return store.runs.evaluate(
         f"untrained:{store.root / f'tiny{seed}.toml'}",
         evalset=evalset,
         **chosen,
@@ -92,7 +92,7 @@ def test_what_is_recorded_is_not_generated_again(
         evaluate(store, watch=stop_after(8))
     responses_id = journal_of(store).parent.name
     with pytest.raises(BadInputError, match=r"only interrupted work of the responses is here"):
-        store.run(responses_id[:8])
+        store.runs[responses_id[:8]]
     seen: list[tuple[int, int]] = []
     done = evaluate(store, watch=Watch(on_progress=lambda n, total, _: seen.append((n, total))))
     assert seen == [(8, 12), (12, 12)]
@@ -116,7 +116,7 @@ def test_a_model_that_cannot_be_read_leaves_nothing_behind(store: Store, tmp_pat
     (tmp_path / "model" / "model.safetensors").write_bytes(weights[:-1])
     for limit in (None, 4):
         with pytest.raises(BadInputError, match=r"is not a safetensors file"):
-            store.evaluate(str(tmp_path / "model"), evalset="few", max_new_tokens=limit)
+            store.runs.evaluate(str(tmp_path / "model"), evalset="few", max_new_tokens=limit)
         assert journal_of_any(store) == []
         assert list(store.layout.runs.glob("*")) == []
 
@@ -128,7 +128,7 @@ def journal_of_any(store: Store) -> list[Path]:
 def test_draws_go_on_in_the_middle_of_a_sample(
     store: Store, tmp_path: Path, questions: bytes
 ) -> None:
-    drawn: dict[str, Any] = {"temperature": 1.0, "samples": 3}
+    drawn: dict[str, Any] = {"temperature": 1.0, "draws": 3}
     with pytest.raises(Stopped):
         evaluate(store, watch=stop_after(16), **drawn)
     done = evaluate(store, **drawn)
@@ -316,10 +316,12 @@ def test_an_evaluation_that_is_killed_at_every_kind_of_moment_is_the_one_that_wa
         n += n_more
         assert n_lines(store) == n, moment
     assert 4 * n == N_SAMPLES
-    assert store.runs() == []
+    assert [run.manifest for run in store.runs] == []
     for moment in LATE_KILLS:
         kill(store, moment)
-        assert [kind_of(run) for run in store.runs()] == ["responses"], moment
+        assert [kind_of(run) for run in [run.manifest for run in store.runs]] == ["responses"], (
+            moment
+        )
         assert n_lines(store) == 0, moment
     seen: list[int] = []
     done = evaluate(store, evalset="sums", watch=Watch(on_progress=lambda n, *_: seen.append(n)))

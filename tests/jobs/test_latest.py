@@ -37,7 +37,7 @@ def test_before_the_first_run_the_names_of_the_last_one_say_what_makes_one(
 ) -> None:
     made_training(store)  # in runs/, as from a clone: no command has made or found it here
     with pytest.raises(UnknownRunError, match=f"^{text} is the run that `tunixrt ") as caught:
-        store.run(text)
+        store.runs[text]
     assert caught.value.exit_code is ExitCode.BAD_INPUT
 
 
@@ -47,20 +47,20 @@ def test_each_name_follows_the_runs_of_its_kind(store: Store) -> None:
     evaluation = made_evaluation(store, trained, n_right=3)
     for made in (trained, evaluation, other):
         note_latest(store.layout, made)
-    assert store.run("@last") == other
-    assert store.run("@last-train") == other
-    assert store.run("@last-eval") == evaluation
+    assert store.runs["@last"].id == other.run_id
+    assert store.runs["@last-train"].manifest == other
+    assert store.runs["@last-eval"].manifest == evaluation
     note_latest(store.layout, evaluation)
-    assert store.run("@last") == evaluation
-    assert store.promote_run("@last", "newest").run_id == evaluation.run_id
-    assert store.compare_runs("@last", "newest").delta == 0.0
+    assert store.runs["@last"].id == evaluation.run_id
+    assert store.runs.promote("@last", "newest").run_id == evaluation.run_id
+    assert store.runs.compare("@last", "newest").delta == 0.0
     with pytest.raises(NoModelError, match=f"evaluated, {trained.run_id[:12]}"):
-        store.check_prompts("sums", "@last")
+        store.evalsets.check_prompts("sums", "@last")
 
 
 def test_other_words_after_the_sign_are_refused(store: Store) -> None:
     with pytest.raises(UnknownRunError, match=r'@last-train, @last-eval\. Did you mean "@last-tra'):
-        store.run("@last-training")
+        store.runs["@last-training"]
 
 
 def test_a_last_run_that_was_removed_is_named(store: Store) -> None:
@@ -68,7 +68,7 @@ def test_a_last_run_that_was_removed_is_named(store: Store) -> None:
     note_latest(store.layout, trained)
     shutil.rmtree(store.layout.runs / trained.run_id)
     with pytest.raises(UnknownRunError, match=f"the run {trained.run_id[:12]}, which is not here"):
-        store.run("@last")
+        store.runs["@last"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"kind":"other"}', b"\xff"])
@@ -79,9 +79,9 @@ def test_what_is_derived_may_be_deleted_or_damaged_and_is_made_again(
     note_latest(store.layout, trained)
     (store.layout.derived / "last.json").write_bytes(content)
     with pytest.raises(UnknownRunError):
-        store.run("@last")
+        store.runs["@last"]
     note_latest(store.layout, trained)
-    assert store.run("@last") == trained
+    assert store.runs["@last"].manifest == trained
     assert store.verify().ok
 
 
@@ -103,40 +103,40 @@ def test_a_note_that_cannot_be_changed_never_passes_off_another_run_as_the_last(
 def test_a_text_that_cannot_be_a_name_is_refused_before_anything_is_trained(store: Store) -> None:
     for name, error in (("No/Name", BadNameError), ("00aabb", RunNameError)):
         with pytest.raises(error):
-            store.train("nano", dataset="sums-v1", as_name=name)
+            store.runs.train("nano", dataset="sums-v1", as_name=name)
         with pytest.raises(error):
-            store.rehearse_training("nano", dataset="sums-v1", as_name=name)
+            store.runs.rehearse("nano", dataset="sums-v1", as_name=name)
         with pytest.raises(error):
-            store.evaluate("untrained:nano", evalset="sums", as_name=name)
+            store.runs.evaluate("untrained:nano", evalset="sums", as_name=name)
     with pytest.raises(TimeError):
-        store.train("nano", dataset="sums-v1", as_name="first", recorded_at="yesterday")
-    assert not store.runs()
+        store.runs.train("nano", dataset="sums-v1", as_name="first", recorded_at="yesterday")
+    assert not [run.manifest for run in store.runs]
 
 
 def test_a_run_is_named_when_it_is_finished_and_when_it_is_found(store: Store) -> None:
-    done = store.train(
+    done = store.runs.train(
         "nano",
         dataset="sums-v1",
         overrides=TINY,
         as_name="first",
         recorded_at="2026-01-31T12:00:00Z",
     )
-    assert store.run("first") == store.run("@last") == done.manifest
+    assert store.runs["first"].manifest == store.runs["@last"].manifest == done.manifest
     assert done.promotion is not None
     assert done.promotion.segment is not None
     event = list(store.log.events())[-1]
     assert event.envelope.recorded_at == "2026-01-31T12:00:00Z"
-    again = store.train("nano", dataset="sums-v1", overrides=TINY, as_name="second")
+    again = store.runs.train("nano", dataset="sums-v1", overrides=TINY, as_name="second")
     assert again.already_done
-    assert store.promotions().names_of(done.manifest.run_id) == ["first", "second"]
+    assert store.runs.promotions().names_of(done.manifest.run_id) == ["first", "second"]
     with held(store.layout), pytest.raises(NotNamedError) as caught:
-        store.train(
+        store.runs.train(
             "nano", dataset="sums-v1", overrides=TINY, as_name="third", waiting=Waiting(0.0)
         )
     assert f"The run {done.manifest.run_id[:12]} is published, but not named third" in str(
         caught.value
     )
     assert caught.value.exit_code is ExitCode.STORE_LOCKED
-    evaluated = store.evaluate("@last", evalset="sums", max_new_tokens=2, as_name="after")
-    assert store.run("after") == store.run("@last-eval") == evaluated.manifest
-    assert store.run("@last-train") == done.manifest
+    evaluated = store.runs.evaluate("@last", evalset="sums", max_new_tokens=2, as_name="after")
+    assert store.runs["after"].manifest == store.runs["@last-eval"].manifest == evaluated.manifest
+    assert store.runs["@last-train"].manifest == done.manifest

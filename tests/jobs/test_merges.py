@@ -45,7 +45,7 @@ def repository(tmp_path: Path) -> GitStore:
 def _merge(repository: GitStore, first: Say, second: Say, *, swap: bool) -> tuple[Store, list[str]]:
     """Let two branches say something of the same three traces, and merge them."""
     store = repository.store
-    ids: list[str] = [store.add_trace(value(f"{n}"))[0] for n in range(3)]
+    ids: list[str] = [store.traces.add(value(f"{n}")).ids[0] for n in range(3)]
     repository.commit("three traces")
     for name, say in (("first", first), ("second", second)):
         repository.branch(name)
@@ -58,15 +58,15 @@ def _merge(repository: GitStore, first: Say, second: Say, *, swap: bool) -> tupl
 
 
 def _state(store: Store, trace: str) -> TraceState:
-    return store.find_trace(trace)
+    return store.traces[trace].state
 
 
 @pytest.mark.parametrize("swap", [False, True])
 def test_a_score_and_a_retraction_both_hold(repository: GitStore, swap: bool) -> None:
     store, ids = _merge(
         repository,
-        lambda store, ids: store.score_traces(ids[:1]),
-        lambda store, ids: store.retract_traces(ids[:1], reason="wrong"),
+        lambda store, ids: store.traces.score(ids[:1]),
+        lambda store, ids: store.traces.retract(ids[:1], reason="wrong"),
         swap=swap,
     )
     found = _state(store, ids[0])
@@ -76,12 +76,12 @@ def test_a_score_and_a_retraction_both_hold(repository: GitStore, swap: bool) ->
 
 
 _FACTS: dict[str, Say] = {
-    "a label": lambda store, ids: store.label_traces(ids[:1], {"quality": "good"}),
-    "a score": lambda store, ids: store.score_traces(ids[:1]),
-    "a successor": lambda store, ids: store.supersede_traces(ids[:1], by=ids[1]),
-    "a retraction": lambda store, ids: store.retract_traces(ids[:1], reason="wrong"),
-    "another redaction": lambda store, ids: store.redact_traces(ids[:1], reason="as well"),
-    "a dataset of it": lambda store, ids: store.build_dataset("all", "v1"),
+    "a label": lambda store, ids: store.traces.label(ids[:1], {"quality": "good"}),
+    "a score": lambda store, ids: store.traces.score(ids[:1]),
+    "a successor": lambda store, ids: store.traces.supersede(ids[:1], by=ids[1]),
+    "a retraction": lambda store, ids: store.traces.retract(ids[:1], reason="wrong"),
+    "another redaction": lambda store, ids: store.traces.redact(ids[:1], reason="as well"),
+    "a dataset of it": lambda store, ids: store.datasets.build("all", "v1"),
 }
 
 
@@ -92,7 +92,7 @@ def test_a_redaction_wins_over_whatever_another_branch_says(
 ) -> None:
     store, ids = _merge(
         repository,
-        lambda store, ids: store.redact_traces(ids[:1], reason="asked for"),
+        lambda store, ids: store.traces.redact(ids[:1], reason="asked for"),
         _FACTS[fact],
         swap=swap,
     )
@@ -110,8 +110,8 @@ def test_two_successors_and_two_builds_are_shown_until_somebody_decides(
 ) -> None:
     def say(n: int) -> Say:
         def both(store: Store, ids: list[str]) -> None:
-            store.build_dataset("all", "v1", limit=n)
-            store.supersede_traces(ids[:1], by=ids[n])
+            store.datasets.build("all", "v1", limit=n)
+            store.traces.supersede(ids[:1], by=ids[n])
 
         return both
 
@@ -123,10 +123,10 @@ def test_two_successors_and_two_builds_are_shown_until_somebody_decides(
     assert (conflict.trace, conflict.fact) == (ids[0], "superseded")
     assert {claim.value for claim in conflict.claims} == set(ids[1:])
     with pytest.raises(AmbiguousDatasetError) as caught:
-        store.dataset("all-v1")
+        store.datasets["all-v1"]
     assert all(digest in str(caught.value) for digest in digests)
     assert repository.problems() == []
-    store.supersede_traces(ids[:1], by=ids[2])
+    store.traces.supersede(ids[:1], by=ids[2])
     assert store.status().conflicts == []
     assert _state(store, ids[0]).superseded_by == ids[2]
 
@@ -135,13 +135,13 @@ def test_two_successors_and_two_builds_are_shown_until_somebody_decides(
 def test_traces_that_take_each_others_place_are_shown(repository: GitStore, swap: bool) -> None:
     store, ids = _merge(
         repository,
-        lambda store, ids: store.supersede_traces(ids[:1], by=ids[1]),
-        lambda store, ids: store.supersede_traces(ids[1:2], by=ids[0]),
+        lambda store, ids: store.traces.supersede(ids[:1], by=ids[1]),
+        lambda store, ids: store.traces.supersede(ids[1:2], by=ids[0]),
         swap=swap,
     )
-    with store.traces() as projection:
+    with store.traces.projection() as projection:
         assert [state.id for state in projection.active()] == [ids[2]]
     assert store.status().circles == [sorted(ids[:2])]
     assert json.dumps(store.status().circles)
-    store.supersede_traces(ids[:1], by=ids[2])
+    store.traces.supersede(ids[:1], by=ids[2])
     assert store.status().circles == []

@@ -39,12 +39,12 @@ def model(path: Path, *names: str) -> None:
 
 #: How each command takes a MODEL; what it says must not depend on the command.
 WAYS: dict[str, Callable[[Store, str], object]] = {
-    "eval": lambda store, model: store.evaluate(model, evalset="sums"),
-    "train --base": lambda store, model: store.train("nano", dataset="sums-v1", base=model),
-    "train --dry-run": lambda store, model: store.rehearse_training(
+    "eval": lambda store, model: store.runs.evaluate(model, evalset="sums"),
+    "train --base": lambda store, model: store.runs.train("nano", dataset="sums-v1", base=model),
+    "train --dry-run": lambda store, model: store.runs.rehearse(
         "nano", dataset="sums-v1", base=model
     ),
-    "evalset check": lambda store, model: store.check_prompts("sums", model),
+    "evalset check": lambda store, model: store.evalsets.check_prompts("sums", model),
 }
 
 
@@ -88,13 +88,13 @@ def test_what_is_no_model_is_told_as_what_it_was_meant_to_be(
     assert says in str(caught.value)
     if "/" in given or given.startswith((".", "~")):
         assert "hex digits" not in str(caught.value)
-    assert not store.runs()
+    assert not [run.manifest for run in store.runs]
 
 
 def test_a_run_is_the_same_model_however_it_is_spelt(
     store: Store, trained: TrainingManifest, tmp_path: Path
 ) -> None:
-    store.promote_run(trained.run_id, "first")
+    store.runs.promote(trained.run_id, "first")
     (tmp_path / "link").symlink_to(store.layout.runs / trained.run_id / "model")
     spelt = (
         trained.run_id,
@@ -120,7 +120,7 @@ def test_a_directory_from_elsewhere_is_taken_by_its_path(store: Store, tmp_path:
 def test_a_word_that_is_a_run_and_a_model_directory_has_to_be_written_as_one_of_them(
     store: Store, trained: TrainingManifest, tmp_path: Path
 ) -> None:
-    store.promote_run(trained.run_id, "first")
+    store.runs.promote(trained.run_id, "first")
     (tmp_path / "first").mkdir()
     expected = store.layout.runs / trained.run_id / "model"
     assert model_directory(store.layout, "first") == expected
@@ -142,8 +142,8 @@ def test_an_evaluation_is_no_model_and_names_the_one_that_it_evaluated(
 
 def test_untrained_needs_a_configuration_and_is_no_base(store: Store) -> None:
     with pytest.raises(ConfigError, match="untrained: lacks the configuration"):
-        store.evaluate("untrained:", evalset="sums")
+        store.runs.evaluate("untrained:", evalset="sums")
     with pytest.raises(NoModelError, match="training with that configuration starts from anyway"):
-        store.train("nano", dataset="sums-v1", base="untrained:nano")
+        store.runs.train("nano", dataset="sums-v1", base="untrained:nano")
     with pytest.raises(TunixrtError, match="Did you mean nano"):
-        store.check_prompts("sums", "untrained:nan")
+        store.evalsets.check_prompts("sums", "untrained:nan")

@@ -36,7 +36,11 @@ def store(copy: Store) -> Store:
 
 
 def trained_id(store: Store) -> str:
-    return next(run.run_id for run in store.runs() if isinstance(run, TrainingManifest))
+    return next(
+        run.run_id
+        for run in [run.manifest for run in store.runs]
+        if isinstance(run, TrainingManifest)
+    )
 
 
 def predictions_of(store: Store, manifest: EvaluationManifest) -> list[Prediction]:
@@ -45,14 +49,14 @@ def predictions_of(store: Store, manifest: EvaluationManifest) -> list[Predictio
 
 def evaluated(store: Store, *, on_overlong: str, **options: object) -> EvaluationDone:
     arguments = {"evalset": "mixed", "max_new_tokens": 3, "on_overlong": on_overlong} | options
-    return store.evaluate(trained_id(store), **arguments)  # type: ignore[arg-type]
+    return store.runs.evaluate(trained_id(store), **arguments)  # type: ignore[arg-type]
 
 
 def test_every_overlong_sample_is_named_before_anything_is_generated(store: Store) -> None:
     before = sorted(store.root.rglob("*"))
     for model in (trained_id(store), "untrained:nano"):
         with pytest.raises(OverlongPromptsError) as caught:
-            store.evaluate(model, evalset="mixed", max_new_tokens=3)
+            store.runs.evaluate(model, evalset="mixed", max_new_tokens=3)
         assert str(caught.value).startswith(
             "2 of 5 prompts of the eval set mixed leave no room for an answer in the model's "
             "context of 128 tokens: q1 (216), q3 (128). "
@@ -64,11 +68,11 @@ def test_every_overlong_sample_is_named_before_anything_is_generated(store: Stor
 
 def test_a_check_finds_the_same_ones_beforehand(store: Store) -> None:
     for model in (trained_id(store), "untrained:nano"):
-        lengths = store.check_prompts("mixed", model)
+        lengths = store.evalsets.check_prompts("mixed", model)
         assert lengths.overlong == OVERLONG
         assert (lengths.max_length, lengths.longest, lengths.n_samples) == (128, 127, 5)
-        assert not store.check_prompts("short", model).overlong
-    assert not store.check_prompts("mixed", "untrained:micro").overlong
+        assert not store.evalsets.check_prompts("short", model).overlong
+    assert not store.evalsets.check_prompts("mixed", "untrained:micro").overlong
 
 
 def test_overlong_prompts_count_as_wrong_answers_where_that_is_chosen(store: Store) -> None:
@@ -114,7 +118,7 @@ def test_the_choice_is_part_of_the_identity_only_where_it_changes_the_results(
         for choice in ("refuse", "wrong", "omit")
     }
     assert len(ids) == 1
-    manifest = store.run(ids.pop())
+    manifest = store.runs[ids.pop()].manifest
     assert isinstance(manifest, EvaluationManifest)
     for run_id in (manifest.run_id, manifest.responses.run_id):
         assert "overlong" not in (store.layout.runs / run_id / "manifest.json").read_text()
@@ -147,7 +151,7 @@ def test_another_word_is_refused_before_the_model_is_looked_at(store: Store) -> 
 
 
 def test_draws_another_judge_verifying_and_reproducing_know_of_it(store: Store) -> None:
-    drawn = evaluated(store, on_overlong="wrong", temperature=1.0, samples=2).manifest
+    drawn = evaluated(store, on_overlong="wrong", temperature=1.0, draws=2).manifest
     assert [(p.example_id, p.draw) for p in predictions_of(store, drawn)] == [
         (f"q{i}", n) for i in range(5) for n in range(2)
     ]
@@ -156,7 +160,7 @@ def test_draws_another_judge_verifying_and_reproducing_know_of_it(store: Store) 
         judged = evaluated(store, on_overlong=choice, judge="verbatim")
         assert judged.manifest.responses == done.manifest.responses
         assert (judged.n_generated, judged.n_reused) == (0, 3)
-        answered = store.run(judged.manifest.responses.run_id)
+        answered = store.runs[judged.manifest.responses.run_id].manifest
         assert isinstance(answered, ResponsesManifest)
         assert answered.n_responses == 3
         assert answered.overlong == judged.manifest.results.overlong
@@ -172,18 +176,18 @@ def test_a_comparison_and_a_report_say_which_samples_were_left_out(store: Store)
     wide.write_text(
         '[model]\nname = "nano"\nmax_length = 256\n[model.architecture]\nnum_hidden_layers = 1\n'
     )
-    b = store.evaluate(
+    b = store.runs.evaluate(
         f"untrained:{wide}", evalset="mixed", max_new_tokens=3, on_overlong="omit"
     ).manifest
     assert b.results.overlong is None
     with pytest.raises(
         NotComparableError, match=r"left out as overlong differs \(q1 q3 against no"
     ):
-        store.compare_runs(a.run_id, b.run_id)
-    assert store.compare_runs(a.run_id, b.run_id, allow_differences=True).n_pairs == 3
+        store.runs.compare(a.run_id, b.run_id)
+    assert store.runs.compare(a.run_id, b.run_id, allow_differences=True).n_pairs == 3
     wrong = evaluated(store, on_overlong="wrong").manifest
-    assert store.compare_runs(wrong.run_id, b.run_id).n_pairs == 5
-    files = store.report(wrong.run_id, b.run_id, store.root / "report")
+    assert store.runs.compare(wrong.run_id, b.run_id).n_pairs == 5
+    files = store.runs.report(wrong.run_id, b.run_id, store.root / "report")
     text = next(path for path in files if path.suffix == ".md").read_text()
     assert "2 prompts fill the model's context of 128 tokens; they were not asked" in text
     assert "q1, q3" in text
@@ -192,8 +196,8 @@ def test_a_comparison_and_a_report_say_which_samples_were_left_out(store: Store)
     assert site
     page = (store.root / "site" / "runs" / f"{a.run_id}.html").read_text()
     assert "not asked, and in no figure here" in page
-    assert "2 overlong left out" in store.run_row(a).result
-    assert "2 overlong counted as wrong" in store.run_row(wrong).result
+    assert "2 overlong left out" in store.runs.row(a).result
+    assert "2 overlong counted as wrong" in store.runs.row(wrong).result
 
 
 def test_a_model_from_elsewhere_without_a_context_says_so(tmp_path: Path) -> None:
@@ -206,9 +210,9 @@ def test_a_model_from_elsewhere_without_a_context_says_so(tmp_path: Path) -> Non
     for config in ("{}", "[]", '{"max_position_embeddings": "many"}', "no JSON"):
         (directory / "config.json").write_text(config)
         with pytest.raises(BadInputError, match=r"config\.json"):
-            store.check_prompts("sums", str(directory))
+            store.evalsets.check_prompts("sums", str(directory))
     (directory / "config.json").write_text(json.dumps({"max_position_embeddings": 20}))
-    assert store.check_prompts("sums", str(directory)).overlong
+    assert store.evalsets.check_prompts("sums", str(directory)).overlong
 
 
 def test_the_default_limit_of_new_tokens_is_what_the_longest_fitting_prompt_leaves(
@@ -218,5 +222,5 @@ def test_the_default_limit_of_new_tokens_is_what_the_longest_fitting_prompt_leav
     write_evalset(store, "mixed", ("1+1", "9" * 200))
     config = tmp_path / "tiny.toml"
     config.write_text(SMALL_MODEL)
-    done = store.evaluate(f"untrained:{config}", evalset="mixed", on_overlong="omit")
+    done = store.runs.evaluate(f"untrained:{config}", evalset="mixed", on_overlong="omit")
     assert done.manifest.responses.generation.max_new_tokens == 128 - 19

@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def record(store: Store, *prompts: str) -> list[Digest]:
-    return [store.add_trace(trace(prompt))[0] for prompt in prompts]
+    return [store.traces.add(trace(prompt)).ids[0] for prompt in prompts]
 
 
 def write(tmp_path: Path, proof: object) -> Path:
@@ -43,15 +43,15 @@ def test_every_member_of_a_dataset_can_be_proven_and_nothing_else(
     store: Store, tmp_path: Path
 ) -> None:
     ids = record(store, *"ABCDEFG")
-    dataset = store.build_dataset("all", "v1", splits={"test": "0.3"}).dataset
+    dataset = store.datasets.build("all", "v1", splits={"test": "0.3"}).dataset
     (other,) = record(store, "Z")
     for wanted in ids:
-        proof = store.prove_member(wanted[7:19], "all-v1")
+        proof = store.datasets.prove(wanted[7:19], "all-v1")
         proven = check_proof_file(write(tmp_path, proof), frozenset({wanted, dataset.digest}))
         assert (proven.trace, proven.dataset) == (wanted, dataset.digest)
         assert f"in the split {proof.member.split}" in proven.statement
     with pytest.raises(NotAMemberError, match="all-v1 does not list the trace") as caught:
-        store.prove_member(other, "all-v1")
+        store.datasets.prove(other, "all-v1")
     assert caught.value.trace == other
     with pytest.raises(ProofError, match=r"for the dataset sha256:.*, not for sha256:1111"):
         check_member(proof, from_hex("1" * 64), wanted)
@@ -63,27 +63,27 @@ def test_a_trace_is_proven_in_a_snapshot_that_was_taken_for_it(
     store: Store, tmp_path: Path
 ) -> None:
     a, b = record(store, "A", "B")
-    proof = store.prove_recorded(a)
+    proof = store.snapshots.prove(a)
     proven = check_proof_file(write(tmp_path, proof))
-    (snapshot,) = store.snapshots()
+    (snapshot,) = list(store.snapshots)
     assert (proven.trace, proven.snapshot) == (a, snapshot.digest)
     (c,) = record(store, "C")
-    assert store.prove_recorded(b, snapshot.digest[7:20]).snapshot == proof.snapshot
+    assert store.snapshots.prove(b, snapshot.digest[7:20]).snapshot == proof.snapshot
     with pytest.raises(NotInSnapshotError):
-        store.prove_recorded(c, snapshot.digest)
+        store.snapshots.prove(c, snapshot.digest)
 
 
 def test_a_snapshot_is_proven_to_contain_the_older_one(store: Store, tmp_path: Path) -> None:
     record(store, "A")
-    old = store.create_snapshot()
+    old = store.snapshots.create()
     record(store, "B", "C")
-    proof = store.prove_containing(old.digest[7:20])
-    (new,) = (s for s in store.snapshots() if s != old)
+    proof = store.snapshots.prove_containing(old.digest[7:20])
+    (new,) = (s for s in store.snapshots if s != old)
     proven = check_proof_file(write(tmp_path, proof), frozenset({old.digest, new.digest}))
     assert (proven.contained, proven.snapshot) == (old.digest, new.digest)
     assert "and 2 more segments" in proven.statement
     with pytest.raises(NotContainedError, match="lacks 2 of its segments") as caught:
-        store.prove_containing(new.digest, old.digest)
+        store.snapshots.prove_containing(new.digest, old.digest)
     assert len(caught.value.missing) == 2
     for names, what in (((new.digest, new.digest), "old"), ((old.digest, old.digest), "new")):
         with pytest.raises(ProofError, match=f"The {what} snapshot in the proof is"):
@@ -129,13 +129,13 @@ def test_a_proof_that_was_changed_proves_nothing(
     sentence: str | None,
 ) -> None:
     a, *_ = record(store, "A", "B", "C")
-    store.build_dataset("all", "v1")
-    (old,) = store.snapshots()
+    store.datasets.build("all", "v1")
+    (old,) = list(store.snapshots)
     record(store, "D", "E")
     made: dict[str, object] = {
-        "member": store.prove_member(a, "all-v1"),
-        "extension": store.prove_containing(old.digest),
-        "recorded": store.prove_recorded(a),
+        "member": store.datasets.prove(a, "all-v1"),
+        "extension": store.snapshots.prove_containing(old.digest),
+        "recorded": store.snapshots.prove(a),
     }
     changed = change(json.loads(encode(made[kind])), path, value)
     if sentence is None:
@@ -151,7 +151,7 @@ def test_a_proof_that_was_changed_proves_nothing(
 
 def test_a_proof_about_something_else_does_not_pass(store: Store, tmp_path: Path) -> None:
     (a,) = record(store, "A")
-    path = write(tmp_path, store.prove_recorded(a))
+    path = write(tmp_path, store.snapshots.prove(a))
     with pytest.raises(ProofError, match=r"not about sha256:1111.*It proves this: The snapshot"):
         check_proof_file(path, frozenset({a, from_hex("1" * 64)}))
 
@@ -185,7 +185,7 @@ def test_a_file_that_is_absent_huge_or_about_no_trace_gets_a_sentence(
     with pytest.raises(ProofFileError, match="cannot be read"):
         check_proof_file(tmp_path / "absent")
     (a,) = record(store, "A")
-    document = json.loads(encode(store.prove_recorded(a)))
+    document = json.loads(encode(store.snapshots.prove(a)))
     path = write(tmp_path, document | {"trace": "A"})
     with pytest.raises(ProofFileError, match="`trace` is not a digest"):
         check_proof_file(path)
@@ -196,21 +196,21 @@ def test_a_file_that_is_absent_huge_or_about_no_trace_gets_a_sentence(
 
 def test_snapshots_are_compared(store: Store) -> None:
     a, *_ = record(store, "A", "B")
-    first = store.create_snapshot()
-    store.retract_traces([a])
+    first = store.snapshots.create()
+    store.traces.retract([a])
     record(store, "C")
-    second = store.create_snapshot()
-    found = store.diff_snapshots(first.digest, second.digest)
+    second = store.snapshots.create()
+    found = store.snapshots.diff(first.digest, second.digest)
     assert (found.relation, found.n_common) == ("contained", 2)
     assert found.only_b.events == {"trace.recorded": 1, "trace.retracted": 1}
     assert found.only_a.segments == ()
-    assert store.diff_snapshots(second.digest, first.digest).relation == "contains"
-    same = store.diff_snapshots(first.digest, first.digest)
+    assert store.snapshots.diff(second.digest, first.digest).relation == "contains"
+    same = store.snapshots.diff(first.digest, first.digest)
     assert (same.relation, same.only_a.events) == ("same", {})
     with pytest.raises(BadInputError, match="No snapshot begins with"):
-        store.snapshot("abcdef")
+        store.snapshots["abcdef"]
     with pytest.raises(BadInputError, match="too short"):
-        store.snapshot("abc")
+        store.snapshots["abc"]
 
 
 def test_snapshots_of_branches_stand_apart(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def repository(tmp_path: Path) -> GitStore:
 
 
 def record(store: Store, *prompts: str) -> list[Digest]:
-    return [store.add_trace(trace(prompt))[0] for prompt in prompts]
+    return [store.traces.add(trace(prompt)).ids[0] for prompt in prompts]
 
 
 def holds(root: Path, text: str = "secret of Ada") -> list[str]:
@@ -48,21 +48,21 @@ def test_a_redacted_trace_is_nowhere_in_the_working_tree_and_everything_still_ve
     repository: GitStore,
 ) -> None:
     store = repository.store
-    secret, _ = store.add_trace(SECRET)
+    (secret,), _ = store.traces.add(SECRET)
     record(store, "A?", "B?")
-    store.build_dataset("all", "v1")
-    snapshot = store.create_snapshot()
+    store.datasets.build("all", "v1")
+    snapshot = store.snapshots.create()
     assert holds(repository.root)
     repository.commit("three traces")
-    done = store.redact_traces([secret[7:15]], reason="asked for by its author")
+    done = store.traces.redact([secret[7:15]], reason="asked for by its author")
     assert (done.traces, done.n_new, done.n_unknown, len(done.removed)) == ([secret], 1, 0, 1)
     assert done.segment is not None
     assert done.remains.datasets == ["all-v1"]
     assert done.remains.n_commits == 1
     assert holds(repository.root) == []
     assert repository.problems() == []
-    assert store.snapshot(snapshot.digest) == snapshot
-    again = store.redact_traces([secret], reason="asked for by its author")
+    assert store.snapshots[snapshot.digest] == snapshot
+    again = store.traces.redact([secret], reason="asked for by its author")
     assert (again.n_new, again.segment, again.removed) == (0, None, ())
     assert repository.problems() == []
 
@@ -71,16 +71,16 @@ def test_a_redaction_survives_merges_in_both_directions_with_a_branch_that_never
     repository: GitStore,
 ) -> None:
     store = repository.store
-    secret, _ = store.add_trace(SECRET)
+    (secret,), _ = store.traces.add(SECRET)
     record(store, "A?")
     repository.commit("two traces")
     repository.branch("redacts")
-    store.redact_traces([secret], reason="r")
+    store.traces.redact([secret], reason="r")
     repository.commit("redact one")
     repository.branch("goes-on", "main")
     record(store, "B?", "C?")
-    store.label_traces([secret], {"quality": "good"})
-    store.build_dataset("all", "v1")
+    store.traces.label([secret], {"quality": "good"})
+    store.datasets.build("all", "v1")
     repository.commit("go on")
     digests = set()
     for into, other in (("redacts", "goes-on"), ("goes-on", "redacts")):
@@ -88,7 +88,7 @@ def test_a_redaction_survives_merges_in_both_directions_with_a_branch_that_never
         repository.merge(other)
         assert holds(repository.root) == []
         assert repository.problems() == []
-        with store.traces() as projection:
+        with store.traces.projection() as projection:
             state = projection.get(secret)
         assert state is not None
         assert state.redacted
@@ -106,21 +106,21 @@ def test_plain_text_that_comes_back_fails_verification_until_it_is_swept(
     repository.branch("redacts")
     # It is redacted here before it was ever recorded here.
     secret = imported(SECRET).id
-    done = store.redact_traces([secret], reason="r")
+    done = store.traces.redact([secret], reason="r")
     assert (done.n_new, done.n_unknown, done.removed) == (1, 1, ())
     repository.commit("redact it")
     repository.branch("records", "main")
-    store.add_trace(SECRET)
+    store.traces.add(SECRET)
     repository.commit("record it")
     repository.merge("redacts")
     (problem,) = repository.problems()
     assert "redacted is here in plain text" in problem
-    done = store.sweep()
+    done = store.traces.sweep()
     assert len(done.removed) == 1
     assert holds(repository.root) == []
     assert repository.problems() == []
     # Importing it again drops it.
-    _, report = store.add_trace(SECRET)
+    (_,), report = store.traces.add(SECRET)
     assert (report.recorded, report.dropped) == (0, {"redacted before": 1})
 
 
@@ -129,21 +129,21 @@ def test_a_merge_that_stops_at_a_redaction_is_mended_by_a_sweep(repository: GitS
     store = repository.store
     for branch in ("left", "right"):
         repository.branch(branch)
-        secret, _ = store.add_trace(SECRET)
+        (secret,), _ = store.traces.add(SECRET)
         record(store, "A?", "B?")
         if branch == "right":
-            store.redact_traces([secret], reason="r")
+            store.traces.redact([secret], reason="r")
         tip = repository.commit(branch)
     repository.merge("left", expect=1)
     assert any("redact --sweep` joins the two sides" in text for text in repository.problems())
-    done = store.sweep()
+    done = store.traces.sweep()
     assert len(done.mended) == 1
     assert holds(repository.root) == []
     assert repository.problems() == []
     repository.commit("merged")
     repository.branch("other-way", "left")
     repository.git("-c", "merge.conflictStyle=diff3", "merge", "-q", tip, expect=1)
-    assert len(store.sweep().mended) == 1
+    assert len(store.traces.sweep().mended) == 1
     assert repository.problems() == []
     assert repository.git("diff", "right", "--", "store") == ""
 
@@ -161,16 +161,16 @@ def test_a_conflict_that_is_more_than_a_redaction_is_left_alone(repository: GitS
         conflict = b"<<<<<<< a\n%b\n=======\n%b\n>>>>>>> b\n" % (ours, theirs)
         path.write_bytes(conflict)
         with pytest.raises(DamagedError, match="differ in more than a redaction"):
-            store.sweep()
+            store.traces.sweep()
         assert path.read_bytes() == conflict
     path.write_bytes(b"<<<<<<< a\n%b\n" % envelope)
     with pytest.raises(DamagedError, match="git checkout --ours"):
-        store.sweep()
+        store.traces.sweep()
 
 
 def test_files_that_quote_the_prompt_are_named(repository: GitStore) -> None:
     store = repository.store
-    secret, _ = store.add_trace(SECRET)
+    (secret,), _ = store.traces.add(SECRET)
     run = repository.root / "runs" / "x"
     run.mkdir()
     (run / "model.safetensors").write_text(SECRET.prompt)
@@ -189,9 +189,11 @@ def test_files_that_quote_the_prompt_are_named(repository: GitStore) -> None:
 
 
 def test_the_weights_and_predictions_that_have_seen_a_trace_are_named(copy: Store) -> None:
-    trained = next(run.run_id for run in copy.runs() if hasattr(run, "ledger"))
-    member = next(iter(copy.members("sums-v1"))).trace
-    done = copy.redact_traces([member], reason="r")
+    trained = next(
+        run.run_id for run in [run.manifest for run in copy.runs] if hasattr(run, "ledger")
+    )
+    member = next(iter(copy.datasets["sums-v1"].members())).trace
+    done = copy.traces.redact([member], reason="r")
     assert done.remains.datasets == ["sums-v1"]
     assert done.remains.training_runs == [trained]
     assert len(done.remains.evaluation_runs) == 1
@@ -204,10 +206,10 @@ def test_the_command_for_git_history_removes_the_payload_and_nothing_else(
 ) -> None:
     """`git filter-repo` calls the text between the quotation marks with each blob."""
     store = repository.store
-    secret, _ = store.add_trace(SECRET)
+    (secret,), _ = store.traces.add(SECRET)
     others = record(store, "A?")
     parts = {path: path.read_bytes() for path in (repository.root / "store").rglob("*.jsonl")}
-    done = store.redact_traces([secret], reason="r")
+    done = store.traces.redact([secret], reason="r")
     head, body, tail = done.history_command.split("'")
     assert (head, tail) == ("git filter-repo --force --blob-callback ", "")
 
@@ -235,8 +237,8 @@ def test_a_repository_without_commits_has_no_history(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     store = Store.init(tmp_path)
     (a,) = record(store, "A?")
-    assert store.redact_traces([a], reason="r").remains.n_commits == 0
-    assert store.redact_traces([a], reason="r").remains.n_commits == 0
+    assert store.traces.redact([a], reason="r").remains.n_commits == 0
+    assert store.traces.redact([a], reason="r").remains.n_commits == 0
 
 
 def test_a_redaction_of_nothing_known_by_a_prefix_or_at_no_time_changes_nothing(
@@ -245,7 +247,7 @@ def test_a_redaction_of_nothing_known_by_a_prefix_or_at_no_time_changes_nothing(
     store = repository.store
     record(store, "A?")
     with pytest.raises(TraceLookupError):
-        store.redact_traces(["abcdef12"], reason="r")
+        store.traces.redact(["abcdef12"], reason="r")
     with pytest.raises(TimeError):
         redact_traces(
             store.layout, store.log, [from_hex("1" * 64)], reason="r", recorded_at="today"
@@ -256,14 +258,14 @@ def test_a_redaction_of_nothing_known_by_a_prefix_or_at_no_time_changes_nothing(
 
 def test_what_cannot_be_read_does_not_stop_a_redaction(repository: GitStore) -> None:
     store = repository.store
-    secret, _ = store.add_trace(SECRET)
-    dataset = store.build_dataset("all", "v1").dataset
+    (secret,), _ = store.traces.add(SECRET)
+    dataset = store.datasets.build("all", "v1").dataset
     repository.commit("a dataset")
     (dataset.path / "manifest.json").write_bytes(b"{}")
     (repository.root / "runs" / ("a" * 64)).mkdir()
     for pack in (repository.root / ".git" / "objects").glob("??/*"):
         pack.unlink()
-    done = store.redact_traces([secret], reason="r")
+    done = store.traces.redact([secret], reason="r")
     assert done.n_new == 1
     assert len(done.remains.unreadable) == 2
     assert done.remains.n_commits is None
@@ -274,12 +276,12 @@ def test_facts_that_branches_state_differently_are_in_status_until_they_are_deci
     repository: GitStore,
 ) -> None:
     store = repository.store
-    secret, _ = store.add_trace(SECRET)
+    (secret,), _ = store.traces.add(SECRET)
     repository.commit("a trace")
     for name in ("good", "bad"):
         repository.branch(name)
-        store.label_traces([secret], {"quality": name})
-        store.build_dataset("d", "v1", limit=1 if name == "good" else None)
+        store.traces.label([secret], {"quality": name})
+        store.datasets.build("d", "v1", limit=1 if name == "good" else None)
         repository.commit(name)
     repository.merge("good")
     status = store.status()
@@ -287,6 +289,6 @@ def test_facts_that_branches_state_differently_are_in_status_until_they_are_deci
     assert (conflict.trace, conflict.fact) == (secret, "label:quality")
     assert {claim.value for claim in conflict.claims} == {"good", "bad"}
     assert list(status.ambiguous_datasets) == ["d-v1"]
-    assert store.label_traces([secret], {"quality": "good"}).n_new == 1
+    assert store.traces.label([secret], {"quality": "good"}).n_new == 1
     assert store.status().conflicts == []
-    assert store.find_trace(secret).labels == {"quality": "good"}
+    assert store.traces[secret].state.labels == {"quality": "good"}

@@ -38,9 +38,9 @@ def environment() -> dict[str, str]:
 @pytest.mark.slow
 def test_two_at_a_time_say_what_one_at_a_time_says(copy: Store) -> None:
     config = str(copy.root / "tiny.toml")
-    copy.train(config, dataset="sums-v1", overrides=["training.seed=1"])
+    copy.runs.train(config, dataset="sums-v1", overrides=["training.seed=1"])
     fast = ["training.seed=2", "training.numeric_mode=fast"]
-    copy.train(config, dataset="sums-v1", overrides=fast)
+    copy.runs.train(config, dataset="sums-v1", overrides=fast)
     answers = [
         subprocess.run(
             command(copy.root, "--jobs", n), env=environment(), check=True, capture_output=True
@@ -139,7 +139,9 @@ def test_verdicts_keep_their_order_and_fast_runs_their_threads(tmp_path: Path) -
     fast = trainings[2]
     identity = msgspec.structs.replace(fast.identity, numeric_mode="fast")
     reseal(store, msgspec.structs.replace(fast, identity=identity))
-    in_order = [m.run_id for m in store.runs() if isinstance(m, TrainingManifest)]
+    in_order = [
+        m.run_id for m in [run.manifest for run in store.runs] if isinstance(m, TrainingManifest)
+    ]
     first, second, *_ = [run_id for run_id in in_order if run_id != fast.run_id]
     os.mkfifo(tmp_path / "pipe")
     shown: list[tuple[int, int]] = []

@@ -54,7 +54,7 @@ def test_the_ledger_accounts_for_every_member(copy: Store) -> None:
     manifest = training_of(copy)
     lines = (copy.layout.runs / manifest.run_id / "ledger.jsonl").read_text().splitlines()
     entries = [json.loads(line) for line in lines]
-    members = [m.trace for m in copy.members("sums-v1") if m.split == "train"]
+    members = [m.trace for m in copy.datasets["sums-v1"].members() if m.split == "train"]
     assert [entry["trace"] for entry in entries] == members
     ledger = manifest.ledger
     assert (ledger.n_records, ledger.n_kept) == (len(members), len(members))
@@ -66,12 +66,12 @@ def test_the_ledger_accounts_for_every_member(copy: Store) -> None:
 def test_running_the_same_again_finds_it_done(copy: Store) -> None:
     config = str(copy.root / "tiny.toml")
     run_id = training_of(copy).run_id
-    again = copy.train(config, dataset="sums-v1")
+    again = copy.runs.train(config, dataset="sums-v1")
     assert again.already_done
     assert again.manifest.run_id == run_id
-    logged = copy.train(config, dataset="sums-v1", overrides=["training.logging_steps=1"])
+    logged = copy.runs.train(config, dataset="sums-v1", overrides=["training.logging_steps=1"])
     assert logged.already_done
-    evaluated = copy.evaluate(run_id[:8], evalset="sums", max_new_tokens=6)
+    evaluated = copy.runs.evaluate(run_id[:8], evalset="sums", max_new_tokens=6)
     assert evaluated.already_done
 
 
@@ -81,20 +81,20 @@ def test_a_run_named_by_the_path_of_its_model_is_that_run(
     run_id = training_of(copy).run_id
     monkeypatch.chdir(copy.root)
     path = f"runs/{run_id}/model"
-    assert copy.evaluate(path, evalset="sums", max_new_tokens=6).already_done
+    assert copy.runs.evaluate(path, evalset="sums", max_new_tokens=6).already_done
     for settings in ({"max_new_tokens": 5}, {"max_new_tokens": 5, "judge": "verbatim"}):
-        by_path = copy.evaluate(path, evalset="sums", **settings)
-        by_id = copy.evaluate(run_id, evalset="sums", **settings)
+        by_path = copy.runs.evaluate(path, evalset="sums", **settings)
+        by_id = copy.runs.evaluate(run_id, evalset="sums", **settings)
         assert (by_id.manifest, by_id.already_done) == (by_path.manifest, True)
     config = str(copy.root / "tiny.toml")
-    tuned = copy.train(config, dataset="sums-v1", base=path).manifest
-    again = copy.train(config, dataset="sums-v1", base=run_id)
+    tuned = copy.runs.train(config, dataset="sums-v1", base=path).manifest
+    again = copy.runs.train(config, dataset="sums-v1", base=run_id)
     assert (again.manifest, again.already_done) == (tuned, True)
 
 
 def test_two_stores_give_one_run(trained: Path, copy: Store, tmp_path: Path) -> None:
     other = make_store(tmp_path / "other")
-    done = other.train(str(trained / "tiny.toml"), dataset="sums-v1")
+    done = other.runs.train(str(trained / "tiny.toml"), dataset="sums-v1")
     assert not done.already_done
     assert done.manifest == training_of(copy)
 
@@ -145,7 +145,7 @@ def test_a_result_that_does_not_come_out_again_has_diverged(copy: Store) -> None
 
 def test_fast_mode_is_identical_here_and_close_elsewhere(copy: Store) -> None:
     fast = [*TINY, "training.numeric_mode=fast"]
-    manifest = copy.train("nano", dataset="sums-v1", overrides=fast).manifest
+    manifest = copy.runs.train("nano", dataset="sums-v1", overrides=fast).manifest
     assert manifest.numeric_class is not None
     (verdict,) = copy.reproduce(manifest.run_id)
     assert verdict.verdict is Answer.IDENTICAL
@@ -186,7 +186,7 @@ def test_another_version_of_the_judge_promises_only_close(copy: Store) -> None:
 
 
 def test_a_run_over_redacted_members_is_not_reproducible(copy: Store) -> None:
-    member = next(m.trace for m in copy.members("sums-v1") if m.split == "train")
+    member = next(m.trace for m in copy.datasets["sums-v1"].members() if m.split == "train")
     redact(copy.log, [member])
     verdicts = copy.reproduce(None)
     # The training cannot be made again; what its committed weights answer can, and is.
@@ -204,9 +204,9 @@ def test_a_run_over_redacted_members_is_not_reproducible(copy: Store) -> None:
 
 def test_a_redaction_gives_the_next_training_another_id(copy: Store) -> None:
     before = training_of(copy)
-    member = next(m.trace for m in copy.members("sums-v1") if m.split == "train")
+    member = next(m.trace for m in copy.datasets["sums-v1"].members() if m.split == "train")
     redact(copy.log, [member])
-    done = copy.train(str(copy.root / "tiny.toml"), dataset="sums-v1")
+    done = copy.runs.train(str(copy.root / "tiny.toml"), dataset="sums-v1")
     assert not done.already_done
     assert done.manifest.run_id != before.run_id
     assert done.manifest.identity.text != before.identity.text
@@ -217,14 +217,14 @@ def test_a_redaction_gives_the_next_training_another_id(copy: Store) -> None:
 def test_training_goes_on_from_a_base(copy: Store) -> None:
     first = training_of(copy)
     config = str(copy.root / "tiny.toml")
-    tuned = copy.train(config, dataset="sums-v1", base=first.run_id[:8]).manifest
+    tuned = copy.runs.train(config, dataset="sums-v1", base=first.run_id[:8]).manifest
     assert tuned.identity.base == digests_of(first)
     assert tuned.weights != first.weights
     directory = copy.layout.runs / first.run_id / "model"
     elsewhere = copy.root / "a copy"
     shutil.copytree(directory, elsewhere)
     for base in (str(directory), os.path.relpath(directory), str(elsewhere)):
-        assert copy.train(config, dataset="sums-v1", base=base).already_done
+        assert copy.runs.train(config, dataset="sums-v1", base=base).already_done
     assert copy.reproduce(tuned.run_id)[0].verdict is Answer.IDENTICAL
 
 
@@ -234,7 +234,9 @@ def test_a_model_from_elsewhere_is_evaluated_and_gets_a_verdict_of_its_own(
     """It cannot be found again, and that keeps no verdict from the other runs."""
     with untrained_model(copy.layout, load_config("nano", TINY)) as model:
         shutil.copytree(model, tmp_path / "elsewhere")
-    manifest = copy.evaluate(str(tmp_path / "elsewhere"), evalset="sums", max_new_tokens=4).manifest
+    manifest = copy.runs.evaluate(
+        str(tmp_path / "elsewhere"), evalset="sums", max_new_tokens=4
+    ).manifest
     verdicts = {v.id: v for v in copy.reproduce(None)}
     foreign = verdicts[manifest.responses.run_id]
     assert foreign.verdict is Answer.NOT_REPRODUCIBLE
@@ -250,30 +252,30 @@ def test_a_copy_of_a_model_is_the_same_model_by_whatever_path(copy: Store) -> No
     elsewhere = copy.root / "a copy"
     shutil.copytree(directory, elsewhere)
     for model in (training.run_id, str(directory), os.path.relpath(directory), str(elsewhere)):
-        done = copy.evaluate(model, evalset="sums", max_new_tokens=6)
+        done = copy.runs.evaluate(model, evalset="sums", max_new_tokens=6)
         assert (done.manifest, done.already_done) == (run, True)
 
 
 def test_an_evaluation_is_not_a_model(copy: Store) -> None:
     with pytest.raises(BadInputError, match="holds no weights"):
-        copy.evaluate(evaluations_of(copy)[0].run_id, evalset="sums")
+        copy.runs.evaluate(evaluations_of(copy)[0].run_id, evalset="sums")
 
 
 def test_a_split_without_members_gets_a_sentence(copy: Store) -> None:
     with pytest.raises(BadInputError, match="no examples in the split validation"):
-        copy.train("nano", dataset="sums-v1", overrides=['data.split="validation"'])
+        copy.runs.train("nano", dataset="sums-v1", overrides=['data.split="validation"'])
 
 
 def test_answers_get_the_room_that_the_context_leaves(copy: Store) -> None:
     overrides = [*TINY, "model.max_length=80"]
-    run_id = copy.train("nano", dataset="sums-v1", overrides=overrides).manifest.run_id
-    manifest = copy.evaluate(run_id, evalset="sums").manifest
+    run_id = copy.runs.train("nano", dataset="sums-v1", overrides=overrides).manifest.run_id
+    manifest = copy.runs.evaluate(run_id, evalset="sums").manifest
     assert 1 <= manifest.responses.generation.max_new_tokens < 80
 
 
 def test_what_an_execution_took_is_recorded_and_hashed_into_nothing(copy: Store) -> None:
     execution = Execution(started_at="2026-01-01T00:00:00Z", duration_s=1.25)
-    done = copy.train(
+    done = copy.runs.train(
         "nano",
         dataset="sums-v1",
         overrides=[*TINY, "training.seed=5"],
@@ -320,14 +322,14 @@ def test_figures_that_do_not_follow_from_the_responses_are_found(copy: Store) ->
 
 def test_a_dataset_under_another_key_is_found_by_its_digest(copy: Store) -> None:
     """The same recipe and members under another name: the run is reproduced from it."""
-    copy.build_dataset("other", "v1", splits={"test": "0.2"})
+    copy.datasets.build("other", "v1", splits={"test": "0.2"})
     shutil.rmtree(copy.layout.datasets / "sums")
     # Another selection takes the old key; the run was not trained on it.
-    copy.build_dataset("sums", "v1", limit=3)
+    copy.datasets.build("sums", "v1", limit=3)
     verdicts = copy.reproduce(training_of(copy).run_id)
     assert {v.verdict for v in verdicts} == {Answer.IDENTICAL}
     assert copy.verify(rebuild=True).ok
-    rows = {row.kind: row for row in copy.leaderboard()}
+    rows = {row.kind: row for row in copy.runs.leaderboard()}
     assert rows["training"].dataset_key == "other-v1"
 
 
@@ -341,7 +343,7 @@ def test_a_run_with_everything_switched_on_comes_out_again(copy: Store) -> None:
         "data.validation_split=test",
         "data.packing=true",
     ]
-    manifest = copy.train("nano", dataset="sums-v1", overrides=overrides).manifest
+    manifest = copy.runs.train("nano", dataset="sums-v1", overrides=overrides).manifest
     metrics = (copy.layout.runs / manifest.run_id / "metrics.jsonl").read_text().splitlines()
     assert ["validation_loss" in json.loads(line) for line in metrics] == [False, True, True]
     (verdict,) = copy.reproduce(manifest.run_id)

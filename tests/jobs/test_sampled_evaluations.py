@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
     from tunixrt.runs.lines import Prediction
 
-DRAWN: dict[str, Any] = {"temperature": 1.0, "top_p": 0.95, "samples": 3}
+DRAWN: dict[str, Any] = {"temperature": 1.0, "top_p": 0.95, "draws": 3}
 
 
 def evaluate(store: Store, **settings: Any) -> EvaluationDone:
     run_id = training_of(store).run_id
-    return store.evaluate(run_id, evalset="sums", max_new_tokens=6, **{**DRAWN, **settings})
+    return store.runs.evaluate(run_id, evalset="sums", max_new_tokens=6, **{**DRAWN, **settings})
 
 
 def predictions_of(store: Store, done: EvaluationDone) -> tuple[Prediction, ...]:
@@ -65,7 +65,7 @@ def test_a_response_does_not_depend_on_its_company(copy: Store) -> None:
     alone = evaluate(copy, batch_size=1)
     predictions = "predictions.jsonl"
     assert alone.manifest.outputs[predictions] == three.manifest.outputs[predictions]
-    more = texts(predictions_of(copy, evaluate(copy, samples=5)))
+    more = texts(predictions_of(copy, evaluate(copy, draws=5)))
     fewer = texts(predictions_of(copy, three))
     assert {key: more[key] for key in fewer} == fewer
 
@@ -75,7 +75,7 @@ def test_settings_that_make_no_sense_are_refused_before_anything_is_made(copy: S
     with pytest.raises(GreedyDrawsError, match=r"^3 responses to each sample were asked for"):
         evaluate(copy, temperature=0.0, top_p=1.0)
     with pytest.raises(SamplingError, match=r"top_p should be 1 where temperature is 0"):
-        evaluate(copy, temperature=0.0, samples=1)
+        evaluate(copy, temperature=0.0, draws=1)
     assert sorted(copy.layout.runs.iterdir()) == before
 
 
@@ -87,12 +87,12 @@ def test_the_leaderboard_the_report_and_the_site_say_what_several_draws_say(
     before = made_evaluation(store, None, n_right=3, n_draws=4)
     after = made_evaluation(store, trained, n_right=15, n_draws=4)
     made_evaluation(store, trained, n_right=15)
-    row = next(r for r in store.leaderboard() if r.run_id == after.run_id)
+    row = next(r for r in store.runs.leaderboard() if r.run_id == after.run_id)
     # To 15 samples three of four responses are right, but all to two of these are cut off.
     assert row.result == "score 48.8 (33.8 to 63.8), pass@4 65.0, majority 65.0"
-    found = store.compare_runs(before.run_id, after.run_id, metric="majority")
+    found = store.runs.compare(before.run_id, after.run_id, metric="majority")
     assert (found.a, found.b, found.n_pairs) == (15.0, 65.0, 20)
-    store.report(before.run_id, after.run_id, tmp_path / "report")
+    store.runs.report(before.run_id, after.run_id, tmp_path / "report")
     text = (tmp_path / "report" / "report.md").read_text()
     for line in (
         "| pass&#64;4 | 15.0 (0.0 to 35.0) | 65.0 (45.0 to 85.0) |",

@@ -201,7 +201,7 @@ def test_the_pages_say_what_there_is(built: Path) -> None:
 
 def test_a_redacted_trace_is_gone_after_building_again(tmp_path: Path) -> None:
     store = made_store(tmp_path / "store", n=12)
-    states = list(store.traces().traces())
+    states = list(store.traces.projection().traces())
     for i, state in enumerate(states[:4]):
         store.log.append(
             [
@@ -211,7 +211,7 @@ def test_a_redacted_trace_is_gone_after_building_again(tmp_path: Path) -> None:
                 labelled(state.id, "quality", "good"),
             ][i : i + 1]
         )
-    secret = store.read_trace(store.find_trace(states[4].id)).prompt
+    secret = store.traces[states[4].id].content.prompt
     site = tmp_path / "site"
     built = store.build_site(site, title="Sums")
     assert built.n_traces == 11
@@ -265,7 +265,7 @@ def test_more_than_eight_evaluations_are_compared_with_the_baseline(tmp_path: Pa
     site = tmp_path / "site"
     store.build_site(site)
     assert len(list(site.glob("compare/*.html"))) == 8
-    store.promote_run(runs[4].run_id, "baseline")
+    store.runs.promote(runs[4].run_id, "baseline")
     store.build_site(site)
     names = [path.name for path in site.glob("compare/*.html")]
     assert len(names) == 8
@@ -276,12 +276,12 @@ def test_what_needs_a_decision_stands_on_the_first_page(tmp_path: Path) -> None:
     stores = []
     for name, limit in (("a", 3), ("b", 4)):
         store = Store.init(tmp_path / name)
-        store.generate_arithmetic(kinds=["addition"], n_digits=2, n=6, seed=0)
-        first = next(iter(store.traces().traces())).id
+        store.traces.generate_arithmetic(kinds=["addition"], n_digits=2, n=6, seed=0)
+        first = next(iter(store.traces.projection().traces())).id
         store.log.append([labelled(first, "quality", name)])
-        store.build_dataset("few", "v1", limit=limit)
+        store.datasets.build("few", "v1", limit=limit)
         run = made_training(store, seed=limit, key="few-v1")
-        store.promote_run(run.run_id, "released")
+        store.runs.promote(run.run_id, "released")
         stores.append(store)
     one, other = stores
     subprocess.run(["cp", "-rn", f"{other.root}/.", str(one.root)], check=True)
@@ -298,7 +298,7 @@ def test_a_model_from_elsewhere_has_a_page_that_says_what_is_not_known(tmp_path:
     run = made_evaluation(store, elsewhere, n_right=3)
     shutil.rmtree(store.layout.runs / elsewhere.run_id)
     seen: list[tuple[int, int]] = []
-    store.generate_arithmetic(kinds=["addition"], n_digits=3, n=600, seed=0)
+    store.traces.generate_arithmetic(kinds=["addition"], n_digits=3, n=600, seed=0)
     store.build_site(tmp_path / "site", on_progress=lambda a, b: seen.append((a, b)))
     page = (tmp_path / "site" / "runs" / f"{run.run_id}.html").read_text()
     assert "No training run of this model is here" in page
@@ -316,4 +316,4 @@ def test_models_that_are_asked_the_same_are_paired_whatever_they_were_trained_to
     store.build_site(tmp_path / "site")
     (page,) = (tmp_path / "site" / "compare").iterdir()
     assert page.name == f"{answers.run_id[:16]}-{steps.run_id[:16]}.html"
-    assert store.compare_runs(answers.run_id, steps.run_id).n_pairs == 20
+    assert store.runs.compare(answers.run_id, steps.run_id).n_pairs == 20

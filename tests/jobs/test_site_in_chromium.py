@@ -24,7 +24,7 @@ pytestmark = [
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser")
     store = hostile_store(root / "store")
-    store.generate_arithmetic(kinds=["addition"], n_digits=3, n=10_000, seed=1)
+    store.traces.generate_arithmetic(kinds=["addition"], n_digits=3, n=10_000, seed=1)
     store.build_site(root / "site", title="Sums")
     return root / "site"
 

@@ -77,7 +77,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = made_store(made.root)
     trained = made_training(store)
     made_evaluation(store, trained, n_right=3)
-    store.promote_run(trained.run_id, name="best")
+    store.runs.promote(trained.run_id, name="best")
     made.commit("everything")
     return made.root
 

@@ -27,14 +27,14 @@ def repository(tmp_path: Path, request: pytest.FixtureRequest) -> GitStore:
     repository = GitStore(tmp_path / "repository", request.param)
     record(repository.store, "A?")
     record(repository.store, "B?")
-    repository.store.build_dataset("all", "v1")
+    repository.store.datasets.build("all", "v1")
     repository.commit("old")
     repository.git("tag", "old")
     return repository
 
 
 def record(store: Store, *prompts: str) -> list[Digest]:
-    return [store.add_trace(trace(prompt))[0] for prompt in prompts]
+    return [store.traces.add(trace(prompt)).ids[0] for prompt in prompts]
 
 
 def check(repository: GitStore, revision: str = "old") -> SinceCheck:
@@ -53,7 +53,7 @@ def test_a_store_that_only_grew_has_no_findings(repository: GitStore) -> None:
     n_files = sum(path.is_file() for path in (repository.root / "store").rglob("*"))
     assert found.n_files == n_files
     record(repository.store, "C?")
-    repository.store.build_dataset("all", "v2")
+    repository.store.datasets.build("all", "v2")
     assert check(repository).findings == []
     verification = repository.store.verify(since="old")
     assert verification.ok
@@ -73,7 +73,7 @@ def test_a_redaction_since_then_is_counted_and_one_without_an_event_is_found(
     path.write_bytes(original)
     (event,) = repository.store.log.events([ref.digest])
     assert event.envelope.payload is not None
-    repository.store.redact_traces([event.envelope.payload], reason="r")
+    repository.store.traces.redact([event.envelope.payload], reason="r")
     found = check(repository)
     assert (found.findings, found.n_redacted) == ([], 1)
     repository.commit("redacted")
@@ -104,7 +104,7 @@ def test_a_segment_that_was_taken_away_with_all_that_followed_is_found(
 def test_a_dataset_a_snapshot_or_a_description_that_is_missing_is_found(
     repository: GitStore,
 ) -> None:
-    (dataset,) = repository.store.datasets()
+    (dataset,) = list(repository.store.datasets)
     (snapshot,) = repository.store.layout.snapshots.iterdir()
     for path in dataset.path.iterdir():
         path.unlink()

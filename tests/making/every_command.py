@@ -22,8 +22,8 @@ def every_command(store: Store) -> dict[str, list[str]]:
     trained = made_training(store)
     before = made_evaluation(store, None, n_right=2).run_id
     after = made_evaluation(store, trained, n_right=9).run_id
-    digest = store.create_snapshot().digest
-    first, second, *_ = (state.id for state in store.traces().traces())
+    digest = store.snapshots.create().digest
+    first, second, *_ = (state.id for state in store.traces.projection().traces())
     root = store.root
     (root / "one.jsonl").write_text(
         '{"trace_version":"1.0","prompt":"1+1?","final_answer":"2",'
@@ -85,7 +85,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
     }
     from tunixrt.log.canonical import encode
 
-    proof.write_bytes(encode(store.prove_recorded(second, digest)) + b"\n")
+    proof.write_bytes(encode(store.snapshots.prove(second, digest)) + b"\n")
     return commands
 
 

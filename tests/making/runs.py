@@ -43,8 +43,8 @@ ENVIRONMENT: dict[str, Any] = {"made_by": "a test"}
 def made_store(root: Path, *, n: int = 24, n_samples: int = 20) -> Store:
     """A store with ``n`` traces, the dataset ``sums-v1`` and the held-out eval set ``sums``."""
     store = Store.init(root)
-    store.generate_arithmetic(kinds=["addition"], n_digits=2, n=n, seed=0)
-    store.build_dataset("sums", "v1", splits={"test": "0.2"})
+    store.traces.generate_arithmetic(kinds=["addition"], n_digits=2, n=n, seed=0)
+    store.datasets.build("sums", "v1", splits={"test": "0.2"})
     evalset = held_out_evalset(kinds=["addition", "subtraction"], n_digits=2, n=n_samples, seed=0)
     (root / "evalsets" / "sums.jsonl").write_bytes(evalset)
     return store
@@ -62,7 +62,7 @@ def made_training(
 
     ``text`` takes the place of the digest of the text that it was trained on.
     """
-    dataset = store.dataset(key)
+    dataset = store.datasets[key]
     read = Text(DataFormat.TUNIX_SFT, Split.TRAIN)
     with DatasetReader(store.log) as reader:
         reader.pour(dataset, [read])
@@ -108,7 +108,7 @@ def made_evaluation(
     The last of several responses to a sample is wrong. Which samples are right is told by the
     settings, since one identity has one answer.
     """
-    questions = store.evalset(evalset)
+    questions = store.evalsets[evalset]
     weights = digest_bytes(b"initial") if trained is None else trained.weights
     draws = None if n_draws is None else Draws(temperature=0.8, top_p=0.95, n=n_draws, seed=0)
     identity = evaluation_identity(

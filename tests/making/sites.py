@@ -30,18 +30,18 @@ def hostile_store(root: Path) -> Store:
     ]
     path = root / "hostile.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    store.import_traces(path, source_format="tunixrt")
+    store.traces.import_(path, source_format="tunixrt")
     path.unlink()
-    store.build_dataset("hostile", "v1", where={"source": TEXTS[0]}, parent="sums-v1")
+    store.datasets.build("hostile", "v1", where={"source": TEXTS[0]}, parent="sums-v1")
     write_evalset(store, "rough", TEXTS)
     trained = made_training(store)
     made_training(store, seed=1)
     before = made_evaluation(store, None, n_right=2)
     after = made_evaluation(store, trained, n_right=9)
     made_evaluation(store, trained, n_right=3, evalset="rough", responses=TEXTS)
-    store.promote_run(before.run_id, "baseline")
-    store.promote_run(after.run_id, "best")
-    store.promote_run(trained.run_id, "released")
+    store.runs.promote(before.run_id, "baseline")
+    store.runs.promote(after.run_id, "best")
+    store.runs.promote(trained.run_id, "released")
     return store
 
 

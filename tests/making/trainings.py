@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 
 def training_of(store: Store) -> TrainingManifest:
-    (manifest,) = [m for m in store.runs() if isinstance(m, TrainingManifest)]
+    (manifest,) = [
+        m for m in [run.manifest for run in store.runs] if isinstance(m, TrainingManifest)
+    ]
     return manifest
 
 
 def evaluations_of(store: Store) -> list[EvaluationManifest]:
-    return [m for m in store.runs() if isinstance(m, EvaluationManifest)]
+    return [m for m in [run.manifest for run in store.runs] if isinstance(m, EvaluationManifest)]
 
 
 def of_untrained(store: Store) -> EvaluationManifest:
@@ -79,8 +81,8 @@ learning_rate = 0.1
 
 def make_store(root: Path) -> Store:
     store = Store.init(root)
-    store.generate_arithmetic(kinds=["addition"], n_digits=2, n=24, seed=0)
-    store.build_dataset("sums", "v1", splits={"test": "0.2"})
+    store.traces.generate_arithmetic(kinds=["addition"], n_digits=2, n=24, seed=0)
+    store.datasets.build("sums", "v1", splits={"test": "0.2"})
     evalset = held_out_evalset(kinds=["addition", "subtraction"], n_digits=2, n=4, seed=0)
     (root / "evalsets" / "sums.jsonl").write_bytes(evalset)
     return store

@@ -162,7 +162,7 @@ def test_a_run_with_a_number_at_an_edge_is_published_verified_and_planned_again(
         write_environment(staged / "environments", {"duration_s": edge})
         publish_directory(staged, store.layout.runs / manifest.run_id)
     assert store.verify().ok
-    again = store.run(identity.run_id)
+    again = store.runs[identity.run_id].manifest
     assert again == manifest
     assert RunConfig.from_resolved(again.config) == config
     assert Run.of(store.layout, identity.run_id).environments() == [{"duration_s": edge}]

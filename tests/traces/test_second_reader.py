@@ -80,7 +80,7 @@ def test_several_files_and_a_redirected_one_are_read_by_two_processes_too(
     def take(root: str) -> ImportReport:
         store = Store.init(tmp_path / root)
         with path.open("rb") as file:
-            return store.import_traces(
+            return store.traces.import_(
                 [other, OpenText(str(path), file)], source_format="tunixrt", on_error="quarantine"
             )
 

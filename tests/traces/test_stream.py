@@ -37,7 +37,7 @@ from tests.moments import CallLimit, before_calls
 from tunixrt import Store
 first, max_events, n_thousandths = map(int, sys.argv[2:])
 calls = CallLimit()
-with Store.open(Path(sys.argv[1])).stream(max_events=max_events) as stream:
+with Store.open(Path(sys.argv[1])).traces.stream(max_events=max_events) as stream:
     before_calls(calls)
     for n in itertools.count(first):
         print(stream.add(trace(f"{n}?", final_answer="x" * 300)).id, flush=True)

@@ -82,7 +82,7 @@ def build(
     nothing; another selection under the same key is an error.
     """
     goes_with("seed", "--strategy random or --split", holds=strategy == "random" or bool(splits))
-    report = store.build_dataset(
+    report = store.datasets.build(
         name,
         version,
         where=parse_pairs(where, "--where"),
@@ -116,7 +116,7 @@ def build(
 @store_options
 def list_(store: Store, as_json: bool) -> None:
     """List the datasets."""
-    found = store.datasets()
+    found = list(store.datasets)
     if as_json:
         emit_json({"datasets": [d.manifest for d in found]})
         return
@@ -132,7 +132,7 @@ def list_(store: Store, as_json: bool) -> None:
 @store_options
 def show(store: Store, key: str, as_json: bool) -> None:
     """Show the manifest of a dataset."""
-    found = store.dataset(key)
+    found = store.datasets[key]
     if as_json:
         emit_json({"manifest": found.manifest, "path": store.layout.relative(found.path)})
         return
@@ -187,7 +187,7 @@ def export(
         report = _export_to_nowhere(store, key, export_format, split, system)
     else:
         with writing_to(output) as out:
-            report = store.export_dataset(key, export_format, out, split=split, system=system)
+            report = store.datasets[key].export(out, export_format, split=split, system=system)
     if as_json:
         emit_json(msgspec.structs.asdict(report))
         return
@@ -206,7 +206,7 @@ def _export_to_nowhere(
     import os
 
     with Path(os.devnull).open("wb") as nowhere:
-        return store.export_dataset(key, export_format, nowhere, split=split, system=system)
+        return store.datasets[key].export(nowhere, export_format, split=split, system=system)
 
 
 def _splits(counts: dict[str, int]) -> str:

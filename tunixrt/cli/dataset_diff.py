@@ -38,7 +38,7 @@ def diff(store: Store, a: str, b: str, limit: int, as_json: bool) -> None:
         if len(shown) < limit:
             shown.append(change)
 
-    found = store.diff_datasets(a, b, on_change)
+    found = store.datasets.diff(a, b, on_change)
     if as_json:
         emit_json(msgspec.structs.asdict(found) | {"n_changes": n_changes, "changes": shown})
         return

@@ -37,9 +37,9 @@ def list_evalsets(store: Store, as_json: bool) -> None:
     """List the eval sets, and how many runs have used each."""
     from tunixrt.eval.evalsets import misnamed_evalsets
 
-    found = store.evalsets()
+    found = list(store.evalsets)
     misnamed = misnamed_evalsets(store.layout.evalsets)
-    used = Counter(row.evalset for row in store.leaderboard(kind="evaluation"))
+    used = Counter(row.evalset for row in store.runs.leaderboard(kind="evaluation"))
     if as_json:
         documents = [
             {
@@ -128,7 +128,7 @@ def import_(
     """
     (source,) = text_sources((file,))
     with RejectsFiles() as rejects:
-        done = store.import_evalset(
+        done = store.evalsets.import_(
             source,
             name,
             source_format=source_format,
@@ -182,7 +182,7 @@ def import_(
 @store_options
 def show(store: Store, name: str, category: str | None, limit: int | None, as_json: bool) -> None:
     """Show the samples of an eval set, in its order."""
-    found = store.evalset(name)
+    found = store.evalsets[name]
     samples = _of_category(found.samples, category)[:limit]
     if as_json:
         emit_json({"name": found.name, "digest": found.digest, "samples": samples})
@@ -226,9 +226,9 @@ def check(
     which `tunixrt eval` refuses. The exit code is 1 where either is found.
     """
     goes_with("split", "--dataset", holds=dataset is not None)
-    found = store.evalset(name)
-    lengths = None if model is None else store.check_prompts(name, model)
-    checked = None if dataset is None else store.check_evalset(name, dataset, split=split)
+    found = store.evalsets[name]
+    lengths = None if model is None else store.evalsets.check_prompts(name, model)
+    checked = None if dataset is None else store.evalsets.check(name, dataset, split=split)
     if as_json:
         documents: dict[str, object] = {}
         if checked is not None:

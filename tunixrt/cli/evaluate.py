@@ -144,14 +144,14 @@ def evaluate(
             progress.show(done, of)
 
         try:
-            done = store.evaluate(
+            done = store.runs.evaluate(
                 model,
                 evalset=evalset,
                 max_new_tokens=max_new_tokens,
                 batch_size=batch_size,
                 temperature=temperature,
                 top_p=top_p,
-                samples=samples,
+                draws=samples,
                 seed=seed,
                 judge=judge,
                 fail_on_contamination=fail_on_contamination,

@@ -31,7 +31,7 @@ def diff(store: Store, a: str, b: str, as_json: bool) -> None:
 
     Of two snapshots of one history the later contains the earlier: nothing was taken away.
     """
-    found = store.diff_snapshots(a, b)
+    found = store.snapshots.diff(a, b)
     if as_json:
         emit_json(msgspec.structs.asdict(found))
         return
@@ -96,11 +96,11 @@ def prove(
         )
     proof: object
     if contains is not None:
-        proof = store.prove_containing(contains, snapshot_prefix)
+        proof = store.snapshots.prove_containing(contains, snapshot_prefix)
     elif dataset is not None:
-        proof = store.prove_member(str(trace_id), dataset)
+        proof = store.datasets.prove(str(trace_id), dataset)
     else:
-        proof = store.prove_recorded(str(trace_id), snapshot_prefix)
+        proof = store.snapshots.prove(str(trace_id), snapshot_prefix)
     data = encode(proof) + b"\n"
     to_stdout = names_stdout(output)
     if not (to_stdout and as_json):

@@ -49,7 +49,7 @@ def report(store: Store, before: str, after: str, output: Path, check: bool, as_
     on the runs alone.
     """
     ways = several_runs(before), several_runs(after)
-    written = store.report(*ways, output, check=check)
+    written = store.runs.report(*ways, output, check=check)
     if as_json:
         emit_json({"files": [str(path) for path in written]})
         return

@@ -67,7 +67,7 @@ def list_runs(
     """
     if ids_alone and as_json:
         raise click.UsageError("--ids and --json are two forms of the list: choose one.")
-    rows = store.leaderboard(kind=kind, evalset=evalset, dataset=dataset)
+    rows = store.runs.leaderboard(kind=kind, evalset=evalset, dataset=dataset)
     if ids_alone:
         for row in rows:
             click.echo(row.run_id)
@@ -88,8 +88,8 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
     """Show one run: its manifest, and the machines it was executed on."""
     from tunixrt.runs.run import Run
 
-    manifest = store.run(run_id)
-    row = store.run_row(manifest)
+    manifest = store.runs[run_id].manifest
+    row = store.runs.row(manifest)
     unreadable: list[str] = []
     made = Run.of(store.layout, manifest.run_id)
     environments = made.environments(on_unreadable=unreadable.append)
@@ -153,7 +153,7 @@ def promote(
     two branches give one name to different runs, `tunixrt status` says so after the merge, and
     promoting one of them decides.
     """
-    done = store.promote_run(run_id, name, recorded_at=recorded_at, waiting=waiting)
+    done = store.runs.promote(run_id, name, recorded_at=recorded_at, waiting=waiting)
     if as_json:
         emit_json(dataclasses.asdict(done))
         return
@@ -230,13 +230,13 @@ def compare(
     ways = several_runs(a), several_runs(b)
     found: Comparison | SeedsComparison
     if len(ways[0]) == len(ways[1]) == 1:
-        found = pair = store.compare_runs(
+        found = pair = store.runs.compare(
             a, b, allow_differences=allow_differences, metric=metric, category=category
         )
         details = _categories_table(pair)
         exact = "" if pair.p_value_exact is None else f" (exact {pair.p_value_exact:.3g})"
     else:
-        found = several = store.compare_seeds(
+        found = several = store.runs.compare_seeds(
             *ways, allow_differences=allow_differences, metric=metric, category=category
         )
         details, exact = _seeds_table(several), ""

@@ -28,7 +28,7 @@ for _command in PROOF_COMMANDS:
 @store_options
 def create(store: Store, as_json: bool) -> None:
     """Take a snapshot of the log as it is now."""
-    taken = store.create_snapshot()
+    taken = store.snapshots.create()
     if as_json:
         emit_json(_document(taken))
     else:
@@ -39,7 +39,7 @@ def create(store: Store, as_json: bool) -> None:
 @store_options
 def list_snapshots(store: Store, as_json: bool) -> None:
     """List the snapshots."""
-    snapshots = store.snapshots()
+    snapshots = list(store.snapshots)
     if as_json:
         emit_json({"snapshots": [_document(s) for s in snapshots]})
         return
@@ -55,7 +55,7 @@ def list_snapshots(store: Store, as_json: bool) -> None:
 @store_options
 def show(store: Store, digest: str, as_json: bool) -> None:
     """Show one snapshot, named by a unique prefix of its digest."""
-    found = store.snapshot(digest)
+    found = store.snapshots[digest]
     if as_json:
         emit_json(_document(found) | {"segments": found.segments})
         return

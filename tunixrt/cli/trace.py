@@ -104,7 +104,7 @@ def generate(
     if output is not None:
         _write_evalset(store, output, kinds, n_digits, n, seed, as_json=as_json)
         return
-    report = store.generate_arithmetic(
+    report = store.traces.generate_arithmetic(
         kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=recorded_at
     )
     if as_json:
@@ -176,20 +176,22 @@ def list_traces(
 ) -> None:
     """List traces in the order of the log, as they are read from it."""
     filters = parse_pairs(where, "--where")
-    found = store.select_traces(filters, everything=everything)
+    found = store.traces.select(filters, everything=everything)
     rows = itertools.islice(found, limit)
     if as_json:
-        stream_json("traces", (trace_document(state, content) for state, content in rows))
+        stream_json(
+            "traces", (trace_document(t.state, t.content if t.is_readable else None) for t in rows)
+        )
         return
     cells = (
         (
-            short(s.id),
-            len(t.steps) if t else 0,
-            _one_line(t.prompt, 60) if t else "(redacted)",
-            _one_line(t.final_answer, 20) if t else "",
-            status_of(s),
+            short(t.id),
+            len(t.content.steps) if t.is_readable else 0,
+            _one_line(t.content.prompt, 60) if t.is_readable else "(redacted)",
+            _one_line(t.content.final_answer, 20) if t.is_readable else "",
+            status_of(t.state),
         )
-        for s, t in rows
+        for t in rows
     )
     stream_table(("trace", "steps", "prompt", "answer", "state"), cells)
 
@@ -199,8 +201,8 @@ def list_traces(
 @store_options
 def show(store: Store, trace_id: str, as_json: bool) -> None:
     """Show one trace, named by a unique prefix of its id (at least 6 hex digits)."""
-    state = store.find_trace(trace_id)
-    content = store.read_trace(state)
+    found = store.traces[trace_id]
+    state, content = found.state, found.content
     if as_json:
         emit_json(trace_document(state, content))
         return
@@ -225,9 +227,7 @@ def compare(store: Store, a: str, b: str, as_json: bool) -> None:
     """Show two traces side by side: scores, and which steps differ."""
     from tunixrt.traces.side_by_side import Change, compare_traces
 
-    found = compare_traces(
-        store.read_trace(store.find_trace(a)), store.read_trace(store.find_trace(b))
-    )
+    found = compare_traces(store.traces[a].content, store.traces[b].content)
     if as_json:
         emit_json(msgspec.structs.asdict(found))
         return

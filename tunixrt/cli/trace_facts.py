@@ -71,7 +71,7 @@ def add(
         "meta": parse_pairs(meta, "--meta"),
     }
     document = _from_stdin() if source is not None else value
-    trace, report = store.add_trace(document, recorded_at=recorded_at)
+    (trace,), report = store.traces.add(document, recorded_at=recorded_at)
     if as_json:
         emit_json(
             {
@@ -116,7 +116,7 @@ def score(
 
     A score that is recorded already, and that no other branch disputes, is not recorded again.
     """
-    stated, scores = store.score_traces(ids, recorded_at=recorded_at, waiting=waiting)
+    stated, scores = store.traces.score(ids, recorded_at=recorded_at, waiting=waiting)
     if as_json:
         found = [
             {"id": trace} | msgspec.to_builtins(score)
@@ -157,7 +157,7 @@ def label(
     decides it. Datasets select by labels with `--where label.KEY=VALUE`.
     """
     pairs = {name: text or None for name, text in parse_pairs(labels, "label").items()}
-    stated = store.label_traces([trace_id], pairs, recorded_at=recorded_at, waiting=waiting)
+    stated = store.traces.label([trace_id], pairs, recorded_at=recorded_at, waiting=waiting)
     _finish(stated, as_json=as_json)
 
 
@@ -178,7 +178,7 @@ def supersede(
     as_json: bool,
 ) -> None:
     """Say that another trace takes the place of these: datasets built later leave them out."""
-    stated = store.supersede_traces(
+    stated = store.traces.supersede(
         ids,
         by=by,
         reason=reason,
@@ -203,7 +203,7 @@ def retract(
     as_json: bool,
 ) -> None:
     """Take traces back: datasets built later leave them out. Their text stays; see `redact`."""
-    stated = store.retract_traces(ids, reason=reason, recorded_at=recorded_at, waiting=waiting)
+    stated = store.traces.retract(ids, reason=reason, recorded_at=recorded_at, waiting=waiting)
     _finish(stated, as_json=as_json)
 
 
@@ -245,9 +245,9 @@ def redact(
         raise click.UsageError("A redaction needs a --reason.")
     goes_with("reason", "an ID to redact", holds=bool(ids))
     goes_with("recorded_at", "an ID to redact", holds=bool(ids))
-    done = store.sweep(waiting=waiting) if sweep else None
+    done = store.traces.sweep(waiting=waiting) if sweep else None
     if ids:
-        done = store.redact_traces(
+        done = store.traces.redact(
             ids,
             reason=reason or "",
             recorded_at=recorded_at,
@@ -330,12 +330,12 @@ def _say_stated(stated: Stated) -> None:
 @command(examples=("tunixrt trace recover",))
 @store_options
 def recover(store: Store, as_json: bool) -> None:
-    """Put what programs had recorded with `store.stream()` before they died into the log.
+    """Put what programs had recorded with `store.traces.stream()` before they died into the log.
 
     Opening another stream does the same. An event that was being written, and was never
     acknowledged, is kept in a file of its own.
     """
-    found = store.recover_streams()
+    found = store.traces.recover_streams()
     if as_json:
         emit_json(msgspec.structs.asdict(found))
         return

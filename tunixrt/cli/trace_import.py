@@ -72,7 +72,7 @@ def import_(
     goes_with("strip_calculator", "--from gsm8k", holds=source_format == "gsm8k")
     sources = text_sources(files)
     with Progress("importing", "line") as progress, RejectsFiles() as rejects:
-        report = store.import_traces(
+        report = store.traces.import_(
             sources,
             source_format=source_format,
             source=source,

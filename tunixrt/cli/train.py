@@ -88,7 +88,7 @@ def train(
     """
     goes_with("resume", "training, not with --dry-run", holds=not dry_run)
     if dry_run:
-        dry = store.rehearse_training(
+        dry = store.runs.rehearse(
             config, dataset=dataset, base=base, overrides=overrides, as_name=as_name
         )
         show_dry_run(dry, as_json=as_json)
@@ -96,7 +96,7 @@ def train(
     with Interrupts() as interrupts, Progress("training", "step") as progress:
         meter = _Meter(progress)
         try:
-            done = store.train(
+            done = store.runs.train(
                 config,
                 dataset=dataset,
                 base=base,

@@ -32,7 +32,7 @@ from tunixrt.traces.trace_rows import trace_row
 from tunixrt.traces.violations import quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tunixrt.datasets.files import Dataset
     from tunixrt.log.eventlog import EventLog
@@ -142,15 +142,19 @@ class Export:
 
     def add(self, state: TraceState, trace: Trace, split: Split) -> None:
         """Write the line of one trace."""
-        record = _record(self._format, state, trace, self._system)
-        if self.split is None:
-            record["split"] = split
-        line = on_one_line(encode_around(trace.meta, record)) + b"\n"
+        line = self.line(state, trace, split)
         if self._out is not None:
             self._out.write(line)
         self._sha256.update(line)
         self._n_rows += 1
         self._n_with_template_text += _has_template_text(line, trace)
+
+    def line(self, state: TraceState, trace: Trace, split: Split) -> bytes:
+        """The line of one trace, with its line feed; it is not counted."""
+        record = _record(self._format, state, trace, self._system)
+        if self.split is None:
+            record["split"] = split
+        return on_one_line(encode_around(trace.meta, record)) + b"\n"
 
     def report(self) -> ExportReport:
         """What was written so far."""
@@ -184,6 +188,34 @@ def export_dataset(
     with DatasetReader(log) as reader:
         reader.pour(dataset, [export])
     return export.report()
+
+
+def export_lines(
+    log: EventLog,
+    dataset: Dataset,
+    export_format: ExportFormat,
+    *,
+    split: str = Split.TRAIN,
+    system: str | None = None,
+) -> Iterator[bytes]:
+    """The lines that `export_dataset` writes, one at a time; redacted members are left out.
+
+    Raises:
+        ExportError: It cannot be made as asked, or the split has no members.
+        DamagedError: A file of the store is not what its digest says.
+    """
+    export = Export(export_format, split=split, system=system)
+    if export.split is not None:
+        _check_has_members(dataset, export.split)
+    return _lines(log, dataset, export)
+
+
+def _lines(log: EventLog, dataset: Dataset, export: Export) -> Iterator[bytes]:
+    splits = None if export.split is None else {export.split}
+    with DatasetReader(log) as reader:
+        for member, state, trace in reader.read(dataset, splits):
+            if trace is not None:
+                yield export.line(state, trace, member.split)
 
 
 def _check_has_members(dataset: Dataset, split: Split) -> None:

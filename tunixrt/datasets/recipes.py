@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -69,7 +70,7 @@ def make_recipe(
     selection_strategy: str = SelectionStrategy.LATEST,
     limit: int | None = None,
     seed: int | None = None,
-    splits: Mapping[str, str] | None = None,
+    splits: Mapping[str, str | float | Decimal] | None = None,
 ) -> Recipe:
     """Check a recipe and fill in its defaults.
 
@@ -78,7 +79,8 @@ def make_recipe(
         selection_strategy: ``latest`` (the end of the log's order) or ``random``.
         limit: How many traces at most, at least 1; None for all of them.
         seed: From 0 upwards; ``random`` demands one, splits use 0 where none is given.
-        splits: The fractions of ``test`` and ``validation`` as decimal text, such as ``0.1``.
+        splits: The fractions of ``test`` and ``validation``: numbers, or decimal text such as
+            ``0.1``. A float means the shortest decimal that Python prints for it.
 
     Raises:
         RecipeError: Something in it makes no sense.
@@ -99,6 +101,12 @@ def make_recipe(
             "The selection strategy random demands a seed: without one, nobody could select the "
             "same traces again."
         )
+    for key, wanted in (filters or {}).items():
+        if not isinstance(wanted, str):
+            raise RecipeError(
+                f"The filter {quoted(key)} should be text, as metadata is compared as text: "
+                f"{quoted(str(wanted))} in quotes, not {wanted!r}."
+            )
     fractions = _checked_splits(splits or {})
     needs_seed = bool(fractions) or strategy is SelectionStrategy.RANDOM
     return Recipe(
@@ -110,10 +118,10 @@ def make_recipe(
     )
 
 
-def _checked_splits(splits: Mapping[str, str]) -> dict[str, str]:
+def _checked_splits(splits: Mapping[str, str | float | Decimal]) -> dict[str, str]:
     allowed = [Split.TEST.value, Split.VALIDATION.value]
     checked: dict[str, str] = {}
-    for name, text in splits.items():
+    for name, given in splits.items():
         if name not in allowed:
             hint = (
                 "The split train is what test and validation leave."
@@ -121,7 +129,7 @@ def _checked_splits(splits: Mapping[str, str]) -> dict[str, str]:
                 else did_you_mean(name, allowed)
             )
             raise RecipeError(f"There is no fraction to give for a split {quoted(name)}. {hint}")
-        fraction = _plain_fraction(name, text)
+        fraction = _plain_fraction(name, _decimal_text(given))
         if fraction != "0":
             checked[name] = fraction
     total = sum((Fraction(text) for text in checked.values()), Fraction(0))
@@ -129,6 +137,14 @@ def _checked_splits(splits: Mapping[str, str]) -> dict[str, str]:
         shown = " and ".join(f"{name} {text}" for name, text in checked.items())
         raise RecipeError(f"The fractions of the splits exceed 1: {shown}.")
     return checked
+
+
+def _decimal_text(given: object) -> str:
+    """A fraction as decimal text, ``0.1`` of 0.1; the text of what is no number is refused."""
+    if isinstance(given, int | float | Decimal) and not isinstance(given, bool):
+        number = Decimal(repr(given)) if isinstance(given, float) else Decimal(given)
+        return f"{number:f}"
+    return str(given)
 
 
 def _plain_fraction(name: str, text: str) -> str:

@@ -67,6 +67,16 @@ class EvalSet(msgspec.Struct, frozen=True):
     digest: Digest
     samples: tuple[EvalSample, ...]
 
+    def __repr__(self) -> str:
+        samples = "1 sample" if len(self) == 1 else f"{len(self):,} samples"
+        return f"<eval set {self.name} ({samples}) {self.digest[:19]}>"
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[EvalSample]:
+        return iter(self.samples)
+
 
 class EvalSetError(BadInputError):
     """A line of an eval set that is not a sample.

@@ -68,13 +68,29 @@ class TrainingDone:
 
     Attributes:
         manifest: the run.
+        run: its directory, which knows its files.
         already_done: whether it was there before.
         promotion: the name that it was given, if one was asked for.
     """
 
     manifest: TrainingManifest
+    run: Run
     already_done: bool
     promotion: Promotion | None = None
+
+    def __repr__(self) -> str:
+        loss = self.manifest.results.last_loss
+        return f"<training {self.run_id[:12]}, loss {loss:.4f} at last>"
+
+    @property
+    def run_id(self) -> str:
+        """The 64 hex digits that name the run."""
+        return self.manifest.run_id
+
+    @property
+    def path(self) -> Path:
+        """The directory of the run."""
+        return self.run.directory
 
 
 class Training(Derivation[TrainingManifest]):
@@ -233,7 +249,7 @@ def train_run(
     manifest = made or run.manifest
     assert isinstance(manifest, TrainingManifest)
     note_latest(layout, manifest)
-    return TrainingDone(manifest, already_done=made is None)
+    return TrainingDone(manifest, run, already_done=made is None)
 
 
 def plan_training(layout: Layout, log: EventLog, request: TrainRequest) -> Training:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -22,7 +23,7 @@ from tunixrt.traces.importers.file_kinds import without_mark
 from tunixrt.words import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -32,6 +33,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**53)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+_KEY = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 
 class ConfigError(BadInputError):
@@ -171,12 +174,15 @@ class RunConfig(_Section):
         return _validate(resolved, source, lambda _: "")
 
 
-def load_config(path_or_preset: str, overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(
+    path_or_preset: str, overrides: Sequence[str] | Mapping[str, object] = ()
+) -> RunConfig:
     """Read a preset or a TOML file, and set ``a.b=value`` over it.
 
     Args:
         path_or_preset: the name of a preset, or the path of a TOML file (which ends in ``.toml``).
         overrides: ``key.key=value`` each; the value as TOML has it, and a bare word is a string.
+            Or a mapping of ``key.key`` to Python values, or of sections to such mappings.
 
     Raises:
         ConfigError: the preset or file does not exist, or something in it is wrong; the message
@@ -192,17 +198,24 @@ def load_config(path_or_preset: str, overrides: Sequence[str] = ()) -> RunConfig
         preset = _preset_of(written, source, text)
     merged = _merge(PRESETS[preset], written)
     set_keys: set[str] = set()
-    for override in overrides:
-        set_keys.add(_apply_override(merged, override))
+    given = (
+        _python_values(overrides)
+        if isinstance(overrides, Mapping)
+        else map(_command_line_value, overrides)
+    )
+    for said, key, value in given:
+        set_keys.add(_apply_override(merged, said, key, value))
     model = merged["model"]
     if isinstance(model, dict) and model.get("name") != preset:
         raise ConfigError(
             "--set model.name", [f" cannot change the preset: give {model['name']!r} in its place."]
         )
 
+    how = "overrides" if isinstance(overrides, Mapping) else "--set"
+
     def place(key: str) -> str:
         is_set = any(f"{set_key}.".startswith(f"{key}.") for set_key in set_keys)
-        return " (--set)" if is_set else _line_of(text, key)
+        return f" ({how})" if is_set else _line_of(text, key)
 
     return _validate(merged, source, place)
 
@@ -261,24 +274,44 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _apply_override(config: dict[str, Any], override: str) -> str:
+def _command_line_value(override: str) -> tuple[str, str, object]:
+    """What is said, the key and the value of ``KEY=VALUE``."""
     key, equals, text = override.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(re.fullmatch(r"[a-z0-9_]+", part) for part in path):
+    if not equals or not _KEY.fullmatch(key.strip()):
         raise ConfigError(
             f"--set {override}", [": expected KEY=VALUE, such as training.num_steps=50."]
         )
+    return f"--set {override}", key.strip(), _override_value(text)
+
+
+def _python_values(
+    overrides: Mapping[str, object], above: str = ""
+) -> Iterator[tuple[str, str, object]]:
+    """What is said, the dotted key and the value of everything in a mapping, however nested."""
+    for name, value in overrides.items():
+        key = f"{above}{name}"
+        said = f"The override {key!r}"
+        if not _KEY.fullmatch(key):
+            raise ConfigError(said, [" is not a key, such as training.num_steps."])
+        if isinstance(value, Mapping):
+            yield from _python_values(value, f"{key}.")
+        else:
+            yield said, key, value
+
+
+def _apply_override(config: dict[str, Any], said: str, key: str, value: object) -> str:
+    path = key.split(".")
     # Said here, where the whole key is known: below an unknown section it would be lost.
     if ".".join(path) not in known_keys() and not _is_below_a_value(path):
         problem = f": {'.'.join(path)} is not a key."
         hint = _did_you_mean(".".join(path), value_keys(), dotted=True)
-        raise ConfigError(f"--set {override}", [problem + hint])
+        raise ConfigError(said, [problem + hint])
     section = config
     for part in path[:-1]:
         section = section.setdefault(part, {})
         if not isinstance(section, dict):
-            raise ConfigError(f"--set {override}", [f": {part} is a value and has no keys in it."])
-    section[path[-1]] = _override_value(text)
+            raise ConfigError(said, [f": {part} is a value and has no keys in it."])
+    section[path[-1]] = value
     return ".".join(path)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from tunixrt.derive import is_published
+from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode_stored
 from tunixrt.log.findings import DamagedError, entries, place
 from tunixrt.log.stored import read_stored
@@ -20,7 +21,7 @@ from tunixrt.runs.lines import (
     Response,
     read_struct_lines,
 )
-from tunixrt.runs.manifests import read_manifest
+from tunixrt.runs.manifests import kind_of, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +56,13 @@ class Run:
     def of(cls, layout: Layout, run_id: str) -> Run:
         """The run with this id, whether it is here or not."""
         return cls(layout.runs / run_id)
+
+    def __repr__(self) -> str:
+        try:
+            kind = kind_of(self.manifest)
+        except (BadInputError, OSError):
+            kind = "its manifest cannot be read"
+        return f"<run {self.id[:12]} ({kind})>"
 
     @property
     def id(self) -> str:

@@ -42,7 +42,7 @@ class StreamClosedError(BadInputError):
     """The stream is closed: nothing can be added to it."""
 
     def __init__(self) -> None:
-        super().__init__("The stream is closed; open another one with `store.stream()`.")
+        super().__init__("The stream is closed; open another one with `store.traces.stream()`.")
 
 
 class Added(msgspec.Struct, frozen=True):

@@ -40,6 +40,8 @@ from tunixrt.runs.run import Run
 from tunixrt.runs.sampling import Sampling
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tunixrt.derive import Watch
     from tunixrt.eval.contamination import Contamination
     from tunixrt.eval.evalsets import EvalSet
@@ -124,6 +126,7 @@ class EvaluationDone:
 
     Attributes:
         manifest: the run.
+        run: its directory, which knows its files.
         evalset: what was asked.
         already_done: whether the run was there before.
         n_responses: responses that were judged.
@@ -133,12 +136,32 @@ class EvaluationDone:
     """
 
     manifest: EvaluationManifest
+    run: Run
     evalset: EvalSet
     already_done: bool
     n_responses: int
     n_generated: int = 0
     contamination: Contamination | None = None
     promotion: Promotion | None = None
+
+    def __repr__(self) -> str:
+        name = self.evalset.name
+        return f"<evaluation {self.run_id[:12]} on {name}, score {self.score:.1f} of 100>"
+
+    @property
+    def run_id(self) -> str:
+        """The 64 hex digits that name the run."""
+        return self.manifest.run_id
+
+    @property
+    def path(self) -> Path:
+        """The directory of the run."""
+        return self.run.directory
+
+    @property
+    def score(self) -> float:
+        """The share of right answers, 0 to 100."""
+        return self.manifest.results.avg_score
 
     @property
     def n_reused(self) -> int:
@@ -212,6 +235,7 @@ def evaluate_run(
     note_latest(layout, manifest)
     return EvaluationDone(
         manifest,
+        run,
         evalset,
         already_done=made is None,
         n_responses=judged_of.n_responses,
