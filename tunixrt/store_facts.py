@@ -106,6 +106,19 @@ class FactMethods:
             self.log, ids, reason=reason, recorded_at=recorded_at, waiting=waiting
         )
 
+    def reinstate_traces(
+        self,
+        ids: Sequence[str],
+        *,
+        reason: str | None = None,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> Stated:
+        """End the retraction and the supersession of traces: datasets select them again."""
+        return statements.reinstate(
+            self.log, ids, reason=reason, recorded_at=recorded_at, waiting=waiting
+        )
+
     def redact_traces(
         self,
         ids: Sequence[str],

@@ -43,6 +43,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "trace label": ["trace", "label", first, "quality=good"],
         "trace supersede": ["trace", "supersede", first, "--by", second],
         "trace retract": ["trace", "retract", first, "--reason", "wrong"],
+        "trace reinstate": ["trace", "reinstate", first],
         "trace redact": ["trace", "redact", first, "--reason", "asked for"],
         "trace recover": ["trace", "recover"],
         "snapshot create": ["snapshot", "create"],

@@ -1,4 +1,4 @@
-"""`tunixrt trace add|score|label|supersede|retract|redact`: events about single traces."""
+"""`tunixrt trace add|score|label|supersede|retract|reinstate|redact`: events about traces."""
 
 from __future__ import annotations
 
@@ -134,30 +134,34 @@ def score(
 
 @command(
     examples=(
-        "tunixrt trace label 5d1f0c quality=good reviewed=yes",
+        "tunixrt trace label 5d1f0c 9ab34e quality=good reviewed=yes",
         "tunixrt trace label 5d1f0c quality=",
     )
 )
-@click.argument("trace_id", metavar="ID")
-@click.argument("labels", nargs=-1, required=True, metavar="KEY=VALUE...")
+@click.argument("ids_and_labels", nargs=-1, required=True, metavar="ID... KEY=VALUE...")
 @recorded_at_option
 @lock_timeout_option
 @store_options
 def label(
     store: Store,
-    trace_id: str,
-    labels: tuple[str, ...],
+    ids_and_labels: tuple[str, ...],
     recorded_at: str | None,
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Give a trace labels; a KEY without a value takes one away.
+    """Give traces labels; a KEY without a value takes one away.
 
-    Where two branches gave one label two values, `status` shows the conflict, and labelling again
-    decides it. Datasets select by labels with `--where label.KEY=VALUE`.
+    An argument with an equals sign is a label, any other the id of a trace. Where two branches gave
+    one label two values, `status` shows the conflict, and labelling again decides it. Datasets
+    select by labels with `--where label.KEY=VALUE`.
     """
+    labels = tuple(given for given in ids_and_labels if "=" in given)
+    ids = [given for given in ids_and_labels if "=" not in given]
+    if not ids or not labels:
+        missing = "KEY=VALUE" if ids else "ID"
+        raise click.UsageError(f"At least one ID and one KEY=VALUE are needed; found no {missing}.")
     pairs = {name: text or None for name, text in parse_pairs(labels, "label").items()}
-    stated = store.label_traces([trace_id], pairs, recorded_at=recorded_at, waiting=waiting)
+    stated = store.label_traces(ids, pairs, recorded_at=recorded_at, waiting=waiting)
     _finish(stated, as_json=as_json)
 
 
@@ -177,7 +181,10 @@ def supersede(
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Say that another trace takes the place of these: datasets built later leave them out."""
+    """Record that another trace replaces these: datasets built later leave them out.
+
+    `reinstate` undoes it.
+    """
     stated = store.supersede_traces(
         ids,
         by=by,
@@ -202,8 +209,39 @@ def retract(
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Take traces back: datasets built later leave them out. Their text stays; see `redact`."""
+    """Withdraw traces: datasets built later leave them out.
+
+    Their text stays: `redact` removes it. `reinstate` undoes a retraction.
+    """
     stated = store.retract_traces(ids, reason=reason, recorded_at=recorded_at, waiting=waiting)
+    _finish(stated, as_json=as_json)
+
+
+@command(
+    examples=(
+        "tunixrt trace reinstate 5d1f0c",
+        "tunixrt trace reinstate 5d1f0c 9ab34e --reason 'the answer is right'",
+    )
+)
+@ids_argument
+@click.option("--reason", metavar="TEXT", help="Why.")
+@recorded_at_option
+@lock_timeout_option
+@store_options
+def reinstate(
+    store: Store,
+    ids: tuple[str, ...],
+    reason: str | None,
+    recorded_at: str | None,
+    waiting: Waiting,
+    as_json: bool,
+) -> None:
+    """Undo `retract` and `supersede`: datasets built later select these traces again.
+
+    Of several branches that retract and reinstate one trace, the event that is last in the order
+    of the log counts, and `status` shows the conflict. A redaction cannot be undone.
+    """
+    stated = store.reinstate_traces(ids, reason=reason, recorded_at=recorded_at, waiting=waiting)
     _finish(stated, as_json=as_json)
 
 
@@ -348,4 +386,4 @@ def recover(store: Store, as_json: bool) -> None:
         click.echo(found.segment)
 
 
-FACT_COMMANDS = (add, score, label, supersede, retract, redact, recover)
+FACT_COMMANDS = (add, score, label, supersede, retract, reinstate, redact, recover)
