@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.jobs.made_runs import made_evaluation, made_training
+from tunixrt.traces.facts import retracted
 
 if TYPE_CHECKING:
     from tunixrt import Store
@@ -19,7 +20,8 @@ def every_command(store: Store) -> dict[str, list[str]]:
     before = made_evaluation(store, None, n_right=2).run_id
     after = made_evaluation(store, trained, n_right=9).run_id
     digest = store.create_snapshot().digest
-    first, second, *_ = (state.id for state in store.traces().traces())
+    first, second, third, *_ = (state.id for state in store.traces().traces())
+    store.log.append([retracted(third)])
     root = store.root
     (root / "one.jsonl").write_text(
         '{"trace_version":"1.0","prompt":"1+1?","final_answer":"2",'
@@ -43,7 +45,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "trace label": ["trace", "label", first, "quality=good"],
         "trace supersede": ["trace", "supersede", first, "--by", second],
         "trace retract": ["trace", "retract", first, "--reason", "wrong"],
-        "trace reinstate": ["trace", "reinstate", first],
+        "trace reinstate": ["trace", "reinstate", third],
         "trace redact": ["trace", "redact", first, "--reason", "asked for"],
         "trace recover": ["trace", "recover"],
         "snapshot create": ["snapshot", "create"],
@@ -66,6 +68,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
             "--name",
             "more",
         ],
+        "evalset generate": ["evalset", "generate", "arithmetic", "-n", "3", "--name", "made"],
         "evalset list": ["evalset", "list"],
         "evalset show": ["evalset", "show", "sums"],
         "evalset check": ["evalset", "check", "sums"],
@@ -76,6 +79,8 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "run compare": ["run", "compare", before, after],
         "report": ["report", before, after, "-o", str(root / "report")],
         "site build": ["site", "build", "-o", str(root / "site")],
+        "presets": ["presets"],
+        "completion": ["completion", "bash"],
         "train": ["train", "nano", "--dataset", "sums-v1", "--dry-run"],
         "eval": ["eval", "untrained:nano", "--evalset", "absent"],
         "reproduce": ["reproduce", "abcdef"],

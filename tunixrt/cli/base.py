@@ -14,6 +14,8 @@ from tunixrt.cli.streams import ReaderGoneError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from click.shell_completion import CompletionItem
+
     from tunixrt.store import Store
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -35,13 +37,18 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "tunixrt.cli.dataset:dataset",
         "Versioned selections of traces, and their exports.",
     ),
-    "evalset": ("tunixrt.cli.evalset:evalset", "Questions to evaluate on: list, show, check."),
+    "evalset": (
+        "tunixrt.cli.evalset:evalset",
+        "Questions to evaluate on: generate, import, list, show, check.",
+    ),
+    "presets": ("tunixrt.cli.presets:presets", "List the model presets and their sizes."),
     "train": ("tunixrt.cli.train:train", "Train a model on a dataset."),
     "eval": ("tunixrt.cli.evaluate:evaluate", "Evaluate a model on an eval set."),
     "run": ("tunixrt.cli.run:run", "Training and evaluation runs: list, show, promote, compare."),
     "report": ("tunixrt.cli.report:report", "Write a report on two evaluation runs."),
     "site": ("tunixrt.cli.site:site", "A static site of the store: runs, datasets, traces."),
     "reproduce": ("tunixrt.cli.reproduce:reproduce", "Make a run again and compare every digest."),
+    "completion": ("tunixrt.cli.completion:completion", "Print a script for shell completion."),
 }
 
 
@@ -82,6 +89,17 @@ class LazyGroup(NounGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The commands, in the order in which a newcomer meets them."""
         return list(COMMANDS)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command or option, without importing any command."""
+        from click.shell_completion import CompletionItem
+
+        named = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import one command."""

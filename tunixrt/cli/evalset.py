@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import NounGroup, json_option, store_options
+from tunixrt.cli.completing import datasets, evalsets, models
+from tunixrt.cli.evalset_generate import generate
 from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.rejects import RejectsFiles
@@ -28,6 +30,9 @@ _SHARES = (5, 10, 20, 30, 50)
 @click.group(cls=NounGroup)
 def evalset() -> None:
     """Eval sets: questions with expected answers, in evalsets/NAME.jsonl."""
+
+
+evalset.add_command(generate)
 
 
 @evalset.command("list", examples=("tunixrt evalset list",))
@@ -175,9 +180,9 @@ def import_(
         "tunixrt evalset show arithmetic_v1 --category addition --limit 5",
     )
 )
-@click.argument("name")
+@click.argument("name", shell_complete=evalsets)
 @click.option("--category", metavar="NAME", help="Only the samples of this category.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="At most N samples.")
 @store_options
 def show(store: Store, name: str, category: str | None, limit: int | None, as_json: bool) -> None:
     """Show the samples of an eval set, in its order."""
@@ -200,13 +205,19 @@ def show(store: Store, name: str, category: str | None, limit: int | None, as_js
         "tunixrt evalset check arithmetic_v1 --model untrained:nano",
     )
 )
-@click.argument("name")
-@click.option("--dataset", metavar="KEY", help="Hold the eval set against this dataset.")
+@click.argument("name", shell_complete=evalsets)
+@click.option(
+    "--dataset",
+    metavar="KEY",
+    help="Check the samples against the prompts of this dataset.",
+    shell_complete=datasets,
+)
 @click.option("--split", metavar="SPLIT", help="Only train, validation or test of it.")
 @click.option(
     "--model",
     metavar="RUN|DIR|untrained:CONFIG",
     help="Find prompts that leave this model no room for an answer.",
+    shell_complete=models,
 )
 @store_options
 def check(

@@ -8,6 +8,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
+from tunixrt.cli.completing import evalsets, models
 from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, source_date_epoch
 from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.cli.progress import Progress
@@ -30,11 +31,17 @@ if TYPE_CHECKING:
         "tunixrt eval untrained:nano --evalset arithmetic_v1",
         "tunixrt eval @last-train --evalset arithmetic_v1 --as after",
         "tunixrt eval baseline --evalset arithmetic_v1 --fail-on-contamination",
-        "tunixrt eval 5d1f0c --evalset arithmetic_v1 --temperature 0.8 --top-p 0.95 --samples 8",
+        "tunixrt eval 5d1f0c --evalset arithmetic_v1 --temperature 0.8 --top-p 0.95 --draws 8",
     ),
 )
-@click.argument("model", metavar="RUN|DIR|untrained:CONFIG")
-@click.option("--evalset", required=True, metavar="NAME", help="The name of evalsets/NAME.jsonl.")
+@click.argument("model", metavar="RUN|DIR|untrained:CONFIG", shell_complete=models)
+@click.option(
+    "--evalset",
+    required=True,
+    metavar="NAME",
+    help="The name of evalsets/NAME.jsonl.",
+    shell_complete=evalsets,
+)
 @click.option(
     "--max-new-tokens",
     type=click.IntRange(1, 65536),
@@ -62,13 +69,14 @@ if TYPE_CHECKING:
     help="Draw from the likeliest tokens that have this probability together.",
 )
 @click.option(
-    "--samples",
+    "--draws",
     type=click.IntRange(1, 10_000),
     default=1,
     show_default=True,
     metavar="N",
     help="Draw N responses to each question: pass@k and majority vote.",
 )
+@click.option("--samples", "draws_before", type=click.IntRange(1, 10_000), hidden=True)
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**53 - 1),
@@ -109,7 +117,8 @@ def evaluate(
     batch_size: int,
     temperature: float,
     top_p: float,
-    samples: int,
+    draws: int,
+    draws_before: int | None,
     seed: int,
     judge: str,
     fail_on_contamination: bool,
@@ -132,9 +141,13 @@ def evaluate(
     by the ids of their samples before anything is generated; --on-overlong chooses otherwise, and
     the run then says what was done, in its identity, its results and its report.
 
+    The scores and, on the last line, the id of the run go to stdout, everything else to stderr.
+
     With --as NAME the finished run is promoted under that name.
     """
     goes_with("seed", "--temperature above 0", holds=temperature != 0)
+    # The name of --draws before a sample was always a row of an eval set.
+    draws = draws if draws_before is None else draws_before
     n_kept = total = 0
     with Progress("generating", "response") as progress:
 
@@ -151,7 +164,7 @@ def evaluate(
                 batch_size=batch_size,
                 temperature=temperature,
                 top_p=top_p,
-                samples=samples,
+                samples=draws,
                 seed=seed,
                 judge=judge,
                 fail_on_contamination=fail_on_contamination,
@@ -206,7 +219,7 @@ def _print(results: EvaluationResults) -> None:
         (name, f"{c.n_correct:,}/{c.n:,}", f"{c.avg_score:.1f}", _interval(c.interval))
         for name, c in {**results.categories, "all": every}.items()
     ]
-    say(table(("category", "right", "score", "95% interval"), rows))
+    click.echo(table(("category", "right", "score", "95% interval"), rows))
     overlong = results.overlong
     if overlong is not None:
         done = "left out of the score" if overlong.treatment == "omit" else "counted as wrong"
@@ -220,8 +233,8 @@ def _print(results: EvaluationResults) -> None:
             "majority": draws.majority
         }
         metrics = [(name, f"{e.score:.1f}", _interval(e.interval)) for name, e in estimates.items()]
-        say("")
-        say(table(("metric", "score", "95% interval"), metrics))
+        click.echo()
+        click.echo(table(("metric", "score", "95% interval"), metrics))
 
 
 def _interval(interval: tuple[float, float]) -> str:

@@ -81,7 +81,7 @@ class _OutputFile(click.Path):
         return super().convert(value, param, ctx)
 
 
-def output_option(help_text: str) -> Callable[..., Callable[..., object]]:
+def output_option(help_text: str, *, hidden: bool = False) -> Callable[..., Callable[..., object]]:
     """``-o FILE``, for a command that opens it with `tunixrt.cli.output.writing_to`."""
     return click.option(
         "-o",
@@ -89,6 +89,7 @@ def output_option(help_text: str) -> Callable[..., Callable[..., object]]:
         type=_OutputFile(path_type=Path, dir_okay=False, allow_dash=True),
         metavar="FILE",
         help=help_text,
+        hidden=hidden,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
+from tunixrt.cli.completing import runs
 from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.progress import Progress
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
         "tunixrt reproduce --all --jobs 2",
     ),
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=runs)
 @click.option("--all", "every", is_flag=True, help="Reproduce every run that is here.")
 @click.option(
     "--jobs",

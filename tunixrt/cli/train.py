@@ -11,6 +11,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
+from tunixrt.cli.completing import configurations, datasets, runs
 from tunixrt.cli.dry_run import show_dry_run
 from tunixrt.cli.interrupts import Interrupts
 from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, source_date_epoch
@@ -39,10 +40,19 @@ if TYPE_CHECKING:
         "tunixrt train nano --dataset arithmetic-v1 --dry-run",
     ),
 )
-@click.argument("config", metavar="CONFIG.toml|PRESET")
-@click.option("--dataset", required=True, metavar="KEY", help="The dataset, as NAME-VERSION.")
+@click.argument("config", metavar="CONFIG.toml|PRESET", shell_complete=configurations)
 @click.option(
-    "--base", metavar="RUN|DIR", help="Start from the weights of a run or a model directory."
+    "--dataset",
+    required=True,
+    metavar="KEY",
+    help="The dataset, as NAME-VERSION.",
+    shell_complete=datasets,
+)
+@click.option(
+    "--base",
+    metavar="RUN|DIR",
+    help="Start from the weights of a run or a model directory.",
+    shell_complete=runs,
 )
 @click.option(
     "--set",
@@ -76,8 +86,8 @@ def train(
 ) -> int:
     """Train a model on the dataset KEY and publish the run under runs/.
 
-    CONFIG.toml starts from the preset that its model.name gives; a PRESET alone (nano, micro,
-    small, nano-arithmetic) is a configuration, too. A run that exists already is found and not made
+    CONFIG.toml starts from the preset that its model.name gives; a PRESET alone is a configuration,
+    too (`tunixrt presets` lists them). A run that exists already is found and not made
     again.
 
     Every training.save_steps steps a checkpoint is made, and another one when Ctrl-C (or SIGTERM)
