@@ -183,7 +183,7 @@ def test_datasets_are_built_once_and_exported_the_same_way_twice(
     assert sum(first["split_counts"].values()) == 40
     before = tree(store)
     again = cli(*build)
-    assert "was there already" in again.err
+    assert "existed already" in again.err
     assert again.out == first["digest"] + "\n"
     assert tree(store) == before
     assert "sums-v1" in cli("dataset", "list").out

@@ -59,7 +59,7 @@ def test_another_judge_generates_nothing_and_says_so(
     exact = cli(*DRAW, "--json").document
     assert (exact["n_generated"], exact["n_reused"]) == (20, 0)
     verbatim = cli(*DRAW, "--judge", "verbatim")
-    assert "20 responses were here already: nothing was generated.\n" in verbatim.err
+    assert "20 responses existed already: nothing was generated.\n" in verbatim.err
     again = cli(*DRAW, "--judge", "verbatim", "--json").document
     assert (again["already_done"], again["n_generated"], again["n_reused"]) == (True, 0, 20)
     assert again["responses"] == exact["responses"]

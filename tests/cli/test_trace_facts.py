@@ -112,7 +112,7 @@ def test_facts_are_stated_once_and_shown(cli: Callable[..., Outcome], ids: list[
     again = cli("trace", "score", a, b, "--json").document
     assert again["n_new"] == 0
     assert again["scores"][1]["score"] == 5.5
-    assert "the log says so already" in cli("trace", "score", a).err
+    assert "the log states this already" in cli("trace", "score", a).err
     labelled = cli("trace", "label", a, "quality=good", "seen=")
     assert labelled.out.startswith("sha256:")
     shown = cli("trace", "show", a, "--json").document
@@ -121,7 +121,7 @@ def test_facts_are_stated_once_and_shown(cli: Callable[..., Outcome], ids: list[
     assert cli("trace", "retract", c, "--reason", "wrong").code == 0
     listed = cli("trace", "list", "--all", "--json").document["traces"]
     assert [t["state"] for t in listed] == ["active", "superseded", "retracted"]
-    assert "the log says so already" in cli("trace", "retract", c, "--reason", "wrong").err
+    assert "the log states this already" in cli("trace", "retract", c, "--reason", "wrong").err
 
 
 def test_several_traces_get_several_labels_in_any_order(
@@ -149,7 +149,7 @@ def test_a_retraction_and_a_supersession_are_undone(
     listed = cli("trace", "list", "--json").document["traces"]
     assert [t["state"] for t in listed] == ["active"] * 3
     assert cli("dataset", "build", "all", "v1", "--json").document["trace_count"] == 3
-    assert "the log says so already" in cli("trace", "reinstate", a).err
+    assert "the log states this already" in cli("trace", "reinstate", a).err
     assert cli("trace", "redact", c, "--reason", "asked for").code == 0
     refused = cli("trace", "reinstate", c)
     assert (refused.code, refused.out) == (2, "")
@@ -169,7 +169,7 @@ def test_a_redaction_says_what_it_did_and_what_remains(
     assert "1 payload removed" in outcome.err
     assert outcome.out.startswith("store/log/")
     for remains in (
-        "confirm the guess",
+        "A guess of the text can be confirmed",
         "datasets list the id: all-v1",
         "files quote the prompt: evalsets/quotes.jsonl",
         "git filter-repo --force --blob-callback",
@@ -183,7 +183,7 @@ def test_a_redaction_says_what_it_did_and_what_remains(
     manifest.write_bytes(b"{}")
     unread = cli("trace", "redact", ids[0], "--reason", "asked for")
     assert unread.code == 0
-    assert "This could not be looked at" in unread.err
+    assert "This could not be read" in unread.err
     manifest.write_bytes(original)
     both = cli("trace", "redact", ids[0], ids[1], "--reason", "asked for")
     assert "1 trace redacted, 1 redacted before." in both.err
@@ -211,7 +211,7 @@ def test_a_sweep_removes_what_came_back(
     envelope = data.split(b"\n")[0]
     sides = (b"<<<<<<< a\n", data, b"=======\n", envelope, b"\nnull\n", b">>>>>>> b\n")
     path.write_bytes(b"".join(sides))
-    assert "mended: store/log/" in cli("trace", "redact", "--sweep").err
+    assert "repaired: store/log/" in cli("trace", "redact", "--sweep").err
     assert path.read_bytes() == data
 
 

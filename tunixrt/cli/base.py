@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 #: Where each top-level command lives: its module is imported only when it is used, so that
-#: `tunixrt --help` starts fast. The one-line help stands here for the same reason.
+#: `tunixrt --help` starts fast. The one-line help is here for the same reason.
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "init": ("tunixrt.cli.init:init", "Make a store in a directory."),
-    "status": ("tunixrt.cli.status:status", "Say what is in the store and what needs attention."),
+    "init": ("tunixrt.cli.init:init", "Create a store in a directory."),
+    "status": ("tunixrt.cli.status:status", "Summarise the store and what needs attention."),
     "log": ("tunixrt.cli.log:log", "List the events, the newest last."),
     "verify": ("tunixrt.cli.verify:verify", "Prove every digest of what is stored."),
-    "doctor": ("tunixrt.cli.doctor:doctor", "Look at leftovers, lock, Git and versions."),
+    "doctor": ("tunixrt.cli.doctor:doctor", "Check leftovers, lock, Git and versions."),
     "trace": (
         "tunixrt.cli.trace:trace",
         "Reasoning traces: import, add, list, show, score, label, redact.",
@@ -47,7 +47,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("tunixrt.cli.run:run", "Training and evaluation runs: list, show, promote, compare."),
     "report": ("tunixrt.cli.report:report", "Write a report on two evaluation runs."),
     "site": ("tunixrt.cli.site:site", "A static site of the store: runs, datasets, traces."),
-    "reproduce": ("tunixrt.cli.reproduce:reproduce", "Make a run again and compare every digest."),
+    "reproduce": ("tunixrt.cli.reproduce:reproduce", "Repeat a run and compare every digest."),
     "completion": ("tunixrt.cli.completion:completion", "Print a script for shell completion."),
 }
 
@@ -87,7 +87,7 @@ class LazyGroup(NounGroup):
             raise ReaderGoneError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The commands, in the order in which a newcomer meets them."""
+        """The commands, in the order in which a newcomer needs them."""
         return list(COMMANDS)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

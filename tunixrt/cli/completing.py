@@ -2,7 +2,7 @@
 
 A person waits at each press of Tab: names of directories and small files are read, never the whole
 log. So these are suggestions, and the command that is run afterwards decides. Outside of a store,
-and wherever anything cannot be read, there are none.
+and where nothing can be read, the list is empty.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def build(
         )
         return
     counts = ", ".join(f"{n:,} {split}" for split, n in report.split_counts.items())
-    exists = "" if report.created else " (it was there already)"
+    exists = "" if report.created else " (it existed already)"
     say(f"{report.dataset_key}: {count(report.trace_count, 'trace')} ({counts}){exists}.")
     click.echo(report.digest)
 

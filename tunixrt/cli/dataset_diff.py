@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )
 @store_options
 def diff(store: Store, a: str, b: str, limit: int, as_json: bool) -> None:
-    """Say which traces dataset B adds to A, leaves out, or has in another split."""
+    """List the traces that dataset B adds to A, leaves out, or has in another split."""
     shown: list[MemberChange] = []
     n_changes = 0
 

@@ -61,7 +61,7 @@ def list_evalsets(store: Store, as_json: bool) -> None:
     for one in misnamed:
         say(f"{one.path} is not listed: {one.problem} Rename the file.")
     if not found:
-        say(f"Put one at {store.layout.evalsets / 'NAME.jsonl'}, one sample a line.")
+        say(f"Put one at {store.layout.evalsets / 'NAME.jsonl'}, one sample per line.")
     rows = [
         (
             e.name,
@@ -97,14 +97,14 @@ def list_evalsets(store: Store, as_json: bool) -> None:
     default="unspecified",
     show_default=True,
     metavar="TEXT",
-    help="Of samples whose record says nothing of it.",
+    help="Of samples whose record has none.",
 )
 @click.option(
     "--difficulty",
     default="unspecified",
     show_default=True,
     metavar="TEXT",
-    help="Of samples whose record says nothing of it.",
+    help="Of samples whose record has none.",
 )
 @click.option(
     "--on-error",
@@ -158,7 +158,7 @@ def import_(
             }
         )
         return
-    exists = "" if done.created else " (it was there already)"
+    exists = "" if done.created else " (it existed already)"
     say(
         f"{done.name}: {count(done.n_samples, 'sample')}, "
         f"{count(len(done.duplicates), 'duplicate')}, {done.rejected:,} rejected{exists}."
@@ -232,7 +232,7 @@ def check(
 
     A sample is in the data if a prompt of the dataset is the same word for word; or the same but
     for letter case, spaces and punctuation; or if at least 70% of the sample's 8-grams of words
-    stand in the prompts. A prompt is overlong for a model if its tokens fill the model's context,
+    occur in the prompts. A prompt is overlong for a model if its tokens fill the model's context,
     which `tunixrt eval` refuses. The exit code is 1 where either is found.
     """
     goes_with("split", "--dataset", holds=dataset is not None)
@@ -258,7 +258,7 @@ def _print_checks(
     found: EvalSet, lengths: PromptLengths | None, checked: CheckedEvalset | None
 ) -> None:
     if lengths is None and checked is None:
-        say(f"{found.name}: {count(len(found.samples), 'sample')}, every line is sound.")
+        say(f"{found.name}: {count(len(found.samples), 'sample')}, every line is valid.")
         click.echo(found.digest)
     if lengths is not None:
         _print_lengths(lengths)
@@ -302,24 +302,24 @@ def _print_overlaps(checked: CheckedEvalset) -> None:
     required=True,
     type=click.FloatRange(0, 100, min_open=True),
     metavar="POINTS",
-    help="The difference of two runs that is to be seen.",
+    help="The difference between two runs that must be detected.",
 )
 @click.option(
     "--changed",
     type=click.FloatRange(0, 100, min_open=True),
     metavar="POINTS",
-    help="How many of 100 samples turn right or wrong between the two; by default, several.",
+    help="How many of 100 samples turn right or wrong between the two; by default, a table.",
 )
 @click.option(
     "--power",
     type=float,
     default=0.8,
     show_default=True,
-    help="The probability to see it: 0.8, 0.9 or 0.95.",
+    help="The probability of detecting it: 0.8, 0.9 or 0.95.",
 )
 @json_option
 def size(difference: float, changed: float | None, power: float, as_json: bool) -> None:
-    """Say how many samples an eval set needs to see a difference between two runs.
+    """Compute how many samples an eval set needs to detect a difference between two runs.
 
     For McNemar's test at 95% (Connor 1987). The more samples change in either direction for the
     same difference, the more are needed; `tunixrt run compare` shows how many change.

@@ -52,21 +52,21 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 4096),
     default=64,
     show_default=True,
-    help="Prompts that are answered side by side.",
+    help="Prompts per batch.",
 )
 @click.option(
     "--temperature",
     type=float,
     default=0.0,
     show_default=True,
-    help="0 takes the likeliest token; above it, tokens are drawn by their probability.",
+    help="0 takes the most probable token; above 0, tokens are drawn by their probability.",
 )
 @click.option(
     "--top-p",
     type=float,
     default=1.0,
     show_default=True,
-    help="Draw from the likeliest tokens that have this probability together.",
+    help="Nucleus sampling: draw from the most probable tokens whose probabilities add up to this.",
 )
 @click.option(
     "--draws",
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 2**53 - 1),
     default=0,
     show_default=True,
-    help="What the draws come from.",
+    help="The seed of the draws.",
 )
 @click.option(
     "--judge",
@@ -130,8 +130,8 @@ def evaluate(
     """Let a model answer every question of an eval set, judge the answers, publish the run.
 
     The model is a training run, a Hugging Face directory, or `untrained:CONFIG`: the weights that
-    training with that configuration starts from. Every prompt of the eval set is held against the
-    training data, and the manifest says how many are there; see `tunixrt evalset check`.
+    training with that configuration starts from. Every prompt of the eval set is checked against
+    the training data, and the result says how many occur there; see `tunixrt evalset check`.
 
     What is generated is kept batch by batch until the run is published: an evaluation that was
     interrupted continues from there with the same command. Responses have an id of their own: for
@@ -176,7 +176,10 @@ def evaluate(
             )
         except KeyboardInterrupt:
             if n_kept:
-                say(f"{n_kept:,} of {count(total, 'response')} are kept: the same command goes on.")
+                say(
+                    f"{n_kept:,} of {count(total, 'response')} are kept: the same command "
+                    "continues from them."
+                )
             raise
     manifest = done.manifest
     if as_json:
@@ -193,7 +196,7 @@ def evaluate(
     if done.already_done:
         say("This run exists already: the same inputs give the same bits.")
     elif not done.n_generated:
-        say(f"{count(done.n_reused, 'response')} were here already: nothing was generated.")
+        say(f"{count(done.n_reused, 'response')} existed already: nothing was generated.")
     _print(manifest.results)
     found = done.contamination
     if found is not None and found.n_contaminated:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def log(store: Store, limit: int | None, as_json: bool) -> None:
     """List the events in the order of the log, the newest last.
 
-    The order is the same in every clone; it is not that of time. With --json, one document a line.
+    The order is the same in every clone; it is not chronological. With --json, one
+    document per line.
     """
     for event in _events(store, limit):
         if as_json:

@@ -158,11 +158,11 @@ def promote(
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Give a run a name, such as `baseline`, that is good wherever a RUN is asked for.
+    """Give a run a name, such as `baseline`, that every command takes as RUN.
 
-    The name is an event in the log: promoting another run moves it, and nothing is forgotten. Where
-    two branches give one name to different runs, `tunixrt status` says so after the merge, and
-    promoting one of them decides.
+    The name is an event in the log: promoting another run moves it, and the log keeps its
+    history. Where two branches give one name to different runs, `tunixrt status` reports it after
+    the merge, and promoting one of them decides.
     """
     done = store.promote_run(run_id, name, recorded_at=recorded_at, waiting=waiting)
     if as_json:

@@ -253,12 +253,12 @@ def reinstate(
 )
 @click.argument("ids", nargs=-1, metavar="[ID...]")
 @click.option(
-    "--reason", metavar="TEXT", help="Why. It is kept for ever: do not repeat the content in it."
+    "--reason", metavar="TEXT", help="Why. It is kept permanently: do not repeat the content in it."
 )
 @click.option(
     "--sweep",
     is_flag=True,
-    help="Remove what came back of redacted traces, and mend a merge that stopped at a redaction.",
+    help="Remove redacted text that came back, and repair a merge that stopped at a redaction.",
 )
 @recorded_at_option
 @lock_timeout_option
@@ -272,7 +272,7 @@ def redact(
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Forget the text of traces: it is removed from every segment, and `verify` guards that.
+    """Remove the text of traces from every segment; `verify` fails if it comes back.
 
     Every digest, snapshot and proof stays valid. What cannot be reached is listed: Git history,
     weights, predictions, reports, eval sets. A whole id may be given before its trace is here.
@@ -300,7 +300,7 @@ def redact(
 
 def _say_redacted(done: RedactionDone, *, swept_only: bool) -> None:
     for place in done.mended:
-        say(f"mended: {place} (mark it as resolved with `git add`)")
+        say(f"repaired: {place} (mark it as resolved with `git add`)")
     if not swept_only:
         known = len(done.traces) - done.n_new
         say(
@@ -319,7 +319,7 @@ def _say_redacted(done: RedactionDone, *, swept_only: bool) -> None:
 def _say_remains(done: RedactionDone) -> None:
     remains = done.remains
     say("\nWhat remains:")
-    say("- Whoever guesses the text can confirm the guess: the id, its digest, stays.")
+    say("- A guess of the text can be confirmed: the id, its digest, stays.")
     for what, names in (
         ("datasets list the id", remains.datasets),
         ("weights were trained on it", [short(run) for run in remains.training_runs]),
@@ -329,7 +329,7 @@ def _say_remains(done: RedactionDone) -> None:
         if names:
             say(f"- {what}: {', '.join(names)}")
     for problem in remains.unreadable:
-        say(f"- This could not be looked at: {problem}")
+        say(f"- This could not be read: {problem}")
     say("- Exports, reports and copies that were made elsewhere are not known here.")
     if remains.n_commits is None:
         say("- This is not a Git repository; where the store has been in one, its history stays.")
@@ -340,8 +340,8 @@ def _say_remains(done: RedactionDone) -> None:
     )
     say(f"\n{done.history_command}\n")
     say(
-        "  Then push with --force, and have every other clone made anew. Commits from before the "
-        "redaction then hold a null that `verify` does not know the reason of when it is run there."
+        "  Then push with --force, and replace every other clone. In commits from before the "
+        "redaction, `verify` then reports a null payload without a redaction event."
     )
 
 
@@ -362,13 +362,13 @@ def _say_stated(stated: Stated) -> None:
     if stated.n_new:
         say(f"{count(stated.n_new, 'event')} recorded.")
     else:
-        say("Nothing was recorded: the log says so already.")
+        say("Nothing was recorded: the log states this already.")
 
 
 @command(examples=("tunixrt trace recover",))
 @store_options
 def recover(store: Store, as_json: bool) -> None:
-    """Put what programs had recorded with `store.stream()` before they died into the log.
+    """Move what programs recorded with `store.stream()` before they were killed into the log.
 
     Opening another stream does the same. An event that was being written, and was never
     acknowledged, is kept in a file of its own.
@@ -379,7 +379,7 @@ def recover(store: Store, as_json: bool) -> None:
         return
     say(f"{count(found.n_recovered, 'trace')} recovered, {found.n_known:,} known already.")
     if found.n_redacted:
-        say(f"{count(found.n_redacted, 'trace')} dropped: redacted meanwhile.")
+        say(f"{count(found.n_redacted, 'trace')} dropped: redacted in the meantime.")
     for place in found.torn:
         say(f"The unfinished end of a stream is in {place}.")
     if found.segment is not None:
