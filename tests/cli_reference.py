@@ -32,6 +32,10 @@ terminal, `/dev/stdout` and `/dev/fd/N` are written through; `-o -` is stdout. `
 removes only what an earlier command wrote there, as a file in DIR lists it, and refuses a directory
 that holds other things.
 
+Digests are printed as `sha256:` and 64 hexadecimal digits, in text and in JSON, and read with the
+prefix or without. Bare digits are in SHA256SUMS alone: its lines are for `sha256sum -c`. (The id of
+a run is bare, too: it names a directory.)
+
 A time is recorded only where one is given: by `--recorded-at` or `--built-at`, or for every command
 that has such an option by the variable `SOURCE_DATE_EPOCH`.
 """

@@ -21,8 +21,8 @@ evaluated() {
 rm -rf docs/showcase store/log store/snapshots store/datasets runs evalsets/arithmetic_v1.jsonl
 tunixrt init .
 tunixrt trace generate arithmetic --kind addition --digits 3 -n 6000 --seed 0
-tunixrt trace generate arithmetic --kind addition --digits 3 -n 256 --seed 0 --held-out \
-  -o evalsets/arithmetic_v1.jsonl
+tunixrt evalset generate arithmetic --kind addition --digits 3 -n 256 --seed 0 \
+  --name arithmetic_v1
 tunixrt dataset build arithmetic v1 --where source=arithmetic
 
 # The example: addition before and after training.

@@ -1,9 +1,10 @@
 """Merge branches of a store in many orders, with Git, and look whether one store comes out.
 
-`python -m tests.merges --n 1000` makes branches that record, score, label, retract, redact, promote
-and build datasets, some of them in conflict with each other, and merges all of them in a thousand
-random orders: one after the other, or some of them first. Each merge is Git's own (`git merge-tree
---write-tree`, which is what servers run), without a driver, an attribute or a checkout.
+`python -m tests.merges --n 1000` makes branches that record, score, label, retract, supersede,
+reinstate, redact, promote and build datasets, some of them in conflict with each other, and merges
+all of them in a thousand random orders: one after the other, or some of them first. Each merge is
+Git's own (`git merge-tree --write-tree`, which is what servers run), without a driver, an attribute
+or a checkout.
 
 The rules: no merge stops; nothing is lost and nothing is made up, so each file in the end is that
 of a branch, save for redacted payloads; and all orders give one tree. That tree is checked out and
@@ -81,7 +82,7 @@ class Merger:
             ids = [state.id for state in projection.traces()]
         rng = self._rng
         for _ in range(rng.randint(2, 4)):
-            match rng.randrange(8):
+            match rng.randrange(9):
                 case 0 | 1:
                     store.traces.add(value(f"{number} {rng.random()}"))
                 case 2:
@@ -94,6 +95,11 @@ class Merger:
                 case 5:
                     store.traces.retract([rng.choice(ids[:10])], reason="wrong")
                 case 6:
+                    doubted = rng.choice(ids[20:24])
+                    store.traces.supersede([doubted], by=ids[-1])
+                    if rng.random() < 0.7:
+                        store.traces.reinstate([doubted])
+                case 7:
                     store.traces.redact(rng.sample(ids[:20], 2), reason="asked for")
                 case _:
                     store.runs.promote(rng.choice(self._runs), "best")

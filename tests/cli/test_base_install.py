@@ -35,7 +35,7 @@ NEEDS = [
     ("train nano --dataset sums-v1 --base {training}", TRAIN),
     ("eval untrained:nano --evalset sums", TRAIN),
     ("eval {training} --evalset sums", TRAIN),
-    ("eval {training} --evalset sums --temperature 0.8 --samples 2", TRAIN),
+    ("eval {training} --evalset sums --temperature 0.8 --draws 2", TRAIN),
     ("eval untrained:nano --evalset sums --judge math-verify", MATH),
     ("reproduce {training}", TRAIN),
     ("reproduce {evaluation}", TRAIN),

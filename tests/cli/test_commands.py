@@ -13,6 +13,7 @@ import pytest
 from tests.making.files import TRACE, tree
 from tunixrt import Store
 from tunixrt.errors import ExitCode
+from tunixrt.log.digests import digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,27 @@ def test_generated_traces_are_the_same_everywhere(cli: Callable[..., Outcome], s
     assert (again["recorded"], again["duplicates"]) == (0, 40)
     more = cli("trace", "generate", "arithmetic", "-n", "41")
     assert "1 trace recorded, 40 duplicates" in more.err
+
+
+def test_an_eval_set_is_generated_and_the_older_spelling_makes_the_same(
+    cli: Callable[..., Outcome], store: Path
+) -> None:
+    generate = ("evalset", "generate", "arithmetic", "--count", "20", "--digits", "2")
+    made = cli(*generate, "--name", "sums", "--json").document
+    data = (store / "evalsets/sums.jsonl").read_bytes()
+    assert made["file"] == str(store / "evalsets/sums.jsonl")
+    assert (made["n_samples"], made["digest"]) == (20, digest_bytes(data))
+    assert cli(*generate, "-o", "-").out.encode() == data
+    older = ("trace", "generate", "arithmetic", "-n", "20", "--digits", "2", "--held-out")
+    assert cli(*older, "-o", "older.jsonl").code == 0
+    assert (store / "older.jsonl").read_bytes() == data
+    assert "--held-out" not in cli("trace", "generate", "--help").out
+    for place in ((), ("--name", "sums", "-o", "sums.jsonl")):
+        refused = cli(*generate, *place)
+        assert (refused.code, "either --name NAME or -o FILE" in refused.err) == (2, True)
+    assert cli(*generate, "--name", "a/b").code == 2
+    assert cli(*generate, "--name", "sums", "--seed", "1").code == 2
+    assert (store / "evalsets/sums.jsonl").read_bytes() == data
 
 
 def test_held_out_problems_are_never_among_the_traces(
@@ -163,7 +185,7 @@ def test_datasets_are_built_once_and_exported_the_same_way_twice(
     assert sum(first["split_counts"].values()) == 40
     before = tree(store)
     again = cli(*build)
-    assert "was there already" in again.err
+    assert "existed already" in again.err
     assert again.out == first["digest"] + "\n"
     assert tree(store) == before
     assert "sums-v1" in cli("dataset", "list").out

@@ -58,7 +58,7 @@ def test_the_doctor_exits_with_1_when_something_must_be_done(
     assert "ok    store format" in sound.out
     (tmp_path / "store" / "store.json").write_text("{}")
     assert cli("doctor", "--json").document["ok"] is False
-    assert "MEND  store format" in cli("doctor").out
+    assert "FIX   store format" in cli("doctor").out
     assert cli("doctor").code == 1
 
 
@@ -104,7 +104,7 @@ def test_a_stream_that_died_is_recovered(
     (dead / "journal.jsonl").write_bytes(data + b"torn")
     outcome = cli("trace", "recover")
     assert "0 traces recovered, 1 known already." in outcome.err
-    assert "1 trace dropped: redacted meanwhile." in outcome.err
+    assert "1 trace dropped: redacted in the meantime." in outcome.err
     assert "The unfinished end of a stream is in store/.tmp/" in outcome.err
     assert "never acknowledged" in cli("doctor").out
     assert cli("status", "--json").document["torn"] != []

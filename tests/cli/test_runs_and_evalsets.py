@@ -229,7 +229,7 @@ BAD_COMMANDS = {
     ),
     "more responses than were drawn": (
         ["run", "compare", "{before}", "{after}", "--metric", "pass@4"],
-        ["pass@4 needs at least 4 responses to each sample", "--samples 4"],
+        ["pass@4 needs at least 4 responses to each sample", "--draws 4"],
     ),
     "a gate below nothing": (
         ["run", "compare", "{before}", "{after}", "--fail-below", "-1"],

@@ -28,11 +28,15 @@ def config(tmp_path: Path) -> None:
 def test_responses_are_drawn_and_their_metrics_shown(
     cli: Callable[..., Outcome],
 ) -> None:
-    sampled = (*DRAW, "--temperature", "0.8", "--top-p", "0.95", "--samples", "3", "--seed", "5")
+    sampled = (*DRAW, "--temperature", "0.8", "--top-p", "0.95", "--draws", "3", "--seed", "5")
     done = cli(*sampled)
     assert done.code == 0, done
-    rows = [line.split()[0] for line in done.err.splitlines() if line]
+    # Scores are data: a pipe gets them, and the id of the run on the last line.
+    *scores, run_id = done.out.splitlines()
+    rows = [line.split()[0] for line in scores if line]
     assert rows[-4:] == ["pass@1", "pass@2", "pass@3", "majority"]
+    assert "category" in rows
+    assert "pass@1" not in done.err
     document = cli(*sampled, "--json").document
     assert document["already_done"]
     assert document["generation"] == {
@@ -42,7 +46,10 @@ def test_responses_are_drawn_and_their_metrics_shown(
         "draws": {"temperature": 0.8, "top_p": 0.95, "n": 3, "seed": 5},
     }
     assert document["metrics"]["draws"]["n_draws"] == 3
-    assert document["run_id"] == done.out.strip()
+    assert document["run_id"] == run_id
+    before = tuple("--samples" if word == "--draws" else word for word in sampled)
+    assert cli(*before, "--json").document == document
+    assert "--samples" not in cli("eval", "--help").out
 
 
 def test_another_judge_generates_nothing_and_says_so(
@@ -51,7 +58,7 @@ def test_another_judge_generates_nothing_and_says_so(
     exact = cli(*DRAW, "--json").document
     assert (exact["n_generated"], exact["n_reused"]) == (20, 0)
     verbatim = cli(*DRAW, "--judge", "verbatim")
-    assert "20 responses were here already: nothing was generated.\n" in verbatim.err
+    assert "20 responses existed already: nothing was generated.\n" in verbatim.err
     again = cli(*DRAW, "--judge", "verbatim", "--json").document
     assert (again["already_done"], again["n_generated"], again["n_reused"]) == (True, 0, 20)
     assert again["responses"] == exact["responses"]
@@ -66,11 +73,11 @@ def test_another_judge_generates_nothing_and_says_so(
 @pytest.mark.parametrize(
     ("options", "fragments"),
     [
-        (("--samples", "3"), ("3 responses to each sample", "--temperature")),
+        (("--draws", "3"), ("3 responses to each sample", "--temperature")),
         (("--top-p", "0.9"), ("top_p", "temperature is 0")),
         (("--temperature", "0.8", "--top-p", "0"), ("top_p", "above 0")),
         (("--temperature", "nan"), ("temperature", "nan")),
-        (("--temperature", "0.8", "--samples", "0"), ("--samples",)),
+        (("--temperature", "0.8", "--draws", "0"), ("--draws",)),
         (("--judge", "llm"), ("exact, exact-first, math-verify, verbatim",)),
     ],
 )

@@ -53,6 +53,8 @@ sys.exit(code)
         ["report", "--help"],
         ["site", "build"],
         ["evalset", "list"],
+        ["presets"],
+        ["completion", "zsh"],
     ],
     ids=" ".join,
 )

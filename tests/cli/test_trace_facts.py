@@ -1,4 +1,4 @@
-"""`tunixrt trace add|score|label|supersede|retract|redact`."""
+"""`tunixrt trace add|score|label|supersede|retract|reinstate|redact`."""
 
 from __future__ import annotations
 
@@ -94,6 +94,9 @@ def test_what_is_no_trace_is_refused_with_a_sentence(
         ("trace", "redact", "abcdef"),
         ("trace", "retract", "abcdef"),
         ("trace", "label", "abcdef", "x"),
+        ("trace", "label", "quality=good"),
+        ("trace", "label", "abcdef", "=good"),
+        ("trace", "reinstate"),
         ("trace", "redact", "--sweep", "--lock-timeout", "-1"),
     ],
 )
@@ -109,7 +112,7 @@ def test_facts_are_stated_once_and_shown(cli: Callable[..., Outcome], ids: list[
     again = cli("trace", "score", a, b, "--json").document
     assert again["n_new"] == 0
     assert again["scores"][1]["score"] == 5.5
-    assert "the log says so already" in cli("trace", "score", a).err
+    assert "the log states this already" in cli("trace", "score", a).err
     labelled = cli("trace", "label", a, "quality=good", "seen=")
     assert labelled.out.startswith("sha256:")
     shown = cli("trace", "show", a, "--json").document
@@ -118,7 +121,40 @@ def test_facts_are_stated_once_and_shown(cli: Callable[..., Outcome], ids: list[
     assert cli("trace", "retract", c, "--reason", "wrong").code == 0
     listed = cli("trace", "list", "--all", "--json").document["traces"]
     assert [t["state"] for t in listed] == ["active", "superseded", "retracted"]
-    assert "the log says so already" in cli("trace", "retract", c, "--reason", "wrong").err
+    assert "the log states this already" in cli("trace", "retract", c, "--reason", "wrong").err
+
+
+def test_several_traces_get_several_labels_in_any_order(
+    cli: Callable[..., Outcome], ids: list[str]
+) -> None:
+    a, b, c = ids
+    done = cli("trace", "label", "topic=a=b", a, "seen=yes", b, "--json").document
+    assert (done["traces"], done["n_new"]) == ([a, b], 4)
+    labels = {t["id"]: t["labels"] for t in cli("trace", "list", "--json").document["traces"]}
+    expected = {"topic": "a=b", "seen": "yes"}
+    assert labels == {a: expected, b: expected, c: {}}
+    refused = cli("trace", "label", a, b)
+    assert "At least one ID and one KEY=VALUE are needed; found no KEY=VALUE." in refused.err
+
+
+def test_a_retraction_and_a_supersession_are_undone(
+    cli: Callable[..., Outcome], ids: list[str]
+) -> None:
+    a, b, c = ids
+    assert cli("trace", "retract", a, "--reason", "wrong").code == 0
+    assert cli("trace", "supersede", b, "--by", c).code == 0
+    assert cli("dataset", "build", "less", "v1", "--json").document["trace_count"] == 1
+    done = cli("trace", "reinstate", a, b, c, "--reason", "right after all", "--json").document
+    assert (done["traces"], done["n_new"]) == ([a, b, c], 2)
+    listed = cli("trace", "list", "--json").document["traces"]
+    assert [t["state"] for t in listed] == ["active"] * 3
+    assert cli("dataset", "build", "all", "v1", "--json").document["trace_count"] == 3
+    assert "the log states this already" in cli("trace", "reinstate", a).err
+    assert cli("trace", "redact", c, "--reason", "asked for").code == 0
+    refused = cli("trace", "reinstate", c)
+    assert (refused.code, refused.out) == (2, "")
+    assert "was redacted, which is final" in refused.err
+    assert cli("verify").code == 0
 
 
 def test_a_redaction_says_what_it_did_and_what_remains(
@@ -133,7 +169,7 @@ def test_a_redaction_says_what_it_did_and_what_remains(
     assert "1 payload removed" in outcome.err
     assert outcome.out.startswith("store/log/")
     for remains in (
-        "confirm the guess",
+        "A guess of the text can be confirmed",
         "datasets list the id: all-v1",
         "files quote the prompt: evalsets/quotes.jsonl",
         "git filter-repo --force --blob-callback",
@@ -147,7 +183,7 @@ def test_a_redaction_says_what_it_did_and_what_remains(
     manifest.write_bytes(b"{}")
     unread = cli("trace", "redact", ids[0], "--reason", "asked for")
     assert unread.code == 0
-    assert "This could not be looked at" in unread.err
+    assert "This could not be read" in unread.err
     manifest.write_bytes(original)
     both = cli("trace", "redact", ids[0], ids[1], "--reason", "asked for")
     assert "1 trace redacted, 1 redacted before." in both.err
@@ -175,7 +211,7 @@ def test_a_sweep_removes_what_came_back(
     envelope = data.split(b"\n")[0]
     sides = (b"<<<<<<< a\n", data, b"=======\n", envelope, b"\nnull\n", b">>>>>>> b\n")
     path.write_bytes(b"".join(sides))
-    assert "mended: store/log/" in cli("trace", "redact", "--sweep").err
+    assert "repaired: store/log/" in cli("trace", "redact", "--sweep").err
     assert path.read_bytes() == data
 
 
@@ -201,6 +237,7 @@ def test_who_waits_for_the_lock_is_told_whose_it_is_and_exits_4(
         ("trace", "label", "{0}", "quality=good"),
         ("trace", "supersede", "{0}", "--by", "{1}"),
         ("trace", "retract", "{0}", "--reason", "wrong"),
+        ("trace", "reinstate", "{2}"),
         ("trace", "redact", "{0}", "--reason", "asked"),
         ("dataset", "build", "all", "v1"),
     ],
@@ -210,6 +247,7 @@ def test_every_command_that_looks_before_it_writes_waits_for_the_lock_and_gives_
     cli: Callable[..., Outcome], ids: list[str], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     named = [word.format(*(i.removeprefix("sha256:") for i in ids)) for word in command]
+    assert cli("trace", "retract", ids[2], "--reason", "for reinstate").code == 0
     before = tree(tmp_path / "store")
     with held(Layout(tmp_path)) as process:
         outcome = cli(*named, "--lock-timeout", "0.05")

@@ -41,7 +41,7 @@ def test_a_dry_run_is_printed_whole_and_writes_nothing(
     assert document["dry_run"] is True
     assert outcome.out.startswith(f"run {document['run_id']}\n")
     for part in (
-        f"runs/{document['run_id']} (not there yet)",
+        f"runs/{document['run_id']} (does not exist yet)",
         "sums-v1, numeric mode portable",
         f"{document['ledger']['n_kept']:,} kept, 0 dropped, 0 truncated, 0 redacted",
         f"{document['tokens']['n_learned']:,} learned",

@@ -72,7 +72,7 @@ def test_every_command_prints_only_what_can_be_seen(
     for name, args in every_command(store).items():
         if name in COMPUTING | {"dataset export"}:
             continue
-        anywhere = name in {"init", "snapshot check-proof", "evalset size"}
+        anywhere = name in {"init", "snapshot check-proof", "evalset size", "presets", "completion"}
         for more in ([], ["--json"]):
             check(name, cli(*args, *more, *([] if anywhere else root)))
     for args in (

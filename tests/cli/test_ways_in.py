@@ -216,7 +216,7 @@ def test_gsm8k_becomes_an_eval_set(cli: Cli, store: Path, stdin: Callable[[bytes
     assert cli("evalset", "check", "sums").out == document["digest"] + "\n"
     stdin(json.dumps(good).encode())
     again = cli(*take)
-    assert "sums: 1 sample, 0 duplicates, 0 rejected (it was there already)." in again.err
+    assert "sums: 1 sample, 0 duplicates, 0 rejected (it existed already)." in again.err
     stdin(json.dumps(good | {"question": "2+2?"}).encode())
     other = cli(*take)
     assert (other.code, "exists with other samples" in other.err) == (2, True)

@@ -52,7 +52,9 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def start(args: list[str], root: Path, **options: Any) -> subprocess.Popen[bytes]:
-    if not {"init", "check-proof", "size", "--help", "--version"} & set(args):
+    if not {"init", "check-proof", "size", "presets", "completion", "--help", "--version"} & set(
+        args
+    ):
         args = [*args, "--store", str(root)]
     env = environment(**options.pop("env", {}))
     return subprocess.Popen([*PROGRAM, *args], stdin=subprocess.DEVNULL, env=env, **options)
@@ -225,6 +227,7 @@ def outputs(table: dict[str, list[str]]) -> dict[str, list[str]]:
         "dataset export": table["dataset export"],
         "snapshot prove": table["snapshot prove"],
         "trace generate": held_out,
+        "evalset generate": ["evalset", "generate", "arithmetic", "-n", "5"],
     }
 
 

@@ -24,6 +24,7 @@ from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import Split, make_recipe
 from tunixrt.datasets.render import DataFormat, derived_id, render_example
 from tunixrt.datasets.text import Text
+from tunixrt.log.digests import digest_bytes
 from tunixrt.log.redaction import redact
 from tunixrt.log.segment.header import DamagedError
 from tunixrt.traces.facts import redacted, retracted
@@ -47,7 +48,7 @@ def test_the_trace_format_is_this_byte_for_byte(place: Place) -> None:
         '"trace_steps":["Parse the addition problem","Add 15 and 27"]}\n'
     )
     assert (report.format, report.rows, report.omitted) == (ExportFormat.TRACE, 1, {})
-    assert report.sha256 == hashlib.sha256(data).hexdigest()
+    assert report.sha256 == digest_bytes(data)
 
 
 def test_the_tunix_sft_format_has_the_documented_fields(place: Place) -> None:
@@ -159,7 +160,7 @@ def test_a_row_is_one_line_for_readers_that_split_at_every_line_break_of_unicode
     build(place)
     report, rows, data = place.export("d-v1", export_format)
     assert len(data.decode().splitlines()) == 1
-    assert report.sha256 == hashlib.sha256(data).hexdigest()
+    assert report.sha256 == digest_bytes(data)
     assert rfc8785.dumps(rows[0]) + b"\n" != data
     assert text in rows[0]["metadata"].values()
 

@@ -254,4 +254,4 @@ def test_a_metric_that_is_none_or_needs_more_responses_gets_a_sentence() -> None
     with pytest.raises(TooFewDrawsError) as caught:
         compare(one, one, metric="pass@3")
     assert (caught.value.k, caught.value.n_draws) == (3, 2)
-    assert "--samples 3" in str(caught.value)
+    assert "--draws 3" in str(caught.value)

@@ -97,7 +97,7 @@ def test_interrupted_killed_and_damaged_training_ends_in_the_same_bits(
     assert unfinished_runs(broken.layout) == [(run_id, [10, 20])]
 
     # The command that is shown is the one that goes on.
-    shown = re.search(r"Go on with: tunixrt (.*)", err)
+    shown = re.search(r"Continue with: tunixrt (.*)", err)
     assert shown is not None
     go_on = shlex.split(shown[1])
     code, err = before_checkpoint(40, KILL, go_on)

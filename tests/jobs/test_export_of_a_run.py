@@ -15,7 +15,7 @@ from tunixrt.datasets.recipes import Split
 from tunixrt.datasets.render import DataFormat
 from tunixrt.datasets.text import Text
 from tunixrt.derive import Answer
-from tunixrt.log.digests import digest_bytes, from_hex
+from tunixrt.log.digests import digest_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def test_every_export_that_is_derived_again_has_all_splits(store: Store) -> None
     derived = [v for v in store.verify(rebuild=True).rebuilt if v.kind == "export"]
     everything = store.datasets["lines-v1"].export(io.BytesIO(), "tunix_sft", split="all")
     digests = [file.rebuilt for verdict in derived for file in verdict.files]
-    assert from_hex(everything.sha256) in digests
+    assert everything.sha256 in digests
     assert {verdict.n_rows for verdict in derived} == {everything.rows} == {12}
 
 

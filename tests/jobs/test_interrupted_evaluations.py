@@ -277,7 +277,7 @@ def test_a_second_process_waits_for_nothing_and_ctrl_c_says_how_to_go_on(
         out, err = process.communicate()
     assert process.returncode == ExitCode.INTERRUPTED
     assert out == ""
-    assert f"8 of {N_SAMPLES} responses are kept: the same command goes on." in err
+    assert f"8 of {N_SAMPLES} responses are kept: the same command continues from them." in err
     assert "Traceback" not in err
     assert n_lines(store) == 3
     seen: list[int] = []

@@ -103,7 +103,7 @@ def test_the_leaderboard_the_report_and_the_site_say_what_several_draws_say(
         "**3 of 4** responses are right; the most frequent answer is ",
         (
             f"tunixrt eval {trained.run_id[:12]} --evalset sums --max-new-tokens 96 "
-            "--temperature 0.8 --top-p 0.95 --samples 4\n"
+            "--temperature 0.8 --top-p 0.95 --draws 4\n"
         ),
     ):
         assert line in text, line

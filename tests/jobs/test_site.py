@@ -317,3 +317,45 @@ def test_models_that_are_asked_the_same_are_paired_whatever_they_were_trained_to
     (page,) = (tmp_path / "site" / "compare").iterdir()
     assert page.name == f"{answers.run_id[:16]}-{steps.run_id[:16]}.html"
     assert store.runs.compare(answers.run_id, steps.run_id).n_pairs == 20
+
+
+def test_a_site_of_many_traces_needs_few_file_descriptors(tmp_path: Path) -> None:
+    """300 parts of the index and 256 shards, with room for 16 more open files."""
+    made = subprocess.run(
+        [sys.executable, "-c", _MANY_PARTS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"index-{n}.js" for n in range(300)} | {
+        f"traces-{n:02x}.js" for n in range(256)
+    }
+    rows = []
+    for number in range(300):
+        script = (tmp_path / f"index-{number}.js").read_text()
+        head, _, rest = script.partition(", ")
+        assert head == f'tunixrt("index-{number}"'
+        rows += json.loads(rest.removesuffix(");\n"))
+    assert [row[0] for row in rows] == [f"{n:064x}"[::-1][:16] for n in range(3_000)]
+    shown = 0
+    for path in tmp_path.glob("traces-*.js"):
+        shard = json.loads(path.read_text().partition(", ")[2].removesuffix(");\n"))
+        assert all(row[0].startswith(path.stem.removeprefix("traces-")) for row in shard)
+        shown += len(shard)
+    assert shown == 3_000
+
+
+_MANY_PARTS = """
+import os, resource, sys
+from pathlib import Path
+from tests.making.traces import trace
+from tunixrt.report.site import traces as site
+site.PART_ROWS = 10
+n_open = len(os.listdir("/dev/fd"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 16, n_open + 16))
+with site.TraceFiles(Path(sys.argv[1]), 3_000) as files:
+    for n in range(3_000):
+        files.add("sha256:" + f"{n:064x}"[::-1], "active", trace(str(n)))
+"""

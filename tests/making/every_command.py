@@ -9,6 +9,7 @@ import click
 from tests.making.runs import made_evaluation, made_training
 from tunixrt.cli.base import COMMANDS
 from tunixrt.cli.main import root
+from tunixrt.traces.facts import retracted
 
 if TYPE_CHECKING:
     from tunixrt import Store
@@ -23,7 +24,8 @@ def every_command(store: Store) -> dict[str, list[str]]:
     before = made_evaluation(store, None, n_right=2).run_id
     after = made_evaluation(store, trained, n_right=9).run_id
     digest = store.snapshots.create().digest
-    first, second, *_ = (state.id for state in store.traces.projection().traces())
+    first, second, third, *_ = (state.id for state in store.traces.projection().traces())
+    store.log.append([retracted(third)])
     root = store.root
     (root / "one.jsonl").write_text(
         '{"trace_version":"1.0","prompt":"1+1?","final_answer":"2",'
@@ -47,6 +49,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "trace label": ["trace", "label", first, "quality=good"],
         "trace supersede": ["trace", "supersede", first, "--by", second],
         "trace retract": ["trace", "retract", first, "--reason", "wrong"],
+        "trace reinstate": ["trace", "reinstate", third],
         "trace redact": ["trace", "redact", first, "--reason", "asked for"],
         "trace recover": ["trace", "recover"],
         "snapshot create": ["snapshot", "create"],
@@ -69,6 +72,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
             "--name",
             "more",
         ],
+        "evalset generate": ["evalset", "generate", "arithmetic", "-n", "3", "--name", "made"],
         "evalset list": ["evalset", "list"],
         "evalset show": ["evalset", "show", "sums"],
         "evalset check": ["evalset", "check", "sums"],
@@ -79,6 +83,8 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "run compare": ["run", "compare", before, after],
         "report": ["report", before, after, "-o", str(root / "report")],
         "site build": ["site", "build", "-o", str(root / "site")],
+        "presets": ["presets"],
+        "completion": ["completion", "bash"],
         "train": ["train", "nano", "--dataset", "sums-v1", "--dry-run"],
         "eval": ["eval", "untrained:nano", "--evalset", "absent"],
         "reproduce": ["reproduce", "abcdef"],

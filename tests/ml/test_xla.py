@@ -23,7 +23,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from tests.ml.models import copying_examples, tiny_config
+from tests.making.models import copying_examples, tiny_config
 from tunixrt.ml.training import train
 for mode in ("fast", "portable"):
     with TemporaryDirectory() as directory:

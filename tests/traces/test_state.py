@@ -21,12 +21,14 @@ from tunixrt.traces.facts import (
     EventContentError,
     labelled,
     redacted,
+    reinstated,
     retracted,
     scored,
     superseded,
 )
 from tunixrt.traces.importers.table import imported
 from tunixrt.traces.importing import import_traces
+from tunixrt.traces.known_traces import KnownTraces
 from tunixrt.traces.scores import baseline_score
 from tunixrt.traces.state import Ancestry, Projection, TraceState, fold, project
 from tunixrt.traces.state_table import Location
@@ -94,6 +96,53 @@ def test_a_superseded_and_a_retracted_trace_is_not_active(place: Place) -> None:
         assert [s.id for s in projection.active()] == [b]
         assert [s.id for s in projection.traces()] == [a, b, c]
         assert projection.n_active == 1
+
+
+def test_a_reinstated_trace_is_active_again_until_the_next_retraction(place: Place) -> None:
+    a, b, c = place.record(trace("a"), trace("b"), trace("c"))
+    place.say(superseded(a, b), retracted(c), retracted(a))
+    place.say(reinstated(a, "the successor was wrong"), reinstated(c))
+    for one in (a, c):
+        found = state(place, one)
+        assert (found.active, found.retracted, found.superseded_by) == (True, False, None)
+    with project(place.log) as projection:
+        assert [s.id for s in projection.active()] == [a, b, c]
+        assert projection.n_active == 3
+        assert projection.circles() == []
+    place.say(retracted(a))
+    assert state(place, a).retracted
+
+
+def test_a_retraction_and_a_reinstatement_on_two_branches_are_a_conflict_and_the_last_counts(
+    place: Place, tmp_path: Path
+) -> None:
+    (a,) = place.record(trace("a"))
+    other = branch(place, tmp_path / "other")
+    ours = place.say(retracted(a), reinstated(a))
+    theirs = other.say(retracted(a))
+    merged(place, other)
+    with project(place.log) as projection:
+        (conflict,) = projection.conflicts()
+        assert (conflict.trace, conflict.fact) == (a, "retracted")
+        assert {claim.segment: claim.value for claim in conflict.claims} == {
+            ours: False,
+            theirs: True,
+        }
+        assert projection.get(a).retracted == (theirs > ours)  # type: ignore[union-attr]
+    place.say(reinstated(a))
+    with project(place.log) as projection:
+        assert list(projection.conflicts()) == []
+        assert [s.id for s in projection.active()] == [a]
+
+
+def test_a_redaction_beats_a_later_reinstatement(place: Place) -> None:
+    (a,) = place.record(trace("a"))
+    place.say(redacted(a, "as asked"))
+    place.say(reinstated(a))
+    found = state(place, a)
+    assert (found.redacted, found.active) == (True, False)
+    with project(place.log) as projection:
+        assert projection.n_active == 0
 
 
 def test_a_redacted_trace_is_not_active_and_keeps_no_payload(place: Place) -> None:
@@ -262,6 +311,11 @@ def dump(projection: Projection) -> object:
     return [*projection.traces()], [*projection.conflicts()]
 
 
+def last_of(types: list[str], *wanted: str) -> str | None:
+    """The last of these types of events, if any of them is among them."""
+    return next((name for name in reversed(types) if name in wanted), None)
+
+
 def branches_of(root: Path, moves: list[tuple[int, int, int]]) -> list[Place]:
     """Branches of a log: each move appends to one of those that there were, and is a new one."""
     branches = [Place.at(root / "0")]
@@ -277,6 +331,8 @@ def branches_of(root: Path, moves: list[tuple[int, int, int]]) -> list[Place]:
                 new.say(superseded(ids[subject], ids[(subject + 1) % 3]))
             case 4:
                 new.say(retracted(ids[subject]))
+            case 6 | 7:
+                new.say(reinstated(ids[subject]))
             case _:
                 new.say(redacted(ids[subject]))
         branches.append(new)
@@ -293,7 +349,7 @@ def history(root: Path, moves: list[tuple[int, int, int]]) -> Place:
 @settings(max_examples=20)
 @given(
     moves=st.lists(
-        st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=6
+        st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 7)), min_size=1, max_size=6
     ),
     shuffle=st.randoms(use_true_random=False),
 )
@@ -307,17 +363,30 @@ def test_the_fold_does_not_depend_on_the_order_in_which_segments_are_listed(
     shuffle.shuffle(segments)
     with project(place.log) as one, project(place.log, segments) as other:
         assert dump(one) == dump(other)
-        # Retraction and redaction hold wherever they stand in the order.
-        said = {(e.envelope.trace, e.envelope.type) for e in place.log.events()}
-        for found in one.traces():
-            assert found.redacted == ((found.id, "trace.redacted") in said)
-            assert found.retracted == ((found.id, events.RETRACTED) in said)
+        # A redaction is final; of retractions and reinstatements the last in the order counts, and
+        # so it does of successors. A writer, who reads envelopes alone, sees the same.
+        said: dict[Digest | None, list[str]] = {}
+        for event in place.log.events():
+            said.setdefault(event.envelope.trace, []).append(event.envelope.type)
+        with KnownTraces(place.log.events()) as known:
+            for found in one.traces():
+                types = said.get(found.id, [])
+                assert found.redacted == ("trace.redacted" in types)
+                assert found.retracted == (
+                    last_of(types, events.RETRACTED, events.REINSTATED) == events.RETRACTED
+                )
+                assert (found.superseded_by is not None) == (
+                    last_of(types, events.SUPERSEDED, events.REINSTATED) == events.SUPERSEDED
+                )
+                assert found.retracted == (found.id in known.retracted)
+        assert [s.id for s in one.active()] == [s.id for s in one.traces() if s.active]
+        assert one.n_active == sum(s.active for s in one.traces())
 
 
 @settings(max_examples=15)
 @given(
     moves=st.lists(
-        st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 5)), min_size=2, max_size=5
+        st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 7)), min_size=2, max_size=5
     ),
     three=st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)),
 )

@@ -65,6 +65,31 @@ def test_a_trace_that_only_events_speak_of_is_not_scored(place: Place) -> None:
         statements.score(place.log, ["ab" * 32])
 
 
+def test_traces_are_reinstated_once_and_never_after_a_redaction(place: Place) -> None:
+    a, b, c = place.record(trace("A?"), trace("B?"), trace("C?"))
+    statements.retract(place.log, [a])
+    statements.supersede(place.log, [b], c)
+    stated = statements.reinstate(place.log, [a, b, c], reason="looked at again")
+    assert (stated.traces, stated.n_new) == ((a, b, c), 2)
+    assert state_of(place, a).active
+    assert state_of(place, b).active
+    assert statements.reinstate(place.log, [a, b]).segment is None
+    assert statements.retract(place.log, [a]).n_new == 1
+    redact(place.log, [a])
+    before = place.files()
+    with pytest.raises(StatementError, match="was redacted, which is final"):
+        statements.reinstate(place.log, [a])
+    assert place.files() == before
+
+
+def test_a_reinstated_trace_may_take_the_place_of_the_one_that_superseded_it(place: Place) -> None:
+    a, b = place.record(trace("A?"), trace("B?"))
+    statements.supersede(place.log, [a], b)
+    statements.reinstate(place.log, [a])
+    statements.supersede(place.log, [b], a)
+    assert (state_of(place, a).active, state_of(place, b).superseded_by) == (True, a)
+
+
 def test_labels_are_given_and_taken_away_once(place: Place) -> None:
     (a,) = place.record(trace("A?"))
     stated = statements.label(place.log, [a], {"quality": "good", "seen": "yes"})

@@ -14,18 +14,20 @@ from tunixrt.cli.streams import ReaderGoneError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from click.shell_completion import CompletionItem
+
     from tunixrt.store import Store
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 #: Where each top-level command lives: its module is imported only when it is used, so that
-#: `tunixrt --help` starts fast. The one-line help stands here for the same reason.
+#: `tunixrt --help` starts fast. The one-line help is here for the same reason.
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "init": ("tunixrt.cli.init:init", "Make a store in a directory."),
-    "status": ("tunixrt.cli.status:status", "Say what is in the store and what needs attention."),
+    "init": ("tunixrt.cli.init:init", "Create a store in a directory."),
+    "status": ("tunixrt.cli.status:status", "Summarise the store and what needs attention."),
     "log": ("tunixrt.cli.log:log", "List the events, the newest last."),
     "verify": ("tunixrt.cli.verify:verify", "Prove every digest of what is stored."),
-    "doctor": ("tunixrt.cli.doctor:doctor", "Look at leftovers, lock, Git and versions."),
+    "doctor": ("tunixrt.cli.doctor:doctor", "Check leftovers, lock, Git and versions."),
     "trace": (
         "tunixrt.cli.trace:trace",
         "Reasoning traces: import, add, list, show, score, label, redact.",
@@ -35,13 +37,18 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "tunixrt.cli.dataset:dataset",
         "Versioned selections of traces, and their exports.",
     ),
-    "evalset": ("tunixrt.cli.evalset:evalset", "Questions to evaluate on: list, show, check."),
+    "evalset": (
+        "tunixrt.cli.evalset:evalset",
+        "Questions to evaluate on: generate, import, list, show, check.",
+    ),
+    "presets": ("tunixrt.cli.presets:presets", "List the model presets and their sizes."),
     "train": ("tunixrt.cli.train:train", "Train a model on a dataset."),
     "eval": ("tunixrt.cli.evaluate:evaluate", "Evaluate a model on an eval set."),
     "run": ("tunixrt.cli.run:run", "Training and evaluation runs: list, show, promote, compare."),
     "report": ("tunixrt.cli.report:report", "Write a report on two evaluation runs."),
     "site": ("tunixrt.cli.site:site", "A static site of the store: runs, datasets, traces."),
-    "reproduce": ("tunixrt.cli.reproduce:reproduce", "Make a run again and compare every digest."),
+    "reproduce": ("tunixrt.cli.reproduce:reproduce", "Repeat a run and compare every digest."),
+    "completion": ("tunixrt.cli.completion:completion", "Print a script for shell completion."),
 }
 
 
@@ -80,8 +87,19 @@ class LazyGroup(NounGroup):
             raise ReaderGoneError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The commands, in the order in which a newcomer meets them."""
+        """The commands, in the order in which a newcomer needs them."""
         return list(COMMANDS)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command or option, without importing any command."""
+        from click.shell_completion import CompletionItem
+
+        named = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import one command."""

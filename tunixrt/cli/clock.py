@@ -1,4 +1,4 @@
-"""The only place that reads the clock; what it says goes where nothing is hashed."""
+"""The only module that reads the clock; its times go into files that are not hashed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def stopwatch() -> Callable[[], Execution]:
-    """Start a stopwatch; calling the result says when it was started and how long ago."""
+    """Start a stopwatch; calling the result returns the start time and the seconds since."""
     from tunixrt.derive import Execution
 
     started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

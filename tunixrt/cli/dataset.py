@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
+from tunixrt.cli.completing import datasets
 from tunixrt.cli.dataset_diff import diff
 from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, output_option
 from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
@@ -42,7 +43,7 @@ dataset.add_command(diff)
     metavar="KEY=VALUE",
     help="Only traces whose metadata has this value; may be repeated.",
 )
-@click.option("--limit", type=int, metavar="N", help="At most N traces.")
+@click.option("-n", "--limit", type=int, metavar="N", help="At most N traces.")
 @click.option(
     "--strategy",
     default="latest",
@@ -107,7 +108,7 @@ def build(
         )
         return
     counts = ", ".join(f"{n:,} {split}" for split, n in report.split_counts.items())
-    exists = "" if report.created else " (it was there already)"
+    exists = "" if report.created else " (it existed already)"
     say(f"{report.dataset_key}: {count(report.trace_count, 'trace')} ({counts}){exists}.")
     click.echo(report.digest)
 
@@ -128,7 +129,7 @@ def list_(store: Store, as_json: bool) -> None:
 
 
 @dataset.command(examples=("tunixrt dataset show arithmetic-v1",))
-@click.argument("key")
+@click.argument("key", shell_complete=datasets)
 @store_options
 def show(store: Store, key: str, as_json: bool) -> None:
     """Show the manifest of a dataset."""
@@ -150,7 +151,7 @@ def show(store: Store, key: str, as_json: bool) -> None:
         "tunixrt dataset export arithmetic-v1 --format trace --split all | head -1",
     )
 )
-@click.argument("key")
+@click.argument("key", shell_complete=datasets)
 @click.option(
     "--format",
     "export_format",
@@ -192,7 +193,7 @@ def export(
         emit_json(msgspec.structs.asdict(report))
         return
     omitted = "".join(f", {n:,} omitted ({reason})" for reason, n in report.omitted.items())
-    say(f"{key} as {report.format}: {count(report.rows, 'row')}{omitted}; sha256 {report.sha256}")
+    say(f"{key} as {report.format}: {count(report.rows, 'row')}{omitted}; {report.sha256}")
     if report.n_with_template_text:
         say(
             f"warning: {count(report.n_with_template_text, 'row')} contain the text of a special "

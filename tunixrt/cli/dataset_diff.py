@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, store_options
+from tunixrt.cli.completing import datasets
 from tunixrt.cli.output import count, emit_json, say, short
 
 if TYPE_CHECKING:
@@ -16,19 +17,20 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=ExampleCommand, examples=("tunixrt dataset diff gsm-v1 gsm-v2",))
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=datasets)
+@click.argument("b", metavar="B", shell_complete=datasets)
 @click.option(
+    "-n",
     "--limit",
     type=click.IntRange(0),
     default=100,
     show_default=True,
     metavar="N",
-    help="Show at most so many traces; all are counted.",
+    help="Show at most N traces; all are counted.",
 )
 @store_options
 def diff(store: Store, a: str, b: str, limit: int, as_json: bool) -> None:
-    """Say which traces dataset B adds to A, leaves out, or has in another split."""
+    """List the traces that dataset B adds to A, leaves out, or has in another split."""
     shown: list[MemberChange] = []
     n_changes = 0
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 @click.command(cls=ExampleCommand, examples=("tunixrt doctor",))
 @store_options
 def doctor(store: Store, as_json: bool) -> int:
-    """Look at what surrounds the store: leftovers, lock, Git attributes, versions.
+    """Check what surrounds the store: leftovers, lock, Git attributes, versions.
 
-    Nothing is changed or deleted. Exit code 1 when something has to be done.
+    Nothing is changed or deleted. Exit code 1 when something has to be fixed.
     """
     checks = store.examine()
     ok = all(check.ok for check in checks)
@@ -27,5 +27,5 @@ def doctor(store: Store, as_json: bool) -> int:
         emit_json({"ok": ok, "checks": checks})
     else:
         for check in checks:
-            click.echo(f"{'ok  ' if check.ok else 'MEND'}  {check.name}: {check.found}")
+            click.echo(f"{'ok  ' if check.ok else 'FIX '}  {check.name}: {check.found}")
     return ExitCode.DONE if ok else ExitCode.ANSWER_IS_NO

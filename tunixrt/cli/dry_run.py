@@ -1,4 +1,4 @@
-"""How `tunixrt train --dry-run` says what would be trained."""
+"""How `tunixrt train --dry-run` reports what would be trained."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _lines(dry: DryRun) -> Iterator[str]:
     if dry.n_validation:
         yield f"  validated {count(dry.n_validation, 'record')} every training.eval_steps steps"
     yield (
-        f"  rows      {tokens.n_rows_per_epoch:,} of {tokens.row_length:,} tokens an epoch, "
+        f"  rows      {tokens.n_rows_per_epoch:,} of {tokens.row_length:,} tokens per epoch, "
         f"{tokens.n_epochs:.2f} epochs"
     )
     yield (
@@ -58,10 +58,10 @@ def _lines(dry: DryRun) -> Iterator[str]:
 
 def _state(dry: DryRun) -> str:
     if dry.exists:
-        return "is there already: nothing would be trained"
+        return "exists already: nothing would be trained"
     if dry.checkpoint_step is None:
-        return "not there yet"
-    return f"not finished: --resume goes on after step {dry.checkpoint_step:,}"
+        return "does not exist yet"
+    return f"not finished: --resume continues after step {dry.checkpoint_step:,}"
 
 
 def _megabytes(n_bytes: int) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import NounGroup, json_option, store_options
+from tunixrt.cli.completing import datasets, evalsets, models
+from tunixrt.cli.evalset_generate import generate
 from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.rejects import RejectsFiles
@@ -29,6 +31,9 @@ _SHARES = (5, 10, 20, 30, 50)
 @click.group(cls=NounGroup)
 def evalset() -> None:
     """Eval sets: questions with expected answers, in evalsets/NAME.jsonl."""
+
+
+evalset.add_command(generate)
 
 
 @evalset.command("list", examples=("tunixrt evalset list",))
@@ -57,7 +62,7 @@ def list_evalsets(store: Store, as_json: bool) -> None:
     for one in misnamed:
         say(f"{one.path} is not listed: {one.problem} Rename the file.")
     if not found:
-        say(f"Put one at {store.layout.evalsets / 'NAME.jsonl'}, one sample a line.")
+        say(f"Put one at {store.layout.evalsets / 'NAME.jsonl'}, one sample per line.")
     rows = [
         (
             e.name,
@@ -93,14 +98,14 @@ def list_evalsets(store: Store, as_json: bool) -> None:
     default="unspecified",
     show_default=True,
     metavar="TEXT",
-    help="Of samples whose record says nothing of it.",
+    help="Of samples whose record has none.",
 )
 @click.option(
     "--difficulty",
     default="unspecified",
     show_default=True,
     metavar="TEXT",
-    help="Of samples whose record says nothing of it.",
+    help="Of samples whose record has none.",
 )
 @click.option(
     "--on-error",
@@ -154,7 +159,7 @@ def import_(
             }
         )
         return
-    exists = "" if done.created else " (it was there already)"
+    exists = "" if done.created else " (it existed already)"
     say(
         f"{done.name}: {count(done.n_samples, 'sample')}, "
         f"{count(len(done.duplicates), 'duplicate')}, {done.rejected:,} rejected{exists}."
@@ -176,9 +181,9 @@ def import_(
         "tunixrt evalset show arithmetic_v1 --category addition --limit 5",
     )
 )
-@click.argument("name")
+@click.argument("name", shell_complete=evalsets)
 @click.option("--category", metavar="NAME", help="Only the samples of this category.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="At most N samples.")
 @store_options
 def show(store: Store, name: str, category: str | None, limit: int | None, as_json: bool) -> None:
     """Show the samples of an eval set, in its order."""
@@ -201,13 +206,19 @@ def show(store: Store, name: str, category: str | None, limit: int | None, as_js
         "tunixrt evalset check arithmetic_v1 --model untrained:nano",
     )
 )
-@click.argument("name")
-@click.option("--dataset", metavar="KEY", help="Hold the eval set against this dataset.")
+@click.argument("name", shell_complete=evalsets)
+@click.option(
+    "--dataset",
+    metavar="KEY",
+    help="Check the samples against the prompts of this dataset.",
+    shell_complete=datasets,
+)
 @click.option("--split", metavar="SPLIT", help="Only train, validation or test of it.")
 @click.option(
     "--model",
     metavar="RUN|DIR|untrained:CONFIG",
     help="Find prompts that leave this model no room for an answer.",
+    shell_complete=models,
 )
 @store_options
 def check(
@@ -222,7 +233,7 @@ def check(
 
     A sample is in the data if a prompt of the dataset is the same word for word; or the same but
     for letter case, spaces and punctuation; or if at least 70% of the sample's 8-grams of words
-    stand in the prompts. A prompt is overlong for a model if its tokens fill the model's context,
+    occur in the prompts. A prompt is overlong for a model if its tokens fill the model's context,
     which `tunixrt eval` refuses. The exit code is 1 where either is found.
     """
     goes_with("split", "--dataset", holds=dataset is not None)
@@ -248,7 +259,7 @@ def _print_checks(
     found: EvalSet, lengths: PromptLengths | None, checked: CheckedEvalset | None
 ) -> None:
     if lengths is None and checked is None:
-        say(f"{found.name}: {count(len(found.samples), 'sample')}, every line is sound.")
+        say(f"{found.name}: {count(len(found.samples), 'sample')}, every line is valid.")
         click.echo(found.digest)
     if lengths is not None:
         _print_lengths(lengths)
@@ -292,24 +303,24 @@ def _print_overlaps(checked: CheckedEvalset) -> None:
     required=True,
     type=click.FloatRange(0, 100, min_open=True),
     metavar="POINTS",
-    help="The difference of two runs that is to be seen.",
+    help="The difference between two runs that must be detected.",
 )
 @click.option(
     "--changed",
     type=click.FloatRange(0, 100, min_open=True),
     metavar="POINTS",
-    help="How many of 100 samples turn right or wrong between the two; by default, several.",
+    help="How many of 100 samples turn right or wrong between the two; by default, a table.",
 )
 @click.option(
     "--power",
     type=float,
     default=0.8,
     show_default=True,
-    help="The probability to see it: 0.8, 0.9 or 0.95.",
+    help="The probability of detecting it: 0.8, 0.9 or 0.95.",
 )
 @json_option
 def size(difference: float, changed: float | None, power: float, as_json: bool) -> None:
-    """Say how many samples an eval set needs to see a difference between two runs.
+    """Compute how many samples an eval set needs to detect a difference between two runs.
 
     For McNemar's test at 95% (Connor 1987). The more samples change in either direction for the
     same difference, the more are needed; `tunixrt run compare` shows how many change.

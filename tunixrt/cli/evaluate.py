@@ -8,6 +8,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
+from tunixrt.cli.completing import evalsets, models
 from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, source_date_epoch
 from tunixrt.cli.output import count, emit_json, say, table
 from tunixrt.cli.progress import Progress
@@ -30,11 +31,17 @@ if TYPE_CHECKING:
         "tunixrt eval untrained:nano --evalset arithmetic_v1",
         "tunixrt eval @last-train --evalset arithmetic_v1 --as after",
         "tunixrt eval baseline --evalset arithmetic_v1 --fail-on-contamination",
-        "tunixrt eval 5d1f0c --evalset arithmetic_v1 --temperature 0.8 --top-p 0.95 --samples 8",
+        "tunixrt eval 5d1f0c --evalset arithmetic_v1 --temperature 0.8 --top-p 0.95 --draws 8",
     ),
 )
-@click.argument("model", metavar="RUN|DIR|untrained:CONFIG")
-@click.option("--evalset", required=True, metavar="NAME", help="The name of evalsets/NAME.jsonl.")
+@click.argument("model", metavar="RUN|DIR|untrained:CONFIG", shell_complete=models)
+@click.option(
+    "--evalset",
+    required=True,
+    metavar="NAME",
+    help="The name of evalsets/NAME.jsonl.",
+    shell_complete=evalsets,
+)
 @click.option(
     "--max-new-tokens",
     type=click.IntRange(1, 65536),
@@ -45,36 +52,37 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 4096),
     default=64,
     show_default=True,
-    help="Prompts that are answered side by side.",
+    help="Prompts per batch.",
 )
 @click.option(
     "--temperature",
     type=float,
     default=0.0,
     show_default=True,
-    help="0 takes the likeliest token; above it, tokens are drawn by their probability.",
+    help="0 takes the most probable token; above 0, tokens are drawn by their probability.",
 )
 @click.option(
     "--top-p",
     type=float,
     default=1.0,
     show_default=True,
-    help="Draw from the likeliest tokens that have this probability together.",
+    help="Nucleus sampling: draw from the most probable tokens whose probabilities add up to this.",
 )
 @click.option(
-    "--samples",
+    "--draws",
     type=click.IntRange(1, 10_000),
     default=1,
     show_default=True,
     metavar="N",
     help="Draw N responses to each question: pass@k and majority vote.",
 )
+@click.option("--samples", "draws_before", type=click.IntRange(1, 10_000), hidden=True)
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**53 - 1),
     default=0,
     show_default=True,
-    help="What the draws come from.",
+    help="The seed of the draws.",
 )
 @click.option(
     "--judge",
@@ -109,7 +117,8 @@ def evaluate(
     batch_size: int,
     temperature: float,
     top_p: float,
-    samples: int,
+    draws: int,
+    draws_before: int | None,
     seed: int,
     judge: str,
     fail_on_contamination: bool,
@@ -121,8 +130,8 @@ def evaluate(
     """Let a model answer every question of an eval set, judge the answers, publish the run.
 
     The model is a training run, a Hugging Face directory, or `untrained:CONFIG`: the weights that
-    training with that configuration starts from. Every prompt of the eval set is held against the
-    training data, and the manifest says how many are there; see `tunixrt evalset check`.
+    training with that configuration starts from. Every prompt of the eval set is checked against
+    the training data, and the result says how many occur there; see `tunixrt evalset check`.
 
     What is generated is kept batch by batch until the run is published: an evaluation that was
     interrupted continues from there with the same command. Responses have an id of their own: for
@@ -132,9 +141,13 @@ def evaluate(
     by the ids of their samples before anything is generated; --on-overlong chooses otherwise, and
     the run then says what was done, in its identity, its results and its report.
 
+    The scores and, on the last line, the id of the run go to stdout, everything else to stderr.
+
     With --as NAME the finished run is promoted under that name.
     """
     goes_with("seed", "--temperature above 0", holds=temperature != 0)
+    # The name of --draws before a sample was always a row of an eval set.
+    draws = draws if draws_before is None else draws_before
     n_kept = total = 0
     with Progress("generating", "response") as progress:
 
@@ -151,7 +164,7 @@ def evaluate(
                 batch_size=batch_size,
                 temperature=temperature,
                 top_p=top_p,
-                draws=samples,
+                draws=draws,
                 seed=seed,
                 judge=judge,
                 fail_on_contamination=fail_on_contamination,
@@ -163,7 +176,10 @@ def evaluate(
             )
         except KeyboardInterrupt:
             if n_kept:
-                say(f"{n_kept:,} of {count(total, 'response')} are kept: the same command goes on.")
+                say(
+                    f"{n_kept:,} of {count(total, 'response')} are kept: the same command "
+                    "continues from them."
+                )
             raise
     manifest = done.manifest
     if as_json:
@@ -180,7 +196,7 @@ def evaluate(
     if done.already_done:
         say("This run exists already: the same inputs give the same bits.")
     elif not done.n_generated:
-        say(f"{count(done.n_reused, 'response')} were here already: nothing was generated.")
+        say(f"{count(done.n_reused, 'response')} existed already: nothing was generated.")
     _print(manifest.results)
     found = done.contamination
     if found is not None and found.n_contaminated:
@@ -206,7 +222,7 @@ def _print(results: EvaluationResults) -> None:
         (name, f"{c.n_correct:,}/{c.n:,}", f"{c.avg_score:.1f}", _interval(c.interval))
         for name, c in {**results.categories, "all": every}.items()
     ]
-    say(table(("category", "right", "score", "95% interval"), rows))
+    click.echo(table(("category", "right", "score", "95% interval"), rows))
     overlong = results.overlong
     if overlong is not None:
         done = "left out of the score" if overlong.treatment == "omit" else "counted as wrong"
@@ -220,8 +236,8 @@ def _print(results: EvaluationResults) -> None:
             "majority": draws.majority
         }
         metrics = [(name, f"{e.score:.1f}", _interval(e.interval)) for name, e in estimates.items()]
-        say("")
-        say(table(("metric", "score", "95% interval"), metrics))
+        click.echo()
+        click.echo(table(("metric", "score", "95% interval"), metrics))
 
 
 def _interval(interval: tuple[float, float]) -> str:

@@ -17,7 +17,7 @@ def init(directory: Path, as_json: bool) -> None:
     """Make a store in DIR (the current directory by default).
 
     Writes store/store.json, runs/, evalsets/, and the lines that .gitattributes and .gitignore
-    need. What is there already stays as it is, so running it again changes nothing.
+    need. Existing files stay as they are, so running it again changes nothing.
     """
     from tunixrt.store import Store
 

@@ -22,7 +22,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 class Terminated(BaseException):
     """The process was asked to end (SIGTERM), or lost its terminal (SIGHUP).
 
-    Like KeyboardInterrupt no Exception: nothing but the entry point catches it.
+    Like KeyboardInterrupt, not an Exception: only the entry point catches it.
 
     Attributes:
         exit_code: What a shell reports of a program that this signal ended.
@@ -58,7 +58,7 @@ def termination_unwinds() -> Iterator[None]:
 
 
 class Interrupts:
-    """Turns the first SIGINT or SIGTERM into a wish that the work asks for; the second ends it."""
+    """Turns the first SIGINT or SIGTERM into a request that the work polls; the second ends it."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -78,16 +78,16 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the signals as they were."""
+        """Restore the signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def asked(self) -> bool:
-        """Whether somebody wants the work to stop."""
+        """Whether a signal has asked the work to stop."""
         return self._asked
 
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        say("Stopping after the steps that are being computed; once more stops without them.")
+        say("Stopping after the steps that are being computed; a second interrupt stops at once.")

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 @click.command(
     cls=ExampleCommand, examples=("tunixrt log --limit 20", "tunixrt log --json | tail -1")
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the last N events.")
+@click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="Only the last N events.")
 @store_options
 def log(store: Store, limit: int | None, as_json: bool) -> None:
     """List the events in the order of the log, the newest last.
 
-    The order is the same in every clone; it is not that of time. With --json, one document a line.
+    The order is the same in every clone; it is not chronological. With --json, one
+    document per line.
     """
     for event in _events(store, limit):
         if as_json:

@@ -21,7 +21,7 @@ _MAX_EPOCH_S = 253402300799
 
 
 def goes_with(name: str, condition: str, *, holds: bool) -> None:
-    """Refuse an option that was given and has no effect: somebody believes that it has.
+    """Refuse an option that was given and has no effect.
 
     Args:
         name: The parameter of the command that the option sets.
@@ -29,7 +29,7 @@ def goes_with(name: str, condition: str, *, holds: bool) -> None:
         holds: Whether that is so.
 
     Raises:
-        click.UsageError: It was given on the command line, and nothing would heed it.
+        click.UsageError: It was given on the command line and would be ignored.
     """
     context = click.get_current_context()
     if holds or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
@@ -53,12 +53,12 @@ def source_date_epoch() -> str | None:
 
 
 def _given_time(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
-    """The time of the option; else SOURCE_DATE_EPOCH; else none is recorded."""
+    """The time of the option, else of SOURCE_DATE_EPOCH, else None: no time is recorded."""
     return given if given is not None else source_date_epoch()
 
 
 def _time_option(name: str, help_text: str) -> Callable[..., Callable[..., object]]:
-    """An option for a time that a command records; there is no other way to record one."""
+    """An option for a time that a command records: the only way to record one."""
     return click.option(
         name,
         metavar="TIME",
@@ -72,7 +72,7 @@ built_at_option = _time_option("--built-at", "An RFC 3339 time to record in the 
 
 
 class _OutputFile(click.Path):
-    """A path for a file: a name that ends in a slash means a directory, and is not cut short."""
+    """A path for a file: a name that ends in a slash is a directory and is refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse a directory, whether it exists or not."""
@@ -81,7 +81,7 @@ class _OutputFile(click.Path):
         return super().convert(value, param, ctx)
 
 
-def output_option(help_text: str) -> Callable[..., Callable[..., object]]:
+def output_option(help_text: str, *, hidden: bool = False) -> Callable[..., Callable[..., object]]:
     """``-o FILE``, for a command that opens it with `tunixrt.cli.output.writing_to`."""
     return click.option(
         "-o",
@@ -89,6 +89,7 @@ def output_option(help_text: str) -> Callable[..., Callable[..., object]]:
         type=_OutputFile(path_type=Path, dir_okay=False, allow_dash=True),
         metavar="FILE",
         help=help_text,
+        hidden=hidden,
     )
 
 
@@ -111,8 +112,8 @@ def _waiting(_: click.Context, __: click.Parameter, timeout_s: float) -> Waiting
     return Waiting(timeout_s, on_wait if timeout_s else None)
 
 
-#: For every command that may find the store's lock taken: it receives ``waiting``, which waits for
-#: so long and says on stderr whose the lock is.
+#: For every command that may find the store's lock taken: it receives ``waiting``, which waits
+#: for that long and reports on stderr who holds the lock.
 lock_timeout_option: Callable[..., Callable[..., object]] = click.option(
     "--lock-timeout",
     "waiting",

@@ -1,6 +1,6 @@
-"""How commands speak: data on stdout, everything else on stderr.
+"""Output of commands: data on stdout, everything else on stderr.
 
-Text goes through `tunixrt.cli.streams`, whoever prints it. Data is bytes: always UTF-8.
+All text goes through `tunixrt.cli.streams`. Data is bytes, always UTF-8.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def emit_json(document: Mapping[str, Any]) -> None:
 
 
 def emit_json_line(document: Mapping[str, Any]) -> None:
-    """Print one JSON document of many, on a line of its own."""
+    """Print one of several JSON documents, one per line."""
     _print_json(document, indent=None)
 
 

@@ -44,11 +44,11 @@ class Progress:
             redraw("")
 
     def show(self, done: int, total: int | None, detail: str = "", *, n_before: int = 0) -> None:
-        """Say how far it has come.
+        """Show the progress.
 
         Args:
             done: how much is done.
-            total: how much there is; None where nobody knows.
+            total: the whole amount; None if unknown.
             detail: what else to show.
             n_before: how much was done before this began, and took none of its time.
         """

@@ -1,4 +1,4 @@
-"""`tunixrt snapshot diff|prove|check-proof`: what a snapshot holds, for those who have no store."""
+"""`tunixrt snapshot diff|prove|check-proof`: what a snapshot holds, and proofs of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ command = functools.partial(click.command, cls=ExampleCommand)
 @click.argument("b", metavar="B")
 @store_options
 def diff(store: Store, a: str, b: str, as_json: bool) -> None:
-    """Say what snapshot B holds and A does not, and the other way round.
+    """List what snapshot B holds and A does not, and the reverse.
 
     Of two snapshots of one history the later contains the earlier: nothing was taken away.
     """
@@ -86,7 +86,7 @@ def prove(
     """Prove that a snapshot or a dataset holds a trace, or that a snapshot contains another.
 
     The proof (RFC 9162) is one line of JSON, holds no text of any trace, and stays valid when the
-    trace is redacted. Who gets it needs no store to check it: see `snapshot check-proof`.
+    trace is redacted. Checking it needs no store: see `snapshot check-proof`.
     """
     from tunixrt.log.canonical import encode
 
@@ -128,7 +128,7 @@ def prove(
 )
 @json_option
 def check_proof(file: str, about: tuple[str, ...], as_json: bool) -> None:
-    """Check a proof, without any store, and say what it proves.
+    """Check a proof, without any store, and report what it proves.
 
     A proof is worth as much as the digests it is about: compare them with those that you got from
     elsewhere, or give these with --about. Exit code 1 when the proof does not hold. A FILE of - is

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class RejectsFiles:
-    """``FILE.rejects.jsonl`` of each file with rejected records; they appear when all is done.
+    """``FILE.rejects.jsonl`` of each file with rejected records; they are published at the end.
 
-    What has no place of its own, such as standard input or a pipe, has its rejects in the current
+    Input without a directory, such as standard input or a pipe, has its rejects in the current
     directory.
     """
 
@@ -29,14 +29,14 @@ class RejectsFiles:
         self._paths: dict[str, Path] = {}
 
     def add(self, rejection: Rejection) -> None:
-        """Set a record aside."""
+        """Add a rejected record."""
         path = self._path(rejection.file)
         if path not in self._open:
             self._open[path] = self._opened.enter_context(writing_to(path))
         self._open[path].write(rejection.as_line())
 
     def of(self, file: str) -> Path | None:
-        """The rejects of this file, once they are there; None where it has none."""
+        """The rejects of this file, once they are published; None where it has none."""
         path = self._path(file)
         return path if path in self._published else None
 

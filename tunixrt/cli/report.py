@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
+from tunixrt.cli.completing import runs
 from tunixrt.cli.output import emit_json
 from tunixrt.cli.run import several_runs
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
         "tunixrt report 5d1f0c,77aa02,0c9e41 9ab34e,ee1275,41d0b8",
     ),
 )
-@click.argument("before", metavar="BEFORE")
-@click.argument("after", metavar="AFTER")
+@click.argument("before", metavar="BEFORE", shell_complete=runs)
+@click.argument("after", metavar="AFTER", shell_complete=runs)
 @click.option(
     "-o",
     "--output",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
+from tunixrt.cli.completing import runs
 from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.progress import Progress
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
         "tunixrt reproduce --all --jobs 2",
     ),
 )
-@click.argument("run", required=False)
-@click.option("--all", "every", is_flag=True, help="Reproduce every run that is here.")
+@click.argument("run", required=False, shell_complete=runs)
+@click.option("--all", "every", is_flag=True, help="Reproduce every run of the store.")
 @click.option(
     "--jobs",
     "n_jobs",
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 )
 @store_options
 def reproduce(store: Store, run: str | None, every: bool, n_jobs: int, as_json: bool) -> int:
-    """Make RUN again from what is committed, and compare every output with the recorded one.
+    """Repeat RUN from what is committed, and compare every output with the recorded one.
 
     A training run is trained again, responses are generated again with the new weights, and judged
     again. The verdict is identical, close (only where identity was not promised: numeric mode fast
@@ -50,7 +51,7 @@ def reproduce(store: Store, run: str | None, every: bool, n_jobs: int, as_json: 
     exit 1.
     """
     if (run is None) == (not every):
-        raise click.UsageError("Name one RUN, or say --all.")
+        raise click.UsageError("Name one RUN, or give --all.")
     goes_with("n_jobs", "--all, since one RUN is made in one process", holds=every)
     verdicts = _one_by_one(store, run) if n_jobs == 1 else _at_once(store, n_jobs)
     worst = max((v.verdict for v in verdicts), key=list(Answer).index)

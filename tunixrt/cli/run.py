@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
+from tunixrt.cli.completing import datasets, evalsets, runs
 from tunixrt.cli.options import lock_timeout_option, recorded_at_option
 from tunixrt.cli.output import emit_json, say, short, table
 from tunixrt.cli.suggestions import Choice
@@ -43,8 +44,18 @@ def run() -> None:
     type=Choice(["training", "evaluation", "responses", "contamination"]),
     help="Only runs of this kind; without it, training runs and evaluations.",
 )
-@click.option("--evalset", metavar="NAME", help="Only evaluations on this eval set.")
-@click.option("--dataset", metavar="KEY", help="Only models that were trained on this dataset.")
+@click.option(
+    "--evalset",
+    metavar="NAME",
+    help="Only evaluations on this eval set.",
+    shell_complete=evalsets,
+)
+@click.option(
+    "--dataset",
+    metavar="KEY",
+    help="Only models that were trained on this dataset.",
+    shell_complete=datasets,
+)
 @click.option(
     "-q", "--ids", "ids_alone", is_flag=True, help="Print the run ids alone, one per line."
 )
@@ -82,7 +93,7 @@ def list_runs(
 @run.command(
     examples=("tunixrt run show 5d1f0c", "tunixrt run show baseline", "tunixrt run show @last")
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=runs)
 @store_options
 def show(store: Store, run_id: str, as_json: bool) -> None:
     """Show one run: its manifest, and the machines it was executed on."""
@@ -134,7 +145,7 @@ def _execution(environment: Mapping[str, object]) -> str:
         "tunixrt run promote candidate --as baseline",
     )
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=runs)
 @click.option("--as", "name", required=True, metavar="NAME", help="The name to give the run.")
 @recorded_at_option
 @lock_timeout_option
@@ -147,11 +158,11 @@ def promote(
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Give a run a name, such as `baseline`, that is good wherever a RUN is asked for.
+    """Give a run a name, such as `baseline`, that every command takes as RUN.
 
-    The name is an event in the log: promoting another run moves it, and nothing is forgotten. Where
-    two branches give one name to different runs, `tunixrt status` says so after the merge, and
-    promoting one of them decides.
+    The name is an event in the log: promoting another run moves it, and the log keeps its
+    history. Where two branches give one name to different runs, `tunixrt status` reports it after
+    the merge, and promoting one of them decides.
     """
     done = store.runs.promote(run_id, name, recorded_at=recorded_at, waiting=waiting)
     if as_json:
@@ -179,8 +190,8 @@ def promotion_sentence(done: Promotion) -> str:
         "tunixrt run compare 5d1f0c 9ab34e --metric pass@8",
     )
 )
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=runs)
+@click.argument("b", metavar="B", shell_complete=runs)
 @click.option(
     "--metric",
     default="avg_score",

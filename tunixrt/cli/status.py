@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command(cls=ExampleCommand, examples=("tunixrt status",))
 @store_options
 def status(store: Store, as_json: bool) -> None:
-    """Say what is in the store, and what needs a decision: conflicts, leftovers."""
+    """Summarise the store, and what needs a decision: conflicts, leftovers."""
     found = store.status()
     if as_json:
         emit_json({name: getattr(found, name) for name in found.__struct_fields__})
@@ -56,7 +56,7 @@ def _decisions(found: Status) -> None:
     for circle in found.circles:
         traces = " and ".join(map(short, circle))
         click.echo(
-            f"conflict: the traces {traces} take each other's place, so that none counts; "
+            f"conflict: the traces {traces} supersede each other, so that none counts; "
             "`tunixrt trace supersede ID --by ANOTHER` decides"
         )
     for name, run in found.missing_promoted.items():
@@ -82,7 +82,7 @@ def _decisions(found: Status) -> None:
 
 
 def _around(found: Status) -> None:
-    """What Git has to do with it."""
+    """What Git says about the working tree."""
     if found.not_checked_out:
         left_out = ", ".join(map(short, found.not_checked_out))
         click.echo(f"promoted runs that this sparse checkout leaves out: {left_out}")

@@ -1,8 +1,8 @@
-"""The doors of the process: what all text and data passes on its way out.
+"""The output streams of the process, through which all text and data passes.
 
 Text for people becomes visible here (a trace may hold the escape sequences of a terminal), and fits
 the encoding of the terminal. Data (`--json`, exports, proofs) goes to ``sys.stdout.buffer`` as it
-is. A reader that went away ends the command; a stderr that nobody reads does not.
+is. A reader of stdout that closes it ends the command; a closed stderr does not.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Outlet(io.RawIOBase):
         except OSError as error:
             self._refused = True
             if not self._is_stdout:
-                return size  # messages that nobody can read stop no work
+                return size  # a closed stderr must not stop the work
             if isinstance(error, BrokenPipeError):
                 raise ReaderGoneError from error
             raise StdoutError(error) from error

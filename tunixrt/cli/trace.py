@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from tunixrt.cli.arithmetic import problem_options
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.options import output_option, recorded_at_option
 from tunixrt.cli.output import (
@@ -21,7 +22,6 @@ from tunixrt.cli.output import (
     writing_to,
 )
 from tunixrt.cli.pairs import parse_pairs
-from tunixrt.cli.suggestions import Choice
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 from tunixrt.cli.trace_import import import_
 from tunixrt.visible import one_line
@@ -46,37 +46,13 @@ for _command in (*FACT_COMMANDS, import_):
 @trace.command(
     examples=(
         "tunixrt trace generate arithmetic --kind addition --digits 3 -n 1000 --seed 0",
-        "tunixrt trace generate arithmetic -n 200 --held-out -o evalsets/sums.jsonl",
+        "tunixrt trace generate arithmetic --kind addition --kind subtraction -n 1000",
     )
 )
-@click.argument("what", type=Choice(["arithmetic"]))
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    type=Choice(["addition", "subtraction", "multiplication"]),
-    default=("addition",),
-    show_default=True,
-    help="The kind of problem; several take turns.",
-)
-@click.option(
-    "--digits",
-    "n_digits",
-    type=click.IntRange(1, 9),
-    default=3,
-    show_default=True,
-    help="Digits of each operand.",
-)
-@click.option("-n", "n", type=click.IntRange(1), required=True, help="How many problems.")
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides which problems."
-)
-@click.option(
-    "--held-out",
-    is_flag=True,
-    help="Write an eval set of problems that no generated trace ever shows.",
-)
-@output_option("With --held-out: the eval set to write.")
+@problem_options
+# Before `tunixrt evalset generate` existed, eval sets were made here.
+@click.option("--held-out", is_flag=True, hidden=True)
+@output_option("With --held-out: the eval set to write.", hidden=True)
 @recorded_at_option
 @store_options
 def generate(
@@ -94,15 +70,15 @@ def generate(
     """Generate arithmetic problems with written-out steps: real data without any download.
 
     The problems depend on the seed alone. A problem belongs either to the training pool or to the
-    held-out pool, by a digest of its text, so an eval set made with --held-out and traces made
-    without it never share one, whatever the seeds.
+    held-out pool, by a digest of its text, so an eval set of `tunixrt evalset generate` and these
+    traces never share one, whatever the seeds.
     """
     if held_out != (output is not None):
         raise click.UsageError(
             "--held-out and -o FILE go together: held-out problems are an eval set."
         )
     if output is not None:
-        _write_evalset(store, output, kinds, n_digits, n, seed, as_json=as_json)
+        write_evalset(store, output, kinds, n_digits, n, seed, as_json=as_json)
         return
     report = store.traces.generate_arithmetic(
         kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=recorded_at
@@ -121,7 +97,7 @@ def generate(
         click.echo(report.segment)
 
 
-def _write_evalset(
+def write_evalset(
     store: Store,
     output: Path,
     kinds: tuple[str, ...],
@@ -131,6 +107,7 @@ def _write_evalset(
     *,
     as_json: bool,
 ) -> None:
+    """Write an eval set of held-out problems, and report where; the same bytes again are fine."""
     from tunixrt.errors import BadInputError
     from tunixrt.eval.evalsets import check_evalset_file
     from tunixrt.log.digests import digest_bytes
@@ -163,7 +140,7 @@ def _write_evalset(
     metavar="KEY=VALUE",
     help="Only traces whose metadata has this value; may be repeated.",
 )
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="At most N traces.")
 @click.option(
     "--all",
     "everything",

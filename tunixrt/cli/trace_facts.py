@@ -1,4 +1,4 @@
-"""`tunixrt trace add|score|label|supersede|retract|redact`: events about single traces."""
+"""`tunixrt trace add|score|label|supersede|retract|reinstate|redact`: events about traces."""
 
 from __future__ import annotations
 
@@ -134,30 +134,34 @@ def score(
 
 @command(
     examples=(
-        "tunixrt trace label 5d1f0c quality=good reviewed=yes",
+        "tunixrt trace label 5d1f0c 9ab34e quality=good reviewed=yes",
         "tunixrt trace label 5d1f0c quality=",
     )
 )
-@click.argument("trace_id", metavar="ID")
-@click.argument("labels", nargs=-1, required=True, metavar="KEY=VALUE...")
+@click.argument("ids_and_labels", nargs=-1, required=True, metavar="ID... KEY=VALUE...")
 @recorded_at_option
 @lock_timeout_option
 @store_options
 def label(
     store: Store,
-    trace_id: str,
-    labels: tuple[str, ...],
+    ids_and_labels: tuple[str, ...],
     recorded_at: str | None,
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Give a trace labels; a KEY without a value takes one away.
+    """Give traces labels; a KEY without a value takes one away.
 
-    Where two branches gave one label two values, `status` shows the conflict, and labelling again
-    decides it. Datasets select by labels with `--where label.KEY=VALUE`.
+    An argument with an equals sign is a label, any other the id of a trace. Where two branches gave
+    one label two values, `status` shows the conflict, and labelling again decides it. Datasets
+    select by labels with `--where label.KEY=VALUE`.
     """
+    labels = tuple(given for given in ids_and_labels if "=" in given)
+    ids = [given for given in ids_and_labels if "=" not in given]
+    if not ids or not labels:
+        missing = "KEY=VALUE" if ids else "ID"
+        raise click.UsageError(f"At least one ID and one KEY=VALUE are needed; found no {missing}.")
     pairs = {name: text or None for name, text in parse_pairs(labels, "label").items()}
-    stated = store.traces.label([trace_id], pairs, recorded_at=recorded_at, waiting=waiting)
+    stated = store.traces.label(ids, pairs, recorded_at=recorded_at, waiting=waiting)
     _finish(stated, as_json=as_json)
 
 
@@ -177,7 +181,10 @@ def supersede(
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Say that another trace takes the place of these: datasets built later leave them out."""
+    """Record that another trace replaces these: datasets built later leave them out.
+
+    `reinstate` undoes it.
+    """
     stated = store.traces.supersede(
         ids,
         by=by,
@@ -202,8 +209,39 @@ def retract(
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Take traces back: datasets built later leave them out. Their text stays; see `redact`."""
+    """Withdraw traces: datasets built later leave them out.
+
+    Their text stays: `redact` removes it. `reinstate` undoes a retraction.
+    """
     stated = store.traces.retract(ids, reason=reason, recorded_at=recorded_at, waiting=waiting)
+    _finish(stated, as_json=as_json)
+
+
+@command(
+    examples=(
+        "tunixrt trace reinstate 5d1f0c",
+        "tunixrt trace reinstate 5d1f0c 9ab34e --reason 'the answer is right'",
+    )
+)
+@ids_argument
+@click.option("--reason", metavar="TEXT", help="Why.")
+@recorded_at_option
+@lock_timeout_option
+@store_options
+def reinstate(
+    store: Store,
+    ids: tuple[str, ...],
+    reason: str | None,
+    recorded_at: str | None,
+    waiting: Waiting,
+    as_json: bool,
+) -> None:
+    """Undo `retract` and `supersede`: datasets built later select these traces again.
+
+    Of several branches that retract and reinstate one trace, the event that is last in the order
+    of the log counts, and `status` shows the conflict. A redaction cannot be undone.
+    """
+    stated = store.traces.reinstate(ids, reason=reason, recorded_at=recorded_at, waiting=waiting)
     _finish(stated, as_json=as_json)
 
 
@@ -215,12 +253,12 @@ def retract(
 )
 @click.argument("ids", nargs=-1, metavar="[ID...]")
 @click.option(
-    "--reason", metavar="TEXT", help="Why. It is kept for ever: do not repeat the content in it."
+    "--reason", metavar="TEXT", help="Why. It is kept permanently: do not repeat the content in it."
 )
 @click.option(
     "--sweep",
     is_flag=True,
-    help="Remove what came back of redacted traces, and mend a merge that stopped at a redaction.",
+    help="Remove redacted text that came back, and repair a merge that stopped at a redaction.",
 )
 @recorded_at_option
 @lock_timeout_option
@@ -234,7 +272,7 @@ def redact(
     waiting: Waiting,
     as_json: bool,
 ) -> None:
-    """Forget the text of traces: it is removed from every segment, and `verify` guards that.
+    """Remove the text of traces from every segment; `verify` fails if it comes back.
 
     Every digest, snapshot and proof stays valid. What cannot be reached is listed: Git history,
     weights, predictions, reports, eval sets. A whole id may be given before its trace is here.
@@ -262,7 +300,7 @@ def redact(
 
 def _say_redacted(done: RedactionDone, *, swept_only: bool) -> None:
     for place in done.mended:
-        say(f"mended: {place} (mark it as resolved with `git add`)")
+        say(f"repaired: {place} (mark it as resolved with `git add`)")
     if not swept_only:
         known = len(done.traces) - done.n_new
         say(
@@ -281,7 +319,7 @@ def _say_redacted(done: RedactionDone, *, swept_only: bool) -> None:
 def _say_remains(done: RedactionDone) -> None:
     remains = done.remains
     say("\nWhat remains:")
-    say("- Whoever guesses the text can confirm the guess: the id, its digest, stays.")
+    say("- A guess of the text can be confirmed: the id, its digest, stays.")
     for what, names in (
         ("datasets list the id", remains.datasets),
         ("weights were trained on it", [short(run) for run in remains.training_runs]),
@@ -291,7 +329,7 @@ def _say_remains(done: RedactionDone) -> None:
         if names:
             say(f"- {what}: {', '.join(names)}")
     for problem in remains.unreadable:
-        say(f"- This could not be looked at: {problem}")
+        say(f"- This could not be read: {problem}")
     say("- Exports, reports and copies that were made elsewhere are not known here.")
     if remains.n_commits is None:
         say("- This is not a Git repository; where the store has been in one, its history stays.")
@@ -302,8 +340,8 @@ def _say_remains(done: RedactionDone) -> None:
     )
     say(f"\n{done.history_command}\n")
     say(
-        "  Then push with --force, and have every other clone made anew. Commits from before the "
-        "redaction then hold a null that `verify` does not know the reason of when it is run there."
+        "  Then push with --force, and replace every other clone. In commits from before the "
+        "redaction, `verify` then reports a null payload without a redaction event."
     )
 
 
@@ -324,13 +362,13 @@ def _say_stated(stated: Stated) -> None:
     if stated.n_new:
         say(f"{count(stated.n_new, 'event')} recorded.")
     else:
-        say("Nothing was recorded: the log says so already.")
+        say("Nothing was recorded: the log states this already.")
 
 
 @command(examples=("tunixrt trace recover",))
 @store_options
 def recover(store: Store, as_json: bool) -> None:
-    """Put what programs had recorded with `store.traces.stream()` before they died into the log.
+    """Move what killed programs had recorded with `store.traces.stream()` into the log.
 
     Opening another stream does the same. An event that was being written, and was never
     acknowledged, is kept in a file of its own.
@@ -341,11 +379,11 @@ def recover(store: Store, as_json: bool) -> None:
         return
     say(f"{count(found.n_recovered, 'trace')} recovered, {found.n_known:,} known already.")
     if found.n_redacted:
-        say(f"{count(found.n_redacted, 'trace')} dropped: redacted meanwhile.")
+        say(f"{count(found.n_redacted, 'trace')} dropped: redacted in the meantime.")
     for place in found.torn:
         say(f"The unfinished end of a stream is in {place}.")
     if found.segment is not None:
         click.echo(found.segment)
 
 
-FACT_COMMANDS = (add, score, label, supersede, retract, redact, recover)
+FACT_COMMANDS = (add, score, label, supersede, retract, reinstate, redact, recover)

@@ -11,6 +11,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
+from tunixrt.cli.completing import configurations, datasets, runs
 from tunixrt.cli.dry_run import show_dry_run
 from tunixrt.cli.interrupts import Interrupts
 from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, source_date_epoch
@@ -39,10 +40,19 @@ if TYPE_CHECKING:
         "tunixrt train nano --dataset arithmetic-v1 --dry-run",
     ),
 )
-@click.argument("config", metavar="CONFIG.toml|PRESET")
-@click.option("--dataset", required=True, metavar="KEY", help="The dataset, as NAME-VERSION.")
+@click.argument("config", metavar="CONFIG.toml|PRESET", shell_complete=configurations)
 @click.option(
-    "--base", metavar="RUN|DIR", help="Start from the weights of a run or a model directory."
+    "--dataset",
+    required=True,
+    metavar="KEY",
+    help="The dataset, as NAME-VERSION.",
+    shell_complete=datasets,
+)
+@click.option(
+    "--base",
+    metavar="RUN|DIR",
+    help="Start from the weights of a run or a model directory.",
+    shell_complete=runs,
 )
 @click.option(
     "--set",
@@ -52,12 +62,12 @@ if TYPE_CHECKING:
     help="Set one key of the configuration; may be repeated.",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on from the newest checkpoint of this run, if there is one."
+    "--resume", is_flag=True, help="Continue from the newest checkpoint of this run, if it has one."
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Say what would be trained, on how many tokens and where to; train and write nothing.",
+    help="Report what would be trained, on how many tokens, and the run directory; write nothing.",
 )
 @as_option
 @lock_timeout_option
@@ -76,12 +86,12 @@ def train(
 ) -> int:
     """Train a model on the dataset KEY and publish the run under runs/.
 
-    CONFIG.toml starts from the preset that its model.name gives; a PRESET alone (nano, micro,
-    small, nano-arithmetic) is a configuration, too. A run that exists already is found and not made
-    again.
+    CONFIG.toml starts from the preset that its model.name gives; a PRESET alone is a configuration,
+    too (`tunixrt presets` lists them). A run that exists already is found and not
+    trained again.
 
-    Every training.save_steps steps a checkpoint is made, and another one when Ctrl-C (or SIGTERM)
-    stops training; the same command with --resume goes on from the newest, to the same bits.
+    Every training.save_steps steps a checkpoint is written, and another one when Ctrl-C or SIGTERM
+    stops training; the same command with --resume continues from the newest, to the same bits.
 
     With --as NAME the finished run is promoted under that name, which `eval`, `run compare` and all
     others then take; a run that had the name loses it. Without a name, `@last` is this run.
@@ -113,7 +123,7 @@ def train(
                 ),
             )
         except TrainingInterruptedError as error:
-            _say_how_to_go_on(error)
+            _say_how_to_continue(error)
             return ExitCode.INTERRUPTED
     if as_json:
         emit_json(
@@ -126,7 +136,7 @@ def train(
 
 
 class _Meter:
-    """Shows loss and speed while training goes on."""
+    """Shows loss and speed during training."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -143,13 +153,13 @@ class _Meter:
         )
 
 
-def _say_how_to_go_on(error: TrainingInterruptedError) -> None:
+def _say_how_to_continue(error: TrainingInterruptedError) -> None:
     say(str(error))
     if error.checkpoint is None:
-        say("No step was finished, so there is nothing to go on from.")
+        say("No step was finished, so no checkpoint exists.")
         return
     arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
-    say(f"Go on with: {shlex.join(['tunixrt', *arguments, '--resume'])}")
+    say(f"Continue with: {shlex.join(['tunixrt', *arguments, '--resume'])}")
 
 
 def _print(done: TrainingDone) -> None:

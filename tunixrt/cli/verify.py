@@ -41,8 +41,8 @@ def verify(store: Store, rebuild: bool, since: str | None, as_json: bool) -> int
     """Prove every digest of the log, snapshots, datasets, runs and used eval sets.
 
     Exit code 1 when anything differs by one bit; each finding names the file and line. With
-    --since, a store from which something was taken away is found out too: that is the check for a
-    pull request. It needs the history of the repository (in CI, `fetch-depth: 0`).
+    --since, content that was removed is found, too: that is the check for a pull request. It needs
+    the history of the repository (in CI, `fetch-depth: 0`).
 
     In a sparse checkout, what is here is proved; runs and datasets that Git tracks and that are not
     checked out are named in a warning. The log has to be here as a whole.

@@ -26,6 +26,7 @@ from tunixrt.datasets.render import (
     tunix_sft_text,
 )
 from tunixrt.errors import BadInputError
+from tunixrt.log.digests import Digest, from_hex
 from tunixrt.traces.importers.lines import on_one_line
 from tunixrt.traces.schema import encode_around
 from tunixrt.traces.trace_rows import trace_row
@@ -53,7 +54,7 @@ class ExportError(BadInputError):
 
 
 class ExportReport(msgspec.Struct, frozen=True):
-    """What was written: rows, and the SHA-256 of all bytes as 64 hex digits.
+    """What was written: rows, and the digest of all bytes.
 
     ``omitted`` counts members that were left out, by reason. ``n_with_template_text`` counts rows
     whose trace itself contains the text of a special token such as ``<end_of_turn>``: a text format
@@ -62,7 +63,7 @@ class ExportReport(msgspec.Struct, frozen=True):
 
     format: ExportFormat
     rows: int
-    sha256: str
+    sha256: Digest
     omitted: dict[str, int]
     n_with_template_text: int
 
@@ -161,7 +162,7 @@ class Export:
         return ExportReport(
             format=self._format,
             rows=self._n_rows,
-            sha256=self._sha256.hexdigest(),
+            sha256=from_hex(self._sha256.hexdigest()),
             omitted=dict(sorted(self.omitted.items())),
             n_with_template_text=self._n_with_template_text,
         )

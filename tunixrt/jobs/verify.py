@@ -21,7 +21,6 @@ from tunixrt.jobs.again import Remaker
 from tunixrt.jobs.training import text_of
 from tunixrt.jobs.verify_since import SinceCheck, verify_since
 from tunixrt.log.checkout import Checkout
-from tunixrt.log.digests import Digest, from_hex
 from tunixrt.log.findings import DamagedError, Finding, entries, not_plain
 from tunixrt.log.snapshots import verify_snapshots
 from tunixrt.log.sums import MANIFEST
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt.datasets.files import Dataset
+    from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
 
@@ -327,7 +327,7 @@ def _derive_text(
             verdict=Answer.DERIVED,
             n_rows=report.rows,
             n_redacted=report.omitted.get(OmitReason.REDACTED, 0),
-            files=[FileVerdict(file=file, recorded=None, rebuilt=from_hex(report.sha256))],
+            files=[FileVerdict(file=file, recorded=None, rebuilt=report.sha256)],
         )
     for run in trained:
         text = wanted[_text_key(run)]

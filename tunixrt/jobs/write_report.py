@@ -262,7 +262,7 @@ def _evaluation_options(manifest: EvaluationManifest) -> str:
     if (draws := settings.draws) is not None:
         options.append(f"--temperature {encode(draws.temperature).decode()}")
         options += [f"--top-p {encode(draws.top_p).decode()}"] if draws.top_p != 1 else []
-        options += [f"--samples {draws.n}"] if draws.n != 1 else []
+        options += [f"--draws {draws.n}"] if draws.n != 1 else []
         options += [f"--seed {draws.seed}"] if draws.seed else []
     if settings.overlong is not None:
         options.append(f"--on-overlong {settings.overlong}")

@@ -309,6 +309,19 @@ class Traces:
             self._log, ids, reason=reason, recorded_at=recorded_at, waiting=waiting
         )
 
+    def reinstate(
+        self,
+        ids: Sequence[str],
+        *,
+        reason: str | None = None,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> Stated:
+        """End the retraction and the supersession of traces: datasets select them again."""
+        return statements.reinstate(
+            self._log, ids, reason=reason, recorded_at=recorded_at, waiting=waiting
+        )
+
     def redact(
         self,
         ids: Sequence[str],

@@ -22,6 +22,7 @@ SCORED: Final = "trace.scored"
 LABELLED: Final = "trace.labelled"
 SUPERSEDED: Final = "trace.superseded"
 RETRACTED: Final = "trace.retracted"
+REINSTATED: Final = "trace.reinstated"
 
 MAX_LABEL_CHARACTERS: Final = 200
 
@@ -56,7 +57,7 @@ class Superseded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class Withdrawn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Why a trace was retracted or redacted."""
+    """Why a trace was retracted, reinstated or redacted."""
 
     reason: str | None = None
 
@@ -105,6 +106,13 @@ def superseded(
 def retracted(trace: Digest, reason: str | None = None, recorded_at: str | None = None) -> NewEvent:
     """A trace was taken back: it is not selected into datasets any more."""
     return _about(RETRACTED, trace, Withdrawn(reason), recorded_at)
+
+
+def reinstated(
+    trace: Digest, reason: str | None = None, recorded_at: str | None = None
+) -> NewEvent:
+    """A trace is no longer retracted or superseded: datasets select it again."""
+    return _about(REINSTATED, trace, Withdrawn(reason), recorded_at)
 
 
 def redacted(trace: Digest, reason: str | None = None, recorded_at: str | None = None) -> NewEvent:

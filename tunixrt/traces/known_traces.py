@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from tunixrt.log.digests import Digest, raw_of
 from tunixrt.log.segment.events import RECORDED, REDACTED
-from tunixrt.traces.facts import RETRACTED
+from tunixrt.traces.facts import REINSTATED, RETRACTED
 from tunixrt.traces.id_set import IdSet
 from tunixrt.traces.state_table import recorded_trace
 
@@ -24,7 +24,7 @@ class KnownTraces:
 
     Attributes:
         redacted: The traces that must be forgotten.
-        retracted: The traces that were taken back.
+        retracted: The traces that were retracted and not reinstated later.
     """
 
     def __init__(self, stored: Iterable[StoredEvent] = ()) -> None:
@@ -61,6 +61,8 @@ class KnownTraces:
                 self._ids.add(raw_of(recorded_trace(event)))
             elif envelope.type in withdrawn and envelope.trace is not None:
                 withdrawn[envelope.type].add(envelope.trace)
+            elif envelope.type == REINSTATED and envelope.trace is not None:
+                self.retracted.discard(envelope.trace)
 
     def claim(self, trace: Digest) -> bool:
         """Note the id of a trace that is about to be recorded; False where it is known already."""

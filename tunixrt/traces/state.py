@@ -3,7 +3,8 @@
 The fold depends on the events in their order and on nothing else. Where two branches state
 different facts under one name (a label, a score, what supersedes a trace), both survive as a
 conflict until a later event that has seen both decides it; meanwhile the one that is last in the
-order of the log counts. Retraction and redaction need no deciding: they hold once stated.
+order of the log counts. A reinstatement ends a retraction and a supersession by the same rule: it
+states "not retracted" and "superseded by none". A redaction is final, wherever it is in the order.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Claim(msgspec.Struct, frozen=True):
 class Conflict(msgspec.Struct, frozen=True):
     """Different facts under one name; the last claim counts until it is decided.
 
-    ``fact`` is ``label:NAME``, ``score:SCORER`` or ``superseded``.
+    ``fact`` is ``label:NAME``, ``score:SCORER``, ``superseded`` (None: by none) or ``retracted``
+    (True or False).
     """
 
     trace: Digest
@@ -167,7 +169,9 @@ class Projection:
 
         Nobody can state that, but two branches can that do not know of each other.
         """
-        by = {trace: Digest(_value(fact)) for trace, fact in self._index.facts_named(SUPERSEDED)}
+        # By place: the last fact about a trace counts, and a reinstatement says None.
+        last = {trace: _value(fact) for trace, fact in self._index.facts_named(SUPERSEDED)}
+        by = {trace: Digest(other) for trace, other in last.items() if other is not None}
         found: list[list[Digest]] = []
         done: set[Digest] = set()
         for start in by:
@@ -205,7 +209,7 @@ class Projection:
             kept=recording.kept if recording else False,
             recorded_at=recording.recorded_at if recording else None,
             superseded_by=known.get(SUPERSEDED),
-            retracted=RETRACTED in known,
+            retracted=known.get(RETRACTED, False),
             redacted=REDACTED in known,
             labels=_named(known, _LABEL),
             scores=_named(known, _SCORE),
@@ -281,48 +285,51 @@ def _apply(
     try:
         if trace is None or not is_digest(trace):
             raise ValueError("it does not say of which trace it speaks")
-        name, value = _READERS[event.envelope.type](event.payload)
+        stated = _READERS[event.envelope.type](event.payload)
     except (msgspec.MsgspecError, ValueError) as error:
         problems.append(
             _problem(event, f"An event of the type {event.envelope.type} cannot be read: {error}.")
         )
         return
-    replaced = [
-        fact
-        for fact in index.facts(trace, name)
-        if is_ancestor is None or is_ancestor(fact.segment, event.segment)
-    ]
-    index.put(trace, Fact(name, place, event.segment, encode(value)), replaced)
+    for name, value in stated.items():
+        replaced = [
+            fact
+            for fact in index.facts(trace, name)
+            if is_ancestor is None or is_ancestor(fact.segment, event.segment)
+        ]
+        index.put(trace, Fact(name, place, event.segment, encode(value)), replaced)
 
 
 def _problem(event: StoredEvent, sentence: str) -> EventProblem:
     return EventProblem(event.segment, event.part, event.line, sentence)
 
 
-def _scored(payload: bytes | None) -> tuple[str, object]:
+def _scored(payload: bytes | None) -> dict[str, object]:
     content = msgspec.json.decode(payload or b"", type=events.Scored)
-    return _SCORE + content.scorer, content.score
+    return {_SCORE + content.scorer: content.score}
 
 
-def _labelled(payload: bytes | None) -> tuple[str, object]:
+def _labelled(payload: bytes | None) -> dict[str, object]:
     content = msgspec.json.decode(payload or b"", type=events.Labelled)
-    return _LABEL + content.label, content.value
+    return {_LABEL + content.label: content.value}
 
 
-def _superseded(payload: bytes | None) -> tuple[str, object]:
+def _superseded(payload: bytes | None) -> dict[str, object]:
     by = msgspec.json.decode(payload or b"", type=events.Superseded).by
     if not is_digest(by):
         raise ValueError("what it names is no trace id")
-    return SUPERSEDED, by
+    return {SUPERSEDED: by}
 
 
-# Retraction and redaction hold whatever their payload says, and also without one.
-_READERS: Final[dict[str, Callable[[bytes | None], tuple[str, object]]]] = {
+# Each gives the facts that an event states, by name. Retraction, reinstatement and redaction hold
+# whatever their payload says, and also without one.
+_READERS: Final[dict[str, Callable[[bytes | None], dict[str, object]]]] = {
     events.SCORED: _scored,
     events.LABELLED: _labelled,
     events.SUPERSEDED: _superseded,
-    events.RETRACTED: lambda _: (RETRACTED, None),
-    TRACE_REDACTED: lambda _: (REDACTED, None),
+    events.RETRACTED: lambda _: {RETRACTED: True},
+    events.REINSTATED: lambda _: {RETRACTED: False, SUPERSEDED: None},
+    TRACE_REDACTED: lambda _: {REDACTED: True},
 }
 _NEED_CONTENT: Final = frozenset({events.SCORED, events.LABELLED, events.SUPERSEDED})
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BUFFERED: Final = 2_000
 
-#: The facts that end a trace's active life, whatever else is said of it.
+#: The facts that end a trace's active life: the first two until it is reinstated.
 SUPERSEDED: Final = "superseded"
 RETRACTED: Final = "retracted"
 REDACTED: Final = "redacted"
@@ -50,9 +50,13 @@ _NAMES: Final = """
 CREATE TABLE segments (number INTEGER PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TABLE parts (number INTEGER PRIMARY KEY, segment TEXT NOT NULL, name TEXT NOT NULL);
 """
+# The last fact of a name counts; a reinstatement states false and null.
 _ACTIVE: Final = (
-    "FROM traces WHERE kept AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.id = traces.id"
-    " AND facts.name IN ('redacted', 'retracted', 'superseded'))"
+    "FROM traces WHERE kept AND NOT EXISTS (SELECT 1 FROM facts AS said WHERE said.id = traces.id"
+    " AND said.name IN ('redacted', 'retracted', 'superseded')"
+    " AND said.value NOT IN (CAST('false' AS BLOB), CAST('null' AS BLOB))"
+    " AND NOT EXISTS (SELECT 1 FROM facts AS later WHERE later.id = said.id"
+    " AND later.name = said.name AND later.place > said.place))"
 )
 _COLUMNS: Final = "place, id, part, offset, length, kept, recorded_at"
 
@@ -253,7 +257,7 @@ class TraceIndex:
     def disputed(self) -> Iterator[tuple[Digest, str]]:
         """The traces and names of facts of which there is more than one value."""
         rows = self._database.execute(
-            "SELECT id, name FROM facts WHERE name NOT IN ('redacted', 'retracted')"
+            "SELECT id, name FROM facts WHERE name <> 'redacted'"
             " GROUP BY id, name HAVING count(DISTINCT value) > 1 ORDER BY id, name"
         )
         yield from ((from_raw(trace), name) for trace, name in rows)

@@ -20,6 +20,7 @@ from tunixrt.traces.payloads import read_payload
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.scores import Score, baseline_score
 from tunixrt.traces.state import project
+from tunixrt.traces.state_table import RETRACTED, SUPERSEDED
 from tunixrt.traces.times import check_utc
 
 if TYPE_CHECKING:
@@ -63,10 +64,43 @@ def retract(
         LockHeldError: Another process holds the store's lock.
     """
 
-    def say(_: Projection, state: TraceState, __: set[str]) -> list[NewEvent]:
-        return [] if state.retracted else [events.retracted(state.id, reason, recorded_at)]
+    def say(_: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
+        if state.retracted and RETRACTED not in disputed:
+            return []
+        return [events.retracted(state.id, reason, recorded_at)]
 
     return _state(log, prefixes, say, recorded_at, work="trace retract", waiting=waiting)
+
+
+def reinstate(
+    log: EventLog,
+    prefixes: Sequence[str],
+    *,
+    reason: str | None = None,
+    recorded_at: str | None = None,
+    waiting: Waiting | None = None,
+) -> Stated:
+    """End the retraction and the supersession of traces: datasets select them again.
+
+    Raises:
+        TraceLookupError: A prefix names no trace or several; nothing is stated.
+        StatementError: A trace was redacted, which is final.
+        BadInputError: ``recorded_at`` is not a time.
+        LockHeldError: Another process holds the store's lock.
+    """
+
+    def say(_: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
+        if state.redacted:
+            raise StatementError(
+                f"The trace {state.id} was redacted, which is final: its text is gone, so it "
+                "cannot be reinstated."
+            )
+        withdrawn = state.retracted or state.superseded_by is not None
+        if not withdrawn and disputed.isdisjoint((RETRACTED, SUPERSEDED)):
+            return []
+        return [events.reinstated(state.id, reason, recorded_at)]
+
+    return _state(log, prefixes, say, recorded_at, work="trace reinstate", waiting=waiting)
 
 
 def label(
@@ -117,7 +151,7 @@ def supersede(
 
     def say(projection: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
         other = find_trace(projection, by)
-        if state.superseded_by == other.id and "superseded" not in disputed:
+        if state.superseded_by == other.id and SUPERSEDED not in disputed:
             return []
         event = events.superseded(state.id, other.id, reason, recorded_at)
         _refuse_circle(projection, state, other)

@@ -53,7 +53,7 @@ class TooFewDrawsError(BadInputError):
         super().__init__(
             f"pass@{k} needs at least {k} responses to each sample, and there "
             f"{'is' if n_draws == 1 else 'are'} {n_draws:,}: `tunixrt eval RUN --evalset NAME "
-            f"--temperature T --samples {k}` draws more."
+            f"--temperature T --draws {k}` draws more."
         )
         self.k = k
         self.n_draws = n_draws

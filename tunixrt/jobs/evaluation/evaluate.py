@@ -63,7 +63,7 @@ class GreedyDrawsError(BadInputError):
     def __init__(self, n: int) -> None:
         super().__init__(
             f"{n:,} responses to each sample were asked for, and at temperature 0 (greedy) they "
-            "would all be the same: say --temperature, such as 0.8, or leave --samples out."
+            "would all be the same: give --temperature, such as 0.8, or leave --draws out."
         )
         self.n = n
 

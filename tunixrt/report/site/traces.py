@@ -10,7 +10,6 @@ with it.
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
@@ -22,7 +21,6 @@ from tunixrt.visible import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import IO
 
     from tunixrt.traces.schema import Trace
 
@@ -31,6 +29,7 @@ PART_ROWS: Final = 1_000
 MAX_INDEXED: Final = 300
 _MAX_ANSWER: Final = 80
 _FEW: Final = 1_000
+_MAX_WAITING: Final = 64 * 1024
 
 
 def n_shard_digits(n_traces: int) -> int:
@@ -39,14 +38,18 @@ def n_shard_digits(n_traces: int) -> int:
 
 
 class TraceFiles:
-    """Writes ``index-N.js`` and ``traces-XX.js`` into a directory, in the order of the log."""
+    """Writes ``index-N.js`` and ``traces-XX.js`` into a directory, in the order of the log.
+
+    No file stays open: rows wait in memory until their file has 64 KiB of them, so neither file
+    descriptors nor memory grow with the number of traces.
+    """
 
     def __init__(self, directory: Path, n_traces: int) -> None:
         self._directory = directory
         self._n_digits = n_shard_digits(n_traces)
-        self._stack = ExitStack()
-        self._open: dict[str, IO[str]] = {}
-        self._begun: set[str] = set()
+        self._waiting: dict[str, list[str]] = {}
+        self._n_characters: dict[str, int] = {}
+        self._has_rows: set[str] = set()
         self.n_rows = 0
 
     def __enter__(self) -> Self:
@@ -55,29 +58,44 @@ class TraceFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in self._open.values():
-            file.write("\n]);\n")
-        self._stack.close()
+        for name in list(self._waiting):
+            self._end(name)
 
     def add(self, trace_id: str, state: str, trace: Trace) -> None:
         """Write one trace."""
         name = trace_id.removeprefix("sha256:")
         part = f"index-{self.n_rows // PART_ROWS}"
-        if part not in self._open:
+        if part not in self._waiting:
             self._begin(part)
         self._row(part, index_row(name, state, trace))
         self._row(f"traces-{name[: self._n_digits]}", trace_row(name, state, trace))
         self.n_rows += 1
+        if self.n_rows % PART_ROWS == 0:
+            self._end(part)
 
     def _begin(self, name: str) -> None:
-        path = self._directory / f"{name}.js"
-        file = self._stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
-        file.write(f'tunixrt("{name}", [\n')
-        self._open[name] = file
+        self._waiting[name] = [f'tunixrt("{name}", [\n']
+        self._n_characters[name] = 0
+
+    def _end(self, name: str) -> None:
+        self._waiting[name].append("\n]);\n")
+        self._flush(name)
+        del self._waiting[name], self._n_characters[name]
+        self._has_rows.discard(name)
 
     def _row(self, name: str, row: list[object]) -> None:
-        self._open[name].write(("" if name not in self._begun else ",\n") + script_json(row))
-        self._begun.add(name)
+        text = script_json(row)
+        self._waiting[name].append(f",\n{text}" if name in self._has_rows else text)
+        self._has_rows.add(name)
+        self._n_characters[name] += len(text)
+        if self._n_characters[name] >= _MAX_WAITING:
+            self._flush(name)
+
+    def _flush(self, name: str) -> None:
+        with (self._directory / f"{name}.js").open("a", encoding="utf-8", newline="\n") as file:
+            file.writelines(self._waiting[name])
+        self._waiting[name].clear()
+        self._n_characters[name] = 0
 
 
 def index_row(name: str, state: str, trace: Trace) -> list[object]:
