@@ -241,9 +241,7 @@ def _difference(
     if file.rebuilt is None:
         missing = "it was not rebuilt"
     else:
-        missing = (
-            "it was not recorded" if file.recorded is None else "the recorded file is missing"
-        )
+        missing = "it was not recorded" if file.recorded is None else "the recorded file is missing"
     return Difference(name, None, f"{name} as a whole: {missing}")
 
 
