@@ -46,7 +46,7 @@ class Kind(StrEnum):
     MULTIPLICATION = "multiplication"
 
 
-class Column(msgspec.Struct, frozen=True):
+class DigitColumn(msgspec.Struct, frozen=True):
     """One column of a worked problem.
 
     ``top`` and ``bottom`` are the digits of the two operands (in a multiplication, ``bottom`` is
@@ -67,8 +67,8 @@ class Column(msgspec.Struct, frozen=True):
 class Notation(msgspec.Struct, frozen=True, kw_only=True):
     """How problems and columns are written: format strings in one place, easy to tune.
 
-    A prompt may use ``left`` and ``right``; a column the fields of :class:`Column` and ``product``
-    (``top`` times ``bottom``); ``closing``, an optional last step, may use
+    A prompt may use ``left`` and ``right``; a column the fields of :class:`DigitColumn` and
+    ``product`` (``top`` times ``bottom``); ``closing``, an optional last step, may use
     ``answer`` and ``padded`` (the answer with its leading zero).
 
     The default writes true equations of one length, so that every digit to copy is at a fixed
@@ -146,21 +146,21 @@ class Problem(msgspec.Struct, frozen=True):
         """The number of columns that carry or borrow."""
         return sum(column.carry > 0 for column in self.columns())
 
-    def columns(self) -> list[Column]:
+    def columns(self) -> list[DigitColumn]:
         """The columns from the right to the left."""
         top = [int(c) for c in reversed(str(self.left))]
         bottom = [int(c) for c in reversed(str(self.right))]
         if self.kind is Kind.MULTIPLICATION:
             bottom *= len(top)
         bottom += [0] * (len(top) - len(bottom))
-        columns: list[Column] = []
+        columns: list[DigitColumn] = []
         carried, written = 0, ""
         for at, (a, b) in enumerate(zip(top, bottom, strict=True)):
             carry, digit = self._work(a, b, carried)
             written = f"{digit}{written}"
             remaining = len(top) - at - 1
             shown = f"{carry}{written}" if carry and not remaining else written
-            columns.append(Column(a, b, carried, digit, carry, shown, remaining))
+            columns.append(DigitColumn(a, b, carried, digit, carry, shown, remaining))
             carried = carry
         return columns
 
