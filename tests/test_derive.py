@@ -249,7 +249,7 @@ def test_the_first_difference_is_named_by_record(layout: Layout) -> None:
             lambda place: (place / "squares.jsonl").write_text('{"draw":2,"i":0,"square":9}\n'),
             "squares.jsonl, line 1: square 0, draw 2: draw was 2, is null; square was 9, is 0",
         ),
-        (lambda place: (place / "more").write_text(""), "more as a whole: it was not made again"),
+        (lambda place: (place / "more").write_text(""), "more as a whole: it was not rebuilt"),
         (
             lambda place: [(place / name).unlink() for name in ("squares.jsonl", "SHA256SUMS")],
             "squares.jsonl as a whole: it was not recorded",

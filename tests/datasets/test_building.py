@@ -267,7 +267,7 @@ def test_bad_names_times_and_parents_are_refused_before_anything_is_read(place: 
         build(place, "Bad Name-v1")
     with pytest.raises(TimeError, match="The time of the build"):
         build_dataset(place.layout, place.log, "d", "v1", make_recipe(), built_at="now")
-    with pytest.raises(DatasetNotFoundError, match="There is none yet"):
+    with pytest.raises(DatasetNotFoundError, match="The store has none yet"):
         build_dataset(place.layout, place.log, "d", "v1", make_recipe(), parent="d-v0")
     assert place.files() == before
 

@@ -94,7 +94,7 @@ def test_cut_doubled_and_moved_member_lines_are_found(place: Place, built: Datas
     path.write_bytes(b"".join(lines[::-1]))
     assert any(f.line == 2 and "ascending order" in f.problem for f in found(place))
     path.unlink()
-    assert "The count of members is another." in [finding.problem for finding in found(place)]
+    assert "The number of members differs." in [finding.problem for finding in found(place)]
 
 
 def test_a_member_line_in_another_form_is_found(place: Place, built: Dataset) -> None:
@@ -138,15 +138,15 @@ def test_a_directory_without_a_manifest_is_found(place: Place, built: Dataset) -
         ({"digest": "sha256:" + "0" * 64}, "The digest is not that of recipe and members."),
         ({"limit": 5}, "The digest is not that of recipe and members."),
         ({"members_root": "sha256:" + "0" * 64}, "The members are not those of the root."),
-        ({"trace_count": 5}, "The count of members is another."),
-        ({"split_counts": {"train": 4}}, "The counts of the splits are others."),
+        ({"trace_count": 5}, "The number of members differs."),
+        ({"split_counts": {"train": 4}}, "The numbers of members per split differ."),
         ({"dataset_key": "d-v2"}, "The key is not that of name and version."),
-        ({"dataset_name": "e", "dataset_key": "e-v1"}, "stands in the directory of another."),
+        ({"dataset_name": "e", "dataset_key": "e-v1"}, "is in the directory of another dataset."),
         ({"dataset_name": "E"}, "should be 1 to 64 of the characters"),
         ({"snapshot": "sha256:" + "0" * 64}, "The snapshot of the dataset is missing."),
         ({"format": "tunixrt-dataset-9"}, "of another format than this version reads."),
-        ({"seed": None}, "The recipe makes no sense: The selection strategy random demands a seed"),
-        ({"splits": {"test": "0.40"}}, "The recipe is not in the form that is written."),
+        ({"seed": None}, "The recipe is invalid: The selection strategy random demands a seed"),
+        ({"splits": {"test": "0.40"}}, "The recipe is not in its normal form."),
         ({"note": "x"}, "This is not the manifest of a dataset: Object contains unknown field"),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_manifest_that_is_not_canonical_is_found(place: Place, built: Dataset)
     data = json.dumps(json.loads(path.read_bytes())).encode()
     path.write_bytes(data)
     built.path.rename(built.path.parent / digest_bytes(data).removeprefix("sha256:"))
-    assert "The manifest is not in the form that is written." in [f.problem for f in found(place)]
+    assert "The manifest is not in canonical form." in [f.problem for f in found(place)]
 
 
 def test_a_member_file_beyond_its_limit_is_found(

@@ -181,7 +181,7 @@ def test_the_confidence_is_one_of_the_table() -> None:
 
 
 def drawn(label: str, *rights: str) -> EvaluatedRun:
-    """A run with several responses a sample: ``x`` is right, ``-`` wrong, ``.`` no answer."""
+    """A run with several responses per sample: ``x`` is right, ``-`` wrong, ``.`` no answer."""
     predictions = [
         msgspec.structs.replace(
             prediction(f"s{i:03d}", mark == "x"),
@@ -238,12 +238,12 @@ def test_settings_of_generation_that_differ_are_refused_but_for_the_seed() -> No
     assert caught.value.differences == (
         Difference(
             "generation",
-            "temperature 0.8, top-p 0.95, 2 responses a sample",
-            "temperature 1, top-p 0.95, 2 responses a sample",
+            "temperature 0.8, top-p 0.95, 2 responses per sample",
+            "temperature 1, top-p 0.95, 2 responses per sample",
         ),
     )
     greedy = run("cccc", [prediction("s000", True), prediction("s001", False)])
-    with pytest.raises(NotComparableError, match=r"2 responses a sample against greedy"):
+    with pytest.raises(NotComparableError, match=r"2 responses per sample against greedy"):
         compare(one, greedy)
 
 

@@ -245,7 +245,7 @@ def damage_by_another(path: Path) -> None:
         (damage_description, r"checkpoint.json cannot be read"),
         (damage_by_absence, r"files are missing or were added"),
         (damage_by_addition, r"files are missing or were added"),
-        (damage_by_another, r"checkpoint.json speaks of another one"),
+        (damage_by_another, r"checkpoint.json names another run or step"),
     ],
 )
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(

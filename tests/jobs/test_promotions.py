@@ -219,5 +219,5 @@ def test_the_leaderboard_has_the_best_first_and_filters(store: Store, runs: Runs
     assert store.runs.leaderboard()[0].what == f"weights {trained.weights[7:19]} on sums"
     shutil.rmtree(store.layout.runs / before.run_id)
     shutil.rmtree(store.layout.runs / after.run_id)
-    with pytest.raises(NoSuchFilterError, match="none at all"):
+    with pytest.raises(NoSuchFilterError, match="The store has none yet"):
         store.runs.leaderboard(evalset="sums")

@@ -44,7 +44,7 @@ def test_settings_are_in_the_manifest_and_the_run_id_and_draws_in_the_prediction
     done = evaluate(copy)
     generation = done.manifest.responses.generation
     assert generation.strategy == "sampling"
-    assert str(generation.draws) == "temperature 1, top-p 0.95, 3 responses a sample"
+    assert str(generation.draws) == "temperature 1, top-p 0.95, 3 responses per sample"
     predictions = predictions_of(copy, done)
     assert [p.draw for p in predictions] == [0, 1, 2] * 4
     assert len(by_sample(predictions)) == 4
@@ -97,7 +97,7 @@ def test_the_leaderboard_the_report_and_the_site_say_what_several_draws_say(
     for line in (
         "| pass&#64;4 | 15.0 (0.0 to 35.0) | 65.0 (45.0 to 85.0) |",
         "| Majority vote | 15.0 (5.2 to 36.0) | 65.0 (43.3 to 81.9) |",
-        "| Generation | `temperature 0.8, top-p 0.95, 4 responses a sample` | ",
+        "| Generation | `temperature 0.8, top-p 0.95, 4 responses per sample` | ",
         "| Seed of the draws | `0` | `0` | same |",
         "**Response 4: wrong**. Answer: `no idea` (",
         "**3 of 4** responses are right; the most frequent answer is ",

@@ -118,7 +118,7 @@ def _has_duplicate_keys(text: str) -> bool:
 @example('{"a":"\\u0022\\u0022","a":"","b":"\\""}')
 def test_duplicate_keys_are_found_however_they_are_written(text: str) -> None:
     if _has_duplicate_keys(text):
-        with pytest.raises(CanonicalError, match="stands twice in one object"):
+        with pytest.raises(CanonicalError, match="occurs twice in one object"):
             decode(text.encode())
     else:
         assert decode(text.encode()) == json.loads(text)
@@ -269,8 +269,8 @@ def test_a_value_without_canonical_form_gets_a_sentence(value: object, sentence:
         (b"", "There is no JSON value here: the text is empty"),
         (b" \r\n", "There is no JSON value here: the text is empty"),
         (b"\xef\xbb\xbf{}", "The text begins with a byte order mark"),
-        (b'{"a":1,"a":2}', "The key 'a' stands twice in one object"),
-        (b'[{"a":1,"b":{"c":1,"\\u0063":2}}]', "The key 'c' stands twice in one object"),
+        (b'{"a":1,"a":2}', "The key 'a' occurs twice in one object"),
+        (b'[{"a":1,"b":{"c":1,"\\u0063":2}}]', "The key 'c' occurs twice in one object"),
         (b"NaN", "NaN is not a JSON number"),
         (b"[-Infinity]", "-Infinity is not a JSON number"),
         (b"9007199254740992", r"The integer 9007199254740992 is beyond 2\^53 - 1"),

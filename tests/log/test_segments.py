@@ -281,5 +281,5 @@ def test_a_part_that_cannot_be_one_is_not_read_into_memory(tmp_path: Path) -> No
     path = _seal(tmp_path, [trace(1)])
     with (path / "0000.jsonl").open("r+b") as file:
         file.truncate(10 * 1024**4)  # sparse: ten tebibytes that take no space
-    with pytest.raises(DamagedError, match="larger than the largest that there is"):
+    with pytest.raises(DamagedError, match="larger than any part may be"):
         _read_all(path)

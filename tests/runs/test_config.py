@@ -183,8 +183,8 @@ def test_the_validation_split_matters_only_where_it_is_looked_at() -> None:
         (
             '[model]\nname = "nono"\n',
             (
-                "run.toml:2: model.name is 'nono', which is no preset. Did you mean nano? Name the "
-                "preset to start from: nano, nano-arithmetic, micro, small."
+                "run.toml:2: model.name is 'nono', which is not a preset. Did you mean nano? Name "
+                "the preset to start from: nano, nano-arithmetic, micro, small."
             ),
         ),
         (

@@ -247,8 +247,8 @@ def test_an_event_that_makes_no_sense_is_reported_and_changes_nothing(place: Pla
         sentences = [problem.sentence for problem in projection.problems]
     assert [problem.line for problem in projection.problems] == [1, 3, 5, 7]
     assert sentences[0].startswith("An event of the type trace.labelled cannot be read: Object mis")
-    assert "what it names is no trace id" in sentences[1]
-    assert "it does not say of which trace it speaks" in sentences[2]
+    assert "what it names is not a trace id" in sentences[1]
+    assert "it does not name its trace" in sentences[2]
 
 
 @pytest.mark.parametrize("named", [None, "sha256:" + "0" * 63, "sha256:" + "0" * 63 + "g"])

@@ -1,8 +1,8 @@
-"""Versioned selections of traces: built once, immutable, named by what they hold.
+"""Builds and finds datasets: versioned, immutable selections of traces, named by content.
 
-A dataset's digest depends on its recipe and its members alone, so two people who build the same
-selection have the same dataset, whatever the order of their logs. Its manifest says where it came
-from: name, version, snapshot, lineage, and a time only where one was given.
+A dataset's digest depends only on its recipe and its members, so two people who build the same
+selection have the same dataset, in any order of their logs. Its manifest records its origin:
+name, version, snapshot, lineage, and a time only if one was given.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ __all__ = [
 
 
 class BuildReport(msgspec.Struct, frozen=True):
-    """A dataset that was built; ``created`` is False where it was there already."""
+    """A dataset that was built; ``created`` is False if it existed."""
 
     dataset_key: str
     digest: Digest
@@ -70,13 +70,13 @@ class BuildReport(msgspec.Struct, frozen=True):
 
 
 class DatasetNotFoundError(BadInputError):
-    """There is no dataset of this key."""
+    """The dataset of this key does not exist."""
 
     def __init__(self, key: str, known: list[str]) -> None:
         hint = (
             did_you_mean(key, known)
             if known
-            else "There is none yet; `tunixrt dataset build` makes one."
+            else "The store has none yet; `tunixrt dataset build` makes one."
         )
         super().__init__(f"There is no dataset {quoted(key)}. {hint}")
         self.key = key
@@ -120,9 +120,9 @@ def build_dataset(
     parent: str | None = None,
     waiting: Waiting | None = None,
 ) -> BuildReport:
-    """Select the traces of a recipe from the log as it is now, and publish them as a dataset.
+    """Publish the traces that a recipe selects from the current log as a dataset.
 
-    Building a key again is no work where the digest is the same: the dataset that is there stays.
+    Building a key again with the same digest changes nothing: the existing dataset is kept.
 
     Args:
         layout: Where to publish.
@@ -132,14 +132,14 @@ def build_dataset(
         recipe: What to select.
         built_at: The time to state in the manifest, RFC 3339 in UTC; None states none.
         parent: The key of the dataset that this one follows.
-        waiting: How to wait for the store's lock, which is held only to publish: nothing else may
-            take the key between looking and publishing.
+        waiting: How to wait for the store's lock, which is held only to publish: no other process
+            may take the key between the check and the publication.
 
     Raises:
         BadNameError: Name or version cannot be used.
         RecipeError: Nothing matches.
         DatasetExistsError: The key is taken by a dataset with another digest; nothing is written.
-        DatasetNotFoundError: There is no parent of this key.
+        DatasetNotFoundError: The parent does not exist.
         LockHeldError: Another process holds the store's lock; nothing is written.
     """
     key_of(name, version)
@@ -174,10 +174,10 @@ def build_dataset(
 
 
 def _standing(layout: Layout, manifest: DatasetManifest) -> Dataset | None:
-    """The dataset that is there under the key of a manifest, if it is the same one.
+    """Return the existing dataset under the key of a manifest, if it is the same one.
 
     Raises:
-        DatasetExistsError: Another one is.
+        DatasetExistsError: Another one has the key.
     """
     existing = datasets_of_key(layout, manifest.dataset_key)
     taken = sorted({dataset.digest for dataset in existing})
@@ -187,13 +187,13 @@ def _standing(layout: Layout, manifest: DatasetManifest) -> Dataset | None:
 
 
 def load_dataset(layout: Layout, key: str) -> Dataset:
-    """The dataset of a key.
+    """Return the dataset of a key.
 
     Raises:
         BadNameError: The text is not a key.
-        DatasetNotFoundError: There is none.
-        AmbiguousDatasetError: There are several with different digests; the message lists them.
-        DamagedError: A manifest is not what its name says.
+        DatasetNotFoundError: It does not exist.
+        AmbiguousDatasetError: Several with different digests exist; the message lists them.
+        DamagedError: A manifest does not match its name.
     """
     try:
         found = datasets_of_key(layout, key)
@@ -204,8 +204,8 @@ def load_dataset(layout: Layout, key: str) -> Dataset:
     digests = sorted({dataset.digest for dataset in found})
     if len(digests) > 1:
         raise AmbiguousDatasetError(key, digests)
-    # Manifests of one digest differ in where the dataset came from. Which one stands for it must
-    # not depend on the order of a directory listing: `datasets_of_key` sorts them.
+    # Manifests of one digest differ in the origin of the dataset. Which one is returned must not
+    # depend on the order of a directory listing: `datasets_of_key` sorts them.
     return found[0]
 
 
@@ -214,10 +214,10 @@ def _known_keys(layout: Layout) -> list[str]:
 
 
 def list_datasets(layout: Layout) -> list[Dataset]:
-    """Every dataset, by key and directory; a key that a merge made ambiguous is there repeatedly.
+    """Return every dataset, by key and directory; an ambiguous key is listed repeatedly.
 
     Raises:
-        DamagedError: A manifest is not what its name says.
+        DamagedError: A manifest does not match its name.
     """
     return [
         _load(layout, path)
@@ -228,11 +228,11 @@ def list_datasets(layout: Layout) -> list[Dataset]:
 
 
 def datasets_of_key(layout: Layout, key: str) -> list[Dataset]:
-    """Every dataset of a key, by directory: more than one where branches built it separately.
+    """Return every dataset of a key, by directory: several if branches built it separately.
 
     Raises:
         BadNameError: The text is not a key.
-        DamagedError: A manifest is not what its name says.
+        DamagedError: A manifest does not match its name.
     """
     name, version = parse_key(key)
     paths = directories(layout.datasets / name / version, layout.root)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class DatasetIdentity(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="dataset"
 ):
-    """What decides the bytes of a dataset's directory; the time is one that was given as input."""
+    """What decides the bytes of a dataset's directory; the time is an input."""
 
     name: str
     version: str
@@ -49,7 +49,7 @@ class DatasetIdentity(
 class DatasetDerivation(Derivation[DatasetManifest]):
     """A selection of traces.
 
-    Members that were redacted since cannot be selected again: they are taken as ``recorded`` lists
+    Members that were redacted since cannot be selected again: they are kept as ``recorded`` lists
     them, and counted in ``n_redacted``.
     """
 
@@ -83,7 +83,7 @@ class DatasetDerivation(Derivation[DatasetManifest]):
 
     @property
     def identity(self) -> DatasetIdentity:
-        """The recipe, the snapshot, and what the dataset is called."""
+        """The recipe, the snapshot, and the dataset's name and version."""
         return self._identity
 
     @property
@@ -102,7 +102,7 @@ class DatasetDerivation(Derivation[DatasetManifest]):
         try:
             root = members_root(selection)
             write_members(directory, selection)
-            # Steps and characters of what is gone are known from the record alone.
+            # Steps and characters of redacted members are known only from the record.
             stats = (
                 self._recorded.manifest.stats
                 if self._recorded is not None and self._listed
@@ -140,7 +140,7 @@ class DatasetDerivation(Derivation[DatasetManifest]):
 
 
 def identity_of(manifest: DatasetManifest) -> DatasetIdentity:
-    """The identity that a recorded dataset was derived from."""
+    """Return the identity that a recorded dataset was derived from."""
     return DatasetIdentity(
         name=manifest.dataset_name,
         version=manifest.dataset_version,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MemberChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A trace that two datasets do not list alike: its split in each, None where it is not in."""
+    """A trace that two datasets list differently: its split in each, None if it is not listed."""
 
     trace: Digest
     a: str | None
@@ -26,7 +26,7 @@ class MemberChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DatasetDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How dataset B differs from dataset A.
+    """The differences of dataset B from dataset A.
 
     Attributes:
         a: The digest of A.
@@ -50,12 +50,12 @@ class DatasetDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def diff_datasets(
     a: Dataset, b: Dataset, on_change: Callable[[MemberChange], None] | None = None
 ) -> DatasetDiff:
-    """Compare two datasets.
+    """Return the differences of two datasets.
 
     Args:
         a: The first.
         b: The second.
-        on_change: Receives each trace that they do not list alike, in ascending order of ids.
+        on_change: Receives each trace that they list differently, in ascending order of ids.
 
     Raises:
         DamagedError: A member line is damaged.

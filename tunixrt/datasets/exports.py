@@ -1,9 +1,9 @@
-"""Datasets as text that other tools read: the same bytes every time.
+"""Writes datasets as text for other tools: the same bytes every time.
 
-Each line is the canonical JSON (RFC 8785) of one member, in ascending order of trace ids, but for
-U+0085, U+2028 and U+2029: these are escaped, since many readers take them for the end of a line.
-The shapes are those that users of the earlier system know; where a metadata key of a trace has the
-name of one of ours, ours keeps the name and the trace's is written as ``meta.NAME``.
+Each line is the canonical JSON (RFC 8785) of one member, in ascending order of trace ids, except
+that U+0085, U+2028 and U+2029 are escaped, since many readers treat them as line ends. The formats
+are those of the earlier system; if a metadata key of a trace has the name of one of tunixrt's, the
+trace's is written as ``meta.NAME``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ExportFormat(StrEnum):
 
 
 class ExportError(BadInputError):
-    """An export that cannot be made as asked."""
+    """An export that cannot be made with these arguments."""
 
 
 class ExportReport(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class ExportReport(msgspec.Struct, frozen=True):
 
     ``omitted`` counts members that were left out, by reason. ``n_with_template_text`` counts rows
     whose trace itself contains the text of a special token such as ``<end_of_turn>``: a text format
-    cannot tell it from the token, so a reader may.
+    cannot distinguish it from the token.
     """
 
     format: ExportFormat
@@ -69,10 +69,10 @@ class ExportReport(msgspec.Struct, frozen=True):
 
 
 def parse_export_format(text: str) -> ExportFormat:
-    """The export format of this name.
+    """Return the export format of this name.
 
     Raises:
-        ExportError: There is none; the message lists them.
+        ExportError: It does not exist; the message lists the formats.
     """
     try:
         return ExportFormat(text)
@@ -83,15 +83,15 @@ def parse_export_format(text: str) -> ExportFormat:
         ) from None
 
 
-#: In place of the name of a split: every member, and each row says in which split it is.
+#: Instead of the name of a split: every member, each row with its split.
 ALL_SPLITS: Final = "all"
 
 
 def parse_split(text: str, *, or_all: bool = False) -> Split:
-    """The split of this name.
+    """Return the split of this name.
 
     Raises:
-        ExportError: There is none; the message lists them, and ``all`` where that is allowed.
+        ExportError: It does not exist; the message lists them, and ``all`` if that is allowed.
     """
     try:
         return Split(text)
@@ -119,14 +119,14 @@ class Export:
         split: str = Split.TRAIN,
         system: str | None = None,
     ) -> None:
-        """Begin an export.
+        """Start an export.
 
         Args:
             export_format: What a line looks like.
-            out: Receives the bytes; None where only the report is of interest.
+            out: Receives the bytes; None if only the report is needed.
             split: Only this split; ``all`` writes every member, with its split as ``split``.
             system: A system instruction, put before each prompt with a blank line between. The
-                format ``trace`` is the trace as it is, and has none.
+                format ``trace`` is the trace as it is, and takes none.
 
         Raises:
             ExportError: A system instruction with the format ``trace``, or an unknown split.
@@ -158,7 +158,7 @@ class Export:
         return on_one_line(encode_around(trace.meta, record)) + b"\n"
 
     def report(self) -> ExportReport:
-        """What was written so far."""
+        """Return what was written so far."""
         return ExportReport(
             format=self._format,
             rows=self._n_rows,
@@ -180,8 +180,8 @@ def export_dataset(
     """Write the members of a split of a dataset to ``out``, one line each; see `Export`.
 
     Raises:
-        ExportError: It cannot be made as asked, or the split has no members.
-        DamagedError: A file of the store is not what its digest says.
+        ExportError: It cannot be made with these arguments, or the split has no members.
+        DamagedError: A file of the store does not match its digest.
     """
     export = Export(export_format, out, split=split, system=system)
     if export.split is not None:
@@ -220,10 +220,10 @@ def _lines(log: EventLog, dataset: Dataset, export: Export) -> Iterator[bytes]:
 
 
 def _check_has_members(dataset: Dataset, split: Split) -> None:
-    """Refuse a split that nothing is in: an empty file would be taken for an export.
+    """Refuse a split without members: an empty file would look like a valid export.
 
     Raises:
-        ExportError: It is empty; the message says which are not.
+        ExportError: It is empty; the message lists those that are not.
     """
     counts = dataset.manifest.split_counts
     if counts.get(split) or not any(counts.values()):
@@ -264,7 +264,7 @@ def _record(
 
 
 def _metadata(own: Mapping[str, str], meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Our metadata and the trace's; nothing of either is lost where names meet."""
+    """Return tunixrt's metadata and the trace's; nothing is lost if names collide."""
     metadata: dict[str, Any] = {**own}
     for key, value in sorted(meta.items()):
         name = key

@@ -39,7 +39,7 @@ MANIFEST_NAME: Final = "manifest.json"
 class DatasetManifest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """What a dataset is and where it came from.
+    """The recipe, content and origin of a dataset.
 
     ``filters``, ``selection_strategy``, ``limit``, ``seed`` and ``splits`` are the recipe. The
     lineage names the parent's key and digest. ``members_root`` is the Merkle root over the lines.
@@ -101,7 +101,7 @@ _decode_manifest = msgspec.json.Decoder(DatasetManifest).decode
 
 
 def dataset_digest(recipe: Recipe, root: Digest, n_members: int) -> Digest:
-    """The digest of a dataset: of its recipe and its members, and of nothing else."""
+    """Return the digest of a dataset, over only its recipe and its members."""
     return digest_value(
         {
             "dataset_schema_version": DATASET_SCHEMA_VERSION,
@@ -113,7 +113,7 @@ def dataset_digest(recipe: Recipe, root: Digest, n_members: int) -> Digest:
 
 
 def members_root(listed: Iterable[Member]) -> Digest:
-    """The Merkle root over the member lines, in their order."""
+    """Return the Merkle root over the member lines, in their order."""
     tree = MerkleTree()
     for member in listed:
         tree.append(member_line(member))
@@ -121,11 +121,11 @@ def members_root(listed: Iterable[Member]) -> Digest:
 
 
 def members(dataset: Dataset) -> Iterator[Member]:
-    """The members of a dataset in ascending order of their ids, one at a time.
+    """Yield the members of a dataset in ascending order of their ids.
 
     Raises:
-        DamagedError: A file cannot be read, or a line is not that of a member. Digests are for
-            `verify` to check.
+        DamagedError: A file cannot be read, or a line is not that of a member. `verify` checks
+            the digests.
     """
     root = dataset.path.parents[4]  # of <root>/store/datasets/<name>/<version>/<hex>
     try:
@@ -140,16 +140,16 @@ def members(dataset: Dataset) -> Iterator[Member]:
 
 
 def unreadable_members(error: OSError, directory: Path, root: Path) -> Finding:
-    """The finding for a member file that cannot be read."""
+    """Return the finding for a member file that cannot be read."""
     at = Path(os.fsdecode(error.filename or directory))
     return Finding(place(at, root), f"The members cannot be read: {error.strerror or error}.")
 
 
 def parse_member(line: bytes) -> Member:
-    """The member of a line.
+    """Return the member of a line.
 
     Raises:
-        ValueError: It is not the line of one (msgspec's errors are such).
+        ValueError: It is not the line of a member (msgspec's errors are ValueErrors).
     """
     member = _decode_member(line)
     if not is_digest(member.trace):
@@ -158,7 +158,7 @@ def parse_member(line: bytes) -> Member:
 
 
 def member_lines(directory: Path) -> Iterator[tuple[Path, int, bytes]]:
-    """The member lines with their files and numbers (from 1), without the line feeds."""
+    """Yield the member lines with their files and numbers (from 1), without the line feeds."""
     for path in member_files(directory):
         with open_stored(path) as file:
             for number, line in enumerate(file, start=1):
@@ -166,12 +166,12 @@ def member_lines(directory: Path) -> Iterator[tuple[Path, int, bytes]]:
 
 
 def member_files(directory: Path) -> list[Path]:
-    """The member files of a dataset, in their order."""
+    """Return the member files of a dataset, in their order."""
     return sorted(directory.glob("members-*.jsonl"), key=lambda path: (len(path.name), path.name))
 
 
 def read_manifest(layout: Layout, path: Path) -> tuple[DatasetManifest | None, list[Finding]]:
-    """The manifest in a dataset's directory as far as it can be read, and what is wrong with it."""
+    """Return the manifest in a dataset's directory if it can be read, and what is wrong with it."""
     where = layout.relative(path / MANIFEST_NAME)
     try:
         data = read_stored(path / MANIFEST_NAME)
@@ -213,7 +213,7 @@ def write_members(directory: Path, listed: Iterable[Member]) -> None:
 
 
 def directories(path: Path, root: Path) -> list[Path]:
-    """The directories in a directory of a store, by name; none where it does not exist.
+    """Return the directories in a directory of a store, by name; none if it does not exist.
 
     Raises:
         DamagedError: It cannot be listed, or is reached through a symbolic link.

@@ -1,7 +1,7 @@
 """Proofs that a dataset lists a trace, which anyone can check without the store.
 
 A proof leads from the line of the member, through the Merkle tree over all member lines, to the
-four fields that the dataset digest is the digest of.
+four fields over which the dataset digest is computed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MEMBER_PROOF_FORMAT = "tunixrt-member-proof-1"
 
 
 class NotAMemberError(BadInputError):
-    """There is nothing to prove: the dataset does not list the trace."""
+    """The dataset does not list the trace, so nothing can be proved."""
 
     def __init__(self, trace: Digest, dataset: Dataset) -> None:
         super().__init__(f"The dataset {dataset.key} does not list the trace {trace}.")
@@ -34,7 +34,7 @@ class NotAMemberError(BadInputError):
 
 
 class DatasetHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a dataset digest is the digest of."""
+    """The fields over which a dataset digest is computed."""
 
     dataset_schema_version: str
     members_root: Digest
@@ -50,7 +50,7 @@ class MemberProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         member: The trace and its split.
         index: The place of its line among all member lines, counted from 0.
         path: The audit path (RFC 9162, section 2.1.3) from the line to the root, hexadecimal.
-        dataset: What the dataset digest is the digest of.
+        dataset: The fields over which the dataset digest is computed.
     """
 
     format: str
@@ -61,10 +61,10 @@ class MemberProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def prove_member(dataset: Dataset, trace: Digest) -> MemberProof:
-    """Prove that a dataset lists a trace.
+    """Return a proof that a dataset lists a trace.
 
     Raises:
-        NotAMemberError: If it does not.
+        NotAMemberError: If it does not list it.
         DamagedError: If a member line is damaged.
     """
     found = next((pair for pair in enumerate(members(dataset)) if pair[1].trace == trace), None)
@@ -88,7 +88,7 @@ def prove_member(dataset: Dataset, trace: Digest) -> MemberProof:
 
 
 def check_member(proof: MemberProof, dataset: Digest, trace: Digest) -> None:
-    """Check a proof against a dataset digest that one trusts, without any store.
+    """Check a proof against a trusted dataset digest, without a store.
 
     Raises:
         ProofError: If it does not prove that this dataset lists this trace.

@@ -1,7 +1,7 @@
 """Names, versions and keys of datasets: what is allowed, and how a key splits.
 
-They become directory names in a Git repository that people clone on Linux, macOS and Windows, so
-the characters are few, the case is one, and the names that Windows keeps for devices are refused.
+They become directory names in a Git repository that is cloned on Linux, macOS and Windows, so few
+characters and only lower case are allowed, and device names of Windows are refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class BadNameError(BadInputError):
 
 
 def check_name(text: str, what: str = "dataset name") -> str:
-    """Return the name, if it may be one.
+    """Return the name, if it is allowed.
 
     Raises:
         BadNameError: It may not; the message says what is allowed.
@@ -43,7 +43,7 @@ def check_name(text: str, what: str = "dataset name") -> str:
 
 
 def check_version(text: str) -> str:
-    """Return the version, if it may be one.
+    """Return the version, if it is allowed.
 
     Raises:
         BadNameError: It may not; the message says what is allowed.
@@ -52,12 +52,12 @@ def check_version(text: str) -> str:
 
 
 def key_of(name: str, version: str) -> str:
-    """The key of a dataset: ``NAME-VERSION``, both checked."""
+    """Return the key of a dataset: ``NAME-VERSION``, both checked."""
     return f"{check_name(name)}-{check_version(version)}"
 
 
 def parse_key(key: str) -> tuple[str, str]:
-    """Name and version of a key: what stands before and after the last hyphen.
+    """Return name and version of a key: the parts before and after the last hyphen.
 
     Raises:
         BadNameError: The text is not a key.
@@ -84,7 +84,7 @@ def _check(text: str, what: str, pattern: re.Pattern[str], rule: str) -> str:
 
 
 def _unsafe(text: str) -> str | None:
-    """Why a text of allowed characters may not be a directory name, or None."""
+    """Return why a text of allowed characters may not be a directory name, or None."""
     if text.endswith("."):
         return "ends with a dot, which Windows drops from names"
     if ".." in text:
@@ -95,7 +95,7 @@ def _unsafe(text: str) -> str | None:
 
 
 def _suggestion(text: str, pattern: re.Pattern[str]) -> str:
-    """``How about "my-data"?`` where the allowed characters alone make a name."""
+    """Return ``How about "my-data"?`` if the allowed characters of a text make a name."""
     separator = "-" if pattern is _NAME else "_"
     mended = re.sub(r"[^a-z0-9._-]+", separator, text.lower()).strip("._-")
     mended = re.sub(r"\.\.+", ".", mended.replace("-", separator))

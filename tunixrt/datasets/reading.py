@@ -1,4 +1,4 @@
-"""Reading the traces of datasets: a snapshot is folded once, however much is derived from it."""
+"""Reads the traces of datasets: a snapshot is folded once for all that is derived from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tunixrt.traces.state import TraceState
 
 
-#: Each is a table on disk. Datasets of one snapshot are read one after the other, so few suffice.
+#: Each is a table on disk. Datasets of one snapshot are read one after the other, so N is small.
 _KEPT_FOLDS: Final = 4
 
 
@@ -36,7 +36,7 @@ class OmitReason(StrEnum):
 
 
 class Sink(Protocol):
-    """What receives the traces of a dataset, one at a time.
+    """A receiver of the traces of a dataset, one at a time.
 
     Attributes:
         split: the only split that it wants; None for all members.
@@ -47,11 +47,11 @@ class Sink(Protocol):
     omitted: Counter[str]
 
     def add(self, state: TraceState, trace: Trace, split: Split) -> None:
-        """Take one trace of a split; they come in ascending order of their ids."""
+        """Receive one trace of a split; traces arrive in ascending order of their ids."""
 
 
 class DatasetReader:
-    """Reads datasets of one log, and keeps the folds of the snapshots that were read last."""
+    """Reads datasets of one log, and caches the folds of the snapshots that were read last."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
@@ -72,11 +72,11 @@ class DatasetReader:
         self._parts.close()
 
     def fold(self, snapshot: Digest) -> MemberPayloads:
-        """The state of every trace at a snapshot, and the payloads of those that can be read.
+        """Return the state of every trace at a snapshot, with the payloads that can be read.
 
         Raises:
-            SnapshotNotFoundError: the snapshot is not here.
-            DamagedError: it, or the log, is not what its digest says.
+            SnapshotNotFoundError: the snapshot does not exist here.
+            DamagedError: it, or the log, does not match its digest.
         """
         folded = self._folds.pop(snapshot, None)
         if folded is None:
@@ -84,16 +84,16 @@ class DatasetReader:
             if len(self._folds) >= _KEPT_FOLDS:
                 self._folds.pop(next(iter(self._folds))).close()
             folded = MemberPayloads(self.log, segments, self._parts)
-        self._folds[snapshot] = folded  # the last is the one that was asked for last
+        self._folds[snapshot] = folded  # the last is the most recently used
         return folded
 
     def read(
         self, dataset: Dataset, splits: Collection[Split] | None = None
     ) -> Iterator[tuple[Member, TraceState, Trace | None]]:
-        """The members of some splits with their traces; None where one was redacted.
+        """Yield the members of some splits with their traces; None for a redacted one.
 
         Raises:
-            DamagedError: a file of the store is not what its digest says.
+            DamagedError: a file of the store does not match its digest.
         """
         wanted = (m for m in members(dataset) if splits is None or m.split in splits)
         listed, asked = itertools.tee(wanted)
@@ -102,10 +102,10 @@ class DatasetReader:
             yield member, state, None if payload is None else parse_payload(payload)
 
     def pour(self, dataset: Dataset, sinks: Sequence[Sink]) -> None:
-        """Read a dataset once, and give every trace to all that want it.
+        """Read a dataset once, and pass every trace to each sink that takes its split.
 
         Raises:
-            DamagedError: a file of the store is not what its digest says.
+            DamagedError: a file of the store does not match its digest.
         """
         asked = {sink.split for sink in sinks}
         splits = None if None in asked else {split for split in asked if split is not None}

@@ -1,8 +1,8 @@
-"""A recipe says which traces a dataset takes and how it splits them; it enters the dataset digest.
+"""Recipes: which traces a dataset takes and how it splits them; part of the dataset digest.
 
-Sampling and splitting are decided per trace by a hash and not by a generator that runs over a list,
-so that they survive growth: a sample stays the same where traces are added that do not belong to
-it, all traces of one prompt share a split, and no trace ever moves from train to test.
+A hash decides sampling and splitting per trace, not a generator that runs over a list, so that they
+are stable under growth: a sample stays the same if traces outside of it are added, all traces of
+one prompt share a split, and no trace ever moves from train to test.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 
 class RecipeError(BadInputError):
-    """A recipe that makes no sense."""
+    """A recipe that is not valid."""
 
 
 class SelectionStrategy(StrEnum):
-    """Which of the matching traces are taken where a limit leaves some out."""
+    """Which of the matching traces are taken if a limit leaves some out."""
 
     LATEST = "latest"
     RANDOM = "random"
@@ -47,11 +47,11 @@ class Split(StrEnum):
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A checked recipe with its defaults filled in; made by :func:`make_recipe`.
+    """A validated recipe with its defaults filled in; made by :func:`make_recipe`.
 
     ``filters`` maps keys to the text that they must have. ``splits`` maps ``test`` and
     ``validation`` to their fractions as decimal text, without trailing zeros; the rest is train.
-    ``seed`` is None exactly where nothing depends on it.
+    ``seed`` is None if and only if nothing depends on it.
     """
 
     filters: dict[str, str]
@@ -72,7 +72,7 @@ def make_recipe(
     seed: int | None = None,
     splits: Mapping[str, str | float | Decimal] | None = None,
 ) -> Recipe:
-    """Check a recipe and fill in its defaults.
+    """Return a validated recipe with its defaults filled in.
 
     Args:
         filters: Metadata that a trace must have, as text.
@@ -83,7 +83,7 @@ def make_recipe(
             ``0.1``. A float means the shortest decimal that Python prints for it.
 
     Raises:
-        RecipeError: Something in it makes no sense.
+        RecipeError: An argument is invalid.
     """
     try:
         strategy = SelectionStrategy(selection_strategy)
@@ -98,8 +98,8 @@ def make_recipe(
         raise RecipeError(f"The seed should be a whole number from 0 to 2^53 - 1, but is {seed}.")
     if strategy is SelectionStrategy.RANDOM and seed is None:
         raise RecipeError(
-            "The selection strategy random demands a seed: without one, nobody could select the "
-            "same traces again."
+            "The selection strategy random demands a seed: without one, the same traces "
+            "could not be selected again."
         )
     for key, wanted in (filters or {}).items():
         if not isinstance(wanted, str):
@@ -148,7 +148,7 @@ def _decimal_text(given: object) -> str:
 
 
 def _plain_fraction(name: str, text: str) -> str:
-    """The one way to write a decimal: ``0.1`` for ``.1`` and ``0.100``."""
+    """Return the normal form of a decimal: ``0.1`` for ``.1`` and ``0.100``."""
     match = _DECIMAL.fullmatch(text.strip())
     if match is None or not (match[1] or match[2]):
         raise RecipeError(
@@ -161,12 +161,12 @@ def _plain_fraction(name: str, text: str) -> str:
 
 
 def sample_key(seed: int, trace: Digest) -> bytes:
-    """The eight bytes by which a random selection orders traces; the lowest are taken."""
+    """Return the eight bytes by which a random selection orders traces; the lowest are taken."""
     return _key("sample", seed, trace)
 
 
 def split_key(seed: int, prompt: str) -> int:
-    """The number from 0 to 2^64 - 1 that places a prompt among the splits."""
+    """Return the number from 0 to 2^64 - 1 that assigns a prompt to a split."""
     return int.from_bytes(_key("split", seed, prompt), "big")
 
 
@@ -179,7 +179,7 @@ def _key(use: str, seed: int, subject: str) -> bytes:
 
 
 class Splitter:
-    """Places prompts in the splits of a recipe."""
+    """Assigns prompts to the splits of a recipe."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._seed = recipe.seed or 0
@@ -191,7 +191,7 @@ class Splitter:
         self._splits = bool(recipe.splits)
 
     def split_of(self, prompt: str) -> Split:
-        """The split of every trace that has this prompt."""
+        """Return the split of every trace with this prompt."""
         if not self._splits:
             return Split.TRAIN
         key = split_key(self._seed, prompt)

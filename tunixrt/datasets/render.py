@@ -1,8 +1,8 @@
-"""How a trace becomes the text that a model reads and the text that it should write.
+"""Renders a trace as the prompt that a model reads and the completion that it should write.
 
-Text and special tokens are kept apart as pieces of different type, so a trace that happens to
-contain ``<end_of_turn>`` trains on those characters and never on the token. Only the text exports
-join the pieces to one string.
+Text and special tokens are pieces of different types, so a trace that contains the text
+``<end_of_turn>`` trains on those characters and never on the token. Only the text exports join the
+pieces into one string.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tunixrt.traces.schema import in_order
 if TYPE_CHECKING:
     from tunixrt.traces.schema import Trace
 
-#: Part of every run id: a change to any text below makes it another template.
+#: Part of every run id: change it with any text below.
 TEMPLATE_VERSION: Final = "1"
 
 _REQUEST = "Please show your reasoning steps."
@@ -40,7 +40,7 @@ class DataFormat(StrEnum):
 
     TUNIX_SFT = "tunix_sft"
     TRAINING_EXAMPLE = "training_example"
-    #: The completion is the answer without the reasoning: what the steps are compared with.
+    #: The completion is the answer without the reasoning: the baseline for training on steps.
     ANSWER_ONLY = "answer_only"
 
 
@@ -56,7 +56,7 @@ class Example(msgspec.Struct, frozen=True):
 def render_example(
     trace: Trace, trace_id: Digest, *, data_format: DataFormat, system: str | None = None
 ) -> Example:
-    """A trace as a training example."""
+    """Return a trace as a training example."""
     return Example(
         id=derived_id(trace_id, data_format, system),
         trace=trace_id,
@@ -68,7 +68,7 @@ def render_example(
 def render_prompt(
     prompt: str, *, data_format: DataFormat, system: str | None = None
 ) -> tuple[Piece, ...]:
-    """Everything before the completion: from ``<bos>`` to the start of the model's turn."""
+    """Return everything before the completion: ``<bos>`` to the start of the model's turn."""
     return (
         Special.BOS,
         Special.START_OF_TURN,
@@ -81,28 +81,29 @@ def render_prompt(
 
 
 def tunix_sft_text(trace: Trace, system: str | None = None) -> str:
-    """The trace as one Gemma text, without ``<bos>`` and without a trailing line feed."""
+    """Return the trace as one Gemma text, without ``<bos>`` and a trailing line feed."""
     _, *prompt = render_prompt(trace.prompt, data_format=DataFormat.TUNIX_SFT, system=system)
     return "".join([*prompt, response(trace, DataFormat.TUNIX_SFT), Special.END_OF_TURN])
 
 
 def prompt_format(data_format: DataFormat) -> DataFormat:
-    """The format that stands for all whose prompts are the same text, whatever is answered.
+    """Return the representative of all formats that have the same prompt text.
 
-    Models that were trained on such formats are asked the same, so their answers compare.
+    Models that were trained on such formats receive the same prompts, so their scores are
+    comparable.
     """
     return DataFormat.TUNIX_SFT if data_format is DataFormat.ANSWER_ONLY else data_format
 
 
 def question(prompt: str, data_format: DataFormat, system: str | None = None) -> str:
-    """The user's turn. Gemma has no system role: the instruction goes before the prompt."""
+    """Return the user's turn; Gemma has no system role, so the instruction precedes the prompt."""
     if data_format is DataFormat.TRAINING_EXAMPLE:
         prompt = f"{prompt}\n\n{_REQUEST}"
     return f"{system}\n\n{prompt}" if system else prompt
 
 
 def response(trace: Trace, data_format: DataFormat) -> str:
-    """The model's turn: the numbered steps, then the answer."""
+    """Return the model's turn: the numbered steps, then the answer."""
     answer = f"Answer: {trace.final_answer}"
     if data_format is DataFormat.ANSWER_ONLY or not trace.steps:
         return answer
@@ -113,9 +114,9 @@ def response(trace: Trace, data_format: DataFormat) -> str:
 
 
 def derived_id(trace_id: Digest, data_format: str, system: str | None) -> Digest:
-    """The id of a record that is derived from a trace.
+    """Return the id of a record that is derived from a trace.
 
-    It follows from the trace, the format, the version of the template and the system instruction,
-    so that exporting again gives the same id, and two different texts never share one.
+    It depends on the trace, the format, the version of the template and the system instruction, so
+    that exporting again gives the same id, and two different texts never share one.
     """
     return digest_value([data_format, TEMPLATE_VERSION, system or None, trace_id])

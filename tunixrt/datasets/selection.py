@@ -1,7 +1,6 @@
-"""Selecting traces by a recipe: which ones, in which split, and what they amount to.
+"""Selects traces by a recipe, with their splits and statistics.
 
-The candidates go through a private table on disk, so that a selection from ten million traces needs
-no more memory than one from ten.
+The candidates are kept in a private table on disk, so memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
     from tunixrt.traces.schema import Trace
     from tunixrt.traces.state import Projection, TraceState
 
-#: A filter on ``label.NAME`` asks for a label; any other key is one of ``meta``.
+#: A filter on ``label.NAME`` matches a label; any other key is one of ``meta``.
 LABEL_PREFIX: Final = "label."
 
-#: How many keys and values are remembered for the sentence that says what there would have been.
+#: How many keys and values are kept for the message that lists possible ones.
 _REMEMBERED: Final = 20
 _BUFFERED: Final = 2_000
 
@@ -47,7 +46,7 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DatasetStats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Steps per trace, and characters of prompt, steps and final answer together.
 
-    Averages are exact fractions, rounded to two decimals once (halves to even).
+    Averages are exact fractions, rounded once to two decimals (half to even).
     """
 
     avg_step_count: float
@@ -73,7 +72,7 @@ class Selection:
         self._rows: list[tuple[object, ...]] = []
 
     def add(self, place: int, trace_id: Digest, trace: Trace) -> None:
-        """Add a candidate that has the metadata that the recipe asks for."""
+        """Add a candidate that matches the recipe's filters."""
         n_chars = len(trace.prompt) + len(trace.final_answer)
         for step in trace.steps:
             n_chars += len(step.content)
@@ -97,7 +96,7 @@ class Selection:
         self._rows.clear()
 
     def cut(self) -> None:
-        """Keep what the recipe's limit leaves."""
+        """Apply the recipe's limit."""
         self._flush()
         if self._recipe.limit is None:
             return
@@ -119,12 +118,12 @@ class Selection:
         return int(self._database.execute("SELECT count(*) FROM members").fetchone()[0])
 
     def split_counts(self) -> dict[str, int]:
-        """How many members each split has; splits without members are left out."""
+        """Return the number of members of each split that has any."""
         rows = self._database.execute("SELECT split, count(*) FROM members GROUP BY split")
         return dict(sorted(rows))
 
     def stats(self) -> DatasetStats:
-        """Steps and characters of the selected traces; there is at least one."""
+        """Return the statistics of the selected traces, of which there must be one at least."""
         n, steps, least, most, chars = self._database.execute(
             "SELECT count(*), sum(n_steps), min(n_steps), max(n_steps), sum(n_chars) FROM members"
         ).fetchone()
@@ -143,17 +142,17 @@ def select(
     segments: Collection[Digest] | None = None,
     listed: Mapping[Digest, Member] | None = None,
 ) -> Selection:
-    """Select the active traces that have what the recipe asks for, up to its limit.
+    """Return the active traces that match the recipe, up to its limit.
 
     Args:
         log: Where the payloads are.
         projection: The state of every trace at the segments.
         recipe: What to select.
-        segments: The segments that the projection was made of; all of them where it is None.
-        listed: Members that cannot be read any more and are taken as they are listed.
+        segments: The segments of the projection; all of them if None.
+        listed: Members that cannot be read any more and are kept as they are listed.
 
     Raises:
-        RecipeError: Nothing matches; the message says what there is.
+        RecipeError: Nothing matches; the message lists the nearest keys or values.
     """
     selection, seen = Selection(recipe), _Seen(recipe)
     if listed:
@@ -174,7 +173,7 @@ def select(
 
 
 class _Seen:
-    """Matches traces against filters, and remembers what there was for the explanation."""
+    """Matches traces against filters, and collects keys and values for the explanation."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._filters = list(recipe.filters.items())
@@ -184,7 +183,7 @@ class _Seen:
         self._n_traces = 0
 
     def matches(self, state: TraceState, trace: Trace) -> bool:
-        """Whether a trace has everything that is asked for."""
+        """Return whether a trace passes all filters."""
         self._n_traces += 1
         if not self._filters:
             return True
@@ -202,7 +201,7 @@ class _Seen:
         return matched
 
     def explain(self) -> str:
-        """Why nothing matched."""
+        """Return why nothing matched."""
         if not self._n_traces:
             return "There are no traces to select from: import some first."
         for key, values in self._values.items():
@@ -228,7 +227,7 @@ class _Seen:
 
 
 def value_of(state: TraceState, trace: Trace, key: str) -> str | None:
-    """The value that a filter sees: text as it is, anything else as canonical JSON."""
+    """Return a value as filters compare it: text as it is, anything else as canonical JSON."""
     if key.startswith(LABEL_PREFIX):
         return state.labels.get(key.removeprefix(LABEL_PREFIX))
     if key not in trace.meta:

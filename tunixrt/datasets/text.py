@@ -25,11 +25,11 @@ class Text:
 
     The digest is the SHA-256 of a line of canonical JSON per example, in ascending order of trace
     ids: ``{"completion": [...], "prompt": [...], "trace": "sha256:..."}`` and a line feed, where a
-    piece of text is a string, and a special token is ``{"special": "<bos>"}``. So it is the same
-    from whatever store the same text is rendered, and another one when a member was redacted.
+    piece of text is a string, and a special token is ``{"special": "<bos>"}``. So it does
+    not depend on the store from which the text is rendered, and it changes if a member is redacted.
 
     Attributes:
-        examples: the examples, in that order; empty where they are not kept.
+        examples: the examples, in that order; empty if they are not kept.
         omitted: members that are not among them, by reason.
     """
 

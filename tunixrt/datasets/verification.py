@@ -1,4 +1,4 @@
-"""Proving datasets: every digest of what is stored, and the selection made again from the log."""
+"""Verifies datasets: every stored digest, and the selection rebuilt from the log."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ _DEPTH = 3
 def verify_datasets(layout: Layout, checkout: Checkout | None = None) -> Iterator[Finding]:
     """Check every dataset: names, manifests, member lines, digests, and stray files.
 
-    The log and its snapshots have checks of their own; here a snapshot must only be there.
+    The log and its snapshots are verified separately; here a snapshot must only exist.
 
     Args:
         layout: The store.
-        checkout: What Git tracks and is not here; that is no finding.
+        checkout: What a sparse checkout leaves out; that is not a finding.
     """
     try:
         snapshots = set(list_snapshots(layout))
     except DamagedError:
-        snapshots = None  # their own check has said so
+        snapshots = None  # the check of the snapshots reports it
     unread = [(layout.datasets, 0)]
     while unread:
         directory, depth = unread.pop()
@@ -77,9 +77,9 @@ def verify_datasets(layout: Layout, checkout: Checkout | None = None) -> Iterato
 
 
 def rebuild(reader: DatasetReader, dataset: Dataset) -> Verdict:
-    """Select a dataset again from its snapshot, and compare it with what is stored.
+    """Return the verdict of rebuilding a dataset from its snapshot and comparing the two.
 
-    Members that were redacted are taken as they are listed, and counted.
+    Redacted members are kept as they are listed, and counted.
 
     Raises:
         DamagedError: The log or the snapshot is damaged.
@@ -88,7 +88,7 @@ def rebuild(reader: DatasetReader, dataset: Dataset) -> Verdict:
     derivation = DatasetDerivation(
         reader.log, folded.projection, folded.segments, identity_of(dataset.manifest), dataset
     )
-    # A dataset is named by its manifest, which it is looked up by.
+    # A dataset is named by its manifest, by which it is looked up.
     try:
         with again(reader.log.layout, derivation, dataset.path) as made:
             return msgspec.structs.replace(
@@ -119,7 +119,7 @@ def _verify(
     files = member_files(path)
     yield from _strays(layout, path, allowed=(MANIFEST_NAME, *(file.name for file in files)))
     if checkout.lacks(layout.relative(path)):
-        return  # a part of it is not here, so nothing can be said of the whole
+        return  # a part of it is left out, so the whole cannot be checked
     manifest, findings = read_manifest(layout, path)
     yield from findings
     if manifest is None:
@@ -136,11 +136,12 @@ def _verify(
 
 def _manifest_problems(path: Path, manifest: DatasetManifest) -> Iterator[tuple[str, str, str]]:
     if encode(manifest) != read_stored(path / MANIFEST_NAME):
-        yield "The manifest is not in the form that is written.", "canonical JSON", "other bytes"
+        yield "The manifest is not in canonical form.", "canonical JSON", "other bytes"
     place = (path.parents[1].name, path.parents[0].name)
     named = (manifest.dataset_name, manifest.dataset_version)
     if place != named:
-        yield "The manifest stands in the directory of another.", "/".join(place), "/".join(named)
+        problem = "The manifest is in the directory of another dataset."
+        yield problem, "/".join(place), "/".join(named)
     try:
         key = key_of(*named)
     except BadNameError as error:
@@ -164,11 +165,11 @@ def _recipe_problems(manifest: DatasetManifest) -> Iterator[tuple[str, str, str]
             splits=manifest.splits,
         )
     except RecipeError as error:
-        yield f"The recipe makes no sense: {error}", "a recipe", "another"
+        yield f"The recipe is invalid: {error}", "a recipe", "another"
     else:
         if recipe != manifest.recipe:
             expected, found = encode(recipe).decode(), encode(manifest.recipe).decode()
-            yield "The recipe is not in the form that is written.", expected, found
+            yield "The recipe is not in its normal form.", expected, found
 
 
 def _verify_members(
@@ -193,8 +194,8 @@ def _verify_members(
     place = layout.relative(path / MANIFEST_NAME)
     for problem, expected, found in (
         ("The members are not those of the root.", manifest.members_root, from_raw(tree.root())),
-        ("The count of members is another.", manifest.trace_count, tree.n_leaves),
-        ("The counts of the splits are others.", manifest.split_counts, dict(counts)),
+        ("The number of members differs.", manifest.trace_count, tree.n_leaves),
+        ("The numbers of members per split differ.", manifest.split_counts, dict(counts)),
     ):
         if expected != found:
             yield Finding(place, problem, expected=str(expected), found=str(found))
@@ -211,7 +212,7 @@ def _read_member(line: bytes) -> tuple[Member | None, str | None]:
 
 
 def _strays(layout: Layout, directory: Path, allowed: tuple[str, ...]) -> Iterator[Finding]:
-    """What does not belong into a directory of datasets; where no file may be, directories may."""
+    """Yield findings for entries that do not belong in a directory of datasets."""
     for entry in entries(directory, layout.root):
         path = directory / entry.name
         is_expected = entry.name in allowed if allowed else entry.is_dir(follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""Derivations: what follows from an identity is made, found, made again and compared in one way."""
+"""Derivations: results are made, found, rebuilt and compared in one way, by their identity."""
 
 from tunixrt.derive.derivation import (
     QUIET,

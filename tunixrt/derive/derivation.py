@@ -1,16 +1,16 @@
-"""Derivations: everything that is made from the log has one mechanism, which is written here.
+"""Derivations: the one mechanism for everything that is derived from the log.
 
 A derivation is an identity (the digests of its inputs and its settings, and nothing else) and a
 pure `make` that writes files into a directory. The directory is published whole, under the digest
-of the identity, with a manifest and ``SHA256SUMS``; the same `make` runs again to check it.
+of the identity, with a manifest and ``SHA256SUMS``; to check it, the same `make` runs again.
 
-- `obtain` returns what is published; else it takes the lock of the derivation, makes it in a
+- `obtain` publishes a derivation unless it exists: it takes the derivation's lock, makes it in a
   staging directory, and publishes it by one rename.
 - `again` makes it in a staging directory, compares file by file and names the first difference.
 
 Work that was interrupted (checkpoints, journals) is kept in ``.tunixrt/work/<kind>/<id>/`` beside
 the lock, and removed when the derivation is published. Since the id is the digest of everything
-that decides a byte, it does not matter which process left it there.
+that decides a byte, it does not matter which process left it.
 
 Nothing here knows a kind. A kind is a subclass of `Derivation`, beside the code that makes it.
 """
@@ -49,7 +49,7 @@ Environment = dict[str, object]
 
 
 class Execution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When and how long something was executed; given by the caller, hashed into nothing."""
+    """Start and duration of an execution; given by the caller, and never hashed."""
 
     started_at: str
     duration_s: float
@@ -57,13 +57,13 @@ class Execution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Watch:
-    """Who hears of a job, and may stop it; the default hears nothing.
+    """The callbacks of a job; the defaults do nothing.
 
     Attributes:
-        on_begin: called with what is made now, in words.
-        on_progress: called with how far it is, how far it goes, and what a kind adds to that.
-        on_notice: called with sentences for the person at the terminal.
-        should_stop: asked now and then.
+        on_begin: receives a description of what is made now.
+        on_progress: receives the amount done, the total, and details of the kind.
+        on_notice: receives sentences for the user.
+        should_stop: is polled; True stops the job.
         stopwatch: returns when the job was started and how long it took.
     """
 
@@ -84,12 +84,12 @@ class Watch:
             self.on_progress(done, total, detail)
 
     def notice(self, sentence: str) -> None:
-        """Report something that a person should know."""
+        """Report a sentence to the user."""
         if self.on_notice is not None:
             self.on_notice(sentence)
 
     def execution(self) -> Execution | None:
-        """When the job was started and how long it took so far; None without a stopwatch."""
+        """Return when the job was started and how long it took so far; None without a stopwatch."""
         return None if self.stopwatch is None else self.stopwatch()
 
 
@@ -97,17 +97,17 @@ QUIET = Watch()
 
 
 def derivation_id(identity: msgspec.Struct) -> str:
-    """The 64 hex digits that name a derivation: the SHA-256 of its identity's canonical JSON."""
+    """Return the 64 hex digits that name a derivation: the SHA-256 of its identity as JCS."""
     return hex_of(digest_value(msgspec.to_builtins(identity)))
 
 
 class Derivation(Comparable, ABC, Generic[M]):
-    """Something that follows from its identity: a kind is a subclass, beside what makes it."""
+    """A result that is a function of its identity; each kind is a subclass, beside its code."""
 
     @property
     @abstractmethod
     def identity(self) -> msgspec.Struct:
-        """The digests of all inputs and every setting; no path, no name and no time."""
+        """The digests of all inputs, and every setting; no path, name or time."""
 
     @abstractmethod
     def make(self, directory: Path, watch: Watch, work: Path | None) -> M:
@@ -117,8 +117,8 @@ class Derivation(Comparable, ABC, Generic[M]):
 
         Args:
             directory: the staging directory.
-            watch: who hears of it.
-            work: where interrupted work is kept and found; None keeps nothing.
+            watch: its callbacks.
+            work: the directory for interrupted work; None keeps nothing.
 
         Raises:
             NotReproducibleError: an input is gone.
@@ -130,7 +130,7 @@ class Derivation(Comparable, ABC, Generic[M]):
         return derivation_id(self.identity)
 
     def environment(self, watch: Watch) -> Environment | None:  # noqa: ARG002
-        """What is recorded of one execution and hashed into nothing; None where nothing is."""
+        """Return what is recorded of one execution, and never hashed; None for nothing."""
         return None
 
 
@@ -138,7 +138,7 @@ class Derivation(Comparable, ABC, Generic[M]):
 
 
 class WorkHeldError(StoreLockedError):
-    """Another process makes the very same derivation.
+    """Another process makes the same derivation.
 
     Attributes:
         kind: its kind.
@@ -158,12 +158,12 @@ class WorkHeldError(StoreLockedError):
 
 
 def work_directory(layout: Layout, kind: str, identifier: str) -> Path:
-    """Where the interrupted work of a derivation is kept."""
+    """Return the directory for interrupted work of a derivation."""
     return layout.derived / WORK / kind / identifier
 
 
 def unfinished(layout: Layout) -> list[tuple[str, str]]:
-    """Kind and id of every derivation that left work behind, sorted."""
+    """Return kind and id of every derivation with interrupted work, sorted."""
     found = (layout.derived / WORK).glob("*/*/*")
     work = {path.parent for path in found if not path.name.startswith(_LOCK)}
     return sorted((path.parent.name, path.name) for path in work)
@@ -171,7 +171,7 @@ def unfinished(layout: Layout) -> list[tuple[str, str]]:
 
 @contextlib.contextmanager
 def working(layout: Layout, kind: str, identifier: str) -> Iterator[Path]:
-    """Be the only process that makes a derivation; yields the directory for interrupted work.
+    """Hold the lock of a derivation while it is made; yield the directory for interrupted work.
 
     At the end the directory is removed if nothing but the lock is in it.
 
@@ -192,23 +192,23 @@ def working(layout: Layout, kind: str, identifier: str) -> Iterator[Path]:
 
 
 def is_published(place: Path) -> bool:
-    """Whether a derivation is at its place. A damaged one is: it says so when it is read."""
+    """Return whether a derivation is published; damage to it is reported when it is read."""
     return os.path.lexists(place / MANIFEST)
 
 
 def obtain(
     layout: Layout, derivation: Derivation[M], place: Path, watch: Watch = QUIET
 ) -> M | None:
-    """Publish a derivation at its place, unless it is there.
+    """Publish a derivation at its place, unless it exists.
 
     Args:
         layout: where locks, interrupted work and staging directories are.
         derivation: what to make.
         place: the directory that it is published as.
-        watch: who hears of it, and may stop it.
+        watch: its callbacks.
 
     Returns:
-        The manifest, or None where the derivation is published already.
+        The manifest, or None if the derivation is already published.
 
     Raises:
         WorkHeldError: another process makes it now.
@@ -218,7 +218,7 @@ def obtain(
     if is_published(place):
         return None
     with working(layout, derivation.kind, derivation.id) as work:
-        # The process that held the lock a moment ago may have published it.
+        # Another process may have published it while this one waited for the lock.
         if is_published(place):
             return None
         with staging_directory(layout) as staged:
@@ -242,12 +242,12 @@ def obtain(
 
 
 def encode_manifest(manifest: msgspec.Struct) -> bytes:
-    """The bytes of ``manifest.json``: canonical JSON, no line feed at the end."""
+    """Return the bytes of ``manifest.json``: canonical JSON, without a final line feed."""
     return canonical.encode(msgspec.to_builtins(manifest))
 
 
 def write_environment(directory: Path, environment: Environment) -> Path:
-    """Write what is known of one execution, named by its digest."""
+    """Write the record of one execution, named by its digest, and return its path."""
     data = canonical.encode(environment)
     path = directory / f"{hex_of(digest_bytes(data))}.json"
     directory.mkdir(exist_ok=True)
@@ -259,7 +259,7 @@ def write_environment(directory: Path, environment: Environment) -> Path:
 
 
 class Again(NamedTuple, Generic[M]):
-    """A derivation that was made again: the verdict, where it is for now, and its manifest."""
+    """A rebuilt derivation: the verdict, its temporary directory, and its manifest."""
 
     verdict: Verdict
     directory: Path
@@ -270,13 +270,13 @@ class Again(NamedTuple, Generic[M]):
 def again(
     layout: Layout, derivation: Derivation[M], recorded: Path, watch: Watch = QUIET
 ) -> Iterator[Again[M]]:
-    """Make a derivation in a staging directory and compare it with what is recorded.
+    """Rebuild a derivation in a staging directory and compare it with what is recorded.
 
-    Nothing that is published changes. The files stay until the block ends, so that what follows
-    from them can be made again as well.
+    Nothing that is published changes. The files stay until the block ends, so that derivations
+    that depend on them can be rebuilt too.
 
     Raises:
-        NotReproducibleError: an input is gone; `not_made` makes a verdict of that.
+        NotReproducibleError: an input is gone; `not_made` returns the verdict on that.
     """
     with staging_directory(layout) as staged:
         manifest = derivation.make(staged, watch, None)

@@ -1,4 +1,4 @@
-"""The verdict on what was made again, and the one place that names the first difference."""
+"""The verdict on a rebuilt derivation, and the one place that names the first difference."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Answer(StrEnum):
-    """What making something again shows, from the best to the worst.
+    """The outcome of rebuilding something, from the best to the worst.
 
-    ``derived`` is for what was made and has no recorded bytes to be compared with.
+    ``derived`` is for what was made without recorded bytes to compare it with.
     """
 
     IDENTICAL = "identical"
@@ -33,12 +33,12 @@ class Answer(StrEnum):
 
     @property
     def is_no(self) -> bool:
-        """Whether it makes a command exit with 1."""
+        """Return whether it makes a command exit with 1."""
         return self in (Answer.DIVERGED, Answer.NOT_REPRODUCIBLE)
 
 
 class FileVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file, as recorded and as made again; null where it is absent."""
+    """The digests of one file, recorded and rebuilt; null if it is absent."""
 
     file: str
     recorded: Digest | None
@@ -46,7 +46,7 @@ class FileVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def same(self) -> bool:
-        """Whether both are the same bytes."""
+        """Return whether both have the same bytes."""
         return self.recorded == self.rebuilt
 
 
@@ -55,15 +55,15 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     Attributes:
         kind: of the derivation.
-        id: what names it.
-        name: what a person calls it.
+        id: its id.
+        name: its name for people.
         verdict: the answer.
         expected: what was promised: identical, or close for the reasons.
-        reasons: why identity is not promised here, or why it could not be made again.
-        first_difference: the first record, step or file that differs; null where none does.
+        reasons: why identity is not promised here, or why it could not be rebuilt.
+        first_difference: the first record, step or file that differs; null if none does.
         file: the file with the first difference.
-        line: its line in that file, from 1, where one can be named.
-        n_rows: records that were derived, where a kind counts them.
+        line: its line in that file, from 1, if one can be named.
+        n_rows: records that were derived, if the kind counts them.
         n_redacted: inputs that were redacted and taken as they are listed.
         files: every file that was compared.
     """
@@ -83,13 +83,13 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class NotReproducibleError(AnswerIsNoError):
-    """An input is gone, so it cannot be made again; whether it was right cannot be checked here."""
+    """An input is gone, so the result cannot be rebuilt and checked here."""
 
 
 def not_made(kind: str, identifier: str, error: Exception) -> Verdict:
-    """The verdict on what could not be made again: an input is gone, or is here and unusable.
+    """Return the verdict on what could not be rebuilt: an input is gone or unusable.
 
-    What does not follow from an input that is here has diverged; what nobody can check has not.
+    With an unusable input it has diverged; with a missing one it cannot be checked.
     """
     verdict = Verdict(kind=kind, id=identifier, name=identifier[:12], verdict=Answer.DIVERGED)
     if isinstance(error, NotReproducibleError):
@@ -100,7 +100,7 @@ def not_made(kind: str, identifier: str, error: Exception) -> Verdict:
 
 
 class Comparable:
-    """What a kind says of comparing two directories of it. Arguments are for kinds that use them.
+    """How a kind compares two directories of it; unused arguments are for other kinds.
 
     Attributes:
         kind: the name of the kind.
@@ -118,30 +118,30 @@ class Comparable:
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
         return self.id[:12]
 
     def reasons(self) -> list[str]:
-        """Why identical bytes are not promised on this machine; empty where they are."""
+        """Return why identical bytes are not promised on this machine; empty if they are."""
         return []
 
     def beyond_tolerance(self, recorded: Path, rebuilt: Path) -> str | None:  # noqa: ARG002
-        """Where identity is not promised: the sentence that says why the two are not even close."""
+        """Return why two directories are not even close, if identity is not promised."""
         return None
 
     def explain(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> str | None:  # noqa: ARG002
-        """The difference between two directories in a file, better than by record; None if not."""
+        """Return a better description of a difference in a file than by record, or None."""
         return None
 
     def ignores(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> bool:  # noqa: ARG002
-        """Whether a difference in a file is not worth naming, since another explains it."""
+        """Return whether a difference in a file is explained by another, so not reported."""
         return False
 
 
 def compare(derivation: Comparable, recorded: Path, rebuilt: Path) -> Verdict:
-    """Compare a recorded directory with one that was made again, every hashed file.
+    """Return the verdict of comparing a recorded directory with a rebuilt one, file by file.
 
-    A recorded file that is not here or cannot be read is compared by its recorded digest.
+    A recorded file that is missing or cannot be read is compared by its recorded digest.
     """
     old, new = recorded_digests(recorded), recorded_digests(rebuilt)
     files = [
@@ -178,12 +178,12 @@ def compare(derivation: Comparable, recorded: Path, rebuilt: Path) -> Verdict:
     )
 
 
-#: What reading a recorded file says that is missing, or damaged, or something else altogether.
+#: What reading a recorded file raises that is missing, damaged, or not a file.
 _UNREADABLE = (OSError, BadInputError, msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Difference(NamedTuple):
-    """Where two directories differ first."""
+    """The first difference of two directories."""
 
     file: str
     line: int | None
@@ -198,7 +198,7 @@ def first_difference(
     *,
     promised: bool,
 ) -> Difference:
-    """Name the first difference: by record where a file has records, else the file.
+    """Return the first difference: by record if a file has records, else the file.
 
     Files are taken in the order of cause and effect, as the kind lists them; others follow by
     name, and the manifest, which is about all of them, is the last.
@@ -239,11 +239,9 @@ def _difference(
                 return Difference(name, None, f"{name}: {_changed(before, after)}")
         return Difference(name, None, f"{name} as a whole")
     if file.rebuilt is None:
-        missing = "it was not made again"
+        missing = "it was not rebuilt"
     else:
-        missing = (
-            "it was not recorded" if file.recorded is None else "the recorded file is not here"
-        )
+        missing = "it was not recorded" if file.recorded is None else "the recorded file is missing"
     return Difference(name, None, f"{name} as a whole: {missing}")
 
 

@@ -2,17 +2,17 @@
 
 msgspec does nearly all of the work. Where it is not JCS (floats, keys beyond the Basic
 Multilingual Plane) or not strict (duplicate keys, NaN), the value leaves the fast path and
-``exact_json`` does it slowly. The test that a value may stay is made on the encoded bytes, never on
+``exact_json`` does it slowly. The check for the fast path is made on the encoded bytes, never on
 the Python value, and errs only towards the slow path.
 
 Several readers, because several kinds of bytes are read:
 
 * ``decode`` reads what people and other programs write. An integer literal beyond 2^53 - 1 is
-  refused, since other readers would change it in silence.
+  refused, since other readers would change it silently.
 * ``decode_canonical`` reads what a store holds. There, ``10000000000000000`` can only be the
   canonical form of the double 1e16, and the bytes are refused unless they are canonical.
-* ``decode_stored`` reads what we wrote and does not have to be canonical any more: lines of
-  metrics and predictions that a report or an import reads.
+* ``decode_stored`` reads what tunixrt wrote and need not be canonical any more: lines of metrics
+  and predictions that a report or an import reads.
 
 Text is not Unicode-normalised: two spellings of one letter are two values.
 """
@@ -54,7 +54,7 @@ def _refuse(digits: str) -> NoReturn:
 
 # Of the values that it reads, no number is a float.
 _without_floats = msgspec.json.Decoder(float_hook=_refuse)
-# One look at the bytes for two questions: is a number long, and is the nesting deep?
+# One pass over the bytes answers two questions: is a number long, and is the nesting deep?
 _ALIKE = bytes.maketrans(b"123456789[", b"000000000{")
 _SIXTEEN_DIGITS = b"0" * 16
 
@@ -89,7 +89,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes) -> JsonValue:
-    """Read one JSON text that somebody wrote, strictly.
+    """Return the value of one JSON text, parsed strictly.
 
     Raises:
         CanonicalError: For anything that is not one JSON text in valid UTF-8 or that readers
@@ -114,7 +114,7 @@ def decode(data: bytes) -> JsonValue:
 
 
 def _decode_any(data: bytes) -> tuple[JsonValue, bool]:
-    """Decode with msgspec, and say whether there was no float."""
+    """Return the value that msgspec decodes, and whether it holds no float."""
     try:
         return _without_floats.decode(data), True
     except msgspec.ValidationError:
@@ -134,7 +134,7 @@ def decode_canonical(data: bytes) -> JsonValue:
         ):
             return value
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass  # the exact reader says what is wrong
+        pass  # the exact reader reports what is wrong
     value = exact_json.parse(data, stored=True)
     if exact_json.write(value) != data:
         raise CanonicalError("This is JSON, but not in canonical form (RFC 8785).")
@@ -142,7 +142,7 @@ def decode_canonical(data: bytes) -> JsonValue:
 
 
 def decode_stored(data: bytes) -> JsonValue:
-    """Read JSON that a program of ours wrote, whoever laid it out again since.
+    """Return the value of JSON that tunixrt wrote, even if another tool reformatted it since.
 
     As ``decode``, but digits beyond 2^53 - 1 are the canonical form of a double there, too: an
     integer of that size is refused on the way out, so none was meant.
@@ -157,7 +157,7 @@ def decode_stored(data: bytes) -> JsonValue:
 
 
 def is_canonical(data: bytes) -> bool:
-    """Say whether the bytes are one canonical JSON text (RFC 8785)."""
+    """Return whether the bytes are one canonical JSON text (RFC 8785)."""
     try:
         decode_canonical(data)
     except CanonicalError:
@@ -166,14 +166,14 @@ def is_canonical(data: bytes) -> bool:
 
 
 def are_canonical(texts: Sequence[bytes]) -> bool:
-    """Say whether each of some texts, none with a line feed in it, is canonical JSON (RFC 8785).
+    """Return whether each of some texts, none with a line feed in it, is canonical JSON (RFC 8785).
 
-    The fewer there are, the sooner one that is not plain makes it look at each by itself: sixteen
-    at a time took half the time of one at a time, on traces of 700 bytes.
+    Keep the batch small: one text that is not plain makes it check each one separately. Sixteen at
+    a time took half the time of one at a time, on traces of 700 bytes.
     """
     lines = b"\n".join(texts) + b"\n"
     try:
-        # Whatever was taken for a value, each line is what msgspec writes for one.
+        # However msgspec split the values, each line is what it writes for one.
         if _encoder.encode_lines(_without_floats.decode_lines(lines)) == lines and _is_plain(lines):
             return True
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -182,7 +182,7 @@ def are_canonical(texts: Sequence[bytes]) -> bool:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Say whether msgspec's bytes without a float are sure to be RFC 8785's.
+    """Return whether msgspec's bytes without a float are sure to be RFC 8785's.
 
     Cheaper than ``_is_exact``, because it does not tell text from structure.
     """
@@ -191,7 +191,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 def _sorts_alike(data: bytes) -> bool:
-    """Say whether keys in these bytes have one order, as UTF-8 and as UTF-16.
+    """Return whether keys in these bytes sort alike as UTF-8 and as UTF-16.
 
     They differ only where a character beyond U+FFFF (lead bytes F0 to F4) meets one of U+E000 to
     U+FFFF (lead bytes EE, EF).
@@ -204,7 +204,7 @@ def _sorts_alike(data: bytes) -> bool:
 
 
 def _is_exact(data: bytes, inexact: re.Pattern[bytes]) -> bool:
-    """Say whether msgspec's bytes are sure to be RFC 8785's.
+    """Return whether msgspec's bytes are sure to be RFC 8785's.
 
     Written for speed: this runs once for every record of an import.
     """

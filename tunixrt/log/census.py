@@ -1,9 +1,9 @@
 """Counting distinct traces over any set of segments, in memory that does not grow with them.
 
-Most traces are recorded once, so a number a segment is enough for them; only those that stand in
+Most traces are recorded once, so one number per segment is enough for them; only those that are in
 several segments are kept by name. To find out which these are, all (trace, segment) pairs are
 split into buckets by the first byte of the id; beyond a few megabytes the buckets go to a
-temporary file, and one bucket at a time is looked at.
+temporary file, and one bucket at a time is read.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class Buckets:
             self._file.close()
 
     def add(self, record: bytes) -> None:
-        """Keep a record."""
+        """Add a record to its bucket."""
         self._buckets[record[0]] += record
         self._n_bytes += len(record)
         if self._n_bytes > self._max_bytes:
             self._spill()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the buckets one by one, each as its records in a row."""
+        """Yield the buckets one by one, each as its concatenated records."""
         for index, bucket in enumerate(self._buckets):
             pieces = []
             for offset, length in self._spilled[index]:

@@ -1,7 +1,7 @@
 """What Git tracks and this work tree does not have, and why.
 
 A sparse checkout leaves out files that the repository has, on purpose. What is left out is not
-damaged: it cannot be checked, and that is said. Any other file that is missing was lost on the way,
+damaged: it cannot be checked, and the tool reports that. Any other file that is missing was lost,
 and Git mostly knows where.
 """
 
@@ -40,7 +40,7 @@ class Checkout:
 
     @classmethod
     def of(cls, layout: Layout) -> Self:
-        """Ask Git, once. Nothing is left out where there is no Git, or no repository."""
+        """Return what Git reports. Without Git or a repository, nothing is left out."""
         paths = tuple(map(layout.relative, (layout.store, layout.runs, layout.evalsets)))
         try:
             return cls(files_not_checked_out(layout.root, paths))
@@ -48,7 +48,7 @@ class Checkout:
             return cls()
 
     def lacks(self, place: str) -> bool:
-        """Say whether a file, or something below a directory, is left out; remember that it is."""
+        """Return whether a file, or something below a directory, is left out; record if it is."""
         is_left_out = place in self._oids or place in self._above
         if is_left_out:
             self.missed.add(place)
@@ -66,9 +66,9 @@ class Checkout:
 
 
 def why_absent(root: Path, place: str) -> str:
-    """Say why a file or directory of a store is not here, and what brings it back.
+    """Return why a file or directory of a store is missing, and what restores it.
 
-    Asks Git, and is meant for the one thing that stops a command.
+    It runs Git, so call it only for the one path that stops a command.
 
     Args:
         root: The root of the store.
@@ -89,7 +89,7 @@ def _why(root: Path, place: str) -> str:
         return (
             "Git tracks it, and this sparse checkout leaves it out: "
             f"`git sparse-checkout add {place}` brings it, `git sparse-checkout disable` "
-            "everything. A log has to be here as a whole."
+            "everything. A log must be complete."
         )
     if tracked:
         return f"Git tracks it, and it was deleted here: `git checkout -- {place}` brings it back."

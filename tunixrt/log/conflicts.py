@@ -1,9 +1,9 @@
-"""Mending parts that Git has left with conflict markers.
+"""Resolves merge conflicts in parts that Git has left with conflict markers.
 
-Segments do not conflict, with one exception: when two branches hold the same segment, which neither
-had in common, and one of them has redacted a payload in it. Git then sees two different new files
-of one name. Their envelopes are the same, and a payload line differs only in being ``null`` on one
-side, so there is one right answer.
+Segments do not conflict, with one exception: when two branches hold the same segment, which their
+common ancestor did not, and one of them has redacted a payload in it. Git then sees two different
+new files with one name. Their envelopes are the same, and a payload line differs only in being
+``null`` on one side, so there is one right answer.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _OURS, _BASE, _THEIRS, _END = b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"
 def mend_conflicts(layout: Layout) -> tuple[str, ...]:
     """Join the two sides of every part with conflict markers; no payload is lost by this.
 
-    Where one side has a payload and the other ``null``, the payload stays: whether it has to go is
-    for the redaction events to say, and ``sweep`` listens to them.
+    Where one side has a payload and the other ``null``, the payload stays: the redaction
+    events decide whether it is removed, and ``sweep`` applies them.
 
     Returns:
-        The parts that were mended: paths relative to the root.
+        The parts that were fixed: paths relative to the root.
 
     Raises:
         DamagedError: If the sides differ in more than that.

@@ -82,12 +82,12 @@ def parse_digest(text: str) -> Digest:
 
 
 def is_digest(text: str) -> bool:
-    """Say whether a text is a whole digest, prefix and all."""
+    """Return whether a text is a whole digest, prefix and all."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def is_hex(text: str) -> bool:
-    """Say whether a text is the 64 hexadecimal digits of a digest, as file names carry them."""
+    """Return whether a text is the 64 hexadecimal digits of a digest, as file names carry them."""
     return _HEX.fullmatch(text) is not None
 
 
@@ -106,7 +106,7 @@ def from_hex(text: str) -> Digest:
 
 
 def of_hex(text: str) -> Digest:
-    """Return the digest with these 64 hexadecimal digits, where they are known to be such."""
+    """Return the digest with these 64 hexadecimal digits, without checking them."""
     return Digest(_PREFIX + text)
 
 

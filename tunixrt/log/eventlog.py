@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _REMEMBERED = 20_000
-"""So many headers are kept when they have been read: they never change."""
+"""How many headers are cached: they never change."""
 
 
 class SegmentRef(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class SegmentRef(msgspec.Struct, frozen=True):
         n_events: How many events it holds.
         parents: The segments that it was appended to, sorted.
         path: Its directory.
-        header: The header that says so.
+        header: The header, the source of these fields.
     """
 
     digest: Digest
@@ -58,7 +58,7 @@ class SegmentRef(msgspec.Struct, frozen=True):
 
 
 def read_ref(digest: Digest, path: Path) -> SegmentRef:
-    """Read the header of a segment.
+    """Return a segment with its header, read from its directory.
 
     Raises:
         DamagedError: If it is damaged.
@@ -86,7 +86,7 @@ class EventLog:
             for digest, path in unread:
                 refs[digest] = self._ref(digest, path)
             # Another process may append while the directories are listed, so that a segment was
-            # seen and its parent, in a directory that had been listed before, was not.
+            # seen and its parent, in a directory listed earlier, was not.
             unread = []
             for ref in list(refs.values()):
                 for parent in set(ref.parents).difference(refs):
@@ -116,13 +116,13 @@ class EventLog:
         return heads, 1 + max((ref.lamport for ref in refs), default=-1)
 
     def events(self, segments: Collection[Digest] | None = None) -> Iterator[StoredEvent]:
-        """Read events in the order of the log, one part in memory at a time.
+        """Yield events in the order of the log, with one part in memory at a time.
 
         Args:
             segments: Which segments; all of them without it.
 
         Raises:
-            DamagedError: If a segment is damaged, or is asked for and not there.
+            DamagedError: If a segment is damaged, or one that is asked for does not exist.
         """
         refs = self.segments()
         if segments is not None:
@@ -135,7 +135,7 @@ class EventLog:
             yield from read_segment(ref.path, ref.header)
 
     def events_of(self, event_type: str) -> Iterator[StoredEvent]:
-        """Read the events of one type in the order of the log, much faster than all of them.
+        """Yield the events of one type in the order of the log, much faster than all of them.
 
         Raises:
             DamagedError: If a header, or a part that holds such events, is damaged.
@@ -144,7 +144,7 @@ class EventLog:
             yield from read_events_of(ref.path, ref.header, event_type)
 
     def read_payload(self, segment: Digest, part: str, offset: int, length: int) -> bytes | None:
-        """Read one payload again, at the place where ``events`` found it.
+        """Return one payload, read again at the place where ``events`` found it.
 
         Args:
             segment: The segment.
@@ -153,7 +153,7 @@ class EventLog:
             length: Its length without the line feed, in bytes.
 
         Returns:
-            The payload, or None when there is none or it has been redacted since.
+            The payload, or None if the event has none or it has been redacted since.
 
         Raises:
             DamagedError: If no line of that length begins there: the part is damaged, or payloads
@@ -210,16 +210,16 @@ class EventLog:
         return self._seal(fill)
 
     def append_lines(self, batches: Iterable[Sequence[tuple[bytes, bytes]]]) -> Digest | None:
-        """Append events whose lines the caller has made right, as one sealed segment.
+        """Append events whose lines the caller has validated, as one sealed segment.
 
         For imports, where the checks of ``append`` would double the work.
 
         Args:
-            batches: Some events at a time, of each the line of the envelope and the payload, as
+            batches: Batches of events, each with the line of its envelope and its payload, as
                 ``SegmentWriter.extend`` takes them.
 
         Returns:
-            The segment; None where there were no events.
+            The segment; None if there were no events.
 
         Raises:
             StoreFormatError: If the store is not one of this version's format.
@@ -241,7 +241,7 @@ class EventLog:
             fill(writer)
             if not writer.n_events:
                 return None
-            # After the batch, which may have taken long: the heads of now.
+            # Read after the batch, which may have taken long, so that the heads are current.
             heads, lamport = self.heads()
             with writing(self.layout.staging):
                 digest = writer.seal(heads, lamport)
@@ -255,6 +255,6 @@ class EventLog:
         """Check store.json and every byte of the log.
 
         Yields:
-            Everything that is not as the format says. What lies in ``store/.tmp/`` is no finding.
+            Everything that is not as the format says. What is in ``store/.tmp/`` is not a finding.
         """
         return verify_log(self.layout)

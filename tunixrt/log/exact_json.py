@@ -37,7 +37,7 @@ class CanonicalError(BadInputError):
     """A value that has no canonical JSON form, or bytes that are not acceptable JSON.
 
     Attributes:
-        reason: The sentence that says what was found and what is expected.
+        reason: A sentence with what was found and what is expected.
     """
 
     def __init__(self, reason: str) -> None:
@@ -60,7 +60,7 @@ def number(value: float) -> str:
     mantissa, _, exponent = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
-    # `point` is where the decimal point stands, counted from the first significant digit.
+    # `point` is the position of the decimal point, counted from the first significant digit.
     point = len(whole.lstrip("0")) if whole != "0" else len(digits) - len(fraction)
     point += int(exponent or 0)
     digits = digits.rstrip("0")
@@ -141,7 +141,7 @@ def _string(text: str) -> bytes:
     except UnicodeEncodeError as error:
         raise CanonicalError(
             f"The text {_shown(text)} holds the lone surrogate U+{ord(text[error.start]):04X} at "
-            f"character {error.start + 1}: surrogates stand in pairs, or not at all."
+            f"character {error.start + 1}: surrogates are valid only in pairs."
         ) from None
 
 
@@ -196,12 +196,12 @@ def check_nesting(data: bytes) -> None:
 
 
 def parse(data: bytes, *, stored: bool = False) -> JsonValue:
-    """Parse JSON strictly, and say what is wrong with it in a sentence.
+    """Return the value of one JSON text, parsed strictly.
 
     Args:
         data: One JSON text, UTF-8.
         stored: Whether integers beyond MAX_INTEGER are the canonical form of a double, as they are
-            in bytes that were written by ``number``; a person who writes one means an integer.
+            in bytes that ``number`` wrote; in an input file, one is meant as an integer.
 
     Raises:
         CanonicalError: If the bytes are not one JSON text that keeps its meaning in every reader.
@@ -247,7 +247,7 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     if len(value) != len(pairs):
         ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise CanonicalError(
-            f"The key {_shown(key)} stands twice in one object: keep one of the two."
+            f"The key {_shown(key)} occurs twice in one object: keep one of the two."
         )
     return value
 
@@ -257,7 +257,7 @@ def _constant(name: str) -> NoReturn:
 
 
 def _written_integer(digits: str) -> int:
-    # The length is looked at first: Python refuses to convert thousands of digits.
+    # The length is checked first: Python refuses to convert thousands of digits.
     if len(digits) > 17 or abs(int(digits)) > MAX_INTEGER:
         raise_integer(digits if len(digits) <= 30 else f"{digits[:20]}... ({len(digits)} digits)")
     return int(digits)

@@ -2,7 +2,7 @@
 
 Everything is written under ``store/.tmp/`` first, which is on the same file system and ignored by
 Git. A directory or file is renamed into place only when its bytes are on the disk, and the call
-returns only when its name is, too. A process that dies on the way leaves nothing but a directory
+returns only when its name is, too. A process that dies before that leaves only a directory
 under ``store/.tmp/``.
 """
 
@@ -34,7 +34,7 @@ class WriteError(BadInputError):
 
     Attributes:
         path: The file or directory that could not be written.
-        reason: What the operating system said.
+        reason: The message of the operating system.
     """
 
     def __init__(self, path: Path, error: OSError) -> None:
@@ -48,7 +48,7 @@ class WriteError(BadInputError):
 
 
 class UnconfirmedWriteError(BadInputError):
-    """Something was published, and the disk did not confirm that it will be there tomorrow.
+    """Something was published, and the disk did not confirm that it is durable.
 
     Attributes:
         path: The file or directory that was published.
@@ -57,7 +57,7 @@ class UnconfirmedWriteError(BadInputError):
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(
             f"{path} is in place, but the disk did not confirm it: {error.strerror or error}. "
-            "Check the disk, and run the command again: what is there already is not doubled."
+            "Check the disk, and run the command again: what exists already is not recorded twice."
         )
         self.path = path
 
@@ -78,7 +78,7 @@ class NoCurrentDirectoryError(BadInputError):
 
 
 class ImmutableFileError(BadInputError):
-    """A file that never changes exists already, with other bytes.
+    """An immutable file exists already, with other bytes.
 
     Attributes:
         path: The file that exists.
@@ -87,13 +87,13 @@ class ImmutableFileError(BadInputError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} exists already with other bytes, and such a file never changes. "
-            "Nothing was written; `tunixrt verify` says which of the two is right."
+            "Nothing was written; `tunixrt verify` reports which of the two is right."
         )
         self.path = path
 
 
 def absolute(path: Path) -> Path:
-    """Return a path that means the same file when the current directory is another one.
+    """Return a path that names the same file from any current directory.
 
     Every path that outlives the call that received it goes through here once, where it comes in.
     Symbolic links stay as they were spelt, so that messages name what the user typed; only a path
@@ -111,7 +111,7 @@ def absolute(path: Path) -> Path:
 
 
 def new_directory(parent: Path) -> Path:
-    """Make an empty directory of one's own in another, with a name that nothing else has.
+    """Make an empty directory with a unique name in another one, and return its path.
 
     Raises:
         OSError: If the file system refuses.
@@ -135,9 +135,9 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def staging_directory(layout: Layout) -> Iterator[Path]:
-    """Make an empty directory of one's own under ``store/.tmp/``, and remove it at the end.
+    """Make an empty directory with a unique name under ``store/.tmp/``; remove it at the end.
 
-    What is to stay must have been renamed out of it by ``publish_directory``.
+    Whatever is to be kept must be renamed out of it by ``publish_directory``.
 
     Raises:
         WriteError: If the directory cannot be made.
@@ -163,7 +163,7 @@ def publish_directory(staged: Path, destination: Path) -> bool:
         destination: Where it goes; missing parents are made.
 
     Returns:
-        True when it was put there, False when the destination holds a directory with files already
+        True if it was renamed, False if the destination already holds a directory with files
         (which the caller compares with what it meant to publish).
 
     Raises:
@@ -216,10 +216,10 @@ def publish_file(path: Path, data: bytes, staging: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes, staging: Path) -> None:
-    """Put other bytes into a file, atomically and durably: readers see the old or the new.
+    """Replace the bytes of a file, atomically and durably: readers see the old or the new.
 
     Raises:
-        WriteError: If the file system refuses; the old bytes are still there.
+        WriteError: If the file system refuses; the old bytes remain.
     """
     with writing(path):
         staged = staging / path.name
@@ -229,7 +229,7 @@ def replace_file(path: Path, data: bytes, staging: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file that is derived, or whatever else has taken its place; it may be missing.
+    """Remove a derived file, or whatever else has its name; it may be missing.
 
     Raises:
         OSError: If the file system refuses.
@@ -273,9 +273,9 @@ def sync_directory(path: Path) -> None:
 def _confirm(path: Path, staged: Path) -> None:
     """Wait until a published name is on the disk, and those of all directories on the way to it.
 
-    All of them, and whoever made them: another process may have made a directory, or published the
-    same bytes, a moment ago and not have come to its fsync yet, and our caller is about to
-    acknowledge what lies below.
+    All of them, also those that this process did not make: another process may have made a
+    directory, or published the same bytes, a moment ago without reaching its fsync yet, and the
+    caller is about to acknowledge what is below.
 
     Raises:
         UnconfirmedWriteError: If the file system refuses.

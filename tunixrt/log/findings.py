@@ -1,4 +1,4 @@
-"""What a verification found: one record a problem, with the file and the line."""
+"""What a verification found: one record per problem, with the file and the line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import msgspec
 from tunixrt.errors import AnswerIsNoError
 from tunixrt.log.stored import not_plain_sentence, refuse_links
 
-#: What desktops put into every directory that they show, and what keeps an empty one in Git. Files
-#: of these names belong to no store and harm none.
+#: Files that desktops write into every directory they show, and those that keep an empty directory
+#: in Git. They are not part of a store and are ignored.
 _PASSED_OVER: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory", ".gitkeep"})
 
 
@@ -21,10 +21,10 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     Attributes:
         path: The file or directory, relative to the root of the store, with forward slashes.
-        problem: A sentence that says what is wrong.
+        problem: A sentence: what is wrong.
         line: The line in that file, counted from 1, where one can be named.
-        expected: What should stand there.
-        found: What stands there.
+        expected: What should be there.
+        found: What is there instead.
     """
 
     path: str
@@ -71,7 +71,7 @@ def place(path: Path, root: Path) -> str:
 
 
 def entries(directory: Path, root: Path) -> list[os.DirEntry[str]]:
-    """List a directory of a store by name; one that does not exist is empty.
+    """Return the entries of a directory of a store, by name; none if it does not exist.
 
     Files that a desktop has left (``.DS_Store``) are left out.
 
@@ -95,7 +95,7 @@ def entries(directory: Path, root: Path) -> list[os.DirEntry[str]]:
 
 
 def is_passed_over(entry: os.DirEntry[str]) -> bool:
-    """Say whether an entry of a directory is a file that desktops leave, such as ``.DS_Store``."""
+    """Return whether an entry is a file that desktops leave, such as ``.DS_Store``."""
     return entry.name in _PASSED_OVER and entry.is_file(follow_symlinks=False)
 
 

@@ -1,7 +1,7 @@
 """Asking Git about the repository around a store, through its plumbing and nothing else.
 
-Git is a program that is looked for when it is needed. A store works without it; what compares a
-store with its history does not.
+Git is looked up when it is needed. A store works without it; comparing a store with its history
+does not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class GitError(BadInputError):
-    """Git is not there, or refuses, or does not know what it is asked about."""
+    """Git is not installed, refuses, or does not know the object that is asked for."""
 
 
 class GitFile(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class GitFile(msgspec.Struct, frozen=True):
 def git(
     root: Path, *arguments: str, given: bytes | None = None, no_is_an_answer: bool = False
 ) -> bytes:
-    """Run a Git command in a directory, and return what it prints.
+    """Return what a Git command prints, run in a directory.
 
     Args:
         root: The directory.
@@ -53,7 +53,7 @@ def git(
 
 
 def is_repository(root: Path) -> bool:
-    """Say whether a directory lies in the work tree of a Git repository."""
+    """Return whether a directory is in the work tree of a Git repository."""
     try:
         return git(root, "rev-parse", "--is-inside-work-tree").strip() == b"true"
     except GitError:
@@ -64,7 +64,8 @@ def resolve_revision(root: Path, revision: str) -> str:
     """Return the commit that a revision names, as its hexadecimal id.
 
     Raises:
-        GitError: If the directory is in no repository, or the revision is not there; for a shallow
+        GitError: If the directory is in no repository, or the revision does not exist; for a
+        shallow
             clone the message says how to get it.
     """
     if not is_repository(root):
@@ -85,7 +86,7 @@ def resolve_revision(root: Path, revision: str) -> str:
         )
     raise GitError(
         f"There is no revision {revision!r} in this repository: `git log --oneline --all` shows "
-        "those that there are, and `git fetch` may bring it."
+        "those that exist, and `git fetch` may bring it."
     )
 
 
@@ -95,7 +96,7 @@ def list_tree(root: Path, commit: str, paths: tuple[str, ...]) -> Iterator[GitFi
     Args:
         root: A directory of the work tree; paths are relative to it.
         commit: The commit.
-        paths: Files or directories. One that the commit does not have is passed over.
+        paths: Files or directories. One that the commit does not have is skipped.
 
     Raises:
         GitError: If Git refuses.
@@ -150,10 +151,10 @@ class BlobReader:
             process.kill()
 
     def open(self, oid: str) -> int:
-        """Begin to read a blob, to be read to its end; return its size in bytes.
+        """Start reading a blob, which must be read to its end; return its size in bytes.
 
         Raises:
-            GitError: If the blob is not there, as in a partial clone.
+            GitError: If the blob is missing, as in a partial clone.
         """
         process = self._process
         assert process.stdin is not None
@@ -169,7 +170,7 @@ class BlobReader:
         return self._left
 
     def read(self, n_bytes: int) -> bytes:
-        """Return up to so many bytes of the blob; none at its end.
+        """Return up to ``n_bytes`` bytes of the blob; none at its end.
 
         Raises:
             GitError: If Git stops before the end.
@@ -177,7 +178,7 @@ class BlobReader:
         assert self._process.stdout is not None
         data = self._process.stdout.read(min(n_bytes, self._left))
         if len(data) < min(n_bytes, self._left):
-            raise GitError("Git stopped in the middle of a blob: `git fsck` says why.")
+            raise GitError("Git stopped in the middle of a blob: `git fsck` reports why.")
         self._left -= len(data)
         if data and not self._left:
             self._process.stdout.read(1)  # the line feed after it

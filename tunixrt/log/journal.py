@@ -1,9 +1,9 @@
-"""A journal: events of one writer that are on the disk, one by one, and not yet in a segment.
+"""A journal: events of one writer that are on the disk and not yet in a segment.
 
-A journal lies in a directory of its own under ``store/.tmp/``, with a lock that lives as long as
-its writer. Each event is two lines, as in a part, and is acknowledged when both are on the disk.
-A writer that dies leaves a journal whose last event may be torn. Whoever recovers it takes the
-whole events, and keeps what is torn in a file of its own: nothing is fused, nothing is deleted.
+A journal has its own directory under ``store/.tmp/``, with a lock that its writer holds as long as
+it runs. Each event is two lines, as in a part, and is acknowledged when both are on the disk.
+A writer that dies leaves a journal whose last event may be torn. A recovery takes the whole events
+and keeps the torn one in a separate file: nothing is joined, nothing is deleted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LOCK = "writer.lock"
 
 
 class Journal:
-    """The journal of a writer that is alive: this process. Close it."""
+    """The journal of this process; close it."""
 
     def __init__(self, layout: Layout) -> None:
         """Begin a journal.
@@ -47,7 +47,7 @@ class Journal:
             begun = new_directory(layout.staging)
             self._lock = _lock(begun)
             self._lock.acquire()
-            # Only now, held, may others take it for a journal.
+            # It gets the name of a journal only now, with its lock held.
             self.directory = begun.with_name(PREFIX + begun.name)
             begun.rename(self.directory)
             self._file = self._path.open("ab", buffering=0)
@@ -61,7 +61,7 @@ class Journal:
         return self.directory / _JOURNAL
 
     def append(self, envelope: Envelope, payload: bytes) -> None:
-        """Put an event on the disk; it is there when this returns.
+        """Write an event to the disk; it is durable when this returns.
 
         Raises:
             WriteError: If the file system refuses. Then the event is not acknowledged, and the
@@ -79,7 +79,7 @@ class Journal:
         self.n_bytes += len(data)
 
     def events(self) -> Iterator[tuple[Envelope, bytes]]:
-        """Read back what was appended since the last ``clear``."""
+        """Yield the events that were appended since the last ``clear``."""
         yield from read_journal(self.directory)
 
     def clear(self) -> None:
@@ -94,7 +94,7 @@ class Journal:
         self.n_events = self.n_bytes = 0
 
     def close(self) -> None:
-        """Let go of the journal; an empty one disappears."""
+        """Close the journal and release its lock; an empty one is removed."""
         self._file.close()
         if not self.n_events:
             remove_journal(self.directory)
@@ -102,7 +102,7 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
-        while left:  # a nearly full disk takes a part of it first
+        while left:  # a nearly full disk may accept only a part
             left = left[self._file.write(left) or 0 :]
 
 
@@ -121,7 +121,7 @@ class Orphan:
         self._lock.release()
 
     def events(self) -> Iterator[tuple[Envelope, bytes]]:
-        """Read its whole events; the torn end is passed over."""
+        """Yield its whole events; the torn end is skipped."""
         yield from read_journal(self.directory)
 
     def quarantine(self) -> Path | None:
@@ -153,7 +153,7 @@ def journals(layout: Layout) -> list[Path]:
 
 
 def orphans(layout: Layout) -> Iterator[Orphan]:
-    """Yield the journals of dead writers, one at a time, each held while it is looked at.
+    """Yield the journals of dead writers, one at a time, each with its lock held.
 
     Raises:
         WriteError: If the file system refuses.
@@ -168,7 +168,7 @@ def orphans(layout: Layout) -> Iterator[Orphan]:
 
 
 def read_journal(directory: Path) -> Iterator[tuple[Envelope, bytes]]:
-    """Read the whole events of a journal. The first that is torn or damaged ends it."""
+    """Yield the whole events of a journal, up to the first that is torn or damaged."""
     for envelope, payload, _ in _whole(directory):
         yield envelope, payload
 
@@ -177,8 +177,8 @@ def remove_journal(directory: Path) -> None:
     """Remove a journal and its directory."""
     for name in (_JOURNAL, _LOCK):
         (directory / name).unlink(missing_ok=True)
-    # Whoever else looks whether its writer is alive has a lock file in it for a moment; an empty
-    # journal is removed by the next one who finds it.
+    # Another process that checks whether the writer is alive has a lock file in it for a moment; an
+    # empty journal is removed by the next process that finds it.
     with contextlib.suppress(OSError):
         directory.rmdir()
 

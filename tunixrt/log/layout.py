@@ -1,4 +1,4 @@
-"""Where things are in a store, how one is begun, and how one is found."""
+"""The paths of a store, its creation, and the search for it."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Layout:
 
     @property
     def staging(self) -> Path:
-        """What is being written and is not there yet; ignored by Git."""
+        """Files that are being written and not yet published; ignored by Git."""
         return self.store / ".tmp"
 
     @property
@@ -157,13 +157,13 @@ class Layout:
 
 
 def init(root: Path) -> Layout:
-    """Begin a store, or complete one: nothing that is there already changes.
+    """Create a store, or complete one: nothing that exists changes.
 
     Writes ``store/store.json``, ``runs/``, ``evalsets/``, and the lines that ``.gitattributes`` and
     ``.gitignore`` miss.
 
     Raises:
-        ImmutableFileError: If a ``store.json`` with other bytes is there.
+        ImmutableFileError: If a ``store.json`` with other bytes exists.
         NoCurrentDirectoryError: If the path is relative to a directory that was removed.
         WriteError: If the file system refuses.
     """
@@ -190,7 +190,7 @@ def find(start: Path) -> Layout:
         start: An absolute path, or one relative to the current directory.
 
     Raises:
-        StoreNotFoundError: If there is none.
+        StoreNotFoundError: If no store exists at or above it.
         NoCurrentDirectoryError: If the path is relative to a directory that was removed.
     """
     start = absolute(start)
@@ -219,7 +219,7 @@ def check_format(layout: Layout) -> None:
 
 
 def verify_layout(layout: Layout) -> Iterator[Finding]:
-    """Check store.json, and that nothing unknown lies beside it."""
+    """Check store.json, and that nothing unknown is beside it."""
     try:
         yield from _verify_description(layout)
         for entry in entries(layout.store, layout.root):

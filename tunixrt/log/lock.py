@@ -1,11 +1,11 @@
-"""The store's lock: for what changes a file in place, and for what looks before it writes.
+"""The store's lock: for commands that change a file in place or read before they write.
 
-A redaction takes it, and whatever is decided by what the log says already: a label, a name, a
-dataset under a key that nothing else may take. Recording needs none: a segment appears by one
-rename, and two at once are what two branches are.
+A redaction takes it, and so does every command whose write depends on the state of the log: a
+label, a name, a dataset under a key that must stay unique. Recording needs none: a segment appears
+by one rename, and two at once are what two branches are.
 
 The operating system holds the lock itself, so a process that dies holds nothing. A note beside it
-says who holds it, for the person who waits; the note decides nothing.
+names the holder, for messages to the process that waits; the note decides nothing.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ DEFAULT_TIMEOUT_S = 10.0
 
 
 class Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who holds the lock, as far as the note says.
+    """The holder of the lock, according to the note.
 
     Attributes:
         pid: The process.
         host: The machine it runs on.
         work: The command that it carries out.
         since: When the note was written, in seconds since 1970; the time of the file, so that
-            nobody has to read a clock.
+            no clock is read.
     """
 
     pid: int
@@ -51,7 +51,7 @@ class Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     since: float | None = None
 
     def __str__(self) -> str:
-        """Return it as a person reads it."""
+        """Return it as messages show it."""
         since = ""
         if self.since is not None:
             since = f", since {datetime.fromtimestamp(self.since, UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -63,7 +63,7 @@ class LockHeldError(StoreLockedError):
 
     Attributes:
         path: The lock file.
-        holder: Who holds it; None where there is no note.
+        holder: Its holder; None if there is no note.
     """
 
     def __init__(self, path: Path, holder: Holder | None, timeout_s: float) -> None:
@@ -94,7 +94,7 @@ def store_lock(layout: Layout, work: str, waiting: Waiting | None = None) -> Ite
 
     Args:
         layout: The store.
-        work: What the lock is taken for: the command, as people type it.
+        work: What the lock is taken for: the command, as typed.
         waiting: How to wait while another process holds it.
 
     Raises:
@@ -107,7 +107,7 @@ def store_lock(layout: Layout, work: str, waiting: Waiting | None = None) -> Ite
 
 @contextlib.contextmanager
 def hold(path: Path, work: str, waiting: Waiting) -> Iterator[None]:
-    """Hold the lock of one file, with a note beside it that says who does.
+    """Hold the lock of one file, with a note beside it that names the holder.
 
     Args:
         path: The lock file; its directory is made.
@@ -128,7 +128,7 @@ def hold(path: Path, work: str, waiting: Waiting) -> Iterator[None]:
                 raise LockHeldError(path, _read_note(path), waiting.timeout_s)
     note = _note(path)
     try:
-        # The note decides nothing: whatever has taken its place, the lock is held.
+        # The note decides nothing: if it cannot be written, the lock is still held.
         with contextlib.suppress(OSError):
             remove(note)
             note.write_bytes(msgspec.json.encode(Holder(os.getpid(), platform.node(), work)))
@@ -140,10 +140,10 @@ def hold(path: Path, work: str, waiting: Waiting) -> Iterator[None]:
 
 
 def lock_is_held(layout: Layout) -> bool:
-    """Say whether a process holds the lock now. Changes nothing.
+    """Return whether a process holds the lock now; changes nothing.
 
     Raises:
-        WriteError: If the lock file cannot be looked at.
+        WriteError: If the lock file cannot be opened.
     """
     if not layout.lock.exists():
         return False
@@ -156,7 +156,7 @@ def lock_is_held(layout: Layout) -> bool:
 
 
 def read_holder(layout: Layout) -> Holder | None:
-    """Return who holds the lock, as the note says; None where there is no note that can be read."""
+    """Return the holder of the lock from the note; None if no note can be read."""
     return _read_note(layout.lock)
 
 
@@ -170,12 +170,13 @@ def _read_note(path: Path) -> Holder | None:
 
 
 def _note(path: Path) -> Path:
-    # Not in the lock file: whoever tries to take the lock empties that.
+    # Not in the lock file: a process that tries to take the lock truncates that.
     return path.with_name(f"{path.name}.holder")
 
 
 def _lock(path: Path) -> FileLock:
-    # Imported where it is used: a lookup through the index takes no lock, and starts sooner.
+    # Imported where it is used: a lookup through the index takes no lock, and starts faster without
+    # it.
     from filelock import FileLock
 
     return FileLock(path)

@@ -1,4 +1,4 @@
-"""Proving a whole log: each segment by itself, then what segments say about each other."""
+"""Verifies a whole log: each segment separately, then what segments state about each other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def verify_log(layout: Layout) -> Iterator[Finding]:
     """Check store.json and every byte of the log.
 
     Yields:
-        Everything that is not as the format says. What lies in ``store/.tmp/`` is no finding.
+        Everything that is not as the format says. What is in ``store/.tmp/`` is not a finding.
     """
     survey = Survey()
     try:
@@ -36,7 +36,7 @@ def verify_log(layout: Layout) -> Iterator[Finding]:
     while unread:
         for _, path in unread:
             yield from verify_segment(path, survey)
-        # Segments that other processes have appended meanwhile, if one that was seen needs them.
+        # Segments that other processes appended meanwhile, if a segment already seen needs them.
         parents = {parent for header in survey.headers.values() for parent in header.parents}
         missing = sorted(parents.difference(survey.headers))
         visited = {digest for digest, _ in unread}
@@ -56,7 +56,7 @@ def verify_log(layout: Layout) -> Iterator[Finding]:
 def missing_parent(
     layout: Layout, segment: Digest, parent: Digest, *, explained: bool = True
 ) -> Finding:
-    """Return the finding for a segment whose parent is not there.
+    """Return the finding for a segment whose parent is missing.
 
     Args:
         layout: The store.
@@ -86,7 +86,7 @@ def _verify_parents(
         if parent in survey.headers:
             lamports.append(survey.headers[parent].lamport)
         elif not is_plain_directory(layout.segment(parent)):
-            # The first one that is missing is mostly the reason for all: Git is asked once.
+            # The first missing parent usually explains the others, so Git is asked once.
             yield missing_parent(layout, segment, parent, explained=not explained)
             explained.add(parent)
     if lamports and len(lamports) == len(header.parents) and header.lamport != 1 + max(lamports):
@@ -113,4 +113,4 @@ def _verify_redacted(layout: Layout, survey: Survey) -> Iterator[Finding]:
                         found=f"the payload {event.envelope.payload}",
                     )
         except DamagedError:
-            continue  # verify_segment has said so
+            continue  # verify_segment reports it

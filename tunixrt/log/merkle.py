@@ -37,7 +37,7 @@ class MerkleTree:
 
     @property
     def n_leaves(self) -> int:
-        """How many leaves the tree has."""
+        """The number of leaves."""
         return self._n_chunks * _CHUNK + len(self._pending)
 
     def append(self, leaf: bytes) -> None:
@@ -63,7 +63,7 @@ class MerkleTree:
         for start in range(0, n_settled, _CHUNK):
             self._peaks.append(_subtree_root(pending[start : start + _CHUNK]))
             self._n_chunks += 1
-            # As many equal subtrees meet as the count has trailing zero bits.
+            # The number of equal subtrees to join is the number of trailing zero bits of the count.
             n_chunks = self._n_chunks
             while n_chunks % 2 == 0:
                 right = self._peaks.pop()

@@ -1,6 +1,6 @@
-"""Files and directories that a person names (``-o``): whole or not at all, nothing else touched.
+"""Files and directories that the user names (``-o``): whole or not at all, nothing else touched.
 
-A regular file is written beside its place under a name of ours and renamed over it when it is
+A regular file is written beside its place under a temporary name and renamed over it when it is
 complete: a reader sees the old or the new bytes, and a failure leaves the old. Everything else that
 a path can name is written through, as ``cat > PATH`` would: a FIFO, a terminal, ``/dev/stdout``,
 ``/dev/fd/N`` (process substitution). A symbolic link stays, and its target is replaced. Of a
@@ -46,11 +46,11 @@ class OutputPathError(BadInputError):
 
 
 class ForeignDirectoryError(OutputPathError):
-    """The directory holds what tunixrt did not write, and writing would replace it."""
+    """The directory holds files that tunixrt did not write, and writing would replace them."""
 
 
 class _Manifest(msgspec.Struct, frozen=True):
-    """What tunixrt wrote into a directory: the command, and the names of the files."""
+    """The files that tunixrt wrote into a directory, and the command that wrote them."""
 
     made_by: str
     files: list[str]
@@ -58,7 +58,7 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def output_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that a person named; it is complete, or as it was before, when the block ends.
+    """Open a file that the user named; when the block ends, it is complete or unchanged.
 
     An existing regular file is replaced with its permissions kept. Whatever is not a regular file
     is written through, and keeps what was written before a failure.
@@ -92,10 +92,10 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def output_directory(directory: Path, *, manifest: str, made_by: str) -> Iterator[Path]:
-    """Make a directory that a person named, or make it again; nothing of others is lost.
+    """Make or replace a directory that the user named; files of other programs stay.
 
-    What the block writes into the directory that it receives takes the place of what an earlier
-    block wrote, when it ends without an exception. Other files in the directory stay.
+    When the block ends without an exception, what it wrote into the directory that it receives
+    replaces what an earlier block wrote. Other files in the directory stay.
 
     Args:
         directory: A new or empty directory, or one that was made like this before. Missing parents
@@ -149,11 +149,11 @@ class _Writer(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Name the path that a person gave where an error of the block names none, or one of ours."""
+    """Put the user's path into errors of the block that name no path, or a temporary one."""
     try:
         yield
     except BrokenPipeError:
-        raise  # a reader that has seen enough
+        raise  # the reader closed the pipe
     except OSError as error:
         name = str(error.filename or "")
         if name and not any(part.startswith(_STAGED) for part in Path(name).parts):
@@ -164,7 +164,7 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _status(path: Path, target: Path | int) -> os.stat_result | None:
-    """What is there; None where nothing is."""
+    """Return the status of the target; None if it does not exist."""
     try:
         return os.fstat(target) if isinstance(target, int) else target.stat()
     except FileNotFoundError:
@@ -174,7 +174,7 @@ def _status(path: Path, target: Path | int) -> os.stat_result | None:
 
 
 def _final(path: Path) -> Path | int:
-    """Follow links: the path at their end, which need not exist, or an open descriptor."""
+    """Return where links lead: a path, which need not exist, or an open descriptor."""
     current = path.absolute()
     for _ in range(_MAX_LINKS):
         directory = os.path.realpath(current.parent)
@@ -182,7 +182,8 @@ def _final(path: Path) -> Path | int:
         descriptors = _DESCRIPTORS.fullmatch(directory)
         if descriptors is not None and current.name.isascii() and current.name.isdigit():
             own = descriptors[1] in {None, str(os.getpid())}
-            # What another process has open is opened by this name: its link leads to no path.
+            # A file that another process has open is opened by this name: its link leads to no
+            # path.
             return int(current.name) if own else current
         if not current.is_symlink():
             return current
@@ -198,7 +199,7 @@ def _replacing(path: Path, target: Path, status: os.stat_result | None) -> Itera
         )
     if status is not None and not os.access(target, os.W_OK):
         raise OutputPathError(path, "cannot be written: it is read-only.")
-    # Opened with O_EXCL under 128 random bits, so this name is not anyone else's.
+    # Opened with O_EXCL under 128 random bits, so no other process has this name.
     staged = target.parent / f"{_STAGED}{secrets.token_hex(16)}"
     try:
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -215,10 +216,10 @@ def _replacing(path: Path, target: Path, status: os.stat_result | None) -> Itera
 
 
 def _read_manifest(directory: Path, place: Path, manifest: str, made_by: str) -> set[str]:
-    """The files that an earlier block wrote.
+    """Return the files that an earlier block wrote.
 
     Raises:
-        ForeignDirectoryError: There are others, and no manifest.
+        ForeignDirectoryError: The directory holds other files and no manifest.
     """
     if not place.exists():
         return set()
@@ -242,14 +243,14 @@ def _read_manifest(directory: Path, place: Path, manifest: str, made_by: str) ->
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name leads to a place below the directory; a manifest may come from anyone."""
+    """Return whether a name stays below the directory; a manifest is untrusted input."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 @contextlib.contextmanager
 def _made(place: Path) -> Iterator[None]:
-    """Have a directory and its parents; those that were made go again if the block fails."""
+    """Make a directory and its parents; remove those that were made if the block fails."""
     missing = [one for one in (place, *place.parents) if not one.exists()]
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -264,7 +265,7 @@ def _made(place: Path) -> Iterator[None]:
 def _take_place(
     directory: Path, staged: Path, place: Path, before: set[str], writer: _Writer
 ) -> None:
-    """Move every staged file into place, and remove those of the earlier block that are gone."""
+    """Move every staged file into place, and remove those that only the earlier block wrote."""
     names = {p.relative_to(staged).as_posix() for p in staged.rglob("*") if p.is_file()}
     for name in sorted(names | before):
         path = place / name
@@ -275,7 +276,7 @@ def _take_place(
                 directory,
                 f"holds {name}, which `{writer.made_by}` did not write. Move it elsewhere.",
             )
-    # Named before it is there: a process that dies on the way leaves nothing that is not listed.
+    # Listed before it exists: a process that dies in between leaves no unlisted file.
     writer.write(place, staged, names | before)
     for name in sorted(names):
         path = place / name

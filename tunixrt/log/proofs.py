@@ -1,8 +1,8 @@
 """Proofs that a snapshot holds a trace, which anyone can check without the store.
 
 A proof leads from the envelope that names the trace, through the Merkle tree of its segment, to the
-header that the segment is named by, and from there, through the Merkle tree of the snapshot, to the
-snapshot's name. It holds no payload, and a redaction does not change it.
+header whose digest names the segment, and from there, through the Merkle tree of the snapshot, to
+the snapshot's name. It holds no payload, and a redaction does not change it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PROOF_FORMAT = "tunixrt-proof-1"
 
 
 class NotInSnapshotError(BadInputError):
-    """There is nothing to prove: the snapshot does not hold the trace.
+    """The snapshot does not hold the trace, so nothing can be proved.
 
     Attributes:
         trace: The trace that was asked for.
@@ -40,11 +40,11 @@ class NotInSnapshotError(BadInputError):
 
 
 class ProofError(AnswerIsNoError):
-    """A proof that does not prove what it says."""
+    """A proof that does not prove its claim."""
 
 
 class SnapshotHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a snapshot is named by: all its fields but the list of segments."""
+    """The fields whose digest names a snapshot: all but the list of segments."""
 
     format: str
     n_events: int
@@ -66,7 +66,7 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         segment: The header of the segment.
         segment_index: The place of the segment among the sorted segments of the snapshot.
         segment_path: The audit path from the segment to the root of the snapshot.
-        snapshot: What the snapshot is named by.
+        snapshot: The fields whose digest names the snapshot.
     """
 
     format: str
@@ -81,10 +81,10 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def prove(log: EventLog, snapshot: Snapshot, trace: Digest) -> Proof:
-    """Prove that a snapshot holds a trace, by its first recording.
+    """Return a proof that a snapshot holds a trace, by its first recording.
 
     Raises:
-        NotInSnapshotError: If it does not hold it.
+        NotInSnapshotError: If the snapshot does not hold the trace.
         DamagedError: If the log is damaged.
     """
     event = _first_recording(log.events(snapshot.segments), trace)
@@ -108,14 +108,14 @@ def prove(log: EventLog, snapshot: Snapshot, trace: Digest) -> Proof:
 
 
 def head_of(snapshot: Snapshot) -> SnapshotHead:
-    """Return what a snapshot is named by."""
+    """Return the fields whose digest names a snapshot."""
     fields = msgspec.structs.asdict(snapshot)
     del fields["segments"]
     return SnapshotHead(**fields)
 
 
 def check_proof(proof: Proof, snapshot: Digest, trace: Digest) -> None:
-    """Check a proof against the name of a snapshot that one trusts, without any store.
+    """Check a proof against the name of a trusted snapshot, without a store.
 
     Raises:
         ProofError: If it does not prove that this snapshot holds this trace.

@@ -1,9 +1,9 @@
-"""Forgetting: payload lines become ``null``, and an event says so.
+"""Redaction: payload lines become ``null``, and an event records it.
 
-The event is appended first and the payloads are removed then. A process that dies in between
-leaves a redaction event and plain text, which ``verify`` reports and ``sweep`` mends; the other
-order would leave a ``null`` that nobody can explain. Every digest stays valid: envelopes, which the
-Merkle trees cover, do not change.
+The event is appended first, then the payloads are removed. A process that dies in between
+leaves a redaction event and plain text, which ``verify`` reports and ``sweep`` fixes; the other
+order would leave a ``null`` without an event that explains it. Every digest stays valid: envelopes,
+which the Merkle trees cover, do not change.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Redaction(msgspec.Struct, frozen=True):
     """What a redaction did.
 
     Attributes:
-        segment: The segment with the new ``trace.redacted`` events; None when there were no new
+        segment: The segment with the new ``trace.redacted`` events; None if there were no new
             ones.
         removed: Where payloads were removed: path relative to the root, and line counted from 1.
-        mended: Parts that a merge had left with conflict markers.
+        mended: Parts whose merge conflict was resolved.
     """
 
     segment: Digest | None
@@ -95,9 +95,9 @@ def redact(
 
 
 def sweep(log: EventLog, *, waiting: Waiting | None = None) -> Redaction:
-    """Remove again what came back, from a merge or from an interrupted redaction.
+    """Remove redacted payloads that a merge or an interrupted redaction left in the store.
 
-    A merge that stopped in a part, because one side has redacted it, is mended first.
+    A merge that stopped in a part, because one side has redacted it, is resolved first.
 
     Args:
         log: The log.
@@ -150,7 +150,7 @@ def _remove_all(log: EventLog, redacted: Collection[Digest]) -> tuple[tuple[str,
 
 
 def _blank(path: Path, numbers: Collection[int], staging: Path) -> None:
-    """Put ``null`` into some lines of a part, atomically: a reader sees the old part or the new."""
+    """Replace lines of a part by ``null``, atomically: a reader sees the old part or the new."""
     with writing(path):
         lines = read_stored(path).split(b"\n")
     for number in numbers:

@@ -1,7 +1,7 @@
-"""A second process of this Python, which works beside the one that asks it.
+"""A second process of this Python, which works in parallel to its caller.
 
-It is asked on its standard input and answers on its standard output; it ends when its input does,
-so it never outlives whoever asked.
+It reads questions from its standard input and answers on its standard output; it exits when its
+input ends, so it never outlives the caller.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class SecondProcess:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        with contextlib.suppress(BrokenPipeError):  # what it was not asked any more
+        with contextlib.suppress(BrokenPipeError):  # a question that was not read any more
             self._process.communicate()
 
 
 def run_second(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
-    """Be the second process: answer questions until there are no more."""
-    # Ctrl-C is for whoever asks; the end of the input is the sign to stop.
+    """Run as the second process: answer questions until the input ends."""
+    # Ctrl-C is for the caller; this process stops at the end of its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(sys.stdin.buffer, sys.stdout.buffer)

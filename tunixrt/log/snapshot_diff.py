@@ -2,8 +2,8 @@
 
 A log only grows, so of two snapshots of one line of history the later contains the earlier. That is
 set inclusion and not the prefix of an ordered tree (RFC 9162, section 2.1.4), because a merge adds
-segments in the middle of the order. So the proof lists the segments of both: whoever trusts the two
-names can compute both roots from it. It takes 70 bytes a segment.
+segments in the middle of the order. So the proof lists the segments of both: a verifier that trusts
+the two names can compute both roots from it. It takes 70 bytes per segment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXTENSION_FORMAT = "tunixrt-extension-proof-1"
 
 
 class Relation(StrEnum):
-    """How a snapshot A stands to a snapshot B."""
+    """The relation of a snapshot A to a snapshot B."""
 
     SAME = "same"
     CONTAINED = "contained"
@@ -39,7 +39,7 @@ class Relation(StrEnum):
 
 
 class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one snapshot holds and another does not: segments, and their events by type."""
+    """What only one of two snapshots holds: segments, and the events in them by type."""
 
     segments: tuple[Digest, ...]
     events: dict[str, int]
@@ -66,7 +66,7 @@ class SnapshotDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NotContainedError(BadInputError):
-    """There is nothing to prove: a snapshot lacks segments of another.
+    """A snapshot lacks segments of another, so nothing can be proved.
 
     Attributes:
         missing: The segments that it lacks.
@@ -85,8 +85,8 @@ class ExtensionProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         format: ``tunixrt-extension-proof-1``.
-        old: What the contained snapshot is named by.
-        new: What the containing snapshot is named by.
+        old: The fields whose digest names the contained snapshot.
+        new: The fields whose digest names the containing snapshot.
         segments: The segments of the old snapshot, sorted.
         added: The other segments of the new snapshot, sorted.
     """
@@ -99,7 +99,7 @@ class ExtensionProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def diff_snapshots(log: EventLog, a: Snapshot, b: Snapshot) -> SnapshotDiff:
-    """Compare two snapshots. The events of what they do not share are read from the log.
+    """Return the differences of two snapshots; events that only one holds are read from the log.
 
     Raises:
         DamagedError: If the log is damaged.
@@ -123,10 +123,10 @@ def diff_snapshots(log: EventLog, a: Snapshot, b: Snapshot) -> SnapshotDiff:
 
 
 def prove_extension(old: Snapshot, new: Snapshot) -> ExtensionProof:
-    """Prove that a snapshot contains an older one.
+    """Return a proof that a snapshot contains an older one.
 
     Raises:
-        NotContainedError: If it does not.
+        NotContainedError: If it does not contain it.
     """
     missing = sorted(set(old.segments).difference(new.segments))
     if missing:
@@ -141,7 +141,7 @@ def prove_extension(old: Snapshot, new: Snapshot) -> ExtensionProof:
 
 
 def check_extension(proof: ExtensionProof, old: Digest, new: Digest) -> None:
-    """Check a proof against the names of two snapshots that one trusts, without any store.
+    """Check a proof against the names of two trusted snapshots, without a store.
 
     Raises:
         ProofError: If it does not prove that the new snapshot contains the old one.
@@ -152,7 +152,7 @@ def check_extension(proof: ExtensionProof, old: Digest, new: Digest) -> None:
     if not all(is_digest(digest) for digest in everything):
         raise ProofError("Not every segment in the proof is named by a digest.")
     if any(left == right for left, right in pairwise(everything)):
-        raise ProofError("A segment stands in the proof twice.")
+        raise ProofError("A segment is in the proof twice.")
     for what, head, segments, name in (
         ("old", proof.old, sorted(proof.segments), old),
         ("new", proof.new, everything, new),

@@ -1,6 +1,6 @@
-"""Snapshots: named sets of segments, so that a result can say which log it was made from.
+"""Snapshots: named sets of segments, so that a result can state which log it was made from.
 
-A snapshot depends only on its set of segments: not on when it was taken, where, or in which order
+A snapshot depends only on its set of segments: not on when or where it was taken, or in which order
 branches were merged.
 """
 
@@ -42,7 +42,7 @@ _SUFFIX = ".json"
 
 
 class SnapshotNotFoundError(BadInputError):
-    """There is no snapshot of that name.
+    """The snapshot of that name does not exist.
 
     Attributes:
         digest: The name.
@@ -63,7 +63,7 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         format: The format and its version: ``tunixrt-snapshot-1``.
         n_events: How many events the segments hold together.
         n_segments: How many segments there are.
-        n_traces: How many distinct traces they have recorded, whatever became of them.
+        n_traces: How many distinct traces they have recorded, retracted or redacted ones too.
         root: The Merkle root over the 32-byte digests of the segments, sorted.
         segments: The segments, sorted.
     """
@@ -87,7 +87,7 @@ _decode = msgspec.json.Decoder(Snapshot).decode
 
 
 def take_snapshot(log: EventLog) -> Snapshot:
-    """Name the set of all segments that are in the log now. Nothing is written.
+    """Return the snapshot of all segments that are in the log now; nothing is written.
 
     Raises:
         DamagedError: If the log is damaged.
@@ -98,12 +98,11 @@ def take_snapshot(log: EventLog) -> Snapshot:
 
 
 def name_snapshot(refs: Iterable[SegmentRef], n_traces: int) -> Snapshot:
-    """Name a set of segments that is closed under parents.
+    """Return the snapshot of a set of segments that holds the parents of each.
 
     Args:
         refs: The segments.
-        n_traces: How many distinct traces they have recorded, as somebody has counted who had to
-            read them anyway.
+        n_traces: How many distinct traces they have recorded; the caller has counted them.
     """
     refs = list(refs)
     segments = sorted(ref.digest for ref in refs)
@@ -118,7 +117,7 @@ def name_snapshot(refs: Iterable[SegmentRef], n_traces: int) -> Snapshot:
 
 
 def save_snapshot(layout: Layout, snapshot: Snapshot) -> Digest:
-    """Write a snapshot; one that is there already stays as it is.
+    """Write a snapshot, and return its name; an existing one is not changed.
 
     Raises:
         ImmutableFileError: If the file of that name has other bytes.
@@ -130,11 +129,11 @@ def save_snapshot(layout: Layout, snapshot: Snapshot) -> Digest:
 
 
 def load_snapshot(layout: Layout, digest: Digest) -> Snapshot:
-    """Read a snapshot.
+    """Return a snapshot, read from its file.
 
     Raises:
-        SnapshotNotFoundError: If there is none of that name.
-        DamagedError: If it is not what its name says.
+        SnapshotNotFoundError: If none of that name exists.
+        DamagedError: If it does not match its name.
     """
     path = layout.snapshot(digest)
     if not os.path.lexists(path):
@@ -159,7 +158,7 @@ def verify_snapshots(layout: Layout) -> Iterator[Finding]:
     """Check every snapshot: its name, its root, its segments and their parents, its counts.
 
     Yields:
-        What is wrong. A damaged log stops the counting; ``EventLog.verify`` says how it is damaged.
+        What is wrong. A damaged log stops the counting; ``EventLog.verify`` reports the damage.
     """
     snapshots: list[tuple[str, Snapshot]] = []
     try:

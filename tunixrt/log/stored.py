@@ -1,9 +1,9 @@
-"""Opening what a store holds: plain files alone, and never through a symbolic link.
+"""Opens files of a store: only plain files, and never through a symbolic link.
 
 A digest proves bytes, not where they come from: weights that are a link out of the repository are
-right here and missing in every clone. A FIFO would make a reader wait for ever. And what Git LFS
-leaves in place of a file is text of its own. So every reader of a store opens files here, and what
-is refused is an ``OSError`` whose ``strerror`` says what was found and what to do.
+valid here and missing in every clone. A FIFO would block a reader for ever. And Git LFS leaves a
+pointer, which is text, in place of a file. So every reader of a store opens files here, and a
+refusal is an ``OSError`` whose ``strerror`` says what was found and what to do.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _KINDS: Final = (
 
 
 def open_stored(path: Path) -> BufferedReader:
-    """Open a file of a store for reading.
+    """Return a file of a store, open for reading.
 
     Raises:
         OSError: If it is not a plain file that can be read, or is a pointer of Git LFS. It never
-            waits, as opening a FIFO would.
+            blocks, as opening a FIFO would.
     """
     return os.fdopen(open_descriptor(path), "rb")
 
@@ -67,7 +67,7 @@ def open_descriptor(path: Path) -> int:
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
-        # Some systems say EMLINK for a link; a socket cannot be opened at all.
+        # Some systems report EMLINK for a link; a socket cannot be opened at all.
         if error.errno in (errno.ELOOP, errno.EMLINK):
             raise OSError(errno.ELOOP, _LINK_SENTENCE, os.fspath(path)) from None
         if error.errno == errno.ENXIO:
@@ -98,7 +98,7 @@ def refuse_pointer(file: BinaryIO, path: Path) -> None:
 def refuse_links(path: Path, root: Path) -> None:
     """Refuse a path below a root if it, or a directory on the way to it, is a symbolic link.
 
-    The root itself may be one, or lie behind one: where a store is, is for its user to say.
+    The root itself may be one, or be behind one: the user decides where a store is.
 
     Raises:
         OSError: If one is, with its name; or if the path does not exist.
@@ -111,7 +111,7 @@ def refuse_links(path: Path, root: Path) -> None:
 
 
 def is_plain_directory(path: Path) -> bool:
-    """Say whether a path is a directory, and not a symbolic link to one."""
+    """Return whether a path is a directory, and not a symbolic link to one."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
@@ -119,7 +119,7 @@ def is_plain_directory(path: Path) -> bool:
 
 
 def is_plain_file(path: Path) -> bool:
-    """Say whether a path is a file, and neither a symbolic link nor anything else."""
+    """Return whether a path is a file, and neither a symbolic link nor anything else."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
@@ -134,7 +134,7 @@ def kind_of(mode: int) -> str:
 
 
 def not_plain_sentence(mode: int) -> str:
-    """Say why something is not a file of a store, given its mode (of ``lstat``)."""
+    """Return why something is not a file of a store, given its mode (of ``lstat``)."""
     if stat.S_ISLNK(mode):
         return _LINK_SENTENCE
     return f"it is a {kind_of(mode)} and should be a plain file; move it elsewhere"

@@ -1,4 +1,4 @@
-"""A directory that is sealed: ``manifest.json``, ``SHA256SUMS``, and what the two speak of.
+"""A sealed directory: ``manifest.json``, ``SHA256SUMS``, and the files that they list.
 
 ``SHA256SUMS`` lists every file but itself and ``environments/``, so ``sha256sum -c`` checks them.
 """
@@ -28,10 +28,10 @@ _SUM_LINE: Final = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 
 def hashed_names(directory: Path) -> list[str]:
-    """The files below a directory that are hashed, by relative POSIX path, sorted.
+    """Return the files below a directory that are hashed, by relative POSIX path, sorted.
 
     Raises:
-        DamagedError: something in it is no plain file, or cannot be listed.
+        DamagedError: something in it is not a plain file, or cannot be listed.
     """
     names, findings = files_below(directory, directory)
     for finding in findings:
@@ -44,10 +44,10 @@ def _is_hashed(name: str) -> bool:
 
 
 def output_digests(directory: Path) -> dict[str, Digest]:
-    """The digest of every hashed file below ``directory`` but the manifest, sorted by name.
+    """Return the digest of every hashed file below a directory but the manifest, sorted by name.
 
     Raises:
-        DamagedError: something in it is no plain file, or cannot be listed.
+        DamagedError: something in it is not a plain file, or cannot be listed.
         OSError: a file cannot be read, or is a pointer of Git LFS.
     """
     return {
@@ -58,16 +58,16 @@ def output_digests(directory: Path) -> dict[str, Digest]:
 
 
 def recorded_digests(directory: Path) -> dict[str, Digest]:
-    """The digest of every hashed file that a sealed directory has, or should have.
+    """Return the digest of every hashed file that a sealed directory has, or should have.
 
-    A file that is not here, as in a sparse checkout, or cannot be read has the digest that
-    ``SHA256SUMS`` lists; `verify_sealed` says what is wrong with it.
+    A file that is missing, as in a sparse checkout, or cannot be read has the digest that
+    ``SHA256SUMS`` lists; `verify_sealed` reports what is wrong with it.
     """
     listed: dict[str, str] = {}
     with contextlib.suppress(OSError, UnicodeDecodeError):
         listed, _ = _parse(read_stored(directory / SUMS).decode())
     digests = {name: of_hex(digest) for name, digest in listed.items()}
-    names, _ = files_below(directory, directory)  # `verify_sealed` names whatever else is there
+    names, _ = files_below(directory, directory)  # `verify_sealed` reports anything else
     for name in filter(_is_hashed, names):
         with contextlib.suppress(OSError):
             digests[name] = digest_stored(directory / name)
@@ -90,7 +90,7 @@ def verify_sealed(
 
 
 def _parse(text: str) -> tuple[dict[str, str], list[int]]:
-    """The digests of sums by name, and the numbers of the lines that are something else."""
+    """Return the sums by name, and the numbers of the lines that are not a sum."""
     listed: dict[str, str] = {}
     malformed: list[int] = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
@@ -106,7 +106,7 @@ class SealedVerification:
     """The verification of one sealed directory; each file is read once.
 
     Attributes:
-        digests: of every file that could be read, by relative POSIX path; once `run` has ended.
+        digests: of every file that could be read, by relative POSIX path; complete after `run`.
     """
 
     def __init__(self, layout: Layout, directory: Path, checkout: Checkout | None = None) -> None:
@@ -115,13 +115,13 @@ class SealedVerification:
         Args:
             layout: findings name files relative to its root.
             directory: what is sealed.
-            checkout: what Git tracks and is not here; that is no finding.
+            checkout: what a sparse checkout leaves out; that is not a finding.
         """
         self.digests: dict[str, Digest] = {}
         self._directory = directory
         self._layout = layout
         self._checkout = checkout or Checkout()
-        self._faulty: list[str] = []  # named already; what is below them is not missed again
+        self._faulty: list[str] = []  # reported already; what is below them is not reported again
 
     @property
     def outputs(self) -> dict[str, Digest]:
@@ -145,11 +145,11 @@ class SealedVerification:
         yield from self._environments()
 
     def place(self, name: str) -> str:
-        """The path of a file, as findings name it."""
+        """Return the path of a file, as findings name it."""
         return self._layout.relative(self._directory / name)
 
     def is_excused(self, name: str) -> bool:
-        """Whether it has been said of a file why it is not here, or Git has it."""
+        """Return whether a file's absence is reported already, or explained by Git."""
         place = self.place(name)
         if any(place == faulty or place.startswith(f"{faulty}/") for faulty in self._faulty):
             return True
@@ -185,7 +185,7 @@ class SealedVerification:
 
     def _environments(self) -> Iterator[Finding]:
         directory = self._directory / ENVIRONMENTS
-        with contextlib.suppress(DamagedError):  # that has been said
+        with contextlib.suppress(DamagedError):  # reported already
             for entry in entries(directory, self._layout.root):
                 if entry.is_dir(follow_symlinks=False):
                     yield not_plain(directory / entry.name, self._layout.root)

@@ -1,1 +1,1 @@
-"""What can be said of runs without running them: configuration, manifests, ids, verdicts."""
+"""Runs as data, without jax: configuration, manifests, ids, verdicts."""

@@ -1,7 +1,7 @@
-"""The sizes of a decoder: what a config may set, and what Hugging Face's config.json calls them.
+"""The sizes of a decoder: what a config may set, and their names in Hugging Face's config.json.
 
-The names are those of ``Gemma3TextConfig`` in ``transformers``, so a person who knows one file
-knows the other. Nothing here needs jax: ``tunixrt train --dry-run`` answers without it.
+The names are those of ``Gemma3TextConfig`` in ``transformers``, so the two files use the same
+keys. Nothing here needs jax, so that ``tunixrt train --dry-run`` runs without it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Theta = Annotated[float, Field(gt=1.0, le=1e12, allow_inf_nan=False)]
 
 
 class ArchitectureError(BadInputError):
-    """A config.json describes a model that tunixrt does not compute.
+    """A config.json describes a model that tunixrt does not support.
 
     Attributes:
-        problem: what is wrong, a sentence without the file's name.
+        problem: a sentence about what is wrong, without the file's name.
     """
 
     def __init__(self, problem: str) -> None:
@@ -65,20 +65,20 @@ class Architecture(BaseModel):
         return self
 
     def is_sliding(self, layer: int) -> bool:
-        """Whether layer number ``layer`` (from 0) sees only the last ``sliding_window`` tokens."""
+        """Return whether layer ``layer`` (from 0) attends only to ``sliding_window`` tokens."""
         return (layer + 1) % self.sliding_window_pattern != 0
 
     def layer_types(self) -> list[str]:
-        """The kind of each layer, in the words of ``transformers``."""
+        """Return the type of each layer, as ``transformers`` names it."""
         return [
             "sliding_attention" if self.is_sliding(layer) else "full_attention"
             for layer in range(self.num_hidden_layers)
         ]
 
     def to_huggingface(self) -> dict[str, object]:
-        """The architecture's part of config.json.
+        """Return the architecture's part of config.json.
 
-        The rotary bases stand in it twice: ``transformers`` 5 reads ``rope_parameters``, 4 reads
+        The rotary bases are in it twice: ``transformers`` 5 reads ``rope_parameters``, 4 reads
         the two flat keys.
         """
         fields = self.model_dump(exclude={"family"})
@@ -103,10 +103,10 @@ class Architecture(BaseModel):
 
     @classmethod
     def from_huggingface(cls, config: Mapping[str, object]) -> Self:
-        """Read the architecture out of a config.json.
+        """Return the architecture of a config.json.
 
         Raises:
-            ArchitectureError: the model is of another family, or uses what is not computed here.
+            ArchitectureError: the model is of another family, or uses an unsupported feature.
         """
         for key, computed in _ONLY.items():
             found = config.get(key, computed[0])
@@ -134,7 +134,7 @@ class Architecture(BaseModel):
         return architecture
 
 
-# What the forward pass has built in; the first value is what a file without the key means.
+# The settings that the forward pass supports; the first value is the default of a missing key.
 _ONLY: dict[str, tuple[object, ...]] = {
     "hidden_activation": ("gelu_pytorch_tanh",),
     "attention_bias": (False,),
@@ -169,7 +169,7 @@ def _rotary_bases(config: Mapping[str, object]) -> dict[str, object]:
 
 
 def _pattern(config: Mapping[str, object]) -> int:
-    """How often a full layer comes, from the first one; ``transformers`` does not write it."""
+    """Return the period of full-attention layers, which ``transformers`` does not write."""
     layer_types = config.get("layer_types")
     if isinstance(layer_types, list) and layer_types:
         if "full_attention" in layer_types:

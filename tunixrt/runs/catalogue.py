@@ -1,6 +1,6 @@
-"""What the digests of this store are called here: read once per command, for what people see.
+"""Looks up what digests are called in this store; read once per command, for output to people.
 
-Manifests name by digest. Keys, names and places change with the store, so they are looked up.
+Manifests refer by digest. Keys, names and paths change with the store, so they are looked up.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Catalogue:
     """The datasets, eval sets and runs of a store by digest."""
 
     def __init__(self, layout: Layout) -> None:
-        """Read nothing yet: each part is read when it is asked for."""
+        """Remember the layout; each part is read on first use."""
         self.layout = layout
 
     @cached_property
@@ -68,15 +68,15 @@ class Catalogue:
         return [run for run in self.runs if isinstance(run, ContaminationManifest)]
 
     def training_of(self, weights: Digest) -> TrainingManifest | None:
-        """The training run that made these weights, the first by id of several."""
+        """Return the training run that made these weights, the first by id of several."""
         return self._by_weights.get(weights)
 
     def evaluated(self, responses: ResponsesIdentity) -> TrainingManifest | None:
-        """The training run whose model answered; None for initial weights, and other models."""
+        """Return the training run whose model answered; None for initial and other weights."""
         return None if responses.untrained else self.training_of(responses.model.weights)
 
     def lineage(self, trained: TrainingManifest) -> tuple[list[TrainingManifest], bool]:
-        """A training and the ones it started from, and whether no base is from elsewhere."""
+        """Return a training and those it started from, and whether these are all of its bases."""
         chain = [trained]
         while (base := chain[-1].identity.base) is not None:
             run = self.training_of(base.weights)
@@ -88,7 +88,7 @@ class Catalogue:
         return chain, True
 
     def contamination_of(self, evaluation: EvaluationManifest) -> ContaminationManifest | None:
-        """What is recorded of an eval set and all that the evaluated model was trained on."""
+        """Return the recorded check of an eval set against all texts of the evaluated model."""
         trained = self.evaluated(evaluation.responses)
         if trained is None:
             return None
@@ -100,11 +100,11 @@ class Catalogue:
             if (check.identity.evalset, check.identity.texts, check.identity.complete)
             == (evaluation.evalset, texts, complete)
         )
-        # The newest rules, where several are recorded.
+        # The newest rules, if several are recorded.
         return max(found, key=lambda check: check.identity.method, default=None)
 
     def text_names(self, texts: Iterable[Digest]) -> list[str]:
-        """What texts are called here: ``KEY/SPLIT`` each, sorted."""
+        """Return the names of texts, ``KEY/SPLIT`` each, sorted."""
         names = {
             f"{self.dataset_name(run.identity.dataset)}/{run.split}"
             for run in self.trainings
@@ -113,20 +113,20 @@ class Catalogue:
         return sorted(names)
 
     def dataset(self, digest: Digest) -> Dataset | None:
-        """A dataset by its digest, the first by key of several with the same members."""
+        """Return a dataset by its digest, the first by key of several with the same members."""
         return self._datasets.get(digest)
 
     def dataset_name(self, digest: Digest) -> str:
-        """The key of a dataset, or the beginning of its digest where it is not here."""
+        """Return the key of a dataset, or a prefix of its digest if it is not in the store."""
         dataset = self.dataset(digest)
         return hex_of(digest)[:12] if dataset is None else dataset.key
 
     def evalset(self, digest: Digest) -> Path | None:
-        """The file of an eval set by its digest, the first by name of several."""
+        """Return the file of an eval set by its digest, the first by name of several."""
         return self._evalsets.get(digest)
 
     def evalset_name(self, digest: Digest) -> str:
-        """The name of an eval set, or the beginning of its digest where it is not here."""
+        """Return the name of an eval set, or a prefix of its digest if it is not in the store."""
         path = self.evalset(digest)
         return hex_of(digest)[:12] if path is None else path.stem
 
@@ -141,7 +141,7 @@ class Catalogue:
     @cached_property
     def _evalsets(self) -> dict[Digest, Path]:
         found: dict[Digest, Path] = {}
-        # `verify` says what cannot be read, and why.
+        # `verify` reports what cannot be read, and why.
         with contextlib.suppress(DamagedError):
             for entry in reversed(entries(self.layout.evalsets, self.layout.root)):
                 path = self.layout.evalsets / entry.name
@@ -152,7 +152,7 @@ class Catalogue:
 
 
 def _datasets(layout: Layout) -> Iterator[Dataset]:
-    """The datasets whose manifests can be read: one that is damaged hides no other."""
+    """Yield the datasets whose manifests can be read: a damaged one does not hide the others."""
     for name in _directories(layout, layout.datasets):
         for version in _directories(layout, name):
             with contextlib.suppress(DamagedError, BadNameError):

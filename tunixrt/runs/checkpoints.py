@@ -1,11 +1,11 @@
 """Checkpoints of trainings that are not finished: ``.tunixrt/work/training/<run id>/``.
 
 Each is a directory ``step-00000120`` that appears whole, by one rename after an fsync, with
-``checkpoint.json`` in it: the digest of every other file. So one that was cut short or damaged is
-known as such, and the one before it is used. A run id is the digest of everything that decides the
-run's bits, so whichever process wrote a checkpoint of it, its bytes are the bytes of that step.
+``checkpoint.json`` in it: the digest of every other file. So a truncated or damaged one is
+detected, and the one before it is used. A run id is the digest of everything that decides the
+run's bits, so a checkpoint has the bytes of its step, no matter which process wrote it.
 
-This module knows directories and digests; what the files hold is for `tunixrt.ml.checkpoints`.
+This module knows directories and digests; `tunixrt.ml.checkpoints` defines what the files hold.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CHECKPOINT_FORMAT = 1
 
 N_KEPT = 2
-"""A checkpoint more than is needed, for the case that the newest is damaged."""
+"""One more than is needed, in case the newest is damaged."""
 
 _DESCRIPTION = "checkpoint.json"
 _STAGED = ".writing"
@@ -37,7 +37,7 @@ _NAME = re.compile(r"step-(\d{8,})")
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``checkpoint.json``: whose checkpoint it is, of which step, and the digest of each file."""
+    """``checkpoint.json``: the run, the step, and the digest of each file."""
 
     format: int
     run_id: str
@@ -46,12 +46,12 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainingInterruptedError(TunixrtError):
-    """Training was asked to stop, and did after the steps that were being computed.
+    """Training was asked to stop, and stopped after the steps in progress.
 
     Attributes:
-        step: the last step that was made, 0 for none.
-        num_steps: how many there would have been.
-        checkpoint: what it can go on from; None where there is nothing.
+        step: the last finished step, 0 for none.
+        num_steps: the number of steps of the whole training.
+        checkpoint: the checkpoint from which it can resume; None without one.
     """
 
     exit_code = ExitCode.INTERRUPTED
@@ -65,7 +65,7 @@ class TrainingInterruptedError(TunixrtError):
 
 
 def steps_saved(directory: Path) -> list[int]:
-    """The steps that a run's directory has checkpoints of, ascending; whole or not."""
+    """Return the steps of all checkpoints in a run's directory, ascending, complete or not."""
     if not directory.is_dir():
         return []
     names = (_NAME.fullmatch(path.name) for path in directory.iterdir())
@@ -73,19 +73,19 @@ def steps_saved(directory: Path) -> list[int]:
 
 
 def checkpoint_at(directory: Path, step: int) -> Path:
-    """The directory of one checkpoint."""
+    """Return the directory of one checkpoint."""
     return directory / f"step-{step:08}"
 
 
 def newest_whole(
     directory: Path, run_id: str, on_damaged: Callable[[str], None] | None = None
 ) -> tuple[int, Path] | None:
-    """The newest checkpoint that is whole, with its step; None where there is none.
+    """Return the newest complete checkpoint with its step; None without one.
 
     Args:
         directory: where they are.
-        run_id: whose checkpoints they have to be.
-        on_damaged: called with a sentence for each newer one that cannot be used.
+        run_id: the run that they must belong to.
+        on_damaged: receives a sentence for each newer one that cannot be used.
     """
     for step in reversed(steps_saved(directory)):
         path = checkpoint_at(directory, step)
@@ -108,7 +108,7 @@ def _problem_with(path: Path, run_id: str, step: int) -> str | None:
             run_id,
             step,
         ):
-            return f"{_DESCRIPTION} speaks of another one"
+            return f"{_DESCRIPTION} names another run or step"
         if names - {_DESCRIPTION} != description.files.keys():
             return "files are missing or were added"
         for name, digest in description.files.items():
@@ -124,17 +124,17 @@ def _problem_with(path: Path, run_id: str, step: int) -> str | None:
 
 @contextlib.contextmanager
 def new_checkpoint(directory: Path, run_id: str, step: int) -> Iterator[Path]:
-    """Make a checkpoint: the block fills the directory that it is given, which is then published.
+    """Make a checkpoint: the block fills the directory that it receives, which is then published.
 
-    Older ones than the newest `N_KEPT` up to this step are removed. The caller holds the run's
-    lock.
+    Of the checkpoints up to this step, only the newest `N_KEPT` are kept. The caller holds the
+    run's lock.
 
     Raises:
-        WriteError: the file system refuses; the checkpoints that were there still are.
+        WriteError: the file system refuses; the earlier checkpoints remain.
     """
     staged = directory / _STAGED
     with writing(staged):
-        remove(staged)  # of a process that was killed while writing
+        remove(staged)  # left by a process that was killed while writing
         staged.mkdir(parents=True)
         yield staged
         files = {
@@ -145,7 +145,7 @@ def new_checkpoint(directory: Path, run_id: str, step: int) -> Iterator[Path]:
         description = Description(CHECKPOINT_FORMAT, run_id, step, files)
         (staged / _DESCRIPTION).write_bytes(canonical.encode(msgspec.to_builtins(description)))
         destination = checkpoint_at(directory, step)
-        remove(destination)  # of an earlier attempt: the same bytes, or damaged
+        remove(destination)  # left by an earlier attempt: the same bytes, or damaged
     publish_directory(staged, destination)
     earlier = [saved for saved in steps_saved(directory) if saved <= step]
     for saved in earlier[:-N_KEPT]:

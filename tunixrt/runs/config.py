@@ -1,8 +1,8 @@
-"""The configuration of a training run: what a person writes, checked before anything starts.
+"""The configuration of a training run, validated before anything starts.
 
 A configuration is a preset and its differences: ``load_config("nano", ["training.seed=1"])``, or a
-TOML file whose ``model.name`` names the preset that it starts from. Everything that is not said
-comes from the preset, and ``RunConfig.resolved`` shows the result whole.
+TOML file whose ``model.name`` names the preset that it starts from. Every key that is not set
+comes from the preset, and ``RunConfig.resolved`` shows the whole result.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ConfigError(BadInputError):
 
     Attributes:
         source: the file or preset that was asked for.
-        problems: one sentence for each thing that is wrong with it.
+        problems: one sentence per fault.
     """
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:
@@ -140,7 +140,7 @@ class DataSection(_Section):
 
 
 class RunConfig(_Section):
-    """Everything that a person decides about a training run."""
+    """All settings of a training run."""
 
     model: ModelSection
     training: TrainingSection
@@ -150,13 +150,13 @@ class RunConfig(_Section):
     )
 
     def resolved(self) -> dict[str, Any]:
-        """Every key with its value, as JSON-like values; ``from_resolved`` reads it back."""
+        """Return every key with its value, as JSON-like values; ``from_resolved`` reads it back."""
         return self.model_dump(mode="json")
 
     def identity(self) -> dict[str, Any]:
-        """The part of ``resolved`` that can change a bit of the run.
+        """Return the part of ``resolved`` that can change a bit of the run.
 
-        No intervals of reports and checkpoints, and no validation split where none is looked at.
+        Intervals of reports and checkpoints are left out, and so is an unused validation split.
         """
         resolved = self.resolved()
         del resolved["training"]["logging_steps"], resolved["training"]["save_steps"]
@@ -166,10 +166,10 @@ class RunConfig(_Section):
 
     @classmethod
     def from_resolved(cls, resolved: Mapping[str, Any], source: str = "The manifest") -> RunConfig:
-        """The configuration that ``resolved`` (or ``identity``) came from.
+        """Return the configuration that ``resolved`` (or ``identity``) came from.
 
         Raises:
-            ConfigError: it is not one.
+            ConfigError: it is not a configuration.
         """
         return _validate(resolved, source, lambda _: "")
 
@@ -185,8 +185,8 @@ def load_config(
             Or a mapping of ``key.key`` to Python values, or of sections to such mappings.
 
     Raises:
-        ConfigError: the preset or file does not exist, or something in it is wrong; the message
-            has a sentence for everything that is.
+        ConfigError: the preset or file does not exist, or is invalid; the message has
+            a sentence for each fault.
     """
     if path_or_preset in PRESETS:
         written: dict[str, Any] = {}
@@ -251,7 +251,7 @@ def _preset_of(written: Mapping[str, Any], source: str, text: str) -> str:
     name = model.get("name") if isinstance(model, dict) else None
     if isinstance(name, str) and name in PRESETS:
         return name
-    found = "is missing" if name is None else f"is {name!r}, which is no preset"
+    found = "is missing" if name is None else f"is {name!r}, which is not a preset"
     place = _line_of(text, "model.name")
     raise ConfigError(
         source,
@@ -339,11 +339,11 @@ def _validate(values: Mapping[str, Any], source: str, place: Callable[[str], str
 
 
 def _sentence(key: str, detail: ErrorDetails) -> str:
-    """What is wrong with one key, for somebody who has never heard of pydantic."""
+    """Return what is wrong with one key, without the terms of pydantic."""
     match detail["type"]:
         case "extra_forbidden":
             known = value_keys()
-            if isinstance(detail["input"], dict):  # a section, so no key that holds a value
+            if isinstance(detail["input"], dict):  # a section, so not a key that holds a value
                 known = [section for section in known_keys() if section not in known]
             return f"{key} is not a key.{_did_you_mean(key, known, dotted=True)}"
         case "literal_error":
@@ -363,12 +363,12 @@ def _sentence(key: str, detail: ErrorDetails) -> str:
 
 
 def known_keys() -> list[str]:
-    """Every key that a configuration may hold, dotted, in the order of the documentation."""
+    """Return every key of a configuration, dotted, in the order of the documentation."""
     return list(_keys_of(RunConfig, ""))
 
 
 def value_keys() -> list[str]:
-    """The keys that hold a value, and no further keys."""
+    """Return the keys that hold a value, not further keys."""
     keys = known_keys()
     return [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
 
@@ -381,15 +381,15 @@ def _keys_of(model: type[BaseModel], prefix: str) -> Iterable[str]:
 
 
 def _did_you_mean(word: str, known: Iterable[str], *, dotted: bool = False) -> str:
-    """A sentence with the nearest known word, or nothing when none is near."""
+    """Return a sentence with the nearest known word, or nothing if none is near."""
     meant = nearest(word, known, dotted=dotted)
     return "" if meant is None else f" Did you mean {meant}?"
 
 
 def _line_of(text: str, key: str) -> str:
-    """Where a dotted key stands in a TOML text, as ``:12``; empty when it is not found.
+    """Return the line of a dotted key in a TOML text, as ``:12``; empty if it is not found.
 
-    tomllib keeps no positions. Headers and plain keys are found, which is what people write.
+    tomllib keeps no positions. Only headers and plain keys are found, the common forms.
     """
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):

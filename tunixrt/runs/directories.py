@@ -1,4 +1,4 @@
-"""Run directories: finding them by prefix, checking every byte.
+"""Run directories: found by prefix, and verified byte by byte.
 
 ``runs/<run id>/`` appears by one rename when the run is complete (see `tunixrt.derive.obtain`) and
 never changes afterwards.
@@ -35,7 +35,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class UnfinishedRunError(BadInputError):
-    """A run that was begun and not published whole.
+    """A run that was started and not published.
 
     Attributes:
         run_id: the run.
@@ -43,16 +43,16 @@ class UnfinishedRunError(BadInputError):
 
     def __init__(self, run_id: str, evidence: str) -> None:
         super().__init__(
-            f"The run {run_id[:12]} is not finished ({evidence}). A training that was interrupted "
-            "goes on with the same `tunixrt train` command and --resume, an evaluation with the "
-            "same `tunixrt eval` command; a directory that lost its manifest comes back with "
-            "`git checkout`."
+            f"The run {run_id[:12]} is not finished ({evidence}). An interrupted training "
+            "resumes with the same `tunixrt train` command and --resume, an evaluation with the "
+            "same `tunixrt eval` command; `git checkout` restores a directory that lost its "
+            "manifest."
         )
         self.run_id = run_id
 
 
 def list_run_ids(layout: Layout) -> list[str]:
-    """The ids of the runs here, sorted.
+    """Return the ids of the runs in the store, sorted.
 
     Raises:
         DamagedError: The directory of the runs cannot be listed, or is a symbolic link.
@@ -65,19 +65,19 @@ def list_run_ids(layout: Layout) -> list[str]:
 
 
 def read_runs(layout: Layout) -> list[Manifest]:
-    """The manifests of the runs here, sorted by run id."""
+    """Return the manifests of the runs in the store, sorted by run id."""
     return [_read_finished(layout, run_id) for run_id in list_run_ids(layout)]
 
 
 def find_run(layout: Layout, run: str) -> Manifest:
-    """The run whose id begins with ``run`` (at least 6 hex digits), or that was promoted to it.
+    """Return the run whose id begins with ``run`` (6 hex digits or more), or promoted to it.
 
     ``@last``, ``@last-train`` and ``@last-eval`` are the runs that were made last in this checkout.
 
     Raises:
         UnknownRunError: none or several do.
         PromotedNameError: no run has the name, or branches gave it to different runs.
-        UnfinishedRunError: the run is there, and its manifest is not.
+        UnfinishedRunError: the run exists without its manifest.
     """
     if names_the_latest(run):
         run_id = latest_run_id(layout, run)
@@ -115,7 +115,7 @@ def find_run(layout: Layout, run: str) -> Manifest:
 
 def _some_of(run_ids: list[str]) -> str:
     if not run_ids:
-        return "There is none at all yet."
+        return "The store has no runs yet."
     listed = ", ".join(run_id[:12] for run_id in run_ids[:_N_LISTED])
     n_more = len(run_ids) - _N_LISTED
     more = f" and {n_more:,} more, as `tunixrt run list` shows" if n_more > 0 else ""
@@ -123,7 +123,7 @@ def _some_of(run_ids: list[str]) -> str:
 
 
 def _left_out(layout: Layout, run: str) -> str | None:
-    """What to do where a sparse checkout leaves out the run whose id begins so."""
+    """Return what to do if a sparse checkout leaves out the run with this prefix; else None."""
     runs = layout.relative(layout.runs)
     for run_id in Checkout.of(layout).below(runs):
         if run_id.startswith(run):
@@ -135,7 +135,7 @@ def _left_out(layout: Layout, run: str) -> str | None:
 
 
 def model_of(layout: Layout, run_id: str) -> Path:
-    """The Hugging Face directory of a training run.
+    """Return the Hugging Face directory of a training run.
 
     Raises:
         DamagedError: something in it is not a plain file, or a pointer of Git LFS.
@@ -167,7 +167,7 @@ def verify_runs(layout: Layout, checkout: Checkout | None = None) -> Iterator[Fi
 
     Args:
         layout: where the runs are.
-        checkout: what Git tracks and is not here; that is no finding.
+        checkout: what a sparse checkout leaves out; that is not a finding.
     """
     try:
         listed = entries(layout.runs, layout.root)
@@ -183,7 +183,7 @@ def verify_runs(layout: Layout, checkout: Checkout | None = None) -> Iterator[Fi
         else:
             yield Finding(
                 path=layout.relative(path),
-                problem="This is no run (a directory named by 64 hex digits); move it elsewhere.",
+                problem="This is not a run (a directory of 64 hex digits); move it elsewhere.",
             )
 
 

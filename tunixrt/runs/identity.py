@@ -1,9 +1,10 @@
 """The identities of runs: everything that decides their bytes, by digest, and nothing else.
 
-A run id is the digest of its identity. Two runs with one id are one run, so asking for a run that
-exists finds it done. What does not change the bytes stays out: paths, keys and names, logging and
-saving intervals, host, time, the commit (an edit of the README must not orphan a run). What does is
-in: the very text that is read, the numeric sources and the versions of the numeric packages.
+A run id is the digest of its identity. Two runs with one id are one run, so a command that asks for
+an existing run finds it done. What does not change the bytes is left out: paths, keys and names,
+logging and saving intervals, host, time, the commit (an edit of the README must not orphan a run).
+What changes them is included: the text that is read, the numeric sources and the versions of the
+numeric packages.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _ML_SOURCES = Path(__file__).resolve().parent.parent / "ml"
 
 
 class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a trace becomes text: the data format, the version of its template, the system text."""
+    """How a trace is rendered: the data format, the version of its template, the system text."""
 
     format: str
     version: str
@@ -60,16 +61,16 @@ class TrainingIdentity(
     Attributes:
         format: of this structure.
         dataset: the digest of the dataset, which says how many members the split has.
-        text: the digest of the examples that are read: see `tunixrt.datasets.text.Text`. A member
-            that was redacted is not among them, so the text has another digest then.
-        validation_text: the same of the validation split; None where no loss over it is asked for.
+        text: the digest of the examples that are read: see `tunixrt.datasets.text.Text`. A redacted
+            member is not among them, so a redaction changes the digest.
+        validation_text: the same for the validation split; None if no loss over it is computed.
         base: the model that training starts from; None for initial weights.
-        config: the configuration without what changes no bit.
+        config: the configuration, without settings that change no bit.
         tokenizer: the digest of ``tokenizer.json``.
         template: how a trace becomes text.
         numeric_mode: fast or portable.
         numeric_class: the digest of the machine's numeric class in ``fast`` mode; in ``portable``
-            mode it is absent (null), since the machine decides nothing there.
+            mode it is absent (null), since the machine does not matter there.
         code: the numeric sources and packages.
     """
 
@@ -92,10 +93,10 @@ class TrainingIdentity(
 
 
 class Draws(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sampled responses: ``n`` to each sample of the eval set, each from a number of its own.
+    """Sampled responses: ``n`` per sample of the eval set, each from its own random number.
 
-    The number is made from the seed, the sample's id and the response's place among the ``n``: see
-    ``tunixrt.eval.compare.draws``.
+    The number is derived from the seed, the sample's id and the response's index among the ``n``:
+    see ``tunixrt.eval.compare.draws``.
     """
 
     temperature: float
@@ -104,18 +105,18 @@ class Draws(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
 
     def __str__(self) -> str:
-        """All but the seed, in words."""
+        """Return all but the seed, in words."""
         each = "1 response" if self.n == 1 else f"{self.n:,} responses"
-        return f"temperature {self.temperature:g}, top-p {self.top_p:g}, {each} a sample"
+        return f"temperature {self.temperature:g}, top-p {self.top_p:g}, {each} per sample"
 
 
 class GenerationSettings(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """How answers were generated. Greedy: the highest logit, the lowest token id on a tie.
+    """How answers were generated; greedy is the highest logit, the lowest token id on a tie.
 
-    ``draws`` says how tokens were sampled; it is absent where they were not. ``overlong`` says what
-    was done with prompts that leave no room for an answer; it is absent where there were none.
+    ``draws`` is how tokens were sampled; absent for greedy decoding. ``overlong`` is what was done
+    with prompts that leave no room for an answer; absent if there were none.
     """
 
     strategy: Literal["greedy", "sampling"]
@@ -126,7 +127,7 @@ class GenerationSettings(
 
 
 class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which judge decided right and wrong."""
+    """The judge that decided right and wrong."""
 
     name: str
     version: str
@@ -161,8 +162,8 @@ class EvaluationIdentity(
 ):
     """What decides the bytes of an evaluation: the responses, and the judge that reads them.
 
-    The identity of the responses stands here whole, so an evaluation says by itself what was asked
-    of which model; its digest names the directory of the responses.
+    It contains the whole identity of the responses, so an evaluation states by itself what was
+    asked of which model; the digest of that identity names the directory of the responses.
     """
 
     format: int
@@ -184,10 +185,10 @@ class ContaminationIdentity(
         format: of this structure.
         method: the name of the rules, ``prompts-2``: see ``tunixrt.eval.contamination``.
         ngram: the length of the grams of the rule ``overlap``, in tokens.
-        threshold: the share of a sample's grams from which on it counts, as a fraction.
+        threshold: the minimal share of a sample's grams that counts, as a fraction.
         evalset: the digest of the eval set.
-        texts: the digests of all texts that were trained on, those of base runs among them, sorted.
-        complete: whether these are all; False where training began with weights from elsewhere.
+        texts: the digests of all texts that were trained on, including those of base runs, sorted.
+        complete: whether these are all; False if training started from weights of unknown origin.
     """
 
     format: int
@@ -205,7 +206,7 @@ class ContaminationIdentity(
 
 
 def current_code() -> Code:
-    """The numeric code that is installed now.
+    """Return the numeric code that is installed now.
 
     Raises:
         MissingExtraError: the packages of the extra ``train`` are not installed.
@@ -218,7 +219,7 @@ def current_code() -> Code:
 
 
 def sources_digest(directory: Path) -> Digest:
-    """The digest of every ``.py`` file below ``directory``: JCS of ``{relative path: digest}``."""
+    """Return the digest of the ``.py`` files below a directory: JCS of ``{path: digest}``."""
     sources: dict[str, JsonValue] = {
         path.relative_to(directory).as_posix(): digest_file(path)
         for path in sorted(directory.rglob("*.py"))

@@ -1,7 +1,7 @@
-"""``@last``: the run that `train` or `eval` last published, or found done, in this checkout.
+"""``@last``: the run that `train` or `eval` last published or found in this checkout.
 
 ``.tunixrt/last.json`` holds one run id of each kind, and which was later. It is derived and ignored
-by Git, like everything there: without it the names are unknown until the next run.
+by Git, like everything in ``.tunixrt/``: without it the names are unknown until the next run.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class _Latest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def names_the_latest(text: str) -> bool:
-    """Whether a text is meant as ``@last`` or one of its kin; no id and no name begins so."""
+    """Return whether a text is meant as ``@last`` or a similar name; ids and names never are."""
     return text.startswith("@")
 
 
 def latest_run_id(layout: Layout, text: str) -> str:
-    """The id of the run that ``@last``, ``@last-train`` or ``@last-eval`` means.
+    """Return the id of the run that ``@last``, ``@last-train`` or ``@last-eval`` means.
 
     Raises:
         UnknownRunError: no such run was made in this checkout, or the text is another one.
@@ -62,17 +62,17 @@ def latest_run_id(layout: Layout, text: str) -> str:
             text, "`tunixrt train` or `tunixrt eval`"
         )
         raise UnknownRunError(
-            f"{text} is the run that {command} last made or found in this checkout, and there was "
-            "none yet. Name a run as `tunixrt run list` shows it."
+            f"{text} is the run that {command} last made or found in this checkout, and none "
+            "exists yet. Name a run as `tunixrt run list` shows it."
         )
     return found
 
 
 def note_latest(layout: Layout, manifest: Manifest) -> None:
-    """Remember that this run was published or found just now.
+    """Record that this run was published or found just now.
 
     Raises:
-        WriteError: the file system refuses, and an earlier run would go on being the last one.
+        WriteError: the file system refuses, so an earlier run would remain the last one.
     """
     before = _read(layout)
     fields = {} if before is None else msgspec.structs.asdict(before)

@@ -1,4 +1,4 @@
-"""Runs as the rows of a leaderboard: what each was made from, what came out, what it is called."""
+"""Runs as the rows of a leaderboard: inputs, results and names."""
 
 from __future__ import annotations
 
@@ -39,17 +39,18 @@ class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         run_id: 64 hex digits.
         kind: ``training``, ``evaluation``, ``responses`` or ``contamination``.
-        names: what it was promoted to.
-        what: what it was made from, in words.
-        result: what came out, in words.
+        names: the names it was promoted to.
+        what: its inputs, in words.
+        result: its result, in words.
         weights_sha256: the weights that it made or evaluated; None for a contamination check.
         metrics: the figures of its manifest; None for responses.
-        dataset_key: what the model was trained on; None for an untrained or foreign model.
+        dataset_key: the dataset that the model was trained on; None for an untrained or other
+        model.
         evalset: the eval set of an evaluation.
         judge: its judge, name and version.
         score: its average score, 0 to 100.
         interval: the 95% interval of the score.
-        n_contaminated: samples in the training data; None where that is not known.
+        n_contaminated: samples in the training data; None if that is not known.
         model: the training run that an evaluation evaluated.
         draws: how its responses were sampled, in words; None for greedy ones.
     """
@@ -72,7 +73,7 @@ class RunRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NoSuchFilterError(BadInputError):
-    """A filter that no run passes because nothing has that name."""
+    """A filter by a name that does not exist."""
 
 
 def leaderboard(
@@ -83,7 +84,7 @@ def leaderboard(
     evalset: str | None = None,
     dataset: str | None = None,
 ) -> list[RunRow]:
-    """The runs: evaluations by eval set, the best first, then training runs, the lowest loss first.
+    """Return the runs: evaluations by eval set and score, then training runs by loss.
 
     Args:
         layout: where the runs are.
@@ -110,7 +111,7 @@ def leaderboard(
 
 
 def rows_of(catalogue: Catalogue, promotions: Promotions) -> list[RunRow]:
-    """The rows of all runs, in the order of the leaderboard."""
+    """Return the rows of all runs, in the order of the leaderboard."""
     rows = [
         _row(catalogue, manifest, promotions.names_of(manifest.run_id))
         for manifest in catalogue.runs
@@ -119,7 +120,7 @@ def rows_of(catalogue: Catalogue, promotions: Promotions) -> list[RunRow]:
 
 
 def run_row(layout: Layout, log: EventLog, manifest: Manifest) -> RunRow:
-    """The row of one run."""
+    """Return the row of one run."""
     names = read_promotions(log).names_of(manifest.run_id)
     return _row(Catalogue(layout), manifest, names)
 
@@ -160,7 +161,7 @@ def _row(catalogue: Catalogue, manifest: Manifest, names: list[str]) -> RunRow:
 
 
 def model_name(manifest: TrainingManifest) -> str:
-    """The preset or directory that a training run's configuration names."""
+    """Return the preset or directory that a training run's configuration names."""
     model = manifest.config.get("model")
     return str(model.get("name", "model")) if isinstance(model, dict) else "model"
 
@@ -215,7 +216,7 @@ def _evaluation(catalogue: Catalogue, manifest: EvaluationManifest, names: list[
 
 
 def _drawn(results: EvaluationResults) -> str:
-    """What several responses a sample add to the score, in words."""
+    """Return what several responses per sample add to the score, in words."""
     draws = results.draws
     if draws is None or draws.n_draws == 1:
         return ""
@@ -224,7 +225,7 @@ def _drawn(results: EvaluationResults) -> str:
 
 
 def _overlong(results: EvaluationResults) -> str:
-    """What was done with prompts that left no room for an answer, in words."""
+    """Return what was done with prompts that left no room for an answer, in words."""
     found = results.overlong
     if found is None:
         return ""
@@ -233,7 +234,7 @@ def _overlong(results: EvaluationResults) -> str:
 
 
 def _of(catalogue: Catalogue, responses: ResponsesIdentity) -> str:
-    """What was evaluated, in words."""
+    """Return what was evaluated, in words."""
     trained = catalogue.evaluated(responses)
     if trained is not None:
         key = catalogue.dataset_name(trained.identity.dataset)
@@ -246,5 +247,5 @@ def _of(catalogue: Catalogue, responses: ResponsesIdentity) -> str:
 def _require(wanted: str | None, known: Iterable[str | None], what: str) -> None:
     names = sorted(name for name in known if name is not None)
     if wanted is not None and wanted not in names:
-        hint = did_you_mean(wanted, names) if names else "There is none at all yet."
+        hint = did_you_mean(wanted, names) if names else "The store has none yet."
         raise NoSuchFilterError(f"There is no {what} {quoted(wanted)} here. {hint}")

@@ -1,4 +1,4 @@
-"""The lines of the files of a run: one struct for each kind, whoever writes or reads it.
+"""The lines of the files of a run: one struct per kind, for writers and readers.
 
 Each is canonical JSON (RFC 8785) and a line feed; a field that has its default is left out.
 """
@@ -52,14 +52,14 @@ class MetricsLine(_Line, frozen=True):
 
 
 class LedgerLine(_Line, frozen=True):
-    """What became of one example.
+    """The outcome for one example.
 
     Attributes:
         trace: its trace.
         outcome: whether it was trained on.
         n_tokens: its length in tokens.
-        n_loss_tokens: how many of them are learned.
-        reason: why it was not kept whole; None for a kept one.
+        n_loss_tokens: how many of them are in the loss.
+        reason: why it was dropped or truncated; None for a kept one.
         n_times_trained: how often it was trained on.
     """
 
@@ -72,7 +72,7 @@ class LedgerLine(_Line, frozen=True):
 
 
 class Response(_Line, frozen=True):
-    """What a model answered to one sample.
+    """The answer of a model to one sample.
 
     Attributes:
         example_id: the id of the sample.
@@ -80,8 +80,8 @@ class Response(_Line, frozen=True):
         n_tokens: how many tokens were generated.
         stop_reason: why the generation ended: ``end_of_turn``, ``eos``, ``length`` (the limit of
             new tokens) or ``context`` (the model's longest text).
-        draw: the number of the response among those drawn to the sample, from 0; None, and absent
-            from the file, where nothing was drawn.
+        draw: the index of the response among those drawn for the sample, from 0; None, and absent
+            from the file, for greedy decoding.
     """
 
     example_id: str
@@ -98,8 +98,8 @@ class Prediction(_Line, frozen=True):
         example_id: the id of the sample.
         prompt: the question as the eval set has it, without the template.
         generated_response: the text that the model generated.
-        parsed_steps: the reasoning steps that were found in it.
-        parsed_answer: the final answer that was found in it; None if there is none.
+        parsed_steps: the reasoning steps found in it.
+        parsed_answer: the final answer found in it, or None.
         expected_response: the expected answer of the eval set.
         correct: the judge's verdict.
         reason: why, as a sentence.
@@ -141,7 +141,7 @@ class Overlap(_Line, frozen=True):
 
     Attributes:
         example_id: the id of the sample.
-        kind: how it is there.
+        kind: how it is in the training data.
         trace: the training trace with that prompt, the first by id of several; for ``overlap`` the
             one that shares most of the grams.
         share: how many of the sample's grams training prompts have, 0 to 1, four decimals.
@@ -154,11 +154,11 @@ class Overlap(_Line, frozen=True):
 
 
 class LineError(BadInputError):
-    """A line of a file that is not what the file should hold.
+    """A line of a file with the wrong content.
 
     Attributes:
         source: the file or the stream.
-        line: the line, from 1; None where the whole file is meant.
+        line: the line, from 1; None for the whole file.
     """
 
     def __init__(self, source: TextSource, line: int | None, sentence: str) -> None:
@@ -169,7 +169,7 @@ class LineError(BadInputError):
 
 
 def encode_lines(lines: Iterable[msgspec.Struct]) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file with these lines.
 
     Raises:
         CanonicalError: a text holds a lone surrogate.
@@ -180,13 +180,13 @@ def encode_lines(lines: Iterable[msgspec.Struct]) -> bytes:
 def read_struct_lines(
     source: TextSource, line_type: type[L], what: str, *, stored: bool = True
 ) -> Iterator[tuple[int, L]]:
-    """The lines of a file with their numbers, from 1.
+    """Yield the lines of a file with their numbers, from 1.
 
     Args:
         source: the file or the stream.
-        line_type: what each line holds.
+        line_type: the struct of a line.
         what: the same in words, for messages: ``a prediction``.
-        stored: whether it is a file of a store, which is a plain one; else it is a person's own.
+        stored: whether it is a file of a store, which must be a plain file; else a user's file.
 
     Raises:
         UnreadableFileError: the file is absent or cannot be read as lines.

@@ -1,9 +1,9 @@
-"""What a finished run says of itself: ``runs/<run id>/manifest.json``.
+"""The manifest of a finished run: ``runs/<run id>/manifest.json``.
 
-A manifest is a function of the identity that the run id is the digest of: the identity itself, the
-results, and the outputs by digest. What depends on the store of the moment is not in it: keys and
-names are looked up by digest (`tunixrt.runs.catalogue`). When, where and how long stand in
-``environments/`` beside it, which nothing hashes.
+A manifest is a function of the identity whose digest is the run id: the identity itself, the
+results, and the outputs by digest. What depends on the current store is not in it: keys and names
+are looked up by digest (`tunixrt.runs.catalogue`). Time, host and durations are in
+``environments/`` beside it, which is not hashed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WEIGHTS_OUTPUT = "model/model.safetensors"
 
 
 class LedgerCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many records training kept, dropped and truncated; ``ledger.jsonl`` says which and why.
+    """How many records training kept, dropped and truncated; ``ledger.jsonl`` lists which and why.
 
     Token counts are per epoch: ``n_tokens`` of the kept records, ``n_loss_tokens`` of them in the
     loss.
@@ -49,7 +49,7 @@ class LedgerCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainingResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The figures of a training run; ``metrics.jsonl`` has one line a training step."""
+    """The figures of a training run; ``metrics.jsonl`` has one line per training step."""
 
     n_params: int
     n_steps: int
@@ -78,7 +78,7 @@ class TrainingManifest(
 
     @property
     def config(self) -> dict[str, object]:
-        """The configuration, without what changes no bit."""
+        """The configuration, without settings that change no bit."""
         return self.identity.config
 
     @property
@@ -99,7 +99,7 @@ class ResponsesManifest(
 ):
     """The manifest of the responses of a model to an eval set.
 
-    ``overlong`` is absent where every prompt left room for an answer. Overlong ones have no line in
+    ``overlong`` is absent if every prompt left room for an answer. Overlong prompts have no line in
     ``responses.jsonl``, since nothing was generated.
     """
 
@@ -135,11 +135,11 @@ class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DrawResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What several responses a sample say beyond their average score.
+    """Metrics of several responses per sample, beyond their average score.
 
     Attributes:
         n_samples: samples of the eval set.
-        n_draws: responses to each of them.
+        n_draws: responses per sample.
         pass_at: by k, the probability that at least one of k responses is right.
         majority: the share of samples whose most frequent answer is right.
     """
@@ -170,8 +170,8 @@ class EvaluationResults(
 ):
     """The figures of an evaluation run, 0 to 100; intervals at 95%.
 
-    Counts are of responses. Where several were drawn to each sample, ``draws`` says more, and
-    intervals take the samples, not the responses, as independent. ``overlong`` is absent where
+    Counts are of responses. If several were drawn per sample, ``draws`` has more metrics, and
+    intervals treat the samples, not the responses, as independent. ``overlong`` is absent if
     every prompt left room for an answer.
     """
 
@@ -188,7 +188,7 @@ class EvaluationResults(
 class EvaluationManifest(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
 ):
-    """The manifest of an evaluation run: of responses, judged."""
+    """The manifest of an evaluation run: judged responses."""
 
     format: int
     run_id: str
@@ -198,7 +198,7 @@ class EvaluationManifest(
 
     @property
     def responses(self) -> ResponsesIdentity:
-        """What was asked of which model."""
+        """The identity of the judged responses."""
         return self.identity.responses
 
     @property
@@ -219,7 +219,7 @@ class ContaminationResults(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
         n_prompts: training prompts that were compared.
         n_samples: samples of the eval set.
         n_exact: samples whose prompt is a training prompt, character by character.
-        n_normalised: further samples whose prompt is one without case, spaces and punctuation.
+        n_normalised: further samples whose prompt equals one up to case, spaces and punctuation.
         n_overlap: further samples that share enough of their grams.
     """
 
@@ -231,7 +231,7 @@ class ContaminationResults(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
     @property
     def n_contaminated(self) -> int:
-        """How many samples are in the training data, one way or another."""
+        """The number of samples in the training data, of all three kinds."""
         return self.n_exact + self.n_normalised + self.n_overlap
 
 
@@ -251,7 +251,7 @@ Manifest = TrainingManifest | ResponsesManifest | EvaluationManifest | Contamina
 
 
 class ManifestError(BadInputError):
-    """A manifest that cannot be read as one."""
+    """A manifest that cannot be read."""
 
     def __init__(self, path: Path, problem: str) -> None:
         """Name the file and what is wrong with it."""
@@ -261,12 +261,12 @@ class ManifestError(BadInputError):
 
 
 def kind_of(manifest: Manifest) -> str:
-    """``training``, ``responses``, ``evaluation`` or ``contamination``."""
+    """Return ``training``, ``responses``, ``evaluation`` or ``contamination``."""
     return str(manifest.__struct_config__.tag)
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read one ``manifest.json``.
+    """Return the manifest in a ``manifest.json``.
 
     Raises:
         ManifestError: the file is absent, is not canonical JSON, or lacks a field.

@@ -1,9 +1,9 @@
-"""How much memory training needs, from the configuration alone: an estimate for a dry run.
+"""Estimates the memory that training needs, from only the configuration, for a dry run.
 
-Weights, gradients and the optimiser's state are counted exactly. What the backward pass keeps of
-the forward pass is estimated: every array that a layer makes for a token, once in float32, times a
-factor per numeric mode that was measured with XLA's own accounting (docs/training.md). Python, jax
-and the compiler come on top, about 0.5 GB.
+Weights, gradients and the optimiser's state are counted exactly. Activations
+kept for the backward pass are estimated: every array that a layer makes for a token, once in
+float32, times a factor per numeric mode that was measured with XLA's accounting (docs/training.md).
+Python, jax and the compiler come on top, about 0.5 GB.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 _FLOAT_BYTES: Final = 4
 _ACTIVATION_FACTOR: Final = {"fast": 1.3, "portable": 1.6}
-"""Measured bytes over those of one float32 for each array; see docs/training.md."""
+"""Measured bytes divided by those of one float32 per array entry; see docs/training.md."""
 
 
 class MemoryEstimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes that training needs, apart from Python, jax and the compiler.
 
     Attributes:
-        n_params: how many numbers are learned.
+        n_params: the number of parameters.
         weights_bytes: exact.
         gradients_bytes: exact.
         optimizer_bytes: exact.
@@ -40,7 +40,7 @@ class MemoryEstimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def total_bytes(self) -> int:
-        """All of it."""
+        """The sum of all parts."""
         return (
             self.weights_bytes
             + self.gradients_bytes
@@ -50,16 +50,16 @@ class MemoryEstimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def estimate_memory(config: RunConfig, vocab_size: int, row_length: int) -> MemoryEstimate:
-    """Estimate the memory of a training.
+    """Return an estimate of the memory of a training.
 
     Args:
         config: the sizes, the batch, the optimiser, the numeric mode.
         vocab_size: of the tokenizer.
-        row_length: places in a row.
+        row_length: tokens in a row.
     """
     training, architecture = config.training, config.model.architecture
     n_params = count_parameters(architecture, vocab_size)
-    # Muon keeps no mean of squares of the hidden matrices.
+    # Muon keeps no second moments of the hidden matrices.
     n_hidden = architecture.num_hidden_layers * _hidden_matrices(architecture)
     n_squares = n_params if training.optimizer == "adamw" else n_params - n_hidden
     floats = (
@@ -75,21 +75,21 @@ def estimate_memory(config: RunConfig, vocab_size: int, row_length: int) -> Memo
 
 
 def count_parameters(architecture: Architecture, vocab_size: int) -> int:
-    """How many numbers a decoder learns; those of `ModelConfig.tensor_shapes`, without jax."""
+    """Return the number of parameters, as of `ModelConfig.tensor_shapes` but without jax."""
     a = architecture
     layer = _hidden_matrices(a) + 2 * a.head_dim + 4 * a.hidden_size
     return vocab_size * a.hidden_size + a.num_hidden_layers * layer + a.hidden_size
 
 
 def _hidden_matrices(architecture: Architecture) -> int:
-    """The numbers in the matrices of one layer."""
+    """Return the number of parameters in the matrices of one layer."""
     a = architecture
     queries, keys = a.num_attention_heads * a.head_dim, a.num_key_value_heads * a.head_dim
     return a.hidden_size * (2 * queries + 2 * keys + 3 * a.intermediate_size)
 
 
 def _floats_a_token(architecture: Architecture, vocab_size: int, row_length: int) -> int:
-    """The entries of all arrays that the forward pass makes for one token."""
+    """Return the number of entries of all arrays that the forward pass makes per token."""
     a = architecture
     queries, keys = a.num_attention_heads * a.head_dim, a.num_key_value_heads * a.head_dim
     attention = 3 * (queries + 2 * keys) + 2 * queries + a.num_attention_heads * row_length

@@ -1,9 +1,9 @@
-"""The numeric class of a machine: what decides float32 bits that the configuration does not.
+"""The numeric class of a machine: what decides float32 bits besides the configuration.
 
-The same compiled float32 program gives other bits on another CPU maker, another vector width,
-another thread count, other caches (block sizes of matrix products), another libc. In ``fast`` mode
+The same compiled float32 program gives other bits with another CPU vendor, vector width, thread
+count, cache sizes (block sizes of matrix products) or libc. In ``fast`` mode
 a run promises its bits only within one class, so the class is recorded and enters the run id. In
-``portable`` mode it decides nothing and is only noted among the environments.
+``portable`` mode it decides nothing and is only recorded in the environments.
 """
 
 from __future__ import annotations
@@ -53,17 +53,18 @@ class NumericClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return digest_value(msgspec.to_builtins(self))
 
     def differences(self, other: NumericClass) -> list[str]:
-        """The names of the fields in which two classes differ."""
+        """Return the names of the fields in which two classes differ."""
         return [
             name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)
         ]
 
 
 def beyond_the_promise(numeric_class: NumericClass) -> str | None:
-    """Why portable mode does not promise its bits on a machine; None where it does.
+    """Return why portable mode does not promise its bits on a machine; None if it does.
 
     The promise is for x86-64 CPUs with AVX2 and FMA. Nothing in portable mode needs either, so
-    training goes on elsewhere, and tests without FMA had the same bits; nobody has tried them all.
+    training runs on other machines too; tests without FMA had the same bits, but not all machines
+    were tested.
     """
     if numeric_class.machine not in ("x86_64", "AMD64"):
         return f"this machine is {numeric_class.machine}, not x86-64"
@@ -79,13 +80,13 @@ def detect_numeric_class(
     cpuinfo: Path = Path("/proc/cpuinfo"),
     caches: Path = Path("/sys/devices/system/cpu/cpu0/cache"),
 ) -> NumericClass:
-    """The class of this machine.
+    """Return the numeric class of this machine.
 
     Args:
         packages: versions of the numeric packages.
-        xla_flags: the flags XLA runs with, from ``XLA_FLAGS``.
-        n_threads: threads of XLA's client; the CPUs this process may use when not given.
-        cpuinfo: Linux's description of the CPUs; a file that is absent (another system) leaves
+        xla_flags: the flags of XLA, from ``XLA_FLAGS``.
+        n_threads: threads of XLA's client; by default the CPUs that this process may use.
+        cpuinfo: Linux's description of the CPUs; an absent file (another system) leaves
             the fields to :mod:`platform`.
         caches: the directory that describes the caches of the first CPU.
     """
@@ -107,7 +108,7 @@ def detect_numeric_class(
 
 
 def usable_cpus() -> int:
-    """How many CPUs this process may use, and so XLA's threads unless it is told otherwise."""
+    """Return how many CPUs this process may use, the default number of XLA's threads."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,7 +1,8 @@
-"""The configurations that have a name. Each is complete: a config file lists only differences.
+"""The named configurations, each complete: a config file lists only differences.
 
 ``nano`` is the one that tests, CI and the tutorial train, on addition; ``nano-arithmetic`` learns
-addition, subtraction and multiplication together. docs/recipes.md says what was tried.
+addition, subtraction and multiplication together. docs/recipes.md lists the alternatives that were
+tried.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _LARGER_TRAINING = {
     "weight_decay": 0.1,
 }
 
-# About 0.21 million parameters. Every layer sees the whole row: rows are short.
+# About 0.21 million parameters. Every layer attends to the whole row: rows are short.
 _NANO_ARCHITECTURE = {
     "hidden_size": 64,
     "intermediate_size": 256,
@@ -45,8 +46,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "weight_decay": 0.0,
         },
     },
-    # For several kinds of problem at once: more and smaller updates, and rotary positions whose
-    # slowest frequency still turns within a row.
+    # For several kinds of problem at once: more and smaller updates, and a rotary base whose lowest
+    # frequency still completes a turn within a row.
     "nano-arithmetic": {
         "model": {
             "name": "nano-arithmetic",
@@ -62,7 +63,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "weight_decay": 0.0,
         },
     },
-    # About 3.3 million parameters; the sliding pattern of Gemma 3 in small.
+    # About 3.3 million parameters; a small version of Gemma 3's sliding pattern.
     "micro": {
         "model": {
             "name": "micro",

@@ -1,8 +1,8 @@
 """Names that people give to runs, such as ``baseline``: facts in the log, ``run.promoted``.
 
-Promoting another run under a name moves the name, and the log keeps that it was elsewhere before.
+Promoting another run under a name moves the name, and the log keeps the earlier promotion.
 Where two branches gave one name to different runs, both claims survive, and the name cannot be
-used until a later promotion, which has seen both, decides.
+used until a later promotion decides.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Promoted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnknownRunError(BadInputError):
-    """No run, or more than one, answers to what was asked for."""
+    """No run, or more than one, matches the given id or name."""
 
 
 class PromotedNameError(UnknownRunError):
@@ -69,7 +69,7 @@ class RunNameError(BadInputError):
 
 
 class Promotions:
-    """Which run each name means, at everything that was recorded so far."""
+    """The run that each name means, according to the log."""
 
     def __init__(self, claims: dict[str, tuple[str, ...]]) -> None:
         self._claims = dict(sorted(claims.items()))
@@ -85,11 +85,11 @@ class Promotions:
         return {name: runs for name, runs in self._claims.items() if len(runs) > 1}
 
     def names_of(self, run_id: str) -> list[str]:
-        """The names that a run has, without those that are in dispute."""
+        """Return the names of a run, without disputed ones."""
         return [name for name, run in self.names.items() if run == run_id]
 
     def run_id(self, name: str) -> str:
-        """The run that a name means.
+        """Return the id of the run that a name means.
 
         Raises:
             PromotedNameError: none has the name, or branches gave it to different runs.
@@ -112,7 +112,7 @@ class Promotions:
 
 
 def promoted(name: str, run_id: str, recorded_at: str | None = None) -> tuple[Envelope, bytes]:
-    """The event that gives a run a name.
+    """Return the event that gives a run a name.
 
     Raises:
         BadNameError: the text cannot be a name.
@@ -127,14 +127,14 @@ def promoted(name: str, run_id: str, recorded_at: str | None = None) -> tuple[En
 
 
 def looks_like_an_id(text: str) -> bool:
-    """Whether a text is meant as a run id or its beginning, and not as a name."""
+    """Return whether a text is meant as a run id or its prefix, and not as a name."""
     return _LIKE_AN_ID.fullmatch(text) is not None
 
 
 def read_promotions(log: EventLog) -> Promotions:
-    """The names of all runs: a fold over the log.
+    """Return the names of all runs, folded from the log.
 
-    Events of this type that say something else are passed over, as those of unknown types are.
+    Events of this type with other content are skipped, like events of unknown types.
     """
     is_ancestor = Ancestry(log.segments())
     standing: dict[str, list[tuple[str, Digest]]] = {}

@@ -1,4 +1,4 @@
-"""A run is a directory that knows its files: their names stand here and nowhere else."""
+"""A run: a directory that knows its files; their names are defined only here."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ L = TypeVar("L", bound=msgspec.Struct)
 
 
 class Run:
-    """One run on disk. Which files it has depends on its kind.
+    """One run on disk; its files depend on its kind.
 
     Attributes:
         directory: ``runs/<run id>/``, or where it is staged.
@@ -54,7 +54,7 @@ class Run:
 
     @classmethod
     def of(cls, layout: Layout, run_id: str) -> Run:
-        """The run with this id, whether it is here or not."""
+        """Return the run with this id, whether it exists or not."""
         return cls(layout.runs / run_id)
 
     def __repr__(self) -> str:
@@ -71,7 +71,7 @@ class Run:
 
     @property
     def is_published(self) -> bool:
-        """Whether it is here; its files may be damaged."""
+        """Whether it exists; its files may be damaged."""
         return is_published(self.directory)
 
     @cached_property
@@ -94,35 +94,35 @@ class Run:
         return self.model / WEIGHTS_NAME
 
     def metrics(self) -> Iterator[MetricsLine]:
-        """The steps of a training run, in order."""
+        """Yield the steps of a training run, in order."""
         return self._lines(METRICS_NAME, MetricsLine, "a training step")
 
     def ledger(self) -> Iterator[LedgerLine]:
-        """What became of every example of a training run, in the dataset's order."""
+        """Yield the outcome for every example of a training run, in the dataset's order."""
         return self._lines(LEDGER_NAME, LedgerLine, "of a ledger")
 
     def responses(self) -> Iterator[Response]:
-        """The responses, in the order of the eval set."""
+        """Yield the responses, in the order of the eval set."""
         return self._lines(RESPONSES_NAME, Response, "a response")
 
     def predictions(self) -> Iterator[Prediction]:
-        """The judged responses of an evaluation, in the order of the eval set."""
+        """Yield the judged responses of an evaluation, in the order of the eval set."""
         return self._lines(PREDICTIONS_NAME, Prediction, "a prediction")
 
     def overlaps(self) -> Iterator[Overlap]:
-        """The samples that a contamination check found, in the order of the eval set."""
+        """Yield the samples that a contamination check found, in the order of the eval set."""
         return self._lines(OVERLAPS_NAME, Overlap, "an overlap")
 
     def environments(
         self, *, on_unreadable: Callable[[str], None] | None = None
     ) -> list[dict[str, object]]:
-        """The executions that were recorded, in the order of their digests.
+        """Return the recorded executions, in the order of their digests.
 
-        Nothing hashes them: no field is sure to be there, and what is not a JSON object in a file
-        is left out.
+        They are not hashed, so any field may be missing, and a file that does not hold a JSON
+        object is left out.
 
         Args:
-            on_unreadable: called with a sentence for each entry that is left out.
+            on_unreadable: receives a sentence for each entry that is left out.
         """
         directory, root = self.directory / ENVIRONMENTS, self.directory.parent.parent
         read: list[dict[str, object]] = []

@@ -1,4 +1,4 @@
-"""How the next token is chosen: the likeliest one, or one drawn by its probability."""
+"""How the next token is chosen: the most probable one, or one sampled by probability."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from tunixrt.errors import BadInputError
 
 LOWEST_TEMPERATURE: Final = 0.01
-"""Below it, float32 can hardly tell sampling from greedy."""
+"""Below it, float32 can hardly distinguish sampling from greedy decoding."""
 
 HIGHEST_TEMPERATURE: Final = 100.0
 
@@ -19,7 +19,7 @@ class SamplingError(BadInputError):
 
     Attributes:
         field: ``temperature`` or ``top_p``.
-        value: what was found there.
+        value: the value found.
     """
 
     def __init__(self, field: str, value: float, expected: str) -> None:
@@ -29,16 +29,16 @@ class SamplingError(BadInputError):
 
 
 class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Temperature and nucleus (Holtzman et al. 2020, arXiv:1904.09751).
+    """Temperature and nucleus sampling (Holtzman et al. 2020, arXiv:1904.09751).
 
     Attributes:
-        temperature: what logits are divided by before the softmax. 0 is greedy: the highest logit,
+        temperature: the divisor of the logits before the softmax. 0 is greedy: the highest logit,
             the lowest token id on a tie.
-        top_p: tokens are taken from the likeliest down, the lower id first among equals, until
+        top_p: tokens are taken in descending order of probability, ties by ascending id, until
             their probabilities add up to ``top_p`` or more; the others are never drawn.
 
     Raises:
-        SamplingError: a number is out of its range, or says something that greedy cannot heed.
+        SamplingError: a number is out of its range, or has no effect on greedy decoding.
     """
 
     temperature: float = 0.0

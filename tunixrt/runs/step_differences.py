@@ -1,9 +1,9 @@
-"""The first training step in which two runs differ, and what differs in it, in one line.
+"""Describes the first training step in which two runs differ, in one line.
 
-Read from their ``metrics.jsonl``. The line goes in the order of cause and effect: the learning rate
-and the tokens come from the configuration, the loss and the gradient norm from the weights before
-the step, and the fingerprint is of the weights after its update. So a step whose loss is the same
-and whose fingerprint is not went wrong in its update.
+The input is their ``metrics.jsonl``. The line follows the order of cause and effect: the learning
+rate and the tokens come from the configuration, the loss and the gradient norm from the weights
+before the step, and the fingerprint is of the weights after its update. So a step whose loss is the
+same and whose fingerprint is not went wrong in its update.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _FINGERPRINT = "weights_fingerprint"
 def first_step_that_differs(
     recorded: Sequence[MetricsLine], rebuilt: Sequence[MetricsLine], *, fingerprints: bool
 ) -> str | None:
-    """Name the first step in which two trainings differ.
+    """Return a description of the first step in which two trainings differ.
 
     Args:
-        recorded: the one.
-        rebuilt: the other.
-        fingerprints: compare those of the weights; of no use where not even losses have to be the
-            same.
+        recorded: the recorded steps.
+        rebuilt: the rebuilt steps.
+        fingerprints: whether to compare those of the weights; useless if not even losses have to
+            be the same.
 
     Returns:
         One line, such as "step 37: the loss and the gradient norm are the same, the weights after

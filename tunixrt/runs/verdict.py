@@ -1,17 +1,17 @@
-"""Is a run that was made again the same run, or close to it?
+"""Decides whether a rebuilt run is identical or close to the recorded one.
 
-*identical*: every file has the recorded digest. Demanded wherever it was promised: in ``portable``
+*identical*: every file has the recorded digest. Required wherever it was promised: in ``portable``
 mode on any machine, in ``fast`` mode within one numeric class.
 
 *close*: only where identity was not promised, that is ``fast`` mode on another numeric class, or
 other versions of the numeric packages. Rounding differences grow during training, so later steps
-are judged as a whole and not one by one. The tolerances:
+are judged together and not one by one. The tolerances:
 
 - the loss of each of the first 5 training steps within 2% of the recorded one;
 - the mean loss of the last tenth of the steps within 0.05 nats or 50% of the recorded mean,
   whichever is larger;
-- the average score of an evaluation within 5 points of the recorded one. Responses have no measure
-  of their own: the evaluations of them decide.
+- the average score of an evaluation within 5 points of the recorded one. Responses have no
+  separate measure: their evaluations decide.
 
 *diverged*: everything else, with the first training step, sample or file that differs.
 """
@@ -36,12 +36,12 @@ SCORE_TOLERANCE_POINTS = 5.0
 
 
 def explain_training(file: str, recorded: Run, rebuilt: Run, *, promised: bool) -> str | None:
-    """What differs in a file of two trainings, by training step; None where none can be named.
+    """Return what differs in a file of two trainings, by training step; None if none can be named.
 
     Args:
         file: a file that both have.
-        recorded: the one.
-        rebuilt: the other.
+        recorded: the recorded run.
+        rebuilt: the rebuilt run.
         promised: whether the same bits were promised, so that fingerprints of weights matter.
     """
     if file == METRICS_NAME:
@@ -60,13 +60,13 @@ def explain_training(file: str, recorded: Run, rebuilt: Run, *, promised: bool) 
 
 
 def only_fingerprints_differ(recorded: Run, rebuilt: Run) -> bool:
-    """Whether two trainings have the same steps but for the fingerprints of their weights."""
+    """Return whether two trainings differ only in the fingerprints of their weights."""
     old, new = list(recorded.metrics()), list(rebuilt.metrics())
     return first_step_that_differs(old, new, fingerprints=False) is None
 
 
 def score_beyond_tolerance(recorded: float, rebuilt: float) -> str | None:
-    """The sentence that says that two average scores are not close, or None when they are."""
+    """Return a sentence if two average scores are not close, or None if they are."""
     if abs(rebuilt - recorded) <= SCORE_TOLERANCE_POINTS:
         return None
     return (
@@ -76,7 +76,7 @@ def score_beyond_tolerance(recorded: float, rebuilt: float) -> str | None:
 
 
 def losses_beyond_tolerance(recorded: list[float], rebuilt: list[float]) -> str | None:
-    """The sentence that says where two loss curves are not close, or None when they are."""
+    """Return a sentence with where two loss curves are not close, or None if they are."""
     if len(recorded) != len(rebuilt):
         return f"There were {len(recorded)} training steps, now there are {len(rebuilt)}."
     early = zip(recorded[:N_EARLY_STEPS], rebuilt[:N_EARLY_STEPS], strict=True)

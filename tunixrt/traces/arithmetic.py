@@ -1,9 +1,9 @@
-"""Arithmetic with written-out steps: data that anyone can make again, for tests and first runs.
+"""Arithmetic with worked steps: data that can be regenerated, for tests and first runs.
 
 A problem belongs to the held-out pool if and only if the first byte of the SHA-256 of its
 canonical text is below 32 (one problem in eight); the canonical text of ``a + b`` and ``b + a`` is
-the same. So training and held-out problems are disjoint whatever the seeds, the numbers asked for
-or the versions of this program, as long as that rule stands.
+the same. So training and held-out problems are disjoint for all seeds, counts and versions of
+tunixrt, as long as that rule is unchanged.
 
 A problem is worked column by column from the right, as on paper. How a column is written is a
 :class:`Notation`: small models learn some notations far more easily than others.
@@ -30,12 +30,12 @@ SOURCE: Final = "arithmetic"
 #: A problem is held out when the first byte of its digest is below this: 32 of 256.
 HELD_OUT_BELOW: Final = 32
 
-#: Every operand, carry and sum stays a small number; nobody writes out longer columns.
+#: Every operand, carry and sum stays a small number; longer columns are of no use.
 MAX_DIGITS: Final = 12
 
 
 class GenerateError(BadInputError):
-    """Problems that cannot be generated as asked."""
+    """Problems that cannot be generated with these arguments."""
 
 
 class Kind(StrEnum):
@@ -46,7 +46,7 @@ class Kind(StrEnum):
     MULTIPLICATION = "multiplication"
 
 
-class Column(msgspec.Struct, frozen=True):
+class DigitColumn(msgspec.Struct, frozen=True):
     """One column of a worked problem.
 
     ``top`` and ``bottom`` are the digits of the two operands (in a multiplication, ``bottom`` is
@@ -65,16 +65,16 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Notation(msgspec.Struct, frozen=True, kw_only=True):
-    """How problems and columns are written: format strings, kept in one place to be tuned.
+    """How problems and columns are written: format strings in one place, easy to tune.
 
-    A prompt may use ``left`` and ``right``; a column the fields of :class:`Column` and ``product``
-    (``top`` times ``bottom``); ``closing``, a last step that is left out where it is None, may use
+    A prompt may use ``left`` and ``right``; a column the fields of :class:`DigitColumn` and
+    ``product`` (``top`` times ``bottom``); ``closing``, an optional last step, may use
     ``answer`` and ``padded`` (the answer with its leading zero).
 
-    The default writes true statements of one length, so that every digit to copy lies at a fixed
-    distance, and each decides one thing at a time. The sum ``7+8+0=15`` shows the carry and then
-    the digit; the difference ``3-8-0=-10+5`` what was borrowed, ten or nothing, and then the digit;
-    the product ``4*7+6=28+6=34`` what the times table says, and then a sum.
+    The default writes true equations of one length, so that every digit to copy is at a fixed
+    distance and each equation decides one thing. The sum ``7+8+0=15`` shows the carry and then
+    the digit; the difference ``3-8-0=-10+5`` the borrow, ten or nothing, and then the digit;
+    the product ``4*7+6=28+6=34`` the times table and then a sum.
     """
 
     addition_prompt: str = "{left}+{right}"
@@ -86,7 +86,7 @@ class Notation(msgspec.Struct, frozen=True, kw_only=True):
     closing: str | None = None
 
 
-#: The notation that `generate_arithmetic` writes unless it is given another.
+#: The notation that `generate_arithmetic` writes by default.
 DEFAULT_NOTATION: Final = Notation()
 
 #: The same columns, each followed by the result so far: longer, and the answer is only copied.
@@ -143,24 +143,24 @@ class Problem(msgspec.Struct, frozen=True):
 
     @property
     def n_carries(self) -> int:
-        """How many columns carry or borrow."""
+        """The number of columns that carry or borrow."""
         return sum(column.carry > 0 for column in self.columns())
 
-    def columns(self) -> list[Column]:
+    def columns(self) -> list[DigitColumn]:
         """The columns from the right to the left."""
         top = [int(c) for c in reversed(str(self.left))]
         bottom = [int(c) for c in reversed(str(self.right))]
         if self.kind is Kind.MULTIPLICATION:
             bottom *= len(top)
         bottom += [0] * (len(top) - len(bottom))
-        columns: list[Column] = []
+        columns: list[DigitColumn] = []
         carried, written = 0, ""
         for at, (a, b) in enumerate(zip(top, bottom, strict=True)):
             carry, digit = self._work(a, b, carried)
             written = f"{digit}{written}"
             remaining = len(top) - at - 1
             shown = f"{carry}{written}" if carry and not remaining else written
-            columns.append(Column(a, b, carried, digit, carry, shown, remaining))
+            columns.append(DigitColumn(a, b, carried, digit, carry, shown, remaining))
             carried = carry
         return columns
 
@@ -217,9 +217,9 @@ class Problem(msgspec.Struct, frozen=True):
 def generate_arithmetic(
     *, kinds: Sequence[Kind | str], n_digits: int, n: int, seed: int, held_out: bool = False
 ) -> list[Problem]:
-    """Different problems from one of the two pools; the kinds take turns.
+    """Yield distinct problems from one of the two pools, the kinds in rotation.
 
-    Asking for more problems with the same seed gives the same ones first.
+    With the same seed, a larger number starts with the same problems.
 
     Args:
         kinds: The kinds of problem, each once, or their names.
@@ -229,7 +229,7 @@ def generate_arithmetic(
         held_out: Whether to take from the held-out pool instead of the training pool.
 
     Raises:
-        GenerateError: The pool holds fewer problems, or an argument makes no sense.
+        GenerateError: The pool holds fewer problems, or an argument is invalid.
     """
     named = [parse_kind(kind) for kind in kinds]
     _check(named, n_digits, n, seed)
@@ -252,10 +252,10 @@ def generate_arithmetic(
 
 
 def parse_kind(text: str) -> Kind:
-    """The kind of this name.
+    """Return the kind of this name.
 
     Raises:
-        GenerateError: There is none; the message lists them.
+        GenerateError: It does not exist; the message lists the kinds.
     """
     try:
         return Kind(text)
@@ -282,7 +282,7 @@ def _check(kinds: Sequence[Kind], n_digits: int, n: int, seed: int) -> None:
 
 
 def _pool(kind: Kind, n_digits: int, seed: int, *, held_out: bool) -> Iterator[Problem]:
-    """Every problem of a pool once, in the order that the seed decides."""
+    """Yield every problem of a pool once, in the order that the seed decides."""
     least = 10 ** (n_digits - 1)
     n_operands = 9 * least
     n_right = 8 if kind is Kind.MULTIPLICATION else n_operands

@@ -1,6 +1,6 @@
-"""What can be said of a trace after it was recorded, as events for the log and back.
+"""Facts about a recorded trace, encoded as events for the log and decoded again.
 
-Every fact is an event of its own: it is never edited, only followed by another one.
+Every fact is a separate event: it is never edited, only followed by another one.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ NewEvent = tuple[Envelope, bytes | None]
 
 
 class EventContentError(BadInputError):
-    """A fact that cannot be stated as asked."""
+    """A fact that cannot be stated with these arguments."""
 
 
 class Scored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A score, who gave it, and how it came about."""
+    """A score, its scorer, and how it was computed."""
 
     scorer: str
     score: float
@@ -43,14 +43,14 @@ class Scored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Labelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A label and its value; None takes the label away."""
+    """A label and its value; None removes the label."""
 
     label: str
     value: str | None
 
 
 class Superseded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The trace that takes the place of this one."""
+    """The trace that supersedes this one."""
 
     by: Digest
     reason: str | None = None
@@ -63,12 +63,12 @@ class Withdrawn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def recorded(trace: Digest, payload: bytes, recorded_at: str | None = None) -> NewEvent:
-    """A trace enters the log."""
+    """Return the event of recording a trace."""
     return Envelope(type=RECORDED, payload=trace, recorded_at=recorded_at), payload
 
 
 def scored(trace: Digest, score: Score, recorded_at: str | None = None) -> NewEvent:
-    """A trace was given a score."""
+    """Return the event of scoring a trace."""
     content = Scored(score.scorer, score.score, msgspec.to_builtins(score.details))
     return _about(SCORED, trace, content, recorded_at)
 
@@ -76,7 +76,7 @@ def scored(trace: Digest, score: Score, recorded_at: str | None = None) -> NewEv
 def labelled(
     trace: Digest, label: str, value: str | None, recorded_at: str | None = None
 ) -> NewEvent:
-    """A trace was given a label, or had it taken away.
+    """Return the event of labelling a trace, or of removing a label.
 
     Raises:
         EventContentError: The label or its value is empty or longer than 200 characters.
@@ -93,7 +93,7 @@ def labelled(
 def superseded(
     trace: Digest, by: Digest, reason: str | None = None, recorded_at: str | None = None
 ) -> NewEvent:
-    """Another trace takes the place of a trace.
+    """Return the event of superseding a trace by another one.
 
     Raises:
         EventContentError: It is the same trace.
@@ -104,7 +104,7 @@ def superseded(
 
 
 def retracted(trace: Digest, reason: str | None = None, recorded_at: str | None = None) -> NewEvent:
-    """A trace was taken back: it is not selected into datasets any more."""
+    """Return the event of retracting a trace: no dataset selects it any more."""
     return _about(RETRACTED, trace, Withdrawn(reason), recorded_at)
 
 
@@ -116,7 +116,7 @@ def reinstated(
 
 
 def redacted(trace: Digest, reason: str | None = None, recorded_at: str | None = None) -> NewEvent:
-    """A trace must be forgotten. The reason is kept for ever: it should tell nothing of it."""
+    """Return the event of redacting a trace; the reason stays for ever and must not quote it."""
     return _about(REDACTED, trace, Withdrawn(reason), recorded_at)
 
 

@@ -1,8 +1,8 @@
 """A set of trace ids that only grows: in memory while it is small, on disk beyond.
 
 Ids are digests, so their first bits are as good as any hash. Beyond a few hundred thousand, the ids
-go to a private table, and one bit a prefix remembers which of them may be there: nearly every id
-that is new is known to be new without asking the table, with 32 MiB of memory for ten million.
+go to a private table, and a bitmap with one bit per prefix records which may exist: nearly every
+new id is known to be new without querying the table, with 32 MiB of memory for ten million.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class IdSet:
         return raw in self._recent or (self._bits is not None and self._is_spilled(raw))
 
     def add(self, raw: bytes) -> bool:
-        """Add an id; False where it was there already."""
+        """Add an id; return False if the set has it already."""
         if raw in self:
             return False
         self._recent.add(raw)
@@ -66,10 +66,10 @@ class IdSet:
             self._table = spill()
             self._table.execute("CREATE TABLE ids (id BLOB PRIMARY KEY) WITHOUT ROWID")
             self._table.execute("BEGIN")
-            # Pages of it take memory once they are written to.
+            # Its pages take memory only when they are written to.
             self._bits = mmap.mmap(-1, 2**_PREFIX_BITS // 8)
         assert self._bits is not None
-        # In their order, so that each page of the table is written once.
+        # Sorted, so that each page of the table is written once.
         recent = sorted(self._recent)
         self._table.executemany("INSERT INTO ids VALUES (?)", ((raw,) for raw in recent))
         for raw in recent:

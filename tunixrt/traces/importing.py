@@ -1,8 +1,8 @@
-"""Recording what was read: one segment for one import, whole or not at all.
+"""Records what was read: one segment per import, whole or not at all.
 
-An import is one file or several, in the order given. The records stream through; what is held is
-one record and the table of known ids, which spills to disk. Everything that does not end up in the
-log is accounted for, file by file: duplicates, rejections, drops.
+An import is one file or several, in the order given. The records stream through; memory holds
+one record and the table of known ids, which spills to disk. Everything that is not recorded is
+counted, file by file: duplicates, rejections, drops.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class OnError(StrEnum):
 
 
 class ImportDrop(StrEnum):
-    """Why a sound trace is not recorded, other than being known already."""
+    """Why a valid trace is not recorded, other than being a duplicate."""
 
     RETRACTED = "retracted before"
     REDACTED = "redacted before"
@@ -62,9 +62,9 @@ class RejectedError(BadInputError):
 
 
 class FileReport(msgspec.Struct, frozen=True):
-    """What became of every record of one file; the fields are those of the whole report.
+    """The outcome of every record of one file; the fields are those of the whole report.
 
-    A trace that stands in two files counts as a duplicate in the second.
+    A trace that is in two files counts as a duplicate in the second.
     """
 
     file: str
@@ -76,12 +76,12 @@ class FileReport(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """What became of every record.
+    """The outcome of every record.
 
     ``dropped`` counts what was left out by reason, and ``drops`` names each one's file and line.
-    ``rejections`` are the records that are no traces, unless they were handed on one by one.
-    ``segment`` is None where there was nothing to record. ``files`` has the same of each file, in
-    the order in which they were read.
+    ``rejections`` are the records that are not traces, unless ``on_rejection`` received them.
+    ``segment`` is None if nothing was recorded. ``files`` has the same for each file, in the order
+    in which they were read.
     """
 
     recorded: int
@@ -130,15 +130,15 @@ class _Account:
 
     @property
     def is_lost(self) -> bool:
-        """Whether nothing will be recorded any more: only counting is left."""
+        """Whether the import has failed, so that the rest is only counted."""
         return self.first_rejection is not None and self._hand_on is None
 
     def begin(self, file: str) -> None:
-        """What comes next is of another file."""
+        """Start the account of the next file."""
         self.files.append(_FileAccount(file))
 
     def note(self, record: Rejection | Dropped) -> None:
-        """Note what is no trace."""
+        """Count a record that is not a trace."""
         if isinstance(record, Dropped):
             self.files[-1].drops.append(record)
             return
@@ -148,7 +148,7 @@ class _Account:
             self._hand_on(record)
 
     def is_new(self, trace: ImportedTrace, known: KnownTraces) -> bool:
-        """Whether a trace is to be recorded; either way it is accounted for."""
+        """Return whether a trace is to be recorded; count it either way."""
         file = self.files[-1]
         if trace.id in known.redacted:
             file.drops.append(Dropped(trace.file, trace.line, ImportDrop.REDACTED))
@@ -163,10 +163,10 @@ class _Account:
         return False
 
     def check(self) -> None:
-        """Refuse what was rejected, where it must be.
+        """Refuse the import if a rejection must stop it.
 
         Raises:
-            RejectedError: A record was no trace.
+            RejectedError: A record was not a trace.
         """
         if self._hand_on is None and self.first_rejection is not None:
             raise RejectedError(self.first_rejection, sum(f.n_rejected for f in self.files))
@@ -198,9 +198,9 @@ def import_traces(
     recorded_at: str | None = None,
     on_rejection: Callable[[Rejection], None] | None = None,
 ) -> ImportReport:
-    """Record the traces among the records that the log does not know yet.
+    """Record the traces among the records that are new to the log.
 
-    This is :func:`import_files` of records that come from nowhere in particular.
+    This is :func:`import_files` for records that are not from a file.
     """
     return import_files(
         log,
@@ -219,21 +219,21 @@ def import_files(
     recorded_at: str | None = None,
     on_rejection: Callable[[Rejection], None] | None = None,
 ) -> ImportReport:
-    """Record the traces of several files that the log does not know yet, as one segment.
+    """Record the traces of several files that are new to the log, as one segment.
 
     Args:
         log: The log.
-        files: Names, and what the readers found in each file; one is read after the other.
+        files: Names, and the records of each file; the files are read one after the other.
         on_error: Whether a rejection stops the import or is set aside.
         recorded_at: The time to state in the events, RFC 3339 in UTC; None states that of the
-            record, where it has one.
-        on_rejection: Receives each rejection of a quarantining import as it comes, so that memory
+            record, if it has one.
+        on_rejection: Receives each rejection of a quarantining import at once, so that memory
             does not grow with them; without it they are collected in the report.
 
     Raises:
-        RejectedError: ``on_error`` is abort and a record is no trace; nothing was recorded. The
-            rest is read to the end first, so that the message can say how many more are bad.
-        BadInputError: Reading failed, or ``recorded_at`` is no time; nothing was recorded.
+        RejectedError: ``on_error`` is abort and a record is not a trace; nothing was recorded. The
+            rest is read first, so that the message can count the other bad records.
+        BadInputError: Reading failed, or ``recorded_at`` is not a time; nothing was recorded.
     """
     if recorded_at is not None:
         check_utc(recorded_at, "time of the recording")
@@ -251,10 +251,10 @@ def _batches(
     account: _Account,
     recorded_at: str | None,
 ) -> Iterator[list[tuple[bytes, bytes]]]:
-    """The events of the traces that are new to the log, about a mebibyte of lines at a time.
+    """Yield the events of the traces that are new, about a mebibyte of lines at a time.
 
     Raises:
-        RejectedError: At the end, if a record was no trace and must be.
+        RejectedError: At the end, if a record was not a trace and ``on_error`` is abort.
     """
     events: list[tuple[bytes, bytes]] = []
     n_bytes = 0

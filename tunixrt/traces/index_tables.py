@@ -1,6 +1,6 @@
-"""The tables of the saved index: read, made from a whole log, and extended by what it has gained.
+"""The tables of the saved index: read, built from a whole log, and extended by new segments.
 
-``saved_index`` says when which of these is done. All of it is derived from the log.
+``saved_index`` decides which of these is done. All of it is derived from the log.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ INDEX_VERSION: Final = "3"
 _VALUE_CHARACTERS: Final = 200
 _BUFFERED: Final = 2_000
 _CACHE_KIB: Final = 24 * 1024
-_LOCK_TIMEOUT_S: Final = 0.5  # another process may be adding to it; folding the log takes as long
+_LOCK_TIMEOUT_S: Final = 0.5  # while another process extends it; folding the log takes as long
 
 
 class RedactedError(Exception):
-    """Among the news is a redaction."""
+    """The new events include a redaction."""
 
 
 class _OnlyMeta(msgspec.Struct):
@@ -49,13 +49,13 @@ _decode_meta = msgspec.json.Decoder(_OnlyMeta).decode
 
 
 class SavedIndex(TraceIndex):
-    """The tables as they were saved, for reading; :class:`GrowingIndex` adds to them."""
+    """The saved tables, for reading; :class:`GrowingIndex` adds to them."""
 
     def __init__(self, path: Path, mode: str = "ro") -> None:
         """Open an index.
 
         Raises:
-            sqlite3.Error: It is not there, or is damaged.
+            sqlite3.Error: It does not exist, or is damaged.
         """
         self._database = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -76,14 +76,14 @@ class SavedIndex(TraceIndex):
         self._settled = True
 
     def about(self) -> str:
-        """What the index was made of: its version, and the segments of the log."""
+        """What the index was built from: its version, and the segments of the log."""
         ((text,),) = self._database.execute("SELECT text FROM about")
         return str(text)
 
     def with_meta(self, filters: Mapping[str, str]) -> Iterator[Digest]:
-        """The traces with these metadata, in the order of the log, and perhaps a few others.
+        """Yield the traces with these metadata, in the order of the log, and perhaps a few others.
 
-        A value is compared by its first 200 characters, so each trace has to be looked at.
+        A value is compared by its first 200 characters, so the caller checks each trace.
         """
         same = (
             " AND EXISTS (SELECT 1 FROM meta WHERE key = ? AND value = ? AND meta.place = t.place)"
@@ -97,7 +97,7 @@ class SavedIndex(TraceIndex):
 
 
 class GrowingIndex(SavedIndex):
-    """The saved tables, open for what the log has gained; close it without ``finish`` to undo."""
+    """The saved tables, open for new segments; close it without ``finish`` to roll back."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "rw")
@@ -106,16 +106,16 @@ class GrowingIndex(SavedIndex):
         self._numbers = {digest: number for number, digest in enumerate(self._segments)}
         self._part_numbers = {part: number for number, part in enumerate(self._parts)}
         self._n_segments, self._n_parts = len(self._segments), len(self._parts)
-        # ValueError where another version made it.
+        # ValueError if another version built it.
         ((self.n_events, self._lamport),) = self._database.execute(
             "SELECT n_events, lamport FROM about WHERE version = ?", (INDEX_VERSION,)
         )
 
     def news(self, layout: Layout) -> list[SegmentRef] | None:
-        """The segments that the log has gained, in its order.
+        """Return the segments that the log has gained, in its order.
 
         Returns:
-            None where the log is not what it was with some segments after its end.
+            None if the log did not only grow at its end.
         """
         listed = dict(segment_directories(layout))
         if not listed.keys() >= self._numbers.keys():
@@ -132,7 +132,7 @@ class GrowingIndex(SavedIndex):
     def add(
         self, new: Sequence[SegmentRef], is_ancestor: Callable[[Digest, Digest], bool], about: str
     ) -> None:
-        """Add what the segments hold, and say that the index is made of them, too."""
+        """Add the contents of segments, and record that the index covers them."""
         for ref in new:
             self.number(ref.digest)
         events = (event for ref in new for event in read_segment(ref.path, ref.header))
@@ -145,7 +145,7 @@ class GrowingIndex(SavedIndex):
         self._database.execute("COMMIT")
 
     def _flush(self) -> None:
-        # Of several recordings of one trace the first stays.
+        # Of several recordings of one trace the first is kept.
         self._database.executemany(
             "INSERT INTO traces SELECT ?, ?, ?, ?, ?, ?, ?"
             " WHERE NOT EXISTS (SELECT 1 FROM traces WHERE id = ?)",
@@ -155,7 +155,7 @@ class GrowingIndex(SavedIndex):
 
 
 def make_index(log: EventLog, path: Path, about: str) -> None:
-    """Make the tables from the whole log, in a new file.
+    """Build the tables from the whole log, in a new file.
 
     Raises:
         sqlite3.Error: The file cannot be written.
@@ -172,7 +172,7 @@ def make_index(log: EventLog, path: Path, about: str) -> None:
     fold_into(index, _noting(log.events(segments), meta), Ancestry(refs))
     target = sqlite3.connect(path, isolation_level=None)
     try:
-        # Until it is complete, nobody knows it; there is nothing to roll back to.
+        # No reader opens it until it is complete, so no rollback is needed.
         target.execute("PRAGMA journal_mode = OFF")
         target.execute("PRAGMA synchronous = OFF")
         target.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -201,7 +201,7 @@ def make_index(log: EventLog, path: Path, about: str) -> None:
 def _noting(
     stored: Iterable[StoredEvent], meta: SpillDatabase, first_place: int = 0
 ) -> Iterator[StoredEvent]:
-    """Hand events on, and note the metadata of the traces among them."""
+    """Yield the events, and store the metadata of the traces among them."""
     rows: list[tuple[str, str, int]] = []
     for place, event in enumerate(stored, start=first_place):
         if event.envelope.type == RECORDED and event.payload is not None:
@@ -218,6 +218,6 @@ def _noting(
 
 
 def _text(raw: msgspec.Raw) -> str:
-    """A value as a filter sees it: text as it is, anything else as canonical JSON."""
+    """Return a value as filters compare it: text as it is, anything else as canonical JSON."""
     data = bytes(raw)
     return str(msgspec.json.decode(data)) if data.startswith(b'"') else data.decode()

@@ -1,6 +1,6 @@
-"""What a writer has to know of the log: which traces are recorded there, and which are withdrawn.
+"""What a writer must know of the log: which traces are recorded, and which are withdrawn.
 
-It is read from the envelopes alone, so it takes a fraction of the time of a projection.
+Only envelopes are read, so it takes a fraction of the time of a projection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class KnownTraces:
     """
 
     def __init__(self, stored: Iterable[StoredEvent] = ()) -> None:
-        """Note what the events say.
+        """Collect the facts of the events.
 
         Raises:
             DamagedError: The log is damaged.
@@ -49,7 +49,7 @@ class KnownTraces:
         self._ids.close()
 
     def note(self, stored: Iterable[StoredEvent]) -> None:
-        """Note what more events say.
+        """Add the facts of more events.
 
         Raises:
             DamagedError: The log is damaged, or a recording does not name a trace.
@@ -65,5 +65,5 @@ class KnownTraces:
                 self.retracted.discard(envelope.trace)
 
     def claim(self, trace: Digest) -> bool:
-        """Note the id of a trace that is about to be recorded; False where it is known already."""
+        """Add the id of a trace that is about to be recorded; return False if it is known."""
         return self._ids.add(raw_of(trace))

@@ -1,4 +1,4 @@
-"""Finding a trace by the beginning of its id, as Git finds commits."""
+"""Finds a trace by a prefix of its id, as Git finds commits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
     from tunixrt.traces.state import Projection, TraceState
 
-#: Fewer digits would be ambiguous in any store worth having.
+#: Fewer digits would be ambiguous in most stores.
 MIN_PREFIX_DIGITS: Final = 6
 
 _HEX: Final = re.compile(r"[0-9a-f]{1,64}")
@@ -29,14 +29,14 @@ class TraceLookupError(BadInputError):
 
 
 def find_trace(projection: Projection, prefix: str) -> TraceState:
-    """The trace whose id begins with this prefix, whatever its state.
+    """Return the trace whose id begins with this prefix, in any state.
 
     Args:
         projection: Where to look.
-        prefix: At least 6 hex digits of the id, with ``sha256:`` before them or without.
+        prefix: At least 6 hex digits of the id, with or without ``sha256:``.
 
     Raises:
-        TraceLookupError: The prefix is no prefix, or no trace or several traces have it.
+        TraceLookupError: The prefix is invalid, or no trace or several traces have it.
     """
     digits = prefix.lower().removeprefix("sha256:")
     if not _HEX.fullmatch(digits):

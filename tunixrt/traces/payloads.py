@@ -1,4 +1,4 @@
-"""Reading the payloads of traces back from the log, each held against the trace id."""
+"""Reads the payloads of traces back from the log, each checked against the trace id."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _OPEN_PARTS: Final = 256
 
 
 def read_payload(log: EventLog, state: TraceState) -> bytes | None:
-    """The canonical payload of one trace; None where it is not there (redacted, never recorded).
+    """Return the canonical payload of one trace; None if it was redacted or never recorded.
 
     Raises:
-        DamagedError: The bytes are not those that the trace id is a digest of.
+        DamagedError: The trace id is not the digest of the bytes.
     """
     at = state.location
     if at is None or not state.kept or state.redacted:
@@ -43,15 +43,15 @@ def read_payload(log: EventLog, state: TraceState) -> bytes | None:
 def read_in_order(
     log: EventLog, states: Iterable[TraceState], segments: Collection[Digest] | None
 ) -> Iterator[tuple[TraceState, bytes]]:
-    """The payloads of many traces, in one pass over the log.
+    """Yield the payloads of many traces, in one pass over the log.
 
     Args:
         log: The log.
-        states: The traces, with payloads that are there, in the order of their places.
-        segments: The segments that the places count in; all of them where it is None.
+        states: The traces, whose payloads exist, in the order of their places.
+        segments: The segments whose events the places count; all of them if None.
 
     Raises:
-        DamagedError: A payload is not the one that its trace id is a digest of.
+        DamagedError: A trace id is not the digest of its payload.
     """
     stored = enumerate(log.events(segments))
     for state in states:
@@ -65,7 +65,7 @@ def read_in_order(
 
 
 def redacted_since(log: EventLog, segments: Collection[Digest]) -> set[Digest]:
-    """The traces that events outside of these segments say must be forgotten."""
+    """Return the traces that events outside of these segments redact."""
     known = set(segments)
     later = [ref.digest for ref in log.segments() if ref.digest not in known]
     return {
@@ -76,9 +76,9 @@ def redacted_since(log: EventLog, segments: Collection[Digest]) -> set[Digest]:
 
 
 class MemberPayloads:
-    """The payloads of the members of a dataset, as its snapshot locates them.
+    """The payloads of the members of a dataset, located by its snapshot.
 
-    A member that was redacted has none, whether the payload is gone already or not.
+    A redacted member has none, even if its payload is still in the log.
 
     Attributes:
         segments: of the snapshot.
@@ -104,14 +104,14 @@ class MemberPayloads:
         self.projection.close()
 
     def read(self, traces: Iterable[Digest]) -> Iterator[tuple[TraceState, bytes | None]]:
-        """What the snapshot says of members, and their payloads; None where one was redacted.
+        """Yield the states of members and their payloads; None for a redacted one.
 
         Args:
             traces: The members, in ascending order of their ids.
 
         Raises:
-            DamagedError: The payload is not the one that its id is a digest of, or the snapshot
-                does not record the trace at all.
+            DamagedError: An id is not the digest of its payload, or the snapshot does not record
+                the trace.
         """
         asked, traces = itertools.tee(traces)
         states = self.projection.states_by_id(traces)
@@ -124,7 +124,7 @@ class MemberPayloads:
             payload = self._parts.read(state.location)
             if digest_bytes(payload) == trace:
                 yield state, payload
-            else:  # redacted meanwhile, or damaged: this finds out which
+            else:  # redacted meanwhile, or damaged: this determines which
                 yield state, read_payload(self._log, state)
 
     def _missing(self, trace: Digest) -> DamagedError:
@@ -137,7 +137,7 @@ class MemberPayloads:
 
 
 class OpenParts:
-    """The parts that were read last, kept open: members stand in the log in no order."""
+    """The parts that were read last, kept open: members are in the log in any order."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
@@ -150,7 +150,7 @@ class OpenParts:
         self._files.clear()
 
     def read(self, at: Location) -> bytes:
-        """Whatever bytes are there."""
+        """Return the bytes at a place, unchecked."""
         file = self._files.get((at.segment, at.part))
         if file is None:
             if len(self._files) >= _OPEN_PARTS:

@@ -1,4 +1,4 @@
-"""Whole numbers that follow from a seed alone, on every platform and in every version of Python.
+"""Integers that depend only on a seed, on every platform and in every version of Python.
 
 The stream is SHA-256 in counter mode: block ``k`` is the SHA-256 of the seed's text, a line feed
 and ``k`` in decimal, cut into four 64-bit big-endian words. Python's ``random`` promises the same
@@ -34,9 +34,9 @@ class Sha256Stream:
             counter += 1
 
     def below(self, bound: int) -> int:
-        """A number from 0 to ``bound`` - 1, every one equally likely; ``bound`` is at least 1.
+        """Return a number from 0 to ``bound`` - 1, uniformly; ``bound`` is at least 1.
 
-        Words beyond the largest multiple of ``bound`` are thrown away: taking the remainder of
+        Words beyond the largest multiple of ``bound`` are rejected: taking the remainder of
         every word would favour small numbers.
         """
         n_words = max(1, -(-(bound - 1).bit_length() // _WORD_BITS))
@@ -50,11 +50,11 @@ class Sha256Stream:
                 return word % bound
 
     def permutation(self, n: int) -> Iterator[int]:
-        """The numbers from 0 to ``n`` - 1 in random order, one at a time.
+        """Yield the numbers from 0 to ``n`` - 1 in random order.
 
-        A Fisher-Yates shuffle that keeps only the places that it has touched: taking ``k`` of
-        ``n`` numbers costs time and memory in ``k``, and the first ``k`` are the same however many
-        are taken.
+        A Fisher-Yates shuffle that stores only the places it has swapped: taking ``k`` of ``n``
+        numbers takes O(k) time and memory, and the first ``k`` do not depend on how many are
+        taken.
         """
         moved: dict[int, int] = {}
         for at in range(n):

@@ -1,9 +1,9 @@
-"""Reading a line as a trace in one go, where that is sure to be what the strict reader says.
+"""Reads a line as a trace in one pass, if the strict reader is certain to agree.
 
-The strict reader decodes a line to plain values, proves that nothing was lost on the way, and
-checks the values field by field. Here the typed decoder checks the fields as it reads, and the
+The strict reader decodes a line to plain values, proves that nothing was lost, and checks
+the values field by field. Here the typed decoder checks the fields as it reads, and the
 proof is made on bytes. Whatever cannot be proved cheaply is left to the strict reader, and so is
-everything that is wrong: it has the sentences. A property test holds the two to the same answer.
+every fault: it has the messages. A property test checks the two against each other.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _META_KEY: Final = re.compile(rb'"meta"[ \t\r\n]*:')
 
 
 def quick_trace(line: bytes) -> tuple[Trace, bytes] | None:
-    """The trace of a line and its canonical payload; None where only the strict reader can say."""
+    """Return the trace of a line and its canonical payload; None if the strict reader must."""
     try:
         trace = _decode(line)
         payload = canonical_trace(trace)
@@ -37,18 +37,18 @@ def quick_trace(line: bytes) -> tuple[Trace, bytes] | None:
         return None
     if not _ascend(trace.steps) or len(payload) > MAX_PAYLOAD_BYTES:
         return None
-    # A key that stands twice is read once. A line that says what its payload says, byte for byte,
-    # has no such key; in another order, or with blanks, it has as many quotation marks.
+    # A duplicate key is read once. A line that equals its payload byte for byte has no such key; in
+    # another order, or with blanks, it has as many quotation marks.
     if payload != line and not _has_the_quotes_of(line, payload, trace):
         return None
     return trace, payload
 
 
 def quick_batch(lines: Sequence[bytes]) -> list[QuickAnswer] | None:
-    """What `quick_trace` says of all of these lines; None where it leaves one to the strict reader.
+    """Return the answers of `quick_trace` for lines; None if one needs the strict reader.
 
     Returns:
-        Of each line the payload, the id of the trace and the number of its steps.
+        For each line, the payload, the id of the trace and the number of its steps.
     """
     answers: list[QuickAnswer] = []
     for line in lines:
@@ -61,7 +61,7 @@ def quick_batch(lines: Sequence[bytes]) -> list[QuickAnswer] | None:
 
 
 def _ascend(steps: tuple[TraceStep, ...]) -> bool:
-    """Whether the indices are in order, and so none of them is there twice."""
+    """Return whether the indices ascend, and so are unique."""
     before = -1
     for step in steps:
         if step.i <= before:
@@ -71,12 +71,12 @@ def _ascend(steps: tuple[TraceStep, ...]) -> bool:
 
 
 def _has_the_quotes_of(line: bytes, payload: bytes, trace: Trace) -> bool:
-    """Whether the line has as many quotation marks as the payload, so that no key stands twice.
+    """Return whether line and payload have as many quotation marks, so that no key is double.
 
-    One that is read once loses at least its own two; every other one stays one, escaped or not,
-    unless it was written as an escape of six characters.
+    A duplicate key loses at least its own two; every other mark is kept, escaped or not, unless it
+    was written as an escape of six characters.
     """
     n_quotes = payload.count(b'"')
     if not trace.meta and not _META_KEY.search(line):
-        n_quotes -= 2  # the payload says `"meta":{}`, and the line does not
+        n_quotes -= 2  # the payload has `"meta":{}`, and the line does not
     return line.count(b'"') == n_quotes and b"\\u0022" not in line

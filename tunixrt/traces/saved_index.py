@@ -1,12 +1,11 @@
-"""An index of the log that outlives the command: ``.tunixrt/index.sqlite``.
+"""An index of the log that is kept between commands: ``.tunixrt/index.sqlite``.
 
 Looking up one trace folds the whole log, which takes seconds for a million. So the table of the
-fold is kept, beside the metadata of traces by key and value. It is derived and never needed: it
-takes in what the log has gained at its end, it is made again when it is absent, was changed by
-anything else (a file beside it has its size and time), is damaged, or is of a log with other
-segments, it is used for lookups alone, and what it points to is held against the
-trace id. Nothing that gets published is made from it. A redaction throws it away, because it holds
-metadata.
+fold is kept, with the metadata of traces by key and value. It is derived and optional: it is
+extended by what the log has gained at its end; it is rebuilt if it is absent, damaged, of a log
+with other segments, or was changed by another program (a file beside it has its size and time); it
+is used only for lookups, and what it points to is checked against the trace id. Nothing that is
+published depends on it. A redaction deletes it, because it holds metadata.
 """
 
 from __future__ import annotations
@@ -44,19 +43,19 @@ INDEX_NAME: Final = "index.sqlite"
 _STAMP: Final = ".stamp"
 
 MIN_EVENTS: Final = 10_000
-"""Below, folding the log is as fast as opening an index."""
+"""Below this, folding the log is as fast as opening an index."""
 
 _DAMAGED: Final = (sqlite3.Error, SpillError, ValueError, TypeError, LookupError, OverflowError)
-"""What reading a table says whose bytes are not what was written."""
+"""What reading a damaged table raises."""
 
 _IN_THE_WAY: Final = (sqlite3.Error, SpillError, LockHeldError, WriteError)
 
 
 def open_index(log: EventLog, *, min_events: int = MIN_EVENTS) -> SavedIndex | None:
-    """Open the index of a log, after making or extending it if that is needed and worth it.
+    """Return the index of a log, built or extended first if that is needed and worth it.
 
     Returns:
-        The index; None where the log is small, another process changes the store, or the index
+        The index; None if the log is small, another process changes the store, or the index
         cannot be written. Then fold the log instead.
 
     Raises:
@@ -64,7 +63,7 @@ def open_index(log: EventLog, *, min_events: int = MIN_EVENTS) -> SavedIndex | N
     """
     expected = _about(log.layout)
     found = _open(log.layout, expected)
-    # What stands in the way of the index does not stand in the way of the answer.
+    # A failure of the index is not a failure of the lookup.
     if found is None and _is_stamped(log.layout):
         with contextlib.suppress(*_IN_THE_WAY, *_DAMAGED):
             _extend(log, expected)
@@ -77,7 +76,7 @@ def open_index(log: EventLog, *, min_events: int = MIN_EVENTS) -> SavedIndex | N
 
 
 def forget_index(layout: Layout) -> None:
-    """Delete the index; the next lookup makes another one.
+    """Delete the index; the next lookup rebuilds it.
 
     Raises:
         WriteError: If the file system refuses.
@@ -85,16 +84,16 @@ def forget_index(layout: Layout) -> None:
     path = _path(layout)
     with writing(path):
         remove(path)
-        # What an interrupted writer left must not be played back into another index.
+        # The journal of an interrupted writer must not be replayed into another index.
         for suffix in ("-journal", "-wal", "-shm", _STAMP):
             remove(path.with_name(f"{path.name}{suffix}"))
 
 
 def find_saved(log: EventLog, prefix: str, *, min_events: int = MIN_EVENTS) -> TraceState:
-    """The trace whose id begins with this prefix, through the index where there is one.
+    """Return the trace whose id begins with this prefix, through the index if it exists.
 
     Raises:
-        TraceLookupError: The prefix is no prefix, or no trace or several traces have it.
+        TraceLookupError: The prefix is invalid, or no trace or several traces have it.
         DamagedError: The log is damaged.
     """
     index = open_index(log, min_events=min_events)
@@ -105,7 +104,7 @@ def find_saved(log: EventLog, prefix: str, *, min_events: int = MIN_EVENTS) -> T
             if _points_right(log, state):
                 return state
         except (*_DAMAGED, DamagedError):
-            pass  # the index is damaged, or a part has changed under it: the log decides
+            pass  # the index is damaged, or a part has changed since: the log decides
         with contextlib.suppress(WriteError):
             forget_index(log.layout)
     with project(log) as folded:
@@ -115,10 +114,10 @@ def find_saved(log: EventLog, prefix: str, *, min_events: int = MIN_EVENTS) -> T
 def find_with_meta(
     log: EventLog, filters: Mapping[str, str], *, min_events: int = MIN_EVENTS
 ) -> Iterator[TraceState] | None:
-    """The traces that may have these metadata, in the order of the log; each is to be looked at.
+    """Return the traces that may have these metadata, in the order of the log; check each.
 
     Returns:
-        None where there is no index: then all traces have to be looked at.
+        None without an index: then all traces must be checked.
     """
     index = open_index(log, min_events=min_events)
     return None if index is None else _states(log, index, filters)
@@ -138,7 +137,7 @@ def _states(log: EventLog, index: SavedIndex, filters: Mapping[str, str]) -> Ite
                 return
     except (*_DAMAGED, DamagedError):
         pass
-    # The index is damaged further on: the log has the rest, and the next lookup a new index.
+    # The rest of the index is damaged: the log has the rest, and the next lookup rebuilds it.
     with contextlib.suppress(WriteError):
         forget_index(log.layout)
     with project(log) as folded:
@@ -166,7 +165,7 @@ def _open(layout: Layout, expected: str) -> SavedIndex | None:
     try:
         index = SavedIndex(path)
     except _DAMAGED:
-        return None  # absent or damaged: it is made again
+        return None  # absent or damaged: it is rebuilt
     try:
         if index.about() == expected:
             return index
@@ -177,17 +176,17 @@ def _open(layout: Layout, expected: str) -> SavedIndex | None:
 
 
 def _is_stamped(layout: Layout) -> bool:
-    """Whether the index is the file that was written: most damage would not show in an answer."""
+    """Return whether the index is the file that was written: most damage shows in no answer."""
     path = _path(layout)
     try:
-        # Nothing else is opened: a FIFO would make SQLite wait.
+        # Nothing else is opened: a FIFO would block SQLite.
         return is_plain_file(path) and read_stored(_stamp_path(path)) == _stamp(path)
     except OSError:
         return False
 
 
 def _write_stamp(layout: Layout) -> None:
-    """Remember the index as it is now. A process that dies before leaves one to be made again."""
+    """Record size and time of the index; a process that dies before leaves one to rebuild."""
     path = _path(layout)
     remove(_stamp_path(path))
     _stamp_path(path).write_bytes(_stamp(path))
@@ -203,10 +202,10 @@ def _stamp_path(path: Path) -> Path:
 
 
 def _save(log: EventLog, about: str) -> None:
-    """Make the index in another file, which takes its place when it is complete."""
+    """Build the index in another file, which replaces it when it is complete."""
     layout = log.layout
     partial = layout.derived / f"{INDEX_NAME}.partial"
-    # Under the lock, so that a redaction does not come between reading a text and saving it.
+    # Under the lock, so that no redaction runs between reading a text and saving it.
     with store_lock(layout, "index", Waiting(timeout_s=0)), writing(partial):
         remove(partial)
         try:
@@ -219,7 +218,7 @@ def _save(log: EventLog, about: str) -> None:
 
 
 def _extend(log: EventLog, about: str) -> None:
-    """Add what the log has gained to the index; it stays as it is where that cannot be done."""
+    """Add what the log has gained to the index; leave it unchanged if that fails."""
     with store_lock(log.layout, "index", Waiting(timeout_s=0)):
         index = GrowingIndex(_path(log.layout))
         try:
@@ -230,13 +229,13 @@ def _extend(log: EventLog, about: str) -> None:
                 with writing(_path(log.layout)):
                     _write_stamp(log.layout)
         except RedactedError:
-            pass  # an index that holds metadata of what must be forgotten is made again
+            pass  # an index that holds metadata of a redacted trace is rebuilt
         finally:
             index.close()
 
 
 class _LazyAncestry:
-    """Ancestry, for which all headers are read, for the few who ask."""
+    """Ancestry that reads the headers only when it is called."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log

@@ -1,8 +1,8 @@
 """The reasoning trace, schema 1.0: its fields, its limits, its canonical payload and its id.
 
 A trace id is the SHA-256 of the canonical payload: RFC 8785 JSON of all five fields, the steps in
-the order of ``i``, an absent ``meta`` as ``{}``. Nothing else enters it, so the same trace has the
-same id in every store. Lengths are counted in Unicode code points; text is not normalised.
+the order of ``i``, an absent ``meta`` as ``{}``. It depends on nothing else, so the same trace has
+the same id in every store. Lengths are counted in Unicode code points; text is not normalised.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Index = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class TraceStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step: its index (unique in the trace), what kind of step it is, its text."""
+    """One step: its index (unique in the trace), its type, its text."""
 
     i: _Index
     type: _Text64
@@ -50,13 +50,13 @@ _TEXT = frozenset({str})
 
 
 def trace_of(value: object) -> Trace:
-    """Check a decoded JSON value and make the trace of it.
+    """Return the trace of a decoded JSON value, checked.
 
-    ``meta`` may be absent or null; both mean that there is none.
+    ``meta`` may be absent or null; both mean no metadata.
 
     Raises:
         TraceError: The value is not a trace; the message names the field, what was expected
-            there and what was found.
+            and what was found.
     """
     if isinstance(value, dict) and value.get("meta", ...) is None:
         value = {key: item for key, item in value.items() if key != "meta"}
@@ -70,20 +70,20 @@ def trace_of(value: object) -> Trace:
 
 
 def _why_not(value: object, otherwise: str) -> Violation:
-    """The first thing that is wrong with a record, in the order of the schema.
+    """Return the first fault of a record, in the order of the schema.
 
-    Only values that no JSON text holds (keys that are not text) leave nothing but ``otherwise``.
+    ``otherwise`` is for values that no JSON text holds (keys that are not text).
     """
     other = Violation(None, "a trace", otherwise, f"The record is not a trace: {otherwise}.")
     return next(violations(value), other)
 
 
 def payload_of(trace: Trace) -> bytes:
-    """The canonical payload: the bytes that are stored, and that the trace id is a digest of.
+    """Return the canonical payload: the bytes that are stored, whose digest is the trace id.
 
     Raises:
         TraceError: The payload is above 32 MiB.
-        CanonicalError: ``meta`` holds something that canonical JSON cannot say.
+        CanonicalError: ``meta`` holds a value without a canonical JSON form.
     """
     indices = [step.i for step in trace.steps]
     if indices != sorted(indices):
@@ -105,7 +105,7 @@ def payload_of(trace: Trace) -> bytes:
 
 
 def canonical_trace(trace: Trace) -> bytes:
-    """The canonical JSON of a trace as it is, its steps in the order that they have.
+    """Return the canonical JSON of a trace, its steps in their given order.
 
     Raises:
         CanonicalError: It holds something that canonical JSON cannot say.
@@ -114,23 +114,22 @@ def canonical_trace(trace: Trace) -> bytes:
 
 
 def encode_around(meta: dict[str, Any], value: object) -> bytes:
-    """The canonical JSON of a value in which only ``meta`` holds what people may choose freely.
+    """Return the canonical JSON of a value in which only ``meta`` is free-form.
 
     Args:
-        meta: Where numbers of any kind may stand, and keys of any script.
+        meta: The part that may hold any numbers, and keys in any script.
         value: What holds it; its other numbers are small integers, its other keys ASCII.
 
     Raises:
         CanonicalError: It holds something that canonical JSON cannot say.
     """
-    # Where there is nothing but text, msgspec is sure to write RFC 8785; among ASCII keys there is
-    # one order.
+    # If it holds only text, msgspec's bytes are RFC 8785's; ASCII keys have only one order.
     if not _has_only_text(meta):
         return encode(value)
     try:
         data = _encode(value)
     except ValueError:
-        return encode(value)  # the exact writer has the sentence
+        return encode(value)  # the exact writer has the message
     return data if len(meta) < 2 or data.isascii() else encode(value)
 
 
@@ -139,17 +138,17 @@ def _has_only_text(meta: dict[str, Any]) -> bool:
 
 
 def in_order(steps: tuple[TraceStep, ...]) -> tuple[TraceStep, ...]:
-    """The steps sorted by their index ``i``."""
+    """Return the steps sorted by their index ``i``."""
     return tuple(sorted(steps, key=lambda step: step.i))
 
 
 def trace_id(payload: bytes) -> Digest:
-    """The id of the trace that has this canonical payload."""
+    """Return the id of the trace with this canonical payload."""
     return digest_bytes(payload)
 
 
 def parse_payload(payload: bytes) -> Trace:
-    """Read a stored canonical payload back.
+    """Return the trace of a stored canonical payload.
 
     Raises:
         TraceError: The bytes are not the payload of a trace.
@@ -171,7 +170,7 @@ def parse_payload(payload: bytes) -> Trace:
 
 
 def _has_wide_integer(value: object) -> bool:
-    """Whether digits were taken for an integer that can only be the canonical form of a double."""
+    """Return whether a value holds an integer that must be the canonical form of a double."""
     match value:
         case int():
             return abs(value) > MAX_INTEGER

@@ -1,7 +1,7 @@
 """The baseline score of a trace: how many steps it has and how long they are, from 0 to 100.
 
-It says nothing about truth. It is what users of the earlier system know and sort by, and it is kept
-to the second decimal; every operation is a single IEEE 754 one, so it is the same everywhere.
+It does not measure correctness. Users of the earlier system sort by it, so it is kept to the second
+decimal; every operation is a single IEEE 754 one, so it is the same everywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BASELINE: Final = "baseline"
 
 
 class ScoreDetails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a baseline score is made of; lengths in characters, over the steps alone."""
+    """The components of a baseline score; lengths in characters, over the steps only."""
 
     step_count: int
     avg_step_length: float
@@ -27,7 +27,7 @@ class ScoreDetails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A score from 0 to 100, who gave it, and how it came about."""
+    """A score from 0 to 100, its scorer, and how it was computed."""
 
     scorer: str
     score: float
@@ -35,7 +35,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def baseline_score(trace: Trace) -> Score:
-    """``min(n_steps / 10, 1) * 50 + min(avg step characters / 500, 1) * 50``, two decimals."""
+    """Return ``min(n_steps / 10, 1) * 50 + min(avg step characters / 500, 1) * 50``, rounded."""
     n_steps = len(trace.steps)
     total_chars = sum(len(step.content) for step in trace.steps)
     average = total_chars / n_steps

@@ -1,9 +1,8 @@
-"""Reading lines as traces in a second process, while this one records those before them.
+"""Reads lines as traces in a second process, while this one records those before them.
 
-Reading is half of the work of an import, and says the same whoever does it. The process is asked on
-its standard input and answers on its standard output; it ends when its input does, so it never
-outlives whoever asked. Lines that it cannot be sure of are left to the import itself, which has the
-sentences, and so is everything if the process goes away.
+Reading is half of the work of an import, and the result does not depend on the process. Lines that
+the second process is not certain of are left to the import, which has the messages, and so is
+everything if the process exits.
 
 Run as ``python -m tunixrt.traces.second_reader``.
 """
@@ -27,15 +26,15 @@ if TYPE_CHECKING:
     Chunk = tuple[int, list[bytes]]
 
 MIN_FILE_BYTES: Final = 16 * 1024 * 1024
-"""From this size of a file on, the process is worth the fifth of a second that its start takes."""
+"""With a file of this size, the process is worth the fifth of a second that its start takes."""
 
 _LENGTH_BYTES: Final = 4
 
 
 def is_worth_it(source: TextSource) -> bool:
-    """Whether a file is so large, and the machine so free, that two read it faster than one."""
+    """Return whether file size and free CPUs make two processes faster than one."""
     try:
-        # Of a pipe nothing says how much will come; of a file that is redirected the size does.
+        # The length of a pipe is unknown; that of a redirected file is its size.
         stat = os.fstat(source.stream.fileno()) if isinstance(source, OpenText) else source.stat()
         return stat.st_size >= MIN_FILE_BYTES and len(os.sched_getaffinity(0)) > 1
     except (OSError, AttributeError):  # no such file, or no such call on this system
@@ -54,10 +53,10 @@ class SecondReader(SecondProcess):
         super().__init__("tunixrt.traces.second_reader")
 
     def answered(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[QuickAnswer] | None]]:
-        """Chunks with what the process says of their lines; None where it does not know.
+        """Yield chunks with the answers of the process for their lines; None if it has none.
 
-        It works on the next chunk while the caller works on this one. It is never asked before
-        its last answer is read: both would wait for the other to take what they write.
+        It works on the next chunk while the caller works on this one. The next question is sent
+        only after the last answer is read: otherwise both could block on a full pipe.
         """
         waiting: Chunk | None = None
         asked = False
@@ -74,20 +73,20 @@ class SecondReader(SecondProcess):
         try:
             _send(self._questions, b"\n".join(lines))
         except OSError:
-            return False  # it is gone; there is still this process
+            return False  # it has exited; this process reads the lines
         return True
 
     def _answer(self) -> list[QuickAnswer] | None:
         data = _receive(self._answers)
-        # From a process of our own, which reads nothing but what it was sent.
+        # From a child process, which reads nothing but what it was sent.
         answers: list[QuickAnswer] | None = None if data is None else marshal.loads(data)  # noqa: S302
         return answers
 
 
 def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer until there are no more questions."""
+    """Answer questions until the input ends."""
     while (data := _receive(questions)) is not None:
-        # Between two processes of one Python, marshal is sound, and the fastest there is.
+        # Between two processes of the same Python, marshal is safe, and the fastest format.
         _send(answers, marshal.dumps(quick_batch(data.split(b"\n"))))
 
 
@@ -98,7 +97,7 @@ def _send(pipe: IO[bytes], data: bytes) -> None:
 
 
 def _receive(pipe: IO[bytes]) -> bytes | None:
-    """What was sent; None at the end, also one that comes too early."""
+    """Return what was sent; None at the end of the input, also a premature one."""
     n_bytes = int.from_bytes(pipe.read(_LENGTH_BYTES), "big")
     data = pipe.read(n_bytes)
     return data if n_bytes and len(data) == n_bytes else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Change(StrEnum):
-    """What became of a step on the way from the first trace to the second."""
+    """How a step differs between the first trace and the second."""
 
     SAME = "same"
     CHANGED = "changed"
@@ -47,7 +47,7 @@ class TraceSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TraceComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Both traces, the difference of their scores (b minus a), and the steps aligned."""
+    """Both traces, the difference of their scores (b minus a), and the aligned steps."""
 
     a: TraceSide
     b: TraceSide
@@ -58,7 +58,7 @@ class TraceComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def compare_traces(a: Trace, b: Trace) -> TraceComparison:
-    """Compare two traces; steps are the same when their contents are."""
+    """Return the comparison of two traces; steps are the same if their contents are."""
     side_a, side_b = _side(a), _side(b)
     return TraceComparison(
         a=side_a,
@@ -83,7 +83,7 @@ def _differences(a: Sequence[TraceStep], b: Sequence[TraceStep]) -> Iterator[Ste
     texts_a, texts_b = [s.content for s in a], [s.content for s in b]
     matcher = difflib.SequenceMatcher(None, texts_a, texts_b, autojunk=False)
     for _, a_from, a_to, b_from, b_to in matcher.get_opcodes():
-        # Within one stretch steps are paired from its start; the longer side's rest stands alone.
+        # Within one block steps are paired from its start; the rest of the longer side is unpaired.
         for offset in range(max(a_to - a_from, b_to - b_from)):
             at_a = a_from + offset if a_from + offset < a_to else None
             at_b = b_from + offset if b_from + offset < b_to else None

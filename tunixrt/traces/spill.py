@@ -1,8 +1,7 @@
-"""A private database that exists for one command, in memory while it is small and on disk beyond.
+"""A private database for one command, in memory while it is small and on disk beyond.
 
-SQLite keeps its pages in a cache of bounded size and spills the rest to a temporary file of its
-own, which disappears with the process. Nothing in it outlives the command, so nothing in it can be
-stale.
+SQLite keeps its pages in a cache of bounded size and spills the rest to a temporary file, which
+disappears with the process. Nothing in it outlives the command, so nothing in it can be stale.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ class SpillError(BadInputError):
 
 
 class SpillDatabase(sqlite3.Connection):
-    """A connection that says in a sentence when its temporary file fails.
+    """A connection that raises a SpillError when its temporary file fails.
 
-    SQL takes its parameters in order: plain ``?`` and a sequence. Python warns of a numbered ``?1``
-    with a sequence since 3.12.
+    SQL takes its parameters in order: plain ``?`` and a sequence. Python deprecates a numbered
+    ``?1`` with a sequence since 3.12.
     """
 
     def __del__(self) -> None:
@@ -67,9 +66,9 @@ class SpillDatabase(sqlite3.Connection):
 
 
 def spill() -> SpillDatabase:
-    """An empty private database with a bounded cache."""
+    """Return an empty private database with a bounded cache."""
     database = sqlite3.connect("", isolation_level=None, factory=SpillDatabase)
-    # It never outlives the process, so there is nothing to roll back to and nothing to sync.
+    # It never outlives the process, so neither rollback nor sync is needed.
     for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
         database.execute(f"PRAGMA {pragma}")
     database.execute("PRAGMA temp_store = FILE")

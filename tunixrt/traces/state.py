@@ -1,6 +1,6 @@
 """The state of every trace: a pure fold over the events of the log.
 
-The fold depends on the events in their order and on nothing else. Where two branches state
+The fold depends only on the events in their order. Where two branches state
 different facts under one name (a label, a score, what supersedes a trace), both survive as a
 conflict until a later event that has seen both decides it; meanwhile the one that is last in the
 order of the log counts. A reinstatement ends a retraction and a supersession by the same rule: it
@@ -40,10 +40,10 @@ _SCORE: Final = "score:"
 
 
 class TraceState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the log says of one trace.
+    """The state of one trace according to the log.
 
     ``place`` counts events from 0 in the order of the log; it and ``location`` are None for a trace
-    that events speak of and that none of them records. ``kept`` is whether the payload is there.
+    that events name and none records. ``kept`` is whether the payload exists.
     """
 
     id: Digest
@@ -84,7 +84,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class EventProblem(msgspec.Struct, frozen=True):
-    """An event that is sound as bytes and that this version cannot make sense of."""
+    """An event whose bytes are valid and whose content this version cannot interpret."""
 
     segment: Digest
     part: str
@@ -93,13 +93,13 @@ class EventProblem(msgspec.Struct, frozen=True):
 
 
 class Ancestry:
-    """Which segments a segment was appended to, directly or not."""
+    """Tells which segments a segment was appended to, directly or not."""
 
     def __init__(self, segments: Iterable[SegmentRef]) -> None:
         self._parents: dict[Digest, Sequence[Digest]] = {s.digest: s.parents for s in segments}
 
     def __call__(self, ancestor: Digest, segment: Digest) -> bool:
-        """Whether ``segment`` is the ancestor itself or came after it in its own history."""
+        """Return whether ``segment`` is the ancestor itself or has it in its history."""
         waiting, seen = [segment], {segment}
         while waiting:
             current = waiting.pop()
@@ -112,7 +112,7 @@ class Ancestry:
 
 
 class Projection:
-    """The state of every trace at one set of segments. Read-only; close it when done."""
+    """The state of every trace at one set of segments; read-only, to be closed."""
 
     def __init__(self, index: TraceIndex, problems: Sequence[EventProblem] = ()) -> None:
         self._index = index
@@ -130,44 +130,44 @@ class Projection:
 
     @property
     def n_traces(self) -> int:
-        """How many different traces were ever recorded."""
+        """The number of distinct traces ever recorded."""
         return self._index.count(active=False)
 
     @property
     def n_active(self) -> int:
-        """How many of them may be selected."""
+        """The number of traces that may be selected."""
         return self._index.count(active=True)
 
     def traces(self) -> Iterator[TraceState]:
-        """Every trace that was ever recorded, in the order of the log."""
+        """Yield every trace ever recorded, in the order of the log."""
         for recording in self._index.recordings(active=False):
             yield self._state(recording.id, recording)
 
     def active(self) -> Iterator[TraceState]:
-        """The traces that may be selected, in the order of the log."""
+        """Yield the traces that may be selected, in the order of the log."""
         for recording in self._index.recordings(active=True):
             yield self._state(recording.id, recording)
 
     def get(self, trace: Digest) -> TraceState | None:
-        """The state of a trace; None where no event speaks of it."""
+        """Return the state of a trace; None if no event names it."""
         recording, facts = self._index.recording(trace), self._index.facts(trace)
         return self._state(trace, recording) if recording or facts else None
 
     def ids_between(self, low: bytes, high: bytes, limit: int) -> list[Digest]:
-        """The known ids of which the 32 bytes lie in a range, in their order."""
+        """Return the known ids whose 32 bytes are in a range, sorted."""
         return self._index.between(low, high, limit)
 
     def conflicts(self) -> Iterator[Conflict]:
-        """What different branches say differently and nobody has decided, by trace and name."""
+        """Yield the undecided conflicts between branches, by trace and name."""
         for trace, name in self._index.disputed():
             facts = sorted(self._index.facts(trace, name), key=lambda fact: fact.place)
             claims = tuple(Claim(_value(fact), fact.segment) for fact in facts)
             yield Conflict(trace, name, claims)
 
     def circles(self) -> list[list[Digest]]:
-        """Traces that take each other's place, so that none of them counts.
+        """Return cycles of traces that supersede each other, so that none of them counts.
 
-        Nobody can state that, but two branches can that do not know of each other.
+        One writer cannot state a cycle, but two branches together can.
         """
         # By place: the last fact about a trace counts, and a reinstatement says None.
         last = {trace: _value(fact) for trace, fact in self._index.facts_named(SUPERSEDED)}
@@ -187,7 +187,7 @@ class Projection:
         return found
 
     def states_by_id(self, traces: Iterable[Digest]) -> Iterator[TraceState | None]:
-        """The states of traces that are given in ascending order; None where none is recorded.
+        """Yield the states of traces given in ascending order; None for one not recorded.
 
         One pass over the table: for many traces, much faster than one lookup each.
         """
@@ -224,13 +224,13 @@ def fold(
     """Fold events, given in the order of the log, into the state of every trace.
 
     Args:
-        stored: The events. Types that this version does not know are passed over.
-        is_ancestor: Whether the first segment is in the history of the second. Without it every
-            event counts as having seen those before it, and there are no conflicts.
+        stored: The events. Types that this version does not know are skipped.
+        is_ancestor: Whether the first segment is in the history of the second. Without it, every
+            event counts as a successor of those before it, and no conflicts are found.
 
     Raises:
-        DamagedError: A recording does not name a trace: to pass over it would lose a trace in
-            silence. Other events that make no sense are among the ``problems``.
+        DamagedError: A recording does not name a trace: skipping it would lose a trace silently.
+            Other events that cannot be interpreted are among the ``problems``.
     """
     return Projection(*index_of(stored, is_ancestor))
 
@@ -238,7 +238,7 @@ def fold(
 def index_of(
     stored: Iterable[StoredEvent], is_ancestor: Callable[[Digest, Digest], bool] | None = None
 ) -> tuple[TraceIndex, list[EventProblem]]:
-    """The table behind a projection, for those who go on to write into it.
+    """Return the table behind a projection, for callers that write into it.
 
     Raises:
         DamagedError: A recording does not name a trace.
@@ -253,7 +253,7 @@ def fold_into(
     is_ancestor: Callable[[Digest, Digest], bool] | None = None,
     first_place: int = 0,
 ) -> list[EventProblem]:
-    """Fold events into a table, which may hold those before ``first_place`` already.
+    """Fold events into a table, which may already hold those before ``first_place``.
 
     Raises:
         DamagedError: A recording does not name a trace.
@@ -268,7 +268,7 @@ def fold_into(
 
 
 def project(log: EventLog, segments: Collection[Digest] | None = None) -> Projection:
-    """The state of every trace at a set of segments; at all of them without one."""
+    """Return the state of every trace at a set of segments; at all of them by default."""
     return fold(log.events(segments), is_ancestor=Ancestry(log.segments()))
 
 
@@ -281,7 +281,7 @@ def _apply(
 ) -> None:
     trace = event.envelope.trace
     if event.payload is None and event.envelope.type in _NEED_CONTENT and event.envelope.payload:
-        return  # the content was redacted together with the trace that it is about
+        return  # the content was redacted together with its trace
     try:
         if trace is None or not is_digest(trace):
             raise ValueError("it does not say of which trace it speaks")
@@ -339,7 +339,7 @@ def _value(fact: Fact) -> Any:
 
 
 def _named(known: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """The facts of one kind by their own names, without those that were taken away."""
+    """Return the facts of one kind by name, without those that were removed."""
     if not known:
         return {}
     return {

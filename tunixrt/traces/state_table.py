@@ -1,4 +1,4 @@
-"""The table behind a projection: what is known of every trace, on disk once it grows."""
+"""The table behind a projection: the facts about every trace, on disk once it grows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CREATE TABLE facts (
     value BLOB NOT NULL, PRIMARY KEY (id, name, place)
 ) WITHOUT ROWID;
 """
-# The index is made once all recordings are there, by a sort that runs on disk: inserting ten
+# The index is built after all recordings, by a sort that runs on disk: inserting ten
 # million random keys into an index one by one reads and writes a page for each of them.
 _INDEX: Final = "CREATE INDEX by_id ON traces (id, place)"
 _HAS_REPEATED: Final = (
@@ -45,7 +45,7 @@ _DROP_REPEATED: Final = """
         SELECT place, row_number() OVER (PARTITION BY id ORDER BY place) AS nth FROM traces
     ) WHERE nth > 1)
 """
-# In a table that outlives its process.
+# Only in a table that is saved.
 _NAMES: Final = """
 CREATE TABLE segments (number INTEGER PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TABLE parts (number INTEGER PRIMARY KEY, segment TEXT NOT NULL, name TEXT NOT NULL);
@@ -62,7 +62,7 @@ _COLUMNS: Final = "place, id, part, offset, length, kept, recorded_at"
 
 
 class Location(msgspec.Struct, frozen=True, gc=False):
-    """Where a payload line stands: a part of a segment, the offset and length in bytes."""
+    """Where a payload line is: a part of a segment, the offset and length in bytes."""
 
     segment: Digest
     part: str
@@ -71,7 +71,7 @@ class Location(msgspec.Struct, frozen=True, gc=False):
 
 
 class Recording(msgspec.Struct, frozen=True, gc=False):
-    """The first recording of a trace. ``kept`` is whether its payload is still there."""
+    """The first recording of a trace; ``kept`` is whether its payload exists."""
 
     place: int
     id: Digest
@@ -81,7 +81,7 @@ class Recording(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """Something that an event says of a trace: the place of the event, the value as JSON."""
+    """A fact about a trace: the place of its event, and the value as JSON."""
 
     name: str
     place: int
@@ -90,10 +90,10 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 def recorded_trace(event: StoredEvent) -> Digest:
-    """The trace that a ``trace.recorded`` event records.
+    """Return the trace that a ``trace.recorded`` event records.
 
     Raises:
-        DamagedError: It names none: to pass over it would lose a trace in silence.
+        DamagedError: It names none: skipping it would lose a trace silently.
     """
     trace = event.envelope.payload
     if trace is not None and is_digest(trace):
@@ -109,7 +109,7 @@ class TraceIndex:
 
     def __init__(self) -> None:
         self._database = spill()
-        # Closes the temporary file also where nobody calls close().
+        # Closes the temporary file also if close() is never called.
         self.close = weakref.finalize(self, self._database.close)
         self._database.executescript(_TABLES)
         self._database.execute("BEGIN")
@@ -124,7 +124,7 @@ class TraceIndex:
     # --- writing ---------------------------------------------------------------------------------
 
     def record(self, place: int, trace: Digest, event: StoredEvent) -> None:
-        """Note a recording; of several of one trace, the one of the first place stays."""
+        """Add a recording; of several of one trace, the first is kept."""
         self._rows.append(
             (
                 place,
@@ -140,7 +140,7 @@ class TraceIndex:
             self._flush()
 
     def put(self, trace: Digest, fact: Fact, replaced: Sequence[Fact] = ()) -> None:
-        """Note a fact, and forget those that it replaces."""
+        """Add a fact, and delete those that it replaces."""
         self._has_facts = True
         raw = raw_of(trace)
         self._database.executemany(
@@ -157,7 +157,7 @@ class TraceIndex:
         self._rows.clear()
 
     def _settle(self) -> None:
-        """End the writing of recordings: nothing is recorded after the first reading."""
+        """Finish the recordings: none is added after the first read."""
         if not self._settled:
             self._flush()
             self._database.execute(_INDEX)
@@ -173,7 +173,7 @@ class TraceIndex:
         return number
 
     def number(self, segment: Digest) -> int:
-        """The number of a segment; one that has none yet gets the next."""
+        """Return the number of a segment; a new segment gets the next one."""
         number = self._numbers.get(segment)
         if number is None:
             number = self._numbers[segment] = len(self._segments)
@@ -194,7 +194,7 @@ class TraceIndex:
     def _copy_names(
         self, target: sqlite3.Connection, n_segments: int = 0, n_parts: int = 0
     ) -> None:
-        """Write down what the numbers mean, from these numbers on."""
+        """Copy the names of segments and parts, from these numbers on."""
         segments = enumerate(self._segments[n_segments:], start=n_segments)
         target.executemany("INSERT INTO segments VALUES (?, ?)", segments)
         parts = enumerate(self._parts[n_parts:], start=n_parts)
@@ -204,29 +204,29 @@ class TraceIndex:
     # --- reading ---------------------------------------------------------------------------------
 
     def count(self, *, active: bool) -> int:
-        """How many traces were ever recorded, or are active."""
+        """Return how many traces were ever recorded, or are active."""
         self._settle()
         found = _ACTIVE if active else "FROM traces"
         return int(self._database.execute(f"SELECT count(*) {found}").fetchone()[0])
 
     def recordings(self, *, active: bool) -> Iterator[Recording]:
-        """The recordings in the order of their places, all of them or the active ones."""
+        """Yield the recordings in the order of their places, all or only the active ones."""
         self._settle()
         found = _ACTIVE if active else "FROM traces"
         yield from self._recordings(f"{found} ORDER BY place")
 
     def recordings_by_id(self) -> Iterator[Recording]:
-        """The recordings in the order of their ids."""
+        """Yield the recordings in the order of their ids."""
         self._settle()
         yield from self._recordings("FROM traces INDEXED BY by_id ORDER BY id")
 
     def recording(self, trace: Digest) -> Recording | None:
-        """The first recording of a trace, if there is one."""
+        """Return the first recording of a trace; None without one."""
         self._settle()
         return next(self._recordings("FROM traces WHERE id = ?", (raw_of(trace),)), None)
 
     def between(self, low: bytes, high: bytes, limit: int) -> list[Digest]:
-        """The ids from ``low`` to ``high`` that anything is known of, in their order."""
+        """Return the known ids from ``low`` to ``high``, sorted."""
         self._settle()
         rows = self._database.execute(
             "SELECT id FROM traces WHERE id BETWEEN ? AND ?"
@@ -236,7 +236,7 @@ class TraceIndex:
         return [from_raw(row[0]) for row in rows]
 
     def facts(self, trace: Digest, name: str | None = None) -> list[Fact]:
-        """What is said of a trace, in the order of names and then of places."""
+        """Return the facts about a trace, by name and then by place."""
         if not self._has_facts:
             return []
         rows = self._database.execute(
@@ -247,7 +247,7 @@ class TraceIndex:
         return [Fact(n, place, self._segments[segment], v) for n, place, segment, v in rows]
 
     def facts_named(self, name: str) -> Iterator[tuple[Digest, Fact]]:
-        """The facts of one name with their traces, by trace and place."""
+        """Yield the facts of one name with their traces, by trace and place."""
         rows = self._database.execute(
             "SELECT id, place, segment, value FROM facts WHERE name = ? ORDER BY id, place", (name,)
         )
@@ -255,7 +255,7 @@ class TraceIndex:
             yield from_raw(raw), Fact(name, place, self._segments[segment], value)
 
     def disputed(self) -> Iterator[tuple[Digest, str]]:
-        """The traces and names of facts of which there is more than one value."""
+        """Yield the traces and names of facts with more than one value."""
         rows = self._database.execute(
             "SELECT id, name FROM facts WHERE name <> 'redacted'"
             " GROUP BY id, name HAVING count(DISTINCT value) > 1 ORDER BY id, name"
@@ -263,7 +263,7 @@ class TraceIndex:
         yield from ((from_raw(trace), name) for trace, name in rows)
 
     def _recordings(self, found: str, arguments: Sequence[object] = ()) -> Iterator[Recording]:
-        # The SQL is put together from the constants of this module alone.
+        # The SQL is composed only of constants of this module.
         rows = self._database.execute(f"SELECT {_COLUMNS} {found}", arguments)
         for place, raw, part, offset, length, kept, recorded_at in rows:
             segment, name = self._parts[part]

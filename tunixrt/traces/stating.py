@@ -1,8 +1,8 @@
-"""Stating facts about traces that are recorded: scores, labels, successors, retractions.
+"""States facts about recorded traces: scores, labels, successors, retractions.
 
-Each function is idempotent: what the log says already, and nobody disputes, is not said again. A
-fact that branches dispute is decided by stating it once more. Each holds the store's lock while it
-looks and appends, so that two processes at once state one after the other, and not like branches.
+Each function is idempotent: an undisputed fact that is in the log is not stated again. A fact that
+branches dispute is decided by stating it once more. Each function holds the store's lock while it
+reads and appends, so that concurrent processes state facts in sequence, and not like branches.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class Stated(msgspec.Struct, frozen=True):
     """What was stated.
 
-    ``traces`` are all that were named, in the order given; ``n_new`` counts the events that were
-    appended for them, and ``segment`` is None where there were none.
+    ``traces`` are all that were named, in the given order; ``n_new`` counts the events that were
+    appended for them, and ``segment`` is None if there were none.
     """
 
     traces: tuple[Digest, ...]
@@ -56,11 +56,11 @@ def retract(
     recorded_at: str | None = None,
     waiting: Waiting | None = None,
 ) -> Stated:
-    """Take traces back: no dataset selects them any more. Their text stays.
+    """Retract traces: no dataset selects them any more; their text stays.
 
     Raises:
         TraceLookupError: A prefix names no trace or several; nothing is stated.
-        BadInputError: ``recorded_at`` is no time.
+        BadInputError: ``recorded_at`` is not a time.
         LockHeldError: Another process holds the store's lock.
     """
 
@@ -111,12 +111,12 @@ def label(
     recorded_at: str | None = None,
     waiting: Waiting | None = None,
 ) -> Stated:
-    """Give traces labels, or take them away where the value is None.
+    """Label traces, or remove a label if the value is None.
 
     Raises:
         TraceLookupError: A prefix names no trace or several; nothing is stated.
         EventContentError: A label or value is empty or too long.
-        BadInputError: ``recorded_at`` is no time.
+        BadInputError: ``recorded_at`` is not a time.
         LockHeldError: Another process holds the store's lock.
     """
 
@@ -139,13 +139,13 @@ def supersede(
     recorded_at: str | None = None,
     waiting: Waiting | None = None,
 ) -> Stated:
-    """Say that another trace takes the place of these.
+    """State that another trace supersedes these.
 
     Raises:
         TraceLookupError: A prefix names no trace or several; nothing is stated.
         EventContentError: A trace would supersede itself.
         StatementError: The other trace is superseded by one of these, so that neither would count.
-        BadInputError: ``recorded_at`` is no time.
+        BadInputError: ``recorded_at`` is not a time.
         LockHeldError: Another process holds the store's lock.
     """
 
@@ -171,9 +171,9 @@ def score(
 
     Raises:
         TraceLookupError: A prefix names no trace or several; nothing is stated.
-        StatementError: The text of a trace is not here.
+        StatementError: The text of a trace does not exist here.
         DamagedError: The text of a trace is damaged.
-        BadInputError: ``recorded_at`` is no time.
+        BadInputError: ``recorded_at`` is not a time.
         LockHeldError: Another process holds the store's lock.
     """
     scores = []
@@ -205,7 +205,7 @@ def _state(
     if recorded_at is not None:
         check_utc(recorded_at, "time of the statement")
     with store_lock(log.layout, work, waiting), project(log) as projection:
-        # Two prefixes may name one trace: it is spoken of once.
+        # Two prefixes may name one trace: the fact is stated once.
         states = [find_trace(projection, prefix) for prefix in prefixes]
         disputed: dict[Digest, set[str]] = {}
         for conflict in projection.conflicts():
@@ -226,7 +226,7 @@ def _refuse_circle(projection: Projection, state: TraceState, other: TraceState)
         if current.superseded_by == state.id:
             raise StatementError(
                 f"The trace {other.id} is itself superseded by {state.id}, directly or through "
-                "others: if each took the place of the other, neither would count."
+                "others: if each superseded the other, neither would count."
             )
         if current.superseded_by in seen:
             return

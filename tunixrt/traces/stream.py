@@ -1,7 +1,7 @@
-"""Recording one trace at a time, for a program that makes them one at a time.
+"""Records single traces, for a program that produces them one at a time.
 
-Each trace is on the disk when ``add`` returns. Segments are for batches, so the traces wait in a
-journal until there are enough for one, or the stream is closed. A program that dies loses nothing:
+Each trace is on the disk when ``add`` returns. Segments are for batches, so the traces stay in a
+journal until they fill one, or the stream is closed. A program that dies loses nothing:
 the next stream, or ``recover_streams``, puts what it had acknowledged into the log.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tunixrt.traces.schema import Trace
 
 MAX_EVENTS = 10_000
-"""A segment is sealed after so many events, or when they fill one part of 4 MiB."""
+"""A segment is sealed after this many events, or when they fill one part of 4 MiB."""
 
 KNOWN = "known already"
 
@@ -46,7 +46,7 @@ class StreamClosedError(BadInputError):
 
 
 class Added(msgspec.Struct, frozen=True):
-    """What became of a trace: its id, and why it was not recorded if it was not."""
+    """The outcome for a trace: its id, and the reason if it was not recorded."""
 
     id: Digest
     recorded: bool
@@ -54,13 +54,13 @@ class Added(msgspec.Struct, frozen=True):
 
 
 class Recovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was found of writers that died.
+    """What was recovered from writers that died.
 
     Attributes:
         n_recovered: How many traces were put into the log.
-        n_known: How many had been in the log already.
+        n_known: How many were already in the log.
         n_redacted: How many were dropped, because they were redacted meanwhile.
-        segment: The new segment; None where there was nothing to put into it.
+        segment: The new segment; None if nothing was recovered.
         torn: Files with unfinished last events, which were never acknowledged.
     """
 
@@ -72,24 +72,24 @@ class Recovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TraceStream:
-    """A writer of single traces; use it in a ``with`` statement. Not for several threads at once.
+    """A writer of single traces; use it in a ``with`` statement, and in one thread at a time.
 
     Attributes:
-        recovered: What opening the stream found of writers that had died.
+        recovered: What opening the stream recovered from dead writers.
     """
 
     def __init__(
         self, log: EventLog, *, recorded_at: str | None = None, max_events: int = MAX_EVENTS
     ) -> None:
-        """Recover what dead writers left, and open a stream.
+        """Open a stream, after recovering what dead writers left.
 
         Args:
             log: The log.
             recorded_at: The time to state in the events, RFC 3339 in UTC; None states none.
-            max_events: After how many events a segment is sealed.
+            max_events: The number of events after which a segment is sealed.
 
         Raises:
-            BadInputError: ``recorded_at`` is no time, or the store is of another format.
+            BadInputError: ``recorded_at`` is not a time, or the store is of another format.
             WriteError: The file system refuses.
         """
         if recorded_at is not None:
@@ -114,12 +114,12 @@ class TraceStream:
         self.close()
 
     def add(self, trace: Trace | Mapping[str, object]) -> Added:
-        """Record a trace. When this returns it is on the disk, whatever happens next.
+        """Record a trace; it is durable when this returns.
 
         A trace that is known already, or that was retracted or redacted, is not recorded again.
 
         Raises:
-            TraceError: It is no trace; nothing was recorded, and the stream goes on.
+            TraceError: It is not a trace; nothing was recorded, and the stream stays usable.
             WriteError: The file system refuses; the trace was not recorded.
             StreamClosedError: The stream is closed.
         """
@@ -129,7 +129,7 @@ class TraceStream:
         reason = self._reason_against(record.id)
         if reason is not None:
             return Added(record.id, recorded=False, reason=reason)
-        # Until it is on the disk it counts as refused, so that it may be tried again.
+        # Until it is on the disk it counts as refused, so that the caller may retry.
         self._refused.add(record.id)
         envelope, _ = recorded(record.id, record.payload, self._recorded_at)
         size = self._journal.n_bytes + len(record.payload)
@@ -140,10 +140,10 @@ class TraceStream:
         return Added(record.id, recorded=True)
 
     def seal(self) -> Digest | None:
-        """Put what was added since the last time into a segment, for others to see.
+        """Publish what was added since the last seal as a segment.
 
         Returns:
-            The segment; None where there was nothing.
+            The segment; None if nothing was added.
 
         Raises:
             WriteError: The file system refuses; what was added stays in the journal.
@@ -162,7 +162,7 @@ class TraceStream:
         return segment
 
     def close(self) -> None:
-        """Seal what is left, and close. After an error it can be closed again.
+        """Seal what is left, and close; after an error, closing can be retried.
 
         Raises:
             WriteError: The file system refuses; what was added stays in the journal.
@@ -174,7 +174,7 @@ class TraceStream:
             self._known.close()
 
     def _reason_against(self, trace: Digest) -> str | None:
-        """Why a trace is not recorded; without a reason, it counts as known from now on."""
+        """Return why a trace is not recorded; without a reason, mark it as known."""
         if trace in self._known.redacted:
             return ImportDrop.REDACTED
         if trace in self._known.retracted:
@@ -184,7 +184,7 @@ class TraceStream:
         return None
 
     def _look_for_redactions(self) -> None:
-        """Note the traces that other writers have redacted since the last look."""
+        """Collect the traces that other writers have redacted since the last check."""
         new = {ref.digest for ref in self._log.segments()} - self._seen
         self._seen |= new
         for event in self._log.events(new) if new else ():
@@ -193,9 +193,9 @@ class TraceStream:
 
 
 def recover_streams(log: EventLog) -> Recovery:
-    """Put what writers that died had acknowledged into the log, and set torn ends aside.
+    """Put the acknowledged events of dead writers into the log, and set torn ends aside.
 
-    Writers that are alive are left alone. A recovery that dies itself can be made again.
+    Running writers are not touched. An interrupted recovery can be repeated.
 
     Raises:
         WriteError: The file system refuses; the journals stay.
@@ -222,7 +222,7 @@ def recover_streams(log: EventLog) -> Recovery:
 def _fresh(
     log: EventLog, events: Iterator[tuple[Envelope, bytes]], counts: dict[str, int]
 ) -> Iterator[tuple[Envelope, bytes]]:
-    """The events that the log does not have: a writer may have died just after sealing."""
+    """Yield the events that are not in the log: a writer may have died just after sealing."""
     with KnownTraces(log.events()) as known:
         for envelope, payload in events:
             trace = envelope.payload or Digest("")

@@ -1,4 +1,4 @@
-"""Times are facts that somebody states, never the clock's: RFC 3339, in UTC, or absent."""
+"""Times are inputs, never read from the clock: RFC 3339, in UTC, or absent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check_utc(text: str, what: str) -> str:
     """Return the time, if it is one: ``2026-11-24T12:00:00Z``, with up to six decimals or without.
 
     Raises:
-        TimeError: It is not, or there is no such day or hour.
+        TimeError: It is not, or the day or hour does not exist.
     """
     if not is_time(text):
         raise TimeError(

@@ -1,10 +1,10 @@
-"""The rows of the export format ``trace``, written and read back: nothing of a trace is lost.
+"""The rows of the export format ``trace``, written and read back without loss.
 
 A row is ``{"id", "prompts", "trace_steps", "trace_step_types", "trace_step_indices",
-"final_answer", "metadata"}``; the first shape had neither types nor indices, and is read, too. The
-metadata holds the version of the trace, the time of its first recording where one was given, and
-``meta``. A key of ``meta`` that has one of these two names, also behind ``meta.``, gets ``meta.``
-before it.
+"final_answer", "metadata"}``; the first version had neither types nor indices, and is also read.
+The metadata holds the version of the trace, the time of its first recording where one was given,
+and ``meta``. A key of ``meta`` with one of these two names, also after a ``meta.`` prefix, gets
+another ``meta.`` prefix.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ _LONGEST_STEP: Final = next(limit.most for limit in STEP_TEXTS if limit.name == 
 _STEPS_EXPECTED: Final = f"a list of 1 to {MAX_STEPS:,} texts"
 _TIME_EXPECTED: Final = "a time in UTC as RFC 3339 writes it, or absent"
 
-#: The type of the steps of a row that says nothing about types.
+#: The type of the steps of a row without types.
 STEP_TYPE: Final = "reason"
 
 
 def trace_row(trace: Trace, identity: Digest, recorded_at: str | None) -> dict[str, Any]:
-    """A trace as a row."""
+    """Return a trace as a row."""
     steps = in_order(trace.steps)
     metadata: dict[str, Any] = {"trace_version": trace.trace_version}
     if recorded_at is not None:
@@ -80,25 +80,25 @@ def trace_row(trace: Trace, identity: Digest, recorded_at: str | None) -> dict[s
 
 
 def is_row(value: object) -> bool:
-    """Whether a JSON value is meant as a row."""
+    """Return whether a JSON value is meant as a row."""
     return isinstance(value, dict) and "prompts" in value and "trace_steps" in value
 
 
 def read_row(raw: bytes) -> tuple[Trace, str | None]:
-    """The trace of a row, and the time of its first recording where the row states one.
+    """Return the trace of a row, and the time of its first recording if the row states one.
 
-    A row that has types and an id that is a digest must be the trace of that id. So what was
-    exported comes back as it was, and what was edited since is not taken for it. The split of a
+    A row that has types and an id that is a digest must be the trace of that id. So an
+    exported trace is imported unchanged, and an edited one is not mistaken for it. The split of a
     row is not part of a trace.
 
     Raises:
-        TraceError: It is no row, or not that of its id.
-        CanonicalError: It is no JSON that keeps its meaning.
+        TraceError: It is not a row, or not that of its id.
+        CanonicalError: It is not unambiguous JSON.
     """
     try:
         value, wide = decode(raw), None
     except CanonicalError as error:
-        # An exported double such as 1e16 has the digits of an integer that nobody may write.
+        # An exported double such as 1e16 has the digits of an integer that input may not hold.
         value, wide = parse(raw, stored=True), error
     if not isinstance(value, dict):
         raise TraceError(wrong_kind(value, "an object with the fields of an exported trace"))
@@ -122,7 +122,7 @@ def _is_reserved(key: str) -> bool:
 def _trace_of(row: dict[str, Any]) -> Trace:
     try:
         return trace_of(_plain(row))
-    except TraceError as error:  # of a type or an index: the row has these in lists of their own
+    except TraceError as error:  # of a type or an index: the row has these in separate lists
         found = error.violation
 
         def renamed(text: str) -> str:
@@ -160,7 +160,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_identity(row: dict[str, Any], trace: Trace) -> bool:
-    """Whether the id proves the trace; a row of the first shape proves nothing."""
+    """Return whether the id proves the trace; a row of the first version proves nothing."""
     stated = row.get("id")
     if "trace_step_types" not in row or not isinstance(stated, str) or not is_digest(stated):
         return False

@@ -1,8 +1,8 @@
-"""What is wrong with a record that should be a trace, said in one sentence.
+"""Reports what is wrong with a record that should be a trace, in one sentence.
 
-This is the slow path: it runs only once a record has already been refused, and it walks the record
-field by field to find the first thing to mend. The fast path is the typed decoder in
-:mod:`tunixrt.traces.schema`; a property test holds the two to the same verdict.
+This is the slow path: it runs only after a record has been refused, and it walks the record
+field by field to find the first thing to fix. The fast path is the typed decoder in
+:mod:`tunixrt.traces.schema`; a property test checks the two against each other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One way in which a record is not what it should be.
+    """One fault of a record.
 
-    ``field`` is a path such as ``steps[2].content``, or None where the whole record is meant.
+    ``field`` is a path such as ``steps[2].content``, or None for the whole record.
     """
 
     field: str | None
@@ -39,14 +39,14 @@ class TraceError(BadInputError):
 
 
 class TextLimit(msgspec.Struct, frozen=True):
-    """A text field and how many characters it may have."""
+    """A text field and its maximal number of characters."""
 
     name: str
     most: int
 
     @property
     def expected(self) -> str:
-        """What the field should hold, in words."""
+        """The expected content of the field, in words."""
         return f"text of 1 to {self.most:,} characters"
 
 
@@ -66,13 +66,13 @@ _INDEX_EXPECTED = "a whole number from 0 upwards, without a decimal point"
 
 
 def quoted(text: str, *, at_most: int = 60) -> str:
-    """A piece of somebody's text, fit to stand in a sentence: short, no control characters."""
+    """Return a piece of input text for a message: short, without control characters."""
     shown = text if len(text) <= at_most else text[: at_most - 1] + "…"
     return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + '"'
 
 
 def describe(value: object) -> str:
-    """What a JSON value is, in words."""
+    """Return what a JSON value is, in words."""
     match value:
         case None:
             return "null"
@@ -89,18 +89,18 @@ def describe(value: object) -> str:
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """``Did you mean "prompt"?`` where one known name is near; else the list of them."""
+    """Return ``Did you mean "prompt"?`` if a known name is near; else the list of them."""
     return suggestion(name, known).lstrip() or f"The known ones are {', '.join(known)}."
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean "prompt"?``, to end a message that lists the known names; or nothing."""
+    """Return `` Did you mean "prompt"?`` to end a message that lists the names, or nothing."""
     meant = nearest(name, known)
     return "" if meant is None else f" Did you mean {quoted(meant)}?"
 
 
 def violations(value: object) -> Iterator[Violation]:
-    """Everything that keeps a decoded JSON value from being a trace."""
+    """Yield every reason why a decoded JSON value is not a trace."""
     if not isinstance(value, dict):
         yield wrong_kind(value, "an object with the fields of a trace")
         return
@@ -114,20 +114,20 @@ def violations(value: object) -> Iterator[Violation]:
 
 
 def wrong_kind(value: object, expected: str) -> Violation:
-    """The record as a whole is another kind of JSON value."""
+    """Return the violation of a record that is another kind of JSON value."""
     found = describe(value)
     return Violation(None, expected, found, f"The record should be {expected}, but is {found}.")
 
 
 def wrong(field: str, expected: str, found: str) -> Violation:
-    """A field that holds something else than it should."""
+    """Return the violation of a field with a wrong value."""
     return Violation(
         field, expected, found, f"The field {quoted(field)} should be {expected}, but is {found}."
     )
 
 
 def missing(field: str, expected: str) -> Violation:
-    """A field that is not there."""
+    """Return the violation of a missing field."""
     return Violation(
         field,
         expected,
@@ -139,7 +139,7 @@ def missing(field: str, expected: str) -> Violation:
 def unknown_fields(
     value: dict[str, object], known: Sequence[str], what: str, prefix: str = ""
 ) -> Iterator[Violation]:
-    """Every field that the schema does not know, with the nearest name it does."""
+    """Yield every field that the schema does not know, with the nearest known name."""
     for name in value:
         if name not in known:
             yield Violation(
@@ -154,7 +154,7 @@ def unknown_fields(
 def text_violations(
     value: dict[str, object], limit: TextLimit, prefix: str = ""
 ) -> Iterator[Violation]:
-    """What is wrong with a text field: missing, no text, empty, or too long."""
+    """Yield what is wrong with a text field: missing, not text, empty, or too long."""
     field = prefix + limit.name
     if limit.name not in value:
         yield missing(field, limit.expected)
@@ -201,7 +201,7 @@ def _index_violations(
         yield missing(f"{prefix}.i", _INDEX_EXPECTED)
         return
     index = step["i"]
-    # A bool is an int to Python, and not to JSON.
+    # A bool is an int in Python, and not in JSON.
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= MAX_INDEX:
         yield wrong(f"{prefix}.i", _INDEX_EXPECTED, describe(index))
         return

@@ -1,7 +1,7 @@
-"""One event: an envelope that says what happened, and a payload that it names by digest.
+"""One event: an envelope with what happened, and a payload that it names by digest.
 
-An envelope is small and never changes; a payload may be redacted. What a type means is for the
-layers above.
+An envelope is small and never changes; a payload may be redacted. The layers above
+define what a type means.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         envelope: Its envelope.
-        payload: The bytes of its payload (canonical JSON), or None when redacted or none.
-        segment: The segment it stands in.
+        payload: The bytes of its payload (canonical JSON), or None if redacted or absent.
+        segment: The segment that holds it.
         position: Its place in the segment, counted from 0.
         part: The name of the part file.
         line: The line of the envelope in the part, counted from 1; the payload is on the next.
@@ -104,7 +104,7 @@ def recorded_by(line: bytes) -> Digest | None:
 
 
 def envelope_problem(envelope: Envelope) -> str | None:
-    """Return a sentence that says what is wrong with the fields of an envelope, or None."""
+    """Return a sentence about what is wrong with the fields of an envelope, or None."""
     if not _is_type(envelope.type):
         return f"The event type {encode(envelope.type).decode()} is not lower-case words and dots."
     if envelope.payload is not None and not is_digest(envelope.payload):
@@ -123,7 +123,7 @@ def _is_type(text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def is_time(text: str) -> bool:
-    """Say whether a text is an RFC 3339 time in UTC, with Z and at most nanoseconds."""
+    """Return whether a text is an RFC 3339 time in UTC, with Z and at most nanoseconds."""
     match = _TIME.fullmatch(text)
     if match is None:
         return False

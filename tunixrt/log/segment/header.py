@@ -60,7 +60,7 @@ class SegmentHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         format: The format and its version: ``tunixrt-segment-1``.
         lamport: 1 + the largest of the parents'; 0 without parents.
         n_events: How many events the parts hold together.
-        parents: The segments that nobody had named as a parent when this one was appended, sorted.
+        parents: The segments that no other named as a parent when this one was appended, sorted.
         parts: The parts in their order.
         root: The Merkle root over all envelope lines.
     """
@@ -93,15 +93,15 @@ def place_of(path: Path, directory: Path) -> str:
 
 
 def root_of_store(directory: Path) -> Path:
-    """Return the root of the store that a segment's directory lies in, or would lie in."""
+    """Return the root of the store that a segment's directory is in, or would be in."""
     return directory.parents[min(3, len(directory.parents) - 1)]
 
 
 def read_header(path: Path) -> SegmentHeader:
-    """Read the ``segment.json`` of a sealed segment, and hold it against the name of its directory.
+    """Return the ``segment.json`` of a sealed segment, checked against its directory's name.
 
     Raises:
-        DamagedError: If it is not there, is not a header of this format, or has another digest.
+        DamagedError: If it does not exist, is not a header of this format, or has another digest.
     """
     data, findings = _read(path)
     for finding in findings:
@@ -110,7 +110,7 @@ def read_header(path: Path) -> SegmentHeader:
 
 
 def inspect_header(path: Path) -> tuple[SegmentHeader | None, list[Finding]]:
-    """Read a ``segment.json`` as far as that is possible, and say all that is wrong with it."""
+    """Return what can be read of a ``segment.json``, and all that is wrong with it."""
     data, findings = _read(path)
     try:
         return _decode_header(data), findings

@@ -1,9 +1,8 @@
-"""Proving a part that holds nothing but sound recordings of traces, as nearly all parts do.
+"""Proves a part that holds only valid recordings of traces, as nearly all parts do.
 
 That is most of the work of a verification, and parts do not depend on each other, so a second
-process proves every other part of a large segment. It is asked on its standard input and answers on
-its standard output; it ends when its input does, so it never outlives whoever asked. What it cannot
-prove is looked at by the verification itself, which has the sentences.
+process proves every other part of a large segment. What it cannot prove, the
+verification checks itself, line by line, with the messages.
 
 Run as ``python -m tunixrt.log.segment.part_prover``.
 """
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 AT_ONCE = 16
-"""So many payloads are proved together: fewer take longer, and of more one is sooner not plain."""
+"""How many payloads are proved together: fewer are slower, and more often hold one not plain."""
 
 _RECORDING = b'{"payload":"sha256:%b","type":"trace.recorded"}'
 _HASH_BYTES = 32
@@ -44,7 +43,7 @@ class ProvedPart(NamedTuple):
 
 
 def prove_part(path: Path, n_events: int) -> ProvedPart | None:
-    """Prove a part; None where it is not sure to be without a fault, or holds other events."""
+    """Prove a part; None if it may have a fault or holds other events."""
     lines, finding = read_lines(path, n_events)
     if finding is not None:
         return None
@@ -58,7 +57,7 @@ def prove_part(path: Path, n_events: int) -> ProvedPart | None:
 
 
 def are_recordings(lines: Sequence[bytes]) -> bool:
-    """Say whether all of these lines are right as recordings of traces.
+    """Return whether all of these lines are valid recordings of traces.
 
     Each such envelope is known byte for byte from its payload.
     """
@@ -81,16 +80,16 @@ class SecondProver(SecondProcess):
         super().__init__("tunixrt.log.segment.part_prover")
 
     def ask(self, path: Path, n_events: int) -> None:
-        """Ask for the proof of a part; ``answer`` has to follow before the next question.
+        """Ask for the proof of a part; call ``answer`` before the next question.
 
         Raises:
-            OSError: If the process is gone.
+            OSError: If the process has exited.
         """
         self._questions.write(b"%d %b\n" % (n_events, os.fsencode(path).hex().encode()))
         self._questions.flush()
 
     def answer(self) -> ProvedPart | None:
-        """Wait for the proof; None where the part has to be looked at, or the process is gone."""
+        """Wait for the proof; None if the part must be checked here, or the process has exited."""
         data = self._answers.read(4)
         n_hashes = int.from_bytes(data, "big")
         data = self._answers.read(n_hashes * _HASH_BYTES)
@@ -101,7 +100,7 @@ class SecondProver(SecondProcess):
 
 
 def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer until there are no more questions."""
+    """Answer questions until the input ends."""
     for question in questions:
         n_events, path = question.split()
         proved = prove_part(Path(os.fsdecode(bytes.fromhex(path.decode()))), int(n_events))

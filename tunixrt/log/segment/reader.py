@@ -1,4 +1,4 @@
-"""Reading a sealed segment, one part in memory at a time."""
+"""Reads a sealed segment, with one part in memory at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_PART_FILE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
-"""No part is larger: one event with the largest payload and its envelope. Checked before a part is
+"""The largest part: one event with the largest payload and its envelope. Checked before a part is
 read, so that a damaged file cannot fill the memory."""
 
 
@@ -41,9 +41,9 @@ _CONFLICT = b"<<<<<<<"  # no line of a part begins so
 
 
 def read_segment(directory: Path, header: SegmentHeader | None = None) -> Iterator[StoredEvent]:
-    """Read the events of a sealed segment in their order.
+    """Yield the events of a sealed segment in their order.
 
-    The header is held against the name; of the parts, the shape is checked and no digest
+    The header is checked against the name; of the parts, the shape is checked and no digest
     (``verify_segment`` checks those).
 
     Args:
@@ -65,10 +65,9 @@ def read_segment(directory: Path, header: SegmentHeader | None = None) -> Iterat
 def read_events_of(
     directory: Path, header: SegmentHeader, event_type: str
 ) -> Iterator[StoredEvent]:
-    """Read the events of one type, in their order.
+    """Yield the events of one type, in their order.
 
-    Parts that hold no such event are read as bytes and not taken apart; what is wrong with them is
-    not seen.
+    Parts that hold no such event are read as bytes and not parsed; faults in them are not found.
 
     Args:
         directory: ``store/log/<2 hex>/<64 hex>``.
@@ -94,7 +93,7 @@ def _may_hold(path: Path, marker: bytes) -> bool:
         with open_stored(path) as file:
             return marker in file.read(MAX_PART_FILE_BYTES + 1)
     except OSError:
-        return True  # reading it finds the words for that
+        return True  # reading the part reports what is wrong
 
 
 def _read_part(
@@ -139,7 +138,7 @@ def _envelope(line: bytes, path: Path, number: int) -> Envelope:
 
 
 def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
-    """Read a part and split it into its lines, without line feeds.
+    """Return the lines of a part, without line feeds.
 
     Returns:
         The lines, as far as there are any, and what is wrong with their number, if anything.
@@ -153,7 +152,7 @@ def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
     if len(data) > MAX_PART_FILE_BYTES:
         return [], Finding(
             place_of(path, path.parent),
-            f"The part is larger than the largest that there is, {MAX_PART_FILE_BYTES} bytes.",
+            f"The part is larger than any part may be, {MAX_PART_FILE_BYTES} bytes.",
         )
     foreign = _foreign(path, data)
     if foreign is not None:
@@ -180,7 +179,7 @@ def _foreign(path: Path, data: bytes) -> Finding | None:
         return Finding(
             place_of(path, path.parent),
             "There is a carriage return. In every line, it means that a tool has converted the "
-            "line ends: `.gitattributes` must say `-text` for this file.",
+            "line ends: `.gitattributes` must set `-text` for this file.",
             line=data.count(b"\n", 0, data.index(b"\r")) + 1,
         )
     if data.startswith(_CONFLICT) or b"\n" + _CONFLICT in data:

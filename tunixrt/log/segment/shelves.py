@@ -1,4 +1,4 @@
-"""What lies in ``store/log/``: the directories of segments, and whatever does not belong there."""
+"""The entries of ``store/log/``: directories of segments, and findings for anything else."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def verify_names(layout: Layout) -> Iterator[Finding]:
             for entry in entries(path, layout.root):
                 if not _is_segment(entry, shelf):
                     yield Finding(layout.relative(path / entry.name), problem)
-        # Git keeps no empty directories, so one says nothing.
+        # Git keeps no empty directories, so an empty one is not a finding.
         elif not shelf.is_dir(follow_symlinks=False) or entries(path, layout.root):
             yield Finding(layout.relative(path), problem)
 

@@ -1,4 +1,4 @@
-"""Proving a sealed segment: every digest is computed again, from the payloads up to the name."""
+"""Verifies a sealed segment: every digest is computed again, from the payloads up to the name."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
 
 
 _PARTS_FOR_TWO = 8
-"""From so many parts on, a second process is worth the tenth of a second that its start takes."""
+"""With this many parts, a second process is worth the tenth of a second that its start takes."""
 
 
 class Survey:
-    """What the segments of a log say about each other, gathered while each is verified.
+    """What the segments of a log state about each other, collected while each is verified.
 
-    Whether a parent is missing or a ``null`` is right can only be said when all have been seen.
+    Whether a parent is missing or a ``null`` is valid is known only when all have been read.
 
     Attributes:
         headers: The headers, by the name of the directory.
@@ -128,7 +128,7 @@ def _proofs(
     directory: Path, header: SegmentHeader
 ) -> Iterator[tuple[PartHeader, ProvedPart | None]]:
     """Yield the parts, each with its proof if there is one, in their order."""
-    # Any other name is a finding already, and no safe path.
+    # Any other name is a finding already, and not a safe path.
     parts = [part for i, part in enumerate(header.parts) if part.name == part_name(i)]
     with contextlib.ExitStack() as stack:
         second: SecondProver | None = None
@@ -148,7 +148,7 @@ def _ask(second: SecondProver, directory: Path, part: PartHeader) -> bool:
     try:
         second.ask(directory / part.name, part.n_events)
     except OSError:
-        return False  # it is gone; there is still this process
+        return False  # it has exited; this process proves the part
     return True
 
 
@@ -165,7 +165,7 @@ def _verify_part(
     if proved is None:
         leaves = yield from _verify_lines(path, place, part, survey)
         if leaves is None:
-            return False  # nothing can be said of its lines, and why has been said
+            return False  # its lines cannot be checked, and a finding says why
         tree = MerkleTree()
         tree.extend_hashes(leaves)
         proved = ProvedPart(tree.root(), leaves)
@@ -187,7 +187,7 @@ def _verify_part(
 def _verify_lines(
     path: Path, place: str, part: PartHeader, survey: Survey
 ) -> Generator[Finding, None, list[bytes] | None]:
-    """Look at each event by itself; return the leaf hashes, None where the part is not read."""
+    """Check each event separately; return the leaf hashes, None if the part is not read."""
     lines, finding = read_lines(path, part.n_events)
     if finding is not None:
         yield finding

@@ -1,4 +1,4 @@
-"""Writing a segment: events go to part files as they come, and the header seals them."""
+"""Writes a segment: events go to part files as they arrive, and the header seals them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ MAX_PART_BYTES = 4 * 1024 * 1024
 class SegmentWriter:
     """Writes the parts and the header of one segment into a staging directory.
 
-    Holds the events of one call, and O(log n) hashes. Close it (``with``) also when it is not
-    sealed.
+    Keeps the events of one call in memory, and O(log n) hashes. Use it in a ``with``, also when it
+    is not sealed.
     """
 
     def __init__(self, staged: Path) -> None:
@@ -54,14 +54,14 @@ class SegmentWriter:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            # A segment that is not sealed is thrown away; that its last bytes do not fit on the
-            # disk must not hide the error that came first.
+            # A segment that is not sealed is discarded; a failure to write its last bytes must not
+            # hide the error that came first.
             with contextlib.suppress(OSError):
                 self._file.close()
 
     @property
     def n_events(self) -> int:
-        """How many events have been appended."""
+        """The number of events appended so far."""
         return self._all.n_leaves
 
     def append(self, envelope: Envelope, payload: bytes | None) -> None:
@@ -72,7 +72,7 @@ class SegmentWriter:
             payload: Canonical JSON other than ``null``, or None.
 
         Raises:
-            EventError: If the two do not fit each other or the format.
+            EventError: If the two do not match each other or the format.
             OSError: If the file system refuses.
         """
         problem = envelope_problem(envelope) or _payload_problem(envelope, payload)
@@ -81,10 +81,10 @@ class SegmentWriter:
         self.extend([(encode_envelope(envelope), NULL if payload is None else payload)])
 
     def extend(self, events: Sequence[tuple[bytes, bytes]]) -> None:
-        """Write many events whose lines are known to be right: nothing is checked again.
+        """Write many events whose lines the caller has validated: nothing is checked again.
 
         Args:
-            events: Of each event the line of its envelope and that of its payload, in canonical
+            events: For each event, the line of its envelope and that of its payload, in canonical
                 form and without line feeds, the payload at most ``MAX_PAYLOAD_BYTES`` long.
 
         Raises:
@@ -117,7 +117,7 @@ class SegmentWriter:
 
         Args:
             parents: The heads of the log that this segment is appended to, in any order.
-            lamport: 1 + the largest of the parents'; 0 without.
+            lamport: 1 + the largest of the parents'; 0 without parents.
 
         Raises:
             EventError: If no event has been appended.

@@ -1,1 +1,1 @@
-"""Files that people have, read as traces: one table, format -> reader."""
+"""Reads files of users as traces: one table, format -> reader."""

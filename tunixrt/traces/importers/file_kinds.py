@@ -1,7 +1,7 @@
-"""What a file that somebody hands over is, told by its first bytes.
+"""Recognises the kind of an input file by its first bytes.
 
-Text is UTF-8, and may begin with a byte order mark, which is no part of it. Everything else gets
-one sentence that names what the file is and the command that turns it into what is read here.
+Text is UTF-8, and may begin with a byte order mark, which is skipped. Everything else gets
+one sentence that names the kind of the file and the command that converts it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 JSON_LINES: Final = "JSON Lines"
 
-#: What messages call standard input, which has no name that a command could be given.
+#: The name of standard input in messages; commands cannot use it as a path.
 STDIN: Final = "stdin"
 
 
 class UnreadableFileError(BadInputError):
-    """A file that cannot be read as records at all.
+    """A file that cannot be read as records.
 
     Attributes:
         name: the file, as messages call it.
-        line: the line that shows it, from 1; None where no line does.
+        line: the line that shows it, from 1; None if no line does.
     """
 
     def __init__(self, name: str, sentence: str, line: int | None = None) -> None:
@@ -36,7 +36,7 @@ class UnreadableFileError(BadInputError):
 
 
 class FileKindError(UnreadableFileError):
-    """A file of another kind than the one that is read."""
+    """A file of another kind than expected."""
 
     def __init__(self, name: str, expected: str, kind: str, cure: str) -> None:
         if name != STDIN:
@@ -49,7 +49,7 @@ _FROM_PARQUET: Final = (
     "Write it as one JSON object per line first; pandas does, with "
     'read_parquet(...).to_json(..., orient="records", lines=True)'
 )
-#: First bytes, what they mean, and what to do. A longer beginning stands before its own beginning.
+#: First bytes, what they mean, and what to do. A longer prefix is listed before a shorter one.
 _BINARY: Final = (
     (b"\xff\xfe\x00\x00", "UTF-32 text", "Convert it: iconv -f UTF-32 -t UTF-8 FILE > OUT"),
     (b"\x00\x00\xfe\xff", "UTF-32 text", "Convert it: iconv -f UTF-32 -t UTF-8 FILE > OUT"),
@@ -89,15 +89,15 @@ _CSV_HEADER: Final = re.compile(rb"%s(?:[,;\t]%s)+\r?" % (_CELL, _CELL))
 
 
 def without_mark(name: str, beginning: bytes, expected: str) -> bytes:
-    """The first bytes of a text without a byte order mark.
+    """Return the first bytes of a text without a byte order mark.
 
     Args:
-        name: What the file is called, for the sentence.
+        name: The name of the file, for messages.
         beginning: Its first bytes: all of them, or some hundreds.
         expected: What it should be: ``JSON Lines``, ``TOML``.
 
     Raises:
-        FileKindError: It is no UTF-8 text.
+        FileKindError: It is not UTF-8 text.
     """
     for magic, kind, cure in _BINARY:
         if beginning.startswith(magic):
@@ -113,12 +113,12 @@ def without_mark(name: str, beginning: bytes, expected: str) -> bytes:
 
 
 def check_json_lines(name: str, beginning: bytes) -> None:
-    """Refuse text that is plainly another form than one JSON object per line.
+    """Refuse text that is clearly not one JSON object per line.
 
-    What is merely wrong in some line is left to whoever reads the lines.
+    Faults in single lines are left to the reader of the lines.
 
     Args:
-        name: What the file is called, for the sentence.
+        name: The name of the file, for messages.
         beginning: Its first bytes without a byte order mark: all of them, or a mebibyte.
 
     Raises:
@@ -128,12 +128,12 @@ def check_json_lines(name: str, beginning: bytes) -> None:
     first, _, rest = text.partition(b"\n")
     others = rest.strip(_BLANK)
     if text[:1] == b"[":
-        # Lists on lines of their own are JSON Lines: records that are wrong one by one.
+        # One list per line is JSON Lines, where each record is wrong by itself.
         if not (others and _is_json(first)):
             cure = "Write one object per line: jq -c '.[]' FILE > OUT"
             raise FileKindError(name, JSON_LINES, "a JSON array", cure)
     elif text[:1] == b"{":
-        # Inside of an object no line begins with another one: that is the next record.
+        # Within an object no line begins with another object: that is the next record.
         if others and others[:1] != b"{" and not _is_json(first):
             _refuse_spread_out(name, text, first)
     elif b"\n{" in text:
@@ -147,7 +147,7 @@ def check_json_lines(name: str, beginning: bytes) -> None:
 
 
 def _refuse_spread_out(name: str, text: bytes, first: bytes) -> None:
-    """Refuse JSON values that go on over several lines: nobody writes ``{`` alone as a record."""
+    """Refuse JSON values that span several lines: ``{`` alone is not a record."""
     try:
         value, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """GSM8K records: ``{"question", "answer"}``, where the lines of the answer are the steps.
 
 The text after ``#### `` on the last line is the final answer. Blank lines are dropped and counted.
-Calculator annotations such as ``<<48/2=24>>`` are part of the text unless they are asked out of it.
+Calculator annotations such as ``<<48/2=24>>`` are part of the text unless the caller strips them.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _ANSWER_EXPECTED: Final = (
 )
 _ANNOTATION: Final = re.compile(r"<<[^<>\n]*>>")
 
-#: The type of every step: the source says nothing finer.
+#: The type of every step: the source does not distinguish types.
 STEP_TYPE: Final = "reason"
 
 
 def read_gsm8k(
     value: object, *, source: str = "gsm8k", strip_calculator: bool = False
 ) -> tuple[Trace, int]:
-    """The record as a trace, and how many blank lines of its answer were dropped.
+    """Return the record as a trace, and how many blank lines of its answer were dropped.
 
     Args:
         value: The decoded record.
@@ -78,7 +78,7 @@ def _texts(value: object) -> tuple[str, str]:
 
 
 def _why_not(value: object) -> Violation:
-    """What keeps a record from having a question and an answer."""
+    """Return why a record does not have a question and an answer."""
     if not isinstance(value, dict):
         return wrong_kind(value, "an object with question and answer")
     for violation in unknown_fields(value, _FIELDS, "a GSM8K record"):
@@ -91,7 +91,7 @@ def _why_not(value: object) -> Violation:
 
 
 def _parts(written: list[str]) -> tuple[list[str], str]:
-    """Steps and final answer from the lines that are not blank, with their limits checked."""
+    """Return steps and final answer from the lines that are not blank, with limits checked."""
     if not written:
         raise TraceError(wrong("answer", _ANSWER_EXPECTED, "blank"))
     *steps, last = written

@@ -1,7 +1,7 @@
-"""Text that a person hands over, as numbered lines, read one at a time.
+"""Reads input text as numbered lines, one at a time.
 
-Every file of theirs is opened here: a byte order mark is passed over, and what is no JSON Lines is
-refused early. A line ends at a line feed and at nothing else.
+Every input file is opened here: a byte order mark is skipped, and a file that is not JSON Lines is
+refused early. Only a line feed ends a line.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _CHUNK_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class OpenText:
-    """Text from a stream that is open already, such as standard input; it can be read once.
+    """Text from an open stream, such as standard input; it can be read once.
 
     Attributes:
-        name: what messages call it.
+        name: its name in messages.
         stream: its bytes.
     """
 
@@ -48,12 +48,12 @@ class OpenText:
         return self.name
 
 
-#: Where text comes from; its ``str`` is what messages call it.
+#: Where text comes from; its ``str`` is its name in messages.
 TextSource = Path | OpenText
 
 
 def read_lines(source: TextSource, *, stored: bool = False) -> Iterator[tuple[int, bytes]]:
-    """Number (from 1) and bytes of each line, without the line feed.
+    """Yield number (from 1) and bytes of each line, without the line feed.
 
     Args:
         source: The file or the stream.
@@ -67,11 +67,11 @@ def read_lines(source: TextSource, *, stored: bool = False) -> Iterator[tuple[in
 
 
 def read_chunks(source: TextSource, *, stored: bool = False) -> Iterator[tuple[int, list[bytes]]]:
-    """Lines in groups of about a mebibyte, each with the number of its first line (from 1).
+    """Yield lines in groups of about a mebibyte, each with its first line number (from 1).
 
     Raises:
         UnreadableFileError: The file is absent, a directory or not readable, or has a line longer
-            than 64 MiB; as FileKindError, its beginning shows that it is no JSON Lines in UTF-8.
+            than 64 MiB; as FileKindError, its beginning shows that it is not JSON Lines in UTF-8.
     """
     with open_text(source, stored=stored) as file:
         number, rest, begun = 0, b"", False
@@ -94,7 +94,7 @@ def read_chunks(source: TextSource, *, stored: bool = False) -> Iterator[tuple[i
 
 
 def digest_text(path: Path) -> Digest:
-    """The SHA-256 of a store's text file after the byte order mark, if there is one.
+    """Return the SHA-256 of a store's text file after the byte order mark, if it has one.
 
     Raises:
         OSError: It is not a plain file that can be read.
@@ -106,15 +106,15 @@ def digest_text(path: Path) -> Digest:
     return Digest(f"sha256:{sha256.hexdigest()}")
 
 
-#: What ``str.splitlines`` takes for the end of a line and JSON leaves as it is, in UTF-8. These
-#: bytes stand for nothing else, and in JSON they stand in strings alone.
+#: In UTF-8, the line ends of ``str.splitlines`` that JSON does not escape. These bytes mean nothing
+#: else, and in JSON they occur only in strings.
 _LINE_BREAKS: Final = tuple((c.encode(), b"\\u%04x" % ord(c)) for c in "\x85\u2028\u2029")
 
 
 def on_one_line(data: bytes) -> bytes:
-    """A JSON text in which U+0085, U+2028 and U+2029 are escaped: the same value, surely one line.
+    """Return a JSON text with U+0085, U+2028 and U+2029 escaped: the same value on one line.
 
-    JSON has all other line breaks escaped already, except those that lay it out.
+    JSON escapes all other line breaks, except those between tokens.
     """
     for raw, escaped in _LINE_BREAKS:
         if raw in data:
@@ -134,7 +134,7 @@ def _too_long(source: TextSource, number: int) -> UnreadableFileError:
 def open_text(
     source: TextSource, *, stored: bool = False
 ) -> contextlib.AbstractContextManager[BinaryIO]:
-    """The bytes of a source, to be used in a ``with``; a stream stays open.
+    """Return the bytes of a source, for use in a ``with``; a stream stays open.
 
     Args:
         source: a file, or a stream that is open.

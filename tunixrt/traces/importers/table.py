@@ -1,7 +1,7 @@
-"""Files that people have, read as traces: one record a line, each with its own verdict.
+"""Reads input files as traces: one record per line, each accepted or rejected separately.
 
-A reader yields what it found in the order of the file: traces, records that are not traces, and
-what it dropped. It holds one line at a time. Nothing here writes anything.
+A reader yields, in the order of the file, traces, records that are not traces, and what it
+dropped. It holds one line at a time. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class SourceFormat(StrEnum):
 
 
 class DropReason(StrEnum):
-    """Why something in a file was left out that is no fault of the record."""
+    """Why something in a file was left out without the record being wrong."""
 
     BLANK_LINE = "blank line between records"
     BLANK_STEP = "blank line in an answer"
 
 
 class ImportedTrace(msgspec.Struct, frozen=True, gc=False):
-    """A trace that was read: its canonical payload, its id, and where it stood.
+    """A trace that was read: its canonical payload, its id, and its place in the file.
 
-    ``recorded_at`` is the time that the record states for its first recording, where it does.
+    ``recorded_at`` is the time of its first recording, if the record states it.
     """
 
     payload: bytes
@@ -72,13 +72,13 @@ class Rejection(msgspec.Struct, frozen=True):
     column: int | None = None
 
     def __str__(self) -> str:
-        """The sentence for a person: where, and what."""
+        """Return where the record is and what is wrong with it, as one sentence."""
         return f"{self.file}, line {self.line}: {self.reason}"
 
     def as_line(self) -> bytes:
-        """The record of a rejects file: one JSON object and a line feed.
+        """Return the record of a rejects file: one JSON object and a line feed.
 
-        ``raw`` is the line as text where it is valid UTF-8; else ``raw_base64`` holds its bytes.
+        ``raw`` is the line as text if it is valid UTF-8; else ``raw_base64`` holds its bytes.
         """
         fields: dict[str, object] = {
             "column": self.column,
@@ -95,7 +95,7 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """Something that was left out, and why."""
+    """Something that was left out, and the reason."""
 
     file: str
     line: int
@@ -106,7 +106,7 @@ Record = ImportedTrace | Rejection | Dropped
 
 
 class UnknownFormatError(BadInputError):
-    """A source format that there is no reader for."""
+    """A source format without a reader."""
 
     def __init__(self, text: str, known: Sequence[str]) -> None:
         super().__init__(f"There is no source format {quoted(text)}. {did_you_mean(text, known)}")
@@ -114,11 +114,11 @@ class UnknownFormatError(BadInputError):
 
 
 class OptionError(BadInputError):
-    """An option of the import that means nothing for its format."""
+    """An option of the import that does not apply to its format."""
 
 
 class _Read(msgspec.Struct, frozen=True):
-    """What a line says: a trace, how many blank lines were dropped, when it was recorded first."""
+    """What a line holds: a trace, the number of dropped blank lines, its first recording time."""
 
     trace: Trace
     n_blank: int = 0
@@ -129,14 +129,14 @@ _Reader = Callable[[bytes], _Read]
 
 
 def parse_source_format(text: str, *, others: Sequence[str] = ()) -> SourceFormat:
-    """The source format of this name.
+    """Return the source format of this name.
 
     Args:
         text: The name.
         others: Names of formats that the caller reads by itself.
 
     Raises:
-        UnknownFormatError: There is none; the message lists them, and the others.
+        UnknownFormatError: It does not exist; the message lists the formats, and the others.
     """
     try:
         return SourceFormat(text)
@@ -148,7 +148,7 @@ def check_strips(source_format: str, *, strip_calculator: bool) -> None:
     """Refuse to strip annotations that a format does not have.
 
     Raises:
-        OptionError: It is another format than GSM8K.
+        OptionError: The format is not GSM8K.
     """
     if strip_calculator and source_format != SourceFormat.GSM8K:
         raise OptionError(
@@ -164,18 +164,18 @@ def read_traces(
     source: str | None = None,
     strip_calculator: bool = False,
 ) -> Iterator[Record]:
-    """Read a file of records, one JSON object per line.
+    """Yield the records of a file, one JSON object per line.
 
     Args:
         path: The file, or a stream that is open.
         source_format: What a record looks like.
-        source: Becomes ``meta.source`` of every trace, in place of what the record says. GSM8K
-            records get ``gsm8k`` where it is None.
+        source: Becomes ``meta.source`` of every trace, instead of the record's own. GSM8K
+            records get ``gsm8k`` if it is None.
         strip_calculator: Whether to cut GSM8K's ``<<48/2=24>>`` annotations out of the steps.
 
     Raises:
         OptionError: ``strip_calculator`` with another format than GSM8K.
-        UnreadableFileError: The file is absent, no file, empty, or no JSON Lines; or a line is
+        UnreadableFileError: The file is absent, not a file, empty, or not JSON Lines; or a line is
             longer than 64 MiB.
     """
     reader = _reader(source_format, source, strip_calculator=strip_calculator)
@@ -204,7 +204,7 @@ def read_traces(
 def _answered(
     path: TextSource, stack: contextlib.ExitStack, *, quick: bool
 ) -> Iterator[tuple[tuple[int, list[bytes]], list[QuickAnswer] | None]]:
-    """The lines of a file, with what a second process says of them where one is worth it."""
+    """Yield the lines of a file, parsed by a second process if that is worth it."""
     chunks = read_chunks(path)
     if quick and is_worth_it(path):
         with contextlib.suppress(OSError):
@@ -213,7 +213,7 @@ def _answered(
 
 
 def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
-    """A trace that was made by a program, ready to be imported.
+    """Return a trace of a program, ready to be imported.
 
     Raises:
         TraceError: It breaks a limit of the schema.
@@ -244,7 +244,7 @@ def _record(name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool) -
 
 
 def _column(error: CanonicalError) -> int | None:
-    """Where in the line the parser stopped: the cause knows it as a number."""
+    """Return the column at which the parser stopped, from the cause of the error."""
     match error.__context__:
         case json.JSONDecodeError(colno=column):
             return int(column)
