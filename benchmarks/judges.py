@@ -6,7 +6,8 @@ The pairs:
 
 - tests/eval/judge/judge_cases.jsonl, which the first version of `exact` was made with.
 - The grammars of tests/eval/judge/judge_pairs.py and judge_pairs_held_out.py, written before the
-  second version; the families of responses that run on into another question have a table of their own.
+  second version; the families of responses that continue with another question have a table of
+  their own.
 - Four models' solutions of GSM8K with the labels of their authors, each also compared with the
   ground truth of another question: example_model_solutions.jsonl of
   https://github.com/openai/grade-school-math, where TUNIXRT_GSM8K_SOLUTIONS says; left out without.

@@ -1,8 +1,8 @@
-"""A document as one HTML page: inline style and charts, no script, no request to anywhere.
+"""A document as one HTML page: inline style and charts, no script, no network request.
 
-Light and dark follow the reader's setting, wide tables scroll in a region that the keyboard
-reaches, headings are nested, charts have a text alternative, colours have at least 4.5:1 contrast,
-and on paper everything that is folded away is open.
+Light and dark follow the reader's setting, wide tables scroll in a region that is reachable by
+keyboard, headings are nested, charts have a text alternative, colours have at least 4.5:1 contrast,
+and in print everything collapsed is expanded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tunixrt.report.blocks import Block, Column, Document, Inline, Inlines
 
-#: The page's own colours beside those of the charts.
+#: The page's own colours, in addition to those of the charts.
 PAGE_LIGHT: Final = {
     "surface": "#f6f8fa", "link": "#0b57d0", "good": "#116329", "bad": "#b3261e",
     "neutral": "#57606a",
@@ -112,12 +112,12 @@ def render_html(document: Document) -> str:
 
 
 def render_blocks(blocks: Iterable[Block]) -> str:
-    """Blocks as elements, for a page that somebody else frames."""
+    """Blocks as elements, for a page with a frame of its own."""
     return "".join(map(_block, blocks))
 
 
 def style() -> str:
-    """The style sheet of a page: colours for light and dark, and what they are used for."""
+    """The style sheet of a page: colours for light and dark, and their rules."""
     light = _variables(PALETTE_LIGHT | PAGE_LIGHT)
     dark = _variables(PALETTE_DARK | PAGE_DARK)
     return (
@@ -214,7 +214,7 @@ def _(block: Table) -> str:
         for i, cell in enumerate(block.head)
     )
     rows = "".join(f"<tr>{_cells(row, block)}</tr>\n" for row in block.rows)
-    # A region that scrolls has to be reachable by keyboard, and so needs a name.
+    # A scrolling region must be reachable by keyboard, and so needs a name.
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{html_text(block.label)}">\n'
         f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n"

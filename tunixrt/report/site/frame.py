@@ -1,8 +1,8 @@
-"""What every page of a site shares: head, navigation, style sheet, foot.
+"""The parts shared by every page of a site: head, navigation, style sheet, footer.
 
 A page loads one style sheet and, where it searches, one script, both from the site itself; a
-content security policy forbids everything else, so a page cannot reach the network even if some
-text found its way into it.
+content security policy forbids everything else, so a page cannot reach the network even if
+escaping failed.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ table.diff .sign{font-weight:700;margin-right:.4rem}
 
 
 def site_css() -> str:
-    """The style sheet: that of the reports, and what a site adds."""
+    """The style sheet: that of reports, with the rules of a site added."""
     return f"{style().removesuffix(CHART_RULES)}{CHART_RULES}{_RULES}"
 
 
@@ -118,9 +118,9 @@ def frame(
 
     Args:
         title: the heading and, with the site's name, the title of the window.
-        body: what follows the heading, as HTML.
+        body: the content after the heading, as HTML.
         site: the name of the site.
-        foot: the text at the bottom.
+        foot: the text of the footer.
         depth: how many directories below the site's root the page is.
         current: the file name of the section that the page belongs to.
         script: whether the page needs the script.
