@@ -14,6 +14,7 @@ import msgspec
 
 from tunixrt.report.escape import html_text
 from tunixrt.report.numbers import significant
+from tunixrt.report.styles import style_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,20 +41,7 @@ PALETTE_DARK: Final = {
 }  # fmt: skip
 
 #: The style rules of a chart; a page that contains charts needs them too.
-CHART_RULES: Final = """\
-.chart text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--muted)}
-.chart .name{fill:var(--text)}
-.chart .grid{stroke:var(--grid);stroke-width:1}
-.chart .axis{stroke:var(--muted);stroke-width:1}
-.chart .line{fill:none;stroke:var(--after);stroke-width:2;stroke-linejoin:round}
-.chart .end{fill:var(--after)}
-.chart .before-range{stroke:var(--before);stroke-width:2}
-.chart .before-dot{fill:var(--background);stroke:var(--before);stroke-width:2}
-.chart .after-range{stroke:var(--after);stroke-width:2}
-.chart .after-dot{fill:var(--after)}
-.chart .key-before{fill:var(--before)}
-.chart .key-after{fill:var(--after)}
-"""
+CHART_RULES: Final = style_sheet("charts.css")
 
 
 class LineChart(msgspec.Struct, frozen=True):
