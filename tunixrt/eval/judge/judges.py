@@ -49,8 +49,8 @@ from tunixrt.eval.judge.sentences import readings
 from tunixrt.eval.judge.units import units_agree
 from tunixrt.eval.judge.values import Item, Listing, parse_alternatives, words
 from tunixrt.runs.identity import Judge
-from tunixrt.traces.violations import quoted, suggestion
 from tunixrt.unicode_14 import pin, unpin
+from tunixrt.words import quoted, suggestion
 
 _MAX_CHARACTERS: Final = 2_000
 _MAX_SHOWN: Final = 80
