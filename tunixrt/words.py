@@ -195,6 +195,23 @@ def nearest(name: str, known: Iterable[str], *, dotted: bool = False) -> str | N
     return next(iter(near(name, known, dotted=dotted)), None)
 
 
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """``Did you mean "prompt"?`` where one known name is near; else the list of them."""
+    return suggestion(name, known).lstrip() or f"The known ones are {', '.join(known)}."
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean "prompt"?``, to end a message that lists the known names; or nothing."""
+    meant = nearest(name, known)
+    return "" if meant is None else f" Did you mean {quoted(meant)}?"
+
+
+def quoted(text: str, *, at_most: int = 60) -> str:
+    """A text in quotes for use in a sentence: shortened, without control characters."""
+    shown = text if len(text) <= at_most else text[: at_most - 1] + "…"
+    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + '"'
+
+
 def _plain(text: str) -> str:
     return _SEPARATORS.sub("_", text.lower()).strip("_")
 

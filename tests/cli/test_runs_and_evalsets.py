@@ -326,7 +326,7 @@ def test_a_store_without_eval_sets_says_where_they_go(
     ):
         outcome = cli(*args, "--store", "empty")
         assert outcome.code == 2
-        assert "There are none yet" in outcome.err
+        assert "None exists yet" in outcome.err
 
 
 def test_a_site_is_built_and_built_again(

@@ -77,10 +77,12 @@ def test_a_question_that_stands_twice_is_a_duplicate_and_two_answers_to_it_are_a
     done = take(store, twice)
     assert (done.n_samples, [(d.line, d.reason) for d in done.duplicates]) == (
         2,
-        [(3, "asks and expects what line 1 does")],
+        [(3, "has the question and the answer of line 1")],
     )
     other = write_lines(tmp_path / "h.jsonl", [gsm("1+1?", "2"), gsm("1+1?", "3")])
-    with pytest.raises(RejectedError, match='2: The record asks what line 1 asks and expects "3"'):
+    with pytest.raises(
+        RejectedError, match='2: The record has the question of line 1 and expects "3"'
+    ):
         take(store, other, "other")
     aside: list[Rejection] = []
     done = take(store, other, "other", on_rejection=aside.append)

@@ -60,8 +60,8 @@ def test_a_file_without_a_line_feed_at_its_end_and_with_windows_line_ends_is_rea
 @pytest.mark.parametrize(
     ("line", "sentence", "field"),
     [
-        ("", "The line is blank. Remove it; every line has to be one sample.", None),
-        (GOOD, 'The id "a" is the id of line 1 too; every sample needs its own.', "id"),
+        ("", "The line is blank. Remove it: every line must be one sample.", None),
+        (GOOD, 'The id "a" is also the id of line 1; every sample needs its own.', "id"),
         (
             '{"id": "b", "prompt": "?", "expected_answer": ""}',
             'The field "expected_answer" should be text of 1 to 50,000 characters, but is empty.',
@@ -167,7 +167,7 @@ def test_an_unknown_name_gets_the_list_of_the_known_ones(tmp_path: Path) -> None
     with pytest.raises(UnknownEvalSetError) as caught:
         find_evalset(tmp_path, "sum")
     assert str(caught.value) == (
-        f'There is no eval set "sum" in {tmp_path}. Did you mean "sums"? '
+        f'The eval set "sum" does not exist in {tmp_path}. Did you mean "sums"? '
         "The known ones are sums, words."
     )
     assert caught.value.known == ("sums", "words")
@@ -178,7 +178,7 @@ def test_an_unknown_name_gets_the_list_of_the_known_ones(tmp_path: Path) -> None
 def test_without_any_eval_set_the_message_says_where_to_put_one(tmp_path: Path) -> None:
     absent = tmp_path / "evalsets"
     assert list_evalsets(absent) == ()
-    with pytest.raises(BadInputError, match=r"There are none yet: put one at .*NAME\.jsonl"):
+    with pytest.raises(BadInputError, match=r"None exists yet: put one at .*NAME\.jsonl"):
         find_evalset(absent, "x")
 
 

@@ -78,7 +78,7 @@ def test_two_predictions_for_one_sample_are_refused(tmp_path: Path) -> None:
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
     path.write_bytes(b"")
-    with pytest.raises(LineError, match="There is no prediction in the file") as caught:
+    with pytest.raises(LineError, match="The file contains no prediction") as caught:
         read_predictions(path)
     assert caught.value.line is None
 

@@ -16,7 +16,7 @@ N = 40
 
 
 def way(name: str, n_right: list[int], n: int = N) -> list[EvaluatedRun]:
-    """One run a seed; each is right on its first few samples."""
+    """One run per seed; each is right on its first few samples."""
     return [
         run(f"{name}{seed}", [prediction(f"s{i:03d}", i < right, f"c{i % 2}") for i in range(n)])
         for seed, right in enumerate(n_right)
@@ -101,7 +101,7 @@ def test_unequal_numbers_and_a_run_that_stands_twice_are_refused() -> None:
     a, b = way("a", [4, 8]), way("b", [20, 24])
     with pytest.raises(UnpairedRunsError, match="2 runs on one side and 1 on the other"):
         compare_seeds(a, b[:1])
-    with pytest.raises(UnpairedRunsError, match="b0 stands twice on one side"):
+    with pytest.raises(UnpairedRunsError, match="b0 is given twice on one side"):
         compare_seeds(a, [b[0], b[0]])
 
 

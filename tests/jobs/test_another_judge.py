@@ -165,7 +165,7 @@ def test_responses_to_other_samples_are_never_judged(
     assert copy.verify().ok
     (finding,) = copy.verify(rebuild=True).findings
     assert finding.path.startswith(f"runs/{exact.run_id}/")
-    assert "does not hold the responses" in finding.problem
+    assert "does not contain the responses" in finding.problem
 
 
 def test_an_evaluation_that_was_interrupted_continues_with_another_judge(copy: Store) -> None:

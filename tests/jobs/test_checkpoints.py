@@ -176,16 +176,14 @@ def test_a_checkpoint_that_is_not_asked_for_is_mentioned(store: Store) -> None:
     _, notices = train(store)
     (notice,) = notices
     assert notice == (
-        "A checkpoint of this run after step 10 is here. This training starts with the first step "
-        "all the same; --resume continues from the checkpoint."
+        "A checkpoint of this run after step 10 exists. This training still starts at the "
+        "first step; --resume continues from the checkpoint."
     )
 
 
 def test_resuming_without_a_checkpoint_starts_and_says_so(store: Store) -> None:
     _, notices = train(store, resume=True)
-    assert notices == [
-        "There is no checkpoint of this run that could be used: training starts at step 1."
-    ]
+    assert notices == ["No usable checkpoint of this run exists: training starts at step 1."]
 
 
 def test_stopping_before_the_first_step_keeps_nothing(store: Store) -> None:

@@ -36,7 +36,7 @@ def test_a_sound_store_in_a_repository_needs_nothing(repository: GitStore) -> No
     assert all(check.ok for check in found.values())
     assert "format tunixrt-store-1" in found["store format"].found
     assert "every byte" in found["git attributes"].found
-    assert "No writer has left anything" in found["leftovers"].found
+    assert "No writer left anything" in found["leftovers"].found
     assert "No process holds" in found["lock"].found
     assert "Python 3." in found["machine"].found
     assert "msgspec" in found["packages"].found
@@ -65,7 +65,7 @@ def test_what_git_could_do_to_a_store_is_said(
 def test_a_store_outside_of_git_is_told_what_it_misses(tmp_path: Path) -> None:
     found = checks(Store.init(tmp_path))
     assert found["git"].ok
-    assert "no history to go back to" in found["git"].found
+    assert "no history to return to" in found["git"].found
     assert "git attributes" not in found
 
 

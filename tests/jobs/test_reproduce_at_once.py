@@ -111,7 +111,7 @@ def test_a_process_that_is_killed_gets_a_sentence_and_ends_the_others(tmp_path: 
         out, err = process.communicate()
     assert process.returncode == ExitCode.BAD_INPUT
     assert out == b""
-    assert b"again was ended by SIGKILL; a system that is out of memory does that." in err
+    assert b"was ended by SIGKILL; a system that is out of memory does that." in err
     assert b"Traceback" not in err
     assert not any(map(is_alive, children))
 

@@ -188,7 +188,7 @@ def test_the_pages_say_what_there_is(built: Path) -> None:
     assert runs.count('href="compare/') == 1
     compare = next(built.glob("compare/*.html")).read_text(encoding="utf-8")
     assert 'class="verdict good"' in compare
-    run = next(p.read_text() for p in built.glob("runs/*.html") if "Make it again" in p.read_text())
+    run = next(p.read_text() for p in built.glob("runs/*.html") if "Reproduce it" in p.read_text())
     assert "tunixrt eval" in run
     trained = next(p.read_text() for p in built.glob("runs/*.html") if "# Train" in p.read_text())
     # The configuration is that of the preset: nothing has to be set.
@@ -227,7 +227,7 @@ def test_a_redacted_trace_is_gone_after_building_again(tmp_path: Path) -> None:
     assert not stray.exists()
     rows = [row for path in site.glob("data/index-*.js") for row in rows_of(path)]
     assert Counter(row[1] for row in rows) == {"active": 8, "retracted": 1, "superseded": 1}
-    assert "2 redacted ones are not here" in (site / "traces.html").read_text()
+    assert "2 redacted ones are not included" in (site / "traces.html").read_text()
     assert not site.with_name("site.partial").exists()
 
 
@@ -239,8 +239,8 @@ def test_an_empty_store_has_a_site(tmp_path: Path) -> None:
     )
     assert (built.n_traces, built.n_pages) == (0, 7)
     text = (tmp_path / "new" / "site" / "index.html").read_text()
-    assert "Nothing has been evaluated yet" in text
-    assert "There are none yet" in text
+    assert "No evaluation yet" in text
+    assert "None yet" in text
     assert seen == []
 
 
@@ -289,7 +289,8 @@ def test_what_needs_a_decision_stands_on_the_first_page(tmp_path: Path) -> None:
     index = (tmp_path / "site" / "index.html").read_text()
     assert "The dataset few-v1 has different builds" in index
     assert "The name released was given to different runs" in index
-    assert "branches say different things: a and b." in index or "b and a." in index
+    assert "Branches disagree on the trace" in index
+    assert "a and b." in index or "b and a." in index
 
 
 def test_a_model_from_elsewhere_has_a_page_that_says_what_is_not_known(tmp_path: Path) -> None:
@@ -301,7 +302,7 @@ def test_a_model_from_elsewhere_has_a_page_that_says_what_is_not_known(tmp_path:
     store.traces.generate_arithmetic(kinds=["addition"], n_digits=3, n=600, seed=0)
     store.build_site(tmp_path / "site", on_progress=lambda a, b: seen.append((a, b)))
     page = (tmp_path / "site" / "runs" / f"{run.run_id}.html").read_text()
-    assert "No training run of this model is here" in page
+    assert "No training run of this model is in this store" in page
     assert "tunixrt eval DIR --evalset sums" in page
     assert "The first 200 of 250" in page
     assert seen == [(500, 608)]

@@ -235,7 +235,7 @@ def test_a_ledger_without_losses_says_so() -> None:
     text = markdown(
         msgspec.structs.replace(report, after=msgspec.structs.replace(report.after, training=whole))
     )
-    assert "Of 3 records: 3 kept, 0 dropped, 0 truncated, 0 redacted. Nothing was left out." in text
+    assert "Of 3 records: 3 kept, 0 dropped, 0 truncated, 0 redacted. Nothing was omitted." in text
     assert "were not kept whole." not in text
     assert "### Loss" not in text
     none = msgspec.structs.replace(whole, ledger=())
@@ -278,7 +278,7 @@ def test_the_limits_name_what_the_numbers_do_not_say() -> None:
             "- 6 of 24 samples of the eval set are in the training data: 1 word for word, 2 but ",
         ),
         (contamination(n_redacted=2), "- 2 training records were redacted, and their prompts"),
-        (contamination(complete=False), "- Training began with weights from elsewhere, "),
+        (contamination(complete=False), "- Training started from external weights, "),
     ],
 )
 def test_an_eval_set_in_the_training_data_is_named(

@@ -21,7 +21,8 @@ from tunixrt.traces.schema import (
     trace_id,
     trace_of,
 )
-from tunixrt.traces.violations import TraceError, quoted, violations
+from tunixrt.traces.violations import TraceError, violations
+from tunixrt.words import quoted
 
 
 def step(**changes: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from tunixrt.log.segment.header import DamagedError
 from tunixrt.log.snapshots import name_snapshot, save_snapshot
 from tunixrt.traces.state import project
 from tunixrt.traces.times import check_utc
-from tunixrt.traces.violations import did_you_mean, quoted, suggestion
+from tunixrt.words import did_you_mean, quoted, suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path

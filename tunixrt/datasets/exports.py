@@ -30,7 +30,7 @@ from tunixrt.log.digests import Digest, from_hex
 from tunixrt.traces.importers.lines import on_one_line
 from tunixrt.traces.schema import encode_around
 from tunixrt.traces.trace_rows import trace_row
-from tunixrt.traces.violations import quoted, suggestion
+from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

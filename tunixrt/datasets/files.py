@@ -24,7 +24,7 @@ from tunixrt.log.merkle import MerkleTree
 from tunixrt.log.segment.header import DamagedError
 from tunixrt.log.segment.sealed import MAX_PART_BYTES
 from tunixrt.log.stored import open_stored, read_stored
-from tunixrt.traces.violations import quoted
+from tunixrt.words import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from tunixrt.errors import BadInputError
-from tunixrt.traces.violations import quoted
+from tunixrt.words import quoted
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION: Final = re.compile(r"[a-z0-9][a-z0-9._]{0,31}")

@@ -19,7 +19,7 @@ import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import MAX_INTEGER
-from tunixrt.traces.violations import did_you_mean, quoted
+from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from tunixrt.log.digests import Digest, from_raw, raw_of
 from tunixrt.traces.payloads import read_in_order
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.spill import spill
-from tunixrt.traces.violations import quoted, suggestion
+from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

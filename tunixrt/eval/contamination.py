@@ -1,14 +1,14 @@
-"""Is an eval set in the training data: the same prompts, or prompts that share most of their words.
+"""Whether an eval set is in the training data: equal prompts, or prompts that share most words.
 
-Three questions are asked of each sample, the first that is answered yes counts:
+Three rules are applied to each sample; the first that matches counts:
 
 - ``exact``: a training prompt has the same characters.
 - ``normalised``: a training prompt has the same tokens. Tokens are words without letter case,
-  numbers without thousands separators, and signs; white space, quotes and ``. , ; : ! ?`` are none.
-  Signs stay because ``2 + 3`` and ``2 - 3`` are two questions.
-- ``overlap``: at least 70% of the sample's distinct 8-grams of tokens stand in training prompts,
-  whichever they are. This is the rule of PaLM (Chowdhery et al. 2022, section 8), over prompts. A
-  prompt of fewer than 8 tokens has one gram, the whole of it, which nothing but the same prompt
+  numbers without thousands separators, and signs, but not white space, quotes or ``. , ; : ! ?``.
+  Signs count because ``2 + 3`` and ``2 - 3`` are two questions.
+- ``overlap``: at least 70% of the sample's distinct 8-grams of tokens occur in training prompts,
+  in any of them. This is the rule of PaLM (Chowdhery et al. 2022, section 8), over prompts. A
+  prompt of fewer than 8 tokens has one gram, the whole prompt, which only the same prompt
   has; so questions that share a short frame (``What is 12 + 30?``) are not taken for one another.
 
 Training prompts are read once, one at a time: memory grows with the eval set, not with the data.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.evalsets import EvalSample
     from tunixrt.log.digests import Digest
 
-#: The version of the rules above; it changes whenever one sample might be found otherwise.
+#: The version of the rules above; it changes whenever the result for any sample might.
 METHOD: Final = "prompts-2"
 NGRAM: Final = 8
 THRESHOLD: Final = Fraction(7, 10)
@@ -45,20 +45,20 @@ K = TypeVar("K")
 
 
 class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much of an eval set is in data, as people read it.
+    """How much of an eval set is in training data, for display.
 
     Attributes:
         method: the name of the rules.
         ngram: the length of the grams of the rule ``overlap``, in tokens.
-        threshold: the share of a sample's grams from which on it counts, as a decimal.
+        threshold: the share of a sample's grams at which it counts as an overlap, as a decimal.
         datasets: what was compared, ``KEY`` or ``KEY/SPLIT``, by the names of this store; of a
             model, the datasets of its base runs among them.
-        complete: whether these are all; False where training began with weights from elsewhere.
+        complete: whether these are all; False where training started from external weights.
         n_prompts: prompts that were compared.
-        n_redacted: members whose prompts are gone.
+        n_redacted: members whose prompts were redacted.
         n_samples: samples of the eval set.
-        n_exact: samples whose prompt is one of them, character by character.
-        n_normalised: further samples whose prompt is one without case, spaces and punctuation.
+        n_exact: samples whose prompt equals one of them character by character.
+        n_normalised: further samples equal to one but for case, spaces and punctuation.
         n_overlap: further samples that share at least ``threshold`` of their grams.
         examples: the ids of contaminated samples, the first 20 in the eval set's order.
     """
@@ -78,17 +78,17 @@ class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def n_contaminated(self) -> int:
-        """How many samples are in the data, one way or another."""
+        """How many samples are in the data, by any rule."""
         return self.n_exact + self.n_normalised + self.n_overlap
 
 
 def tokens_of(text: str) -> list[str]:
-    """The tokens that two prompts are compared by."""
+    """The tokens by which two prompts are compared."""
     return _TOKEN.findall(_SEPARATOR.sub("", pin(text).casefold()))
 
 
 def grams_of(text: str) -> set[Gram]:
-    """The distinct 8-grams of a text; the whole of it where it is shorter."""
+    """The distinct 8-grams of a text; the whole text where it is shorter."""
     tokens = tokens_of(text)
     if len(tokens) <= NGRAM:
         return {tuple(tokens)}
@@ -96,7 +96,7 @@ def grams_of(text: str) -> set[Gram]:
 
 
 class ContaminationCheck:
-    """Reads training prompts one after the other and then says which samples they hold."""
+    """Reads training prompts one by one, then returns the samples that are among them."""
 
     def __init__(self, samples: Sequence[EvalSample]) -> None:
         self._samples = samples
@@ -110,7 +110,7 @@ class ContaminationCheck:
         self.n_prompts = 0
 
     def add(self, trace: Digest, prompt: str) -> None:
-        """Take a training prompt into account; of equal ones the first by id is named."""
+        """Take a training prompt into account; of equal prompts the lowest id is named."""
         self.n_prompts += 1
         _note(self._exact, prompt, trace)
         _note(self._normalised, tuple(tokens_of(prompt)), trace)
@@ -141,7 +141,7 @@ class ContaminationCheck:
 
 
 def _note(known: dict[K, Digest | None], key: K, trace: Digest) -> None:
-    """Remember who has a key of the eval set: the first by id, in whatever order they come."""
+    """Record the source of an eval-set key: the lowest id, in whatever order sources arrive."""
     if key in known:
         before = known[key]
         known[key] = trace if before is None else min(before, trace)

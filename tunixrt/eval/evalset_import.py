@@ -1,9 +1,9 @@
-"""Files that people have, made into eval sets: GSM8K, traces, exports, samples from elsewhere.
+"""Converts files to eval sets: GSM8K, traces, exports, samples from other tools.
 
-A record gives its question and its answer. The id of a sample is made from its question, so it is
-the same whatever else the file holds and however its lines are ordered. One question is asked once:
-a second record that asks the same and expects the same is a duplicate and is counted; one that
-expects something else is rejected, since no answer to it could be right.
+A record has a question and an answer. The id of a sample is made from its question, so it is
+the same whatever else the file holds and in any order of lines. Every question occurs once: a
+second record with the same question and answer is a duplicate and is counted; one that expects
+another answer is rejected, since no response to it could be right.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tunixrt.traces.importers.lines import on_one_line, read_lines
 from tunixrt.traces.importers.table import Dropped, DropReason, Rejection, SourceFormat, read_traces
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.schema import parse_payload
-from tunixrt.traces.violations import did_you_mean, quoted
+from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ _LONGEST_LABEL: Final = 64
 
 
 class EvalsetFormat(StrEnum):
-    """The record formats that an eval set can be made of."""
+    """The record formats that can be converted to an eval set."""
 
     GSM8K = "gsm8k"
     TUNIXRT = "tunixrt"
@@ -56,21 +56,21 @@ class EvalsetFormat(StrEnum):
 
 
 class EvalsetExistsError(BadInputError):
-    """An eval set of this name is there, with other samples."""
+    """An eval set of this name exists with other samples."""
 
 
 class EvalsetImport(msgspec.Struct, frozen=True):
-    """What was made of a file.
+    """The result of an import.
 
     Attributes:
         name: of the eval set.
         path: of the file that was written.
         digest: of the eval set.
         n_samples: how many samples it has.
-        duplicates: records that ask and expect what an earlier one does, and are left out.
-        rejected: how many records were set aside.
-        dropped: what else was left out, by reason.
-        created: False where the same eval set was there already.
+        duplicates: records with the question and answer of an earlier one; omitted.
+        rejected: how many records were rejected.
+        dropped: what else was omitted, by reason.
+        created: False where the same eval set existed already.
     """
 
     name: str
@@ -93,20 +93,20 @@ def import_evalset(
     difficulty: str = UNSPECIFIED,
     on_rejection: Callable[[Rejection], None] | None = None,
 ) -> EvalsetImport:
-    """Make the eval set ``name`` of a file of records, whole or not at all.
+    """Convert a file of records to the eval set ``name``, whole or not at all.
 
     Args:
         layout: Where eval sets are.
-        source: The file, or a stream that is open.
+        source: The file, or an open stream.
         name: The name of the eval set.
         source_format: ``gsm8k``, ``tunixrt``, ``trace`` or ``evalset``.
-        category: Of samples whose record says nothing of it; a trace says it in its metadata.
+        category: Of samples whose record has none; a trace has it in its metadata.
         difficulty: Likewise.
-        on_rejection: Receives the records that are none, and the rest is imported; without it, one
-            such record stops the import.
+        on_rejection: Receives the records that are not samples, and the rest is imported; without
+            it, one such record stops the import.
 
     Raises:
-        RejectedError: A record is none, and nothing was written.
+        RejectedError: A record is not a sample; nothing was written.
         EvalsetExistsError: The eval set exists with other samples.
         BadInputError: The file cannot be read, or the name or format is wrong.
     """
@@ -126,7 +126,7 @@ def import_evalset(
     if first_rejection is not None and on_rejection is None:
         raise RejectedError(first_rejection, n_rejected)
     if not lines:
-        raise UnreadableFileError(str(source), f"{source} holds no sample for an eval set.")
+        raise UnreadableFileError(str(source), f"{source} contains no sample for an eval set.")
     data = b"".join(lines)
     path = layout.evalsets / f"{name}{SUFFIX}"
     return EvalsetImport(
@@ -142,12 +142,12 @@ def import_evalset(
 
 
 def sample_id(prompt: str) -> str:
-    """The id of a sample that has none of its own: 16 hexadecimal digits, from its question."""
+    """The id of a sample without one: 16 hexadecimal digits derived from its question."""
     return hex_of(digest_value(["sample", prompt]))[:_ID_DIGITS]
 
 
 class _Reader:
-    """Reads records as samples, and counts what is left out."""
+    """Reads records as samples, and counts what is omitted."""
 
     def __init__(
         self, source: TextSource, source_format: EvalsetFormat, category: str, difficulty: str
@@ -161,7 +161,7 @@ class _Reader:
         self.dropped: Counter[str] = Counter()
 
     def records(self) -> Iterator[EvalSample | Rejection]:
-        """The samples in the order of the file, and the records that are none."""
+        """The samples in file order, and the records that are not samples."""
         every = self._samples() if self._format is EvalsetFormat.EVALSET else self._of_traces()
         for line, record, raw in every:
             if (
@@ -173,21 +173,21 @@ class _Reader:
                 yield Rejection(str(self._source), line, reason, raw)
 
     def _reason_against(self, line: int, sample: EvalSample) -> str | None:
-        """Why a sample cannot be one beside those before it; empty where it is a duplicate."""
+        """Why a sample conflicts with an earlier one; empty where it is a duplicate."""
         first, expected = self._asked.setdefault(sample.prompt, (line, sample.expected_answer))
         if first != line:
             if expected == sample.expected_answer:
-                reason = f"asks and expects what line {first} does"
+                reason = f"has the question and the answer of line {first}"
                 self.duplicates.append(Dropped(str(self._source), line, reason))
                 return ""
             return (
-                f"The record asks what line {first} asks and expects "
+                f"The record has the question of line {first} and expects "
                 f"{quoted(sample.expected_answer)}, not {quoted(expected)}: no answer could be "
                 "right. Keep one of the two."
             )
         other = self._ids.setdefault(sample.id, line)
         if other != line:
-            return f"The id {quoted(sample.id)} is the id of line {other} too."
+            return f"The id {quoted(sample.id)} is also the id of line {other}."
         return None
 
     def _samples(self) -> Iterator[tuple[int, EvalSample | Rejection, bytes]]:
@@ -213,7 +213,7 @@ class _Reader:
             if isinstance(record, Rejection):
                 yield record.line, record, record.raw
             elif isinstance(record, Dropped):
-                # Steps are no part of a sample, and so a blank one is no loss.
+                # Steps are not part of a sample, so a blank one loses nothing.
                 if record.reason != DropReason.BLANK_STEP:
                     self.dropped[record.reason] += 1
             else:
@@ -241,13 +241,13 @@ def _parse_format(text: str) -> EvalsetFormat:
         return EvalsetFormat(text)
     except ValueError:
         raise BadInputError(
-            f"There is no source format {quoted(text)} for eval sets. "
+            f"The source format {quoted(text)} does not exist for eval sets. "
             f"{did_you_mean(text, [*EvalsetFormat])}"
         ) from None
 
 
 def _publish(layout: Layout, path: Path, data: bytes) -> bool:
-    """Write the file; False where it is there already, with these bytes."""
+    """Write the file; False where it exists already with these bytes."""
     existed = path.exists()
     try:
         with staging_directory(layout) as staging:

@@ -1,9 +1,9 @@
-"""Eval sets: questions with expected answers, one JSON object a line, immutable once used.
+"""Eval sets: questions with expected answers, one JSON object per line, immutable once used.
 
 A line is ``{"id", "prompt", "expected_answer", "category", "difficulty"}``. Category and
-difficulty may be any text; a line that leaves them out says ``unspecified``. A run names an eval
+difficulty may be any text; a line that omits them means ``unspecified``. A run names an eval
 set by the digest of the file's bytes (without a byte order mark, if there is one), so nothing about
-the file is ever changed in silence: a blank line, a duplicate id and an unknown field are errors
+the file is ever changed silently: a blank line, a duplicate id and an unknown field are errors
 that name the line.
 """
 
@@ -21,15 +21,8 @@ from tunixrt.log.digests import Digest
 from tunixrt.log.findings import entries
 from tunixrt.log.stored import is_plain_file
 from tunixrt.traces.importers.lines import digest_text, read_lines
-from tunixrt.traces.violations import (
-    TextLimit,
-    quoted,
-    suggestion,
-    text_violations,
-    unknown_fields,
-    wrong,
-    wrong_kind,
-)
+from tunixrt.traces.violations import TextLimit, text_violations, unknown_fields, wrong, wrong_kind
+from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +44,7 @@ _OPTIONAL: Final = (TextLimit("category", 64), TextLimit("difficulty", 64))
 
 
 class EvalSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One question and the answer that is expected."""
+    """One question and its expected answer."""
 
     id: str
     prompt: str
@@ -61,7 +54,7 @@ class EvalSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EvalSet(msgspec.Struct, frozen=True):
-    """A file of samples, in the order of its lines; ``digest`` is that of the file's text."""
+    """A file of samples, in line order; ``digest`` is that of the file's text."""
 
     name: str
     digest: Digest
@@ -84,7 +77,7 @@ class EvalSetError(BadInputError):
     Attributes:
         path: the file.
         line: the line, from 1; None where the whole file is meant.
-        field: the field, where one is at fault.
+        field: the invalid field, if it is one field.
     """
 
     def __init__(
@@ -98,20 +91,20 @@ class EvalSetError(BadInputError):
 
 
 class UnknownEvalSetError(BadInputError):
-    """A name that no eval set has.
+    """An eval set that does not exist.
 
     Attributes:
         name: what was asked for.
-        known: the names that there are.
+        known: the names that exist.
     """
 
     def __init__(self, name: str, known: tuple[str, ...], directory: Path) -> None:
         known_ones = (
             f"{suggestion(name, known)} The known ones are {', '.join(known)}."
             if known
-            else f" There are none yet: put one at {directory / f'NAME{SUFFIX}'}."
+            else f" None exists yet: put one at {directory / f'NAME{SUFFIX}'}."
         )
-        super().__init__(f"There is no eval set {quoted(name)} in {directory}.{known_ones}")
+        super().__init__(f"The eval set {quoted(name)} does not exist in {directory}.{known_ones}")
         self.name = name
         self.known = known
 
@@ -133,25 +126,25 @@ def list_evalsets(directory: Path) -> tuple[str, ...]:
 
 
 def misnamed_evalsets(directory: Path) -> tuple[MisnamedFile, ...]:
-    """The files of a directory that would be eval sets, had they a name that is allowed; sorted."""
+    """The files of a directory that would be eval sets if their names were allowed; sorted."""
     found = ((path, _problem(path)) for path in sorted(_files(directory)))
     return tuple(MisnamedFile(path, problem) for path, problem in found if problem is not None)
 
 
 def check_evalset_name(name: str) -> str:
-    """Return the name, if an eval set may have it: the rule is that of datasets.
+    """Return the name if an eval set may have it, by the rule for datasets.
 
     Raises:
-        BadNameError: It may not; the message says what is allowed.
+        BadNameError: It may not; the message states what is allowed.
     """
     return check_name(name, "eval set name")
 
 
 def check_evalset_file(path: Path) -> None:
-    """Refuse a path in a directory of eval sets that could not be used as one.
+    """Reject a path in a directory of eval sets that could not be used as one.
 
     Raises:
-        BadNameError: Its name is not that of an eval set.
+        BadNameError: Its name is not allowed for an eval set.
     """
     problem = _problem(path)
     if problem is not None:
@@ -164,11 +157,11 @@ def find_evalset(directory: Path, name: str, *, used: bool = False) -> Path:
     Args:
         directory: where eval sets are.
         name: the name, with or without ``.jsonl``.
-        used: whether a run names it; runs from before the rule for names may name any file.
+        used: whether a run names it; runs older than the rule for names may name any file.
 
     Raises:
-        BadNameError: no eval set may have this name.
-        UnknownEvalSetError: there is none of that name; the message lists those that there are.
+        BadNameError: the name is not allowed for an eval set.
+        UnknownEvalSetError: it does not exist; the message lists those that do.
     """
     name = name.removesuffix(SUFFIX)
     path = directory / f"{name}{SUFFIX}"
@@ -182,8 +175,8 @@ def find_evalset(directory: Path, name: str, *, used: bool = False) -> Path:
 
 
 def _files(directory: Path) -> list[Path]:
-    """What is meant as an eval set. Files that begin with a dot are those of editors and tools."""
-    # A name that is not a file is refused when the eval set is read, in a sentence.
+    """Whether a file is meant as an eval set; names that begin with a dot are of other tools."""
+    # What is not a file is rejected with a sentence when the eval set is read.
     return [
         directory / entry.name
         for entry in entries(directory, directory.parent)
@@ -194,9 +187,9 @@ def _files(directory: Path) -> list[Path]:
 
 
 def _problem(path: Path) -> str | None:
-    """Why the name of a file is not that of an eval set; None where it is."""
+    """Why a file name is not allowed for an eval set; None where it is."""
     if path.suffix != SUFFIX:
-        return f"The name of an eval set ends with {SUFFIX}, and this one with {path.suffix}."
+        return f"The file name of an eval set ends with {SUFFIX}; this one ends with {path.suffix}."
     try:
         check_evalset_name(path.stem)
     except BadNameError as error:
@@ -208,8 +201,8 @@ def load_evalset(path: Path) -> EvalSet:
     """Read and check an eval set.
 
     Raises:
-        UnreadableFileError: the file is absent or is no JSON Lines.
-        EvalSetError: a line is not a sample, two lines have one id, or there is no sample.
+        UnreadableFileError: the file is absent or is not JSON Lines.
+        EvalSetError: a line is not a sample, two lines have the same id, or the file is empty.
     """
     digest = digest_text(path) if is_plain_file(path) else None
     samples: list[EvalSample] = []
@@ -219,7 +212,7 @@ def load_evalset(path: Path) -> EvalSet:
         first = seen.setdefault(sample.id, line)
         if first != line:
             sentence = (
-                f"The id {quoted(sample.id)} is the id of line {first} too; every sample needs "
+                f"The id {quoted(sample.id)} is also the id of line {first}; every sample needs "
                 "its own."
             )
             raise EvalSetError(path, line, sentence, "id")
@@ -233,11 +226,11 @@ def read_sample(path: TextSource, line: int, raw: bytes) -> EvalSample:
     """The sample of a line.
 
     Raises:
-        EvalSetError: it is none; the message names the file, the line and what is wrong.
+        EvalSetError: the line is not a sample; the message names file, line and problem.
     """
     if not raw.strip():
         raise EvalSetError(
-            path, line, "The line is blank. Remove it; every line has to be one sample."
+            path, line, "The line is blank. Remove it: every line must be one sample."
         )
     try:
         value = decode(raw)
@@ -250,7 +243,7 @@ def read_sample(path: TextSource, line: int, raw: bytes) -> EvalSample:
 
 
 def sample_violation(value: JsonValue) -> Violation | None:
-    """The first thing that keeps a value from being a sample."""
+    """The first problem that keeps a value from being a sample."""
     if not isinstance(value, dict):
         return wrong_kind(value, "an object with id, prompt and expected_answer")
     return next(_violations(dict(value)), None)

@@ -1,6 +1,6 @@
 """Evaluate a model on an eval set: generate, judge, count.
 
-The model is a callable from prompts to generated texts, so nothing here knows of JAX, tokens or
+The model is a callable from prompts to generated texts, so nothing here depends on JAX, tokens or
 templates.
 """
 
@@ -27,7 +27,7 @@ from tunixrt.runs.manifests import CategoryResult, DrawResults, Estimate, Evalua
 if TYPE_CHECKING:
     from tunixrt.eval.evalsets import EvalSample, EvalSet
 
-#: The stop reason where the prompt filled the model's context, so that nothing was generated.
+#: The stop reason where the prompt filled the model's context and nothing was generated.
 OVERLONG: Final = "overlong"
 #: The stop reasons of a generation that was cut off: at its limit of tokens, at the model's, or
 #: before it began.
@@ -37,7 +37,7 @@ BOOTSTRAP_SEED: Final = 0
 
 
 class Generated(msgspec.Struct, frozen=True):
-    """A response: its text, how many tokens it took, and why it ended."""
+    """A response: its text, its number of tokens, and why it ended."""
 
     text: str
     n_tokens: int
@@ -45,15 +45,15 @@ class Generated(msgspec.Struct, frozen=True):
 
 
 class Answered(Protocol):
-    """What is judged of a response."""
+    """The parts of a response that are judged."""
 
     @property
     def text(self) -> str:
-        """What was generated."""
+        """The generated text."""
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens it took."""
+        """The number of generated tokens."""
 
     @property
     def stop_reason(self) -> str:
@@ -74,11 +74,11 @@ def evaluate(
 
     Args:
         evalset: the questions.
-        generate: called once with the prompts of all samples, as the eval set has them; it applies
-            the template and returns one response a prompt, in the same order.
+        generate: called once with the prompts of all samples, as in the eval set; it applies
+            the template and returns one response per prompt, in the same order.
         judge: how responses are judged.
-        n_draws: how many responses are drawn to each sample; its prompt is asked for so many times
-            in a row. None for one that is not drawn.
+        n_draws: how many responses are drawn per sample; its prompt is repeated that many times in
+            a row. None for one greedy response.
     """
     asked = [(sample, n) for sample in evalset.samples for n in range(n_draws or 1)]
     responses = generate([sample.prompt for sample, _ in asked])
@@ -113,7 +113,7 @@ def evaluate(
 def overlong_prediction(
     sample: EvalSample, n_tokens: int, max_length: int, *, draw: int | None
 ) -> Prediction:
-    """The wrong answer of a model to a prompt that leaves it no room for any."""
+    """The prediction, judged wrong, for a prompt that leaves no room for an answer."""
     return Prediction(
         example_id=sample.id,
         prompt=sample.prompt,
@@ -136,8 +136,9 @@ def overlong_prediction(
 def summarise(predictions: Sequence[Prediction]) -> EvaluationResults:
     """Counts and averages of an evaluation, over all and per category, 0 to 100.
 
-    Intervals are Wilson's at 95% where there is one response a sample and every score is 0 or 100,
-    else seeded bootstrap intervals over the samples (Wilson's again where all scores are equal).
+    Intervals are Wilson's at 95% where there is one response per sample and every score is 0 or
+    100, else seeded bootstrap intervals over the samples (Wilson's again where all scores are
+    equal).
     """
     by_category: dict[str, list[Prediction]] = {}
     for prediction in predictions:
@@ -186,7 +187,7 @@ def average(predictions: Sequence[Prediction]) -> float:
 
 
 def is_binary(predictions: Sequence[Prediction]) -> bool:
-    """Whether every score is 0 or 100, as the judges here give them."""
+    """Whether every score is 0 or 100, as the judges of this package give."""
     return all(p.score == (100.0 if p.correct else 0.0) for p in predictions)
 
 
@@ -195,7 +196,7 @@ def score_interval(predictions: Sequence[Prediction]) -> tuple[float, float]:
     samples = by_sample(predictions)
     if len(samples) == len(predictions) and is_binary(predictions):
         return _wilson(_n_correct(predictions), len(predictions))
-    # Responses to one sample are alike, so it is the samples that are drawn again.
+    # Responses to one sample are not independent, so samples are resampled.
     return _interval([mean([p.score for p in responses]) for responses in samples])
 
 
@@ -205,7 +206,7 @@ def _wilson(n_correct: float, n: int) -> tuple[float, float]:
 
 
 def _interval(scores: Sequence[float]) -> tuple[float, float]:
-    """Of the mean of scores, 0 to 100. Where all are the same, resampling would find no doubt."""
+    """The interval of a mean of scores, 0 to 100; where all are equal, resampling gives width 0."""
     if min(scores) == max(scores):
         return _wilson(sum(scores) / 100, len(scores))
     low, high = bootstrap_mean_interval(scores, seed=BOOTSTRAP_SEED)

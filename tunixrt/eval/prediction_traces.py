@@ -1,10 +1,10 @@
-"""Predictions as traces: what a model wrote, ready for the log, for rejection sampling say.
+"""Predictions as traces: model output ready to import, for example for rejection sampling.
 
-A trace takes the question as its prompt, and the steps and the answer that were read from the
-response. Its metadata says that it comes from an evaluation, and how it was judged, so that
-``--where correct=true`` selects the right ones. A response in which no step or no answer was found
-is no trace: it is dropped and counted. Training on such traces is training on the eval set, and
-``tunixrt eval`` says so.
+A trace has the question as its prompt, and the steps and the answer parsed from the response. Its
+metadata records that it comes from an evaluation and how it was judged, so that ``--where
+correct=true`` selects the right ones. A response in which no step or no answer was found is not a
+trace: it is dropped and counted. Training on such traces is training on the eval set, and
+``tunixrt eval`` reports it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STEP_TYPE: Final = "generated"
 
 
 class PredictionDrop(StrEnum):
-    """Why a prediction is no trace."""
+    """Why a prediction is not a trace."""
 
     NO_ANSWER = "no final answer in the response"
     NO_STEPS = "no reasoning step in the response"
@@ -41,11 +41,11 @@ def read_prediction_traces(path: TextSource, *, source: str | None = None) -> It
     """Read a ``predictions.jsonl`` as traces.
 
     Args:
-        path: the file, or a stream that is open.
+        path: the file, or an open stream.
         source: becomes ``meta.source``; ``evaluation`` where it is None.
 
     Raises:
-        UnreadableFileError: the file is absent or no text.
+        UnreadableFileError: the file is absent or not text.
         LineError: a line is not a prediction.
     """
     for line, prediction in enumerate(iterate_predictions(path), start=1):

@@ -1,7 +1,7 @@
 """Predictions: what a model answered to each sample, and how it was judged.
 
-``predictions.jsonl`` has one canonical JSON object (RFC 8785) and a line feed a response, in the
-order of the eval set, so its digest is a function of the model, the eval set and the judge. Where
+``predictions.jsonl`` has one canonical JSON object (RFC 8785) per line and response, in the order
+of the eval set, so its digest is a function of the model, the eval set and the judge. Where
 several responses were drawn to each sample, they follow each other and ``draw`` numbers them.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunixrt.runs.lines import LineError, Prediction, read_struct_lines
-from tunixrt.traces.violations import quoted
+from tunixrt.words import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +23,11 @@ def read_predictions(source: TextSource, *, stored: bool = False) -> tuple[Predi
 
     Args:
         source: the file or the stream.
-        stored: whether it is a file of a store, which is a plain one.
+        stored: whether it is a file of a store, which must be a regular file.
 
     Raises:
         UnreadableFileError: the file is absent or cannot be read as lines.
-        LineError: a line is not a prediction, or two lines have one id and draw.
+        LineError: a line is not a prediction, or two lines have the same id and draw.
     """
     return tuple(iterate_predictions(source, stored=stored))
 
@@ -48,4 +48,4 @@ def iterate_predictions(source: TextSource, *, stored: bool = False) -> Iterator
         seen.add(key)
         yield prediction
     if not seen:
-        raise LineError(source, None, "There is no prediction in the file.")
+        raise LineError(source, None, "The file contains no prediction.")

@@ -1,6 +1,6 @@
-"""Making recorded runs again: from a manifest to its derivation, with its inputs found by digest.
+"""Rebuilds recorded runs: from a manifest to its derivation, with inputs found by digest.
 
-`verify --rebuild` does it with the kinds that take no training and no model, `reproduce` with the
+`verify --rebuild` does it for the kinds that need neither training nor a model, `reproduce` for the
 others. Both are a loop over `Remaker.verdict`.
 """
 
@@ -46,15 +46,15 @@ if TYPE_CHECKING:
 
 
 class Remaker:
-    """Makes recorded runs again, one at a time, in staging directories."""
+    """Rebuilds recorded runs, one at a time, in staging directories."""
 
     def __init__(self, catalogue: Catalogue, reader: DatasetReader, watch: Watch = QUIET) -> None:
-        """Wrap what inputs are found in.
+        """Wrap the places where inputs are found.
 
         Args:
             catalogue: the store.
             reader: reads its datasets.
-            watch: who hears of it.
+            watch: receives progress and notices.
         """
         self.catalogue = catalogue
         self._reader = reader
@@ -62,7 +62,7 @@ class Remaker:
         self._evalsets: dict[Digest, EvalSet] = {}
 
     def verdict(self, manifest: Manifest) -> Verdict:
-        """Make one run again and compare it; what cannot be made again gets a verdict, too."""
+        """Rebuild one run and compare it; a run that cannot be rebuilt also gets a verdict."""
         with self.made(manifest) as (verdict, _):
             return verdict
 
@@ -75,21 +75,21 @@ class Remaker:
         responses: Run | None = None,
         reasons: list[str] | None = None,
     ) -> Iterator[tuple[Verdict, Again[Any] | None]]:
-        """Make one run again; what was made stays until the block ends.
+        """Rebuild one run; the new directory exists until the block ends.
 
         Args:
             manifest: the recorded run.
-            model: of responses, the model directory, in place of the recorded one.
-            responses: of an evaluation, the responses, in place of the recorded ones.
-            reasons: why these inputs need not be the recorded ones, bit for bit.
+            model: for responses, the model directory to use instead of the recorded one.
+            responses: for an evaluation, the responses to use instead of the recorded ones.
+            reasons: why these inputs may differ from the recorded ones.
 
         Yields:
-            The verdict, and what was made; None where it could not be made.
+            The verdict, and the new directory; None where it could not be made.
         """
         self._watch.begin(f"making the {kind_of(manifest)} {manifest.run_id[:12]} again")
         recorded = Run.of(self.catalogue.layout, manifest.run_id)
         with contextlib.ExitStack() as stack:
-            # An input that is gone or cannot be used ends this run, and none of the others.
+            # A missing or unusable input ends this run only, not the others.
             try:
                 derivation: Derivation[Any] = stack.enter_context(
                     self._derivation(manifest, model, responses, reasons)
@@ -98,7 +98,7 @@ class Remaker:
                     again(self.catalogue.layout, derivation, recorded.directory, self._watch)
                 )
             except (WriteError, MissingExtraError, StoreLockedError):
-                raise  # the fault of this machine, and not of the run
+                raise  # an error of this machine, not of the run
             except TunixrtError as error:
                 yield not_made(kind_of(manifest), manifest.run_id, error), None
                 return
@@ -115,7 +115,7 @@ class Remaker:
         """The derivation of a recorded run.
 
         Raises:
-            NotReproducibleError: an input is not here any more.
+            NotReproducibleError: an input no longer exists here.
         """
         catalogue = self.catalogue
         match manifest:

@@ -1,8 +1,8 @@
 """The site job: a store in, a directory of static pages out.
 
-The pages need no server and no network, and their bytes depend on the store and the title alone.
-The files are written aside and take the place of an older site's when they are complete: nothing of
-that one stays behind, least of all a trace that was redacted since, and nothing else is touched.
+The pages need no server and no network, and their bytes depend only on the store and the title.
+The files are staged and replace those of an older site when they are complete: nothing of the old
+site remains, in particular no trace redacted since, and no other file is touched.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ if TYPE_CHECKING:
     from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.promotions import Promotions
 
-#: Lists the files of a site, in the site.
+#: The file that lists the files of a site.
 MARKER: Final = "site.json"
 _BASELINE: Final = "baseline"
-#: Up to so many comparable evaluations are compared each with each.
+#: Up to this many comparable evaluations, all pairs are compared.
 _MAX_ALL_PAIRS: Final = 8
 _N_MEMBERS: Final = 200
 
 
 class SiteBuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a site has: how many pages, traces, files and bytes."""
+    """The size of a site: pages, traces, files and bytes."""
 
     n_pages: int
     n_traces: int
@@ -83,8 +83,8 @@ def build_site(
         log: where the traces are.
         directory: the site; a new or an empty directory, or an older site, whose files are
             replaced.
-        title: what the site is called.
-        on_progress: called with how many traces are written, and of how many.
+        title: the name of the site.
+        on_progress: called with the number of traces written and the total.
 
     Raises:
         ForeignDirectoryError: the directory holds something else.
@@ -119,7 +119,7 @@ class _Builder:
         )
 
     def build(self, on_progress: Callable[[int, int], None] | None) -> int:
-        """Write everything; how many pages there are."""
+        """Write everything; return the number of pages."""
         for name in ("data", "runs", "compare", "datasets", "evalsets"):
             (self._directory / name).mkdir()
         counts = self._traces(on_progress)
@@ -149,7 +149,7 @@ class _Builder:
         return self._n_pages
 
     def _traces(self, on_progress: Callable[[int, int], None] | None) -> TraceCounts:
-        """Write index and shards of every trace whose text is there."""
+        """Write index and shards of every trace that is not redacted."""
         with project(self._log) as projection:
             n_recorded = projection.n_traces
             n_redacted = 0
@@ -252,7 +252,7 @@ class _Builder:
             yield evalset
 
     def _notes(self) -> Iterator[str]:
-        """What `tunixrt status` asks a person to decide."""
+        """Conflicts that a person must decide, as in `tunixrt status`."""
         status = read_status(self._layout, self._log)
         for key, digests in status.ambiguous_datasets.items():
             yield f"The dataset {key} has different builds: {', '.join(digests)}."
@@ -260,7 +260,7 @@ class _Builder:
             yield f"The name {name} was given to different runs: {', '.join(runs)}."
         for conflict in status.conflicts:
             values = " and ".join(str(claim.value) for claim in conflict.claims)
-            yield f"Of the trace {conflict.trace} branches say different things: {values}."
+            yield f"Branches disagree on the trace {conflict.trace}: {values}."
 
     def _page(
         self, name: str, title: str, body: str, *, current: str = "", script: bool = False
@@ -292,7 +292,7 @@ class _Builder:
 def _pairs(
     evaluations: Sequence[EvaluationManifest], views: dict[str, RunView], promotions: Promotions
 ) -> Iterator[tuple[EvaluationManifest, EvaluationManifest]]:
-    """Pairs to compare, the lower score first; see the text on the page of runs."""
+    """Pairs to compare, the lower score first; the page of runs states the rule."""
     groups: dict[tuple[str, ...], list[EvaluationManifest]] = {}
     for manifest in evaluations:
         same = tuple(conditions(views[manifest.run_id].evaluation).values())

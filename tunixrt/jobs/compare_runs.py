@@ -32,14 +32,14 @@ def compare_runs(
 
     Args:
         layout: where the runs are.
-        a: the run before, an id, its beginning or a promoted name.
+        a: the run before: an id, a prefix or a promoted name.
         b: the run after.
         allow_differences: compare although eval set, judge, template or generation settings differ.
         metric: what to compare.
         category: compare only the samples of one category.
 
     Raises:
-        BadInputError: one is no evaluation, or something other than the model differs.
+        BadInputError: one is not an evaluation, or something other than the model differs.
     """
     return compare(
         evaluated_run(layout, find_evaluation(layout, a)),
@@ -59,7 +59,7 @@ def compare_seeds(
     metric: str = METRIC,
     category: str | None = None,
 ) -> SeedsComparison:
-    """Compare two ways of training, each with an evaluation a seed; see `compare.seeds`.
+    """Compare two ways of training, each with one evaluation per seed; see `compare.seeds`.
 
     Args:
         layout: where the runs are.
@@ -70,8 +70,8 @@ def compare_seeds(
         category: compare only the samples of one category.
 
     Raises:
-        BadInputError: one is no evaluation, they are not paired, or something other than the model
-            differs.
+        BadInputError: one is not an evaluation, they are not paired, or something other than
+            the model differs.
     """
     return seeds.compare_seeds(
         [evaluated_run(layout, find_evaluation(layout, run)) for run in a],
@@ -83,10 +83,10 @@ def compare_seeds(
 
 
 def find_evaluation(layout: Layout, run: str) -> EvaluationManifest:
-    """The evaluation run whose id begins with ``run``, or that was promoted to it.
+    """The evaluation run with this id prefix or promoted name.
 
     Raises:
-        BadInputError: there is none, there are several, or it is a training run.
+        BadInputError: it does not exist, is ambiguous, or is not an evaluation.
     """
     manifest = find_run(layout, run)
     if not isinstance(manifest, EvaluationManifest):
@@ -98,7 +98,7 @@ def find_evaluation(layout: Layout, run: str) -> EvaluationManifest:
 
 
 def evaluated_run(layout: Layout, manifest: EvaluationManifest) -> EvaluatedRun:
-    """What a comparison needs of an evaluation, its predictions among it."""
+    """The input of a comparison: an evaluation with its predictions."""
     responses = manifest.responses
     return EvaluatedRun(
         label=manifest.run_id[:12],

@@ -1,4 +1,4 @@
-"""Compare an eval set with datasets, and with what a run was trained on, its bases included."""
+"""Compare an eval set with datasets, and with the training data of a run and its bases."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _N_EXAMPLES = 20
 
 
 class ContaminatedError(AnswerIsNoError):
-    """Samples of the eval set are in the training data, and the caller asked to fail then.
+    """Samples of the eval set are in the training data, and the caller asked to fail.
 
     Attributes:
         contamination: the counts.
@@ -66,7 +66,7 @@ class ContaminatedError(AnswerIsNoError):
 
 
 class UncheckedError(BadInputError):
-    """What the model was trained on is not known, so contamination cannot be ruled out."""
+    """The training data is unknown, so contamination cannot be ruled out."""
 
 
 class CheckedEvalset(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class CheckedEvalset(msgspec.Struct, frozen=True):
 
 
 class TrainingCheck(Derivation[ContaminationManifest]):
-    """An eval set compared with the very texts that a model was trained on."""
+    """An eval set compared with the exact texts of a training."""
 
     kind: ClassVar = "contamination"
     records: ClassVar = {OVERLAPS_NAME: ("sample", ("example_id",))}
@@ -130,7 +130,7 @@ class TrainingCheck(Derivation[ContaminationManifest]):
         """Write contamination.jsonl, a line per sample that was found.
 
         Raises:
-            NotReproducibleError: a text is not here any more.
+            NotReproducibleError: a text no longer exists here.
         """
         results, overlaps = self._checked
         (directory / OVERLAPS_NAME).write_bytes(encode_lines(overlaps))
@@ -144,10 +144,10 @@ class TrainingCheck(Derivation[ContaminationManifest]):
 
     @property
     def found(self) -> Contamination:
-        """What is recorded; else what the comparison shows.
+        """The recorded result; else that of a new comparison.
 
         Raises:
-            NotReproducibleError: neither a record nor the texts are here.
+            NotReproducibleError: neither a record nor the texts exist here.
         """
         run = Run.of(self._catalogue.layout, self.id)
         if run.is_published:
@@ -158,7 +158,7 @@ class TrainingCheck(Derivation[ContaminationManifest]):
         return _in_words(self._catalogue, self._identity, results, overlaps)
 
     def publish(self, layout: Layout, watch: Watch = QUIET) -> None:
-        """Publish the check, unless it is there."""
+        """Publish the check unless it exists."""
         obtain(layout, self, Run.of(layout, self.id).directory, watch)
 
 
@@ -168,9 +168,9 @@ def check_against_dataset(
     """Compare an eval set with one dataset, whole or one split of it.
 
     Raises:
-        DatasetNotFoundError: there is none of this key.
-        AmbiguousDatasetError: there are several.
-        ExportError: there is no such split.
+        DatasetNotFoundError: no dataset has this key.
+        AmbiguousDatasetError: several datasets have this key.
+        ExportError: the split does not exist.
     """
     splits = None if split is None else {parse_split(split)}
     dataset = load_dataset(layout, key)
@@ -205,10 +205,10 @@ def check_training(
     trained: TrainingManifest | None,
     watch: Watch = QUIET,
 ) -> TrainingCheck | None:
-    """The comparison of an eval set with all that a training run was trained on, bases included.
+    """Compare an eval set with all training data of a run, bases included.
 
     Returns:
-        The check, made or found; None where the training data is not known, or not here any more.
+        The check, new or found; None where the training data is unknown or no longer exists here.
     """
     if trained is None:
         return None
@@ -239,23 +239,23 @@ def by_text(lineage: Sequence[TrainingManifest]) -> list[TrainingManifest]:
 def recorded_contamination(
     catalogue: Catalogue, evaluation: EvaluationManifest
 ) -> Contamination | None:
-    """What is recorded of an evaluation's eval set and its model's training data."""
+    """The recorded check of an evaluation's eval set against its model's training data."""
     manifest = catalogue.contamination_of(evaluation)
     return None if manifest is None else as_recorded(catalogue, manifest)
 
 
 def as_recorded(catalogue: Catalogue, manifest: ContaminationManifest) -> Contamination:
-    """A recorded check with the names that this store has for the texts."""
+    """A recorded check with this store's names for the texts."""
     overlaps = list(Run.of(catalogue.layout, manifest.run_id).overlaps())
     return _in_words(catalogue, manifest.identity, manifest.results, overlaps)
 
 
 def require_clean(evalset: str, found: Contamination | None, *, untrained: bool) -> None:
-    """Fail unless the training data is known and holds none of the samples.
+    """Fail unless the training data is known and contains none of the samples.
 
     Raises:
-        ContaminatedError: it holds some.
-        UncheckedError: the training data is not known.
+        ContaminatedError: it contains some.
+        UncheckedError: the training data is unknown.
     """
     if untrained:
         return  # nothing was trained on
@@ -264,8 +264,8 @@ def require_clean(evalset: str, found: Contamination | None, *, untrained: bool)
     if found is None or not found.complete:
         raise UncheckedError(
             "Contamination cannot be ruled out: the model, or a base that it was trained from, "
-            "came from elsewhere, or its training data is not here any more. Nothing was "
-            "published; leave --fail-on-contamination away to evaluate it all the same."
+            "is external, or its training data no longer exists here. Nothing was "
+            "published; omit --fail-on-contamination to evaluate it anyway."
         )
 
 

@@ -1,7 +1,7 @@
-"""The doctor: looks at what surrounds a store, and never changes or deletes anything.
+"""The doctor: checks the surroundings of a store, and never changes or deletes anything.
 
-``verify`` says whether what is stored is whole. This job says whether it is stored in a place where
-it stays whole: leftovers of writers that died, the lock, Git's attributes, this machine.
+``verify`` checks the stored data. This job checks what could damage it later: leftovers of writers
+that died, the lock, Git's attributes, this machine.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _PACKAGES = ("tunixrt", "click", "filelock", "msgspec", "pydantic", "jax", "nump
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: What.
-        ok: False where something has to be done about it.
+        name: What was checked.
+        ok: False where action is needed.
         found: A sentence: what was found, and what to do.
     """
 
@@ -51,7 +51,7 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def examine(layout: Layout) -> list[Check]:
-    """Look at everything, and say what was found."""
+    """Run every check."""
     return [
         _store_format(layout),
         *_git(layout),
@@ -85,7 +85,7 @@ def _git(layout: Layout) -> Iterator[Check]:
             name,
             ok=True,
             found="The store is not in a Git repository, or Git is not installed: there is no "
-            "history to go back to and nothing to merge with.",
+            "history to return to and nothing to merge with.",
         )
         return
     yield Check(name, ok=True, found=git(layout.root, "version").decode().strip() + ".")
@@ -129,7 +129,7 @@ def _leftovers(layout: Layout) -> Iterator[Check]:
         yield Check(name, ok=False, found=str(error.finding))
         return
     if not left:
-        yield Check(name, ok=True, found="No writer has left anything behind.")
+        yield Check(name, ok=True, found="No writer left anything behind.")
     streams = journals(layout)
     for entry in left:
         place = layout.relative(entry)
@@ -147,14 +147,14 @@ def _leftovers(layout: Layout) -> Iterator[Check]:
                 "streams",
                 ok=True,
                 found=f"{place} is the unfinished end of a stream that died. It was never "
-                "acknowledged: delete it when nobody wants to look at it.",
+                "acknowledged: delete it when it is no longer of interest.",
             )
             continue
         n_files = sum(path.is_file() for path in entry.rglob("*")) if entry.is_dir() else 1
         yield Check(
             name,
             ok=True,
-            found=f"{place} ({n_files} files) belongs to a write that is going on "
+            found=f"{place} ({n_files} files) belongs to a write that is in progress "
             "or that was interrupted. Nothing in it was acknowledged: delete it when no tunixrt "
             "process runs here.",
         )
@@ -169,7 +169,7 @@ def _machine() -> Check:
 
 
 def _numeric_class() -> Check:
-    """What decides float32 bits here; see `tunixrt.runs.numeric_class`."""
+    """What determines float32 bits here; see `tunixrt.runs.numeric_class`."""
     name, found = "numeric class", os.environ.get("XLA_FLAGS", "")
     try:
         flags = [*found.split(), *missing_xla_flags(found)]
@@ -181,7 +181,7 @@ def _numeric_class() -> Check:
     own = detect_numeric_class(packages=packages, xla_flags=flags)
     unproven = beyond_the_promise(own)
     promise = (
-        "portable mode has the bits of every x86-64 CPU with AVX2 and FMA"
+        "portable mode gives the same bits as every x86-64 CPU with AVX2 and FMA"
         if unproven is None
         else f"portable mode promises nothing, since {unproven}"
     )

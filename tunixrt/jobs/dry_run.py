@@ -1,7 +1,7 @@
-"""A training run looked at beforehand: what it would read, learn, need and write. Trains nothing.
+"""A training run computed in advance: what it would read, learn, need and write. Trains nothing.
 
-Imports numpy and not jax, so the answer comes quickly. Everything but the memory is exact: the same
-code says which examples fit and how often each is seen.
+Imports numpy but not jax, so it is fast. Everything but the memory is exact: the same code decides
+which examples fit and how often each is seen.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 class TokenCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the forward passes of the whole run read.
+    """The tokens read by the forward passes of the whole run.
 
     Attributes:
-        n_rows_per_epoch: rows that hold every example once.
+        n_rows_per_epoch: rows that contain every example once.
         row_length: places in a row.
         n_epochs: how often every example is seen, on average.
         n_tokens: places in all rows of all steps; the three below add up to it.
         n_learned: those whose next token is learned.
         n_read: those that belong to prompts.
-        n_padding: those that hold nothing.
+        n_padding: those that are padding.
     """
 
     n_rows_per_epoch: int
@@ -49,16 +49,16 @@ class TokenCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a training would be.
+    """The plan of a training.
 
     Attributes:
         run_id: the id that the run would have, or has.
-        exists: whether the run is there already.
-        checkpoint_step: the step that --resume would go on after; None without a checkpoint.
+        exists: whether the run exists already.
+        checkpoint_step: the step after which --resume would continue; None without a checkpoint.
         run_directory: where it would be published, relative to the store's root.
         checkpoint_directory: where checkpoints go meanwhile.
         config: every key with its value.
-        dataset_key: what it would be trained on.
+        dataset_key: the dataset to train on.
         numeric_mode: portable or fast.
         ledger: how many records are kept, dropped, truncated; tokens are of one epoch.
         n_validation: examples of the validation split; 0 when no loss over it was asked for.
@@ -81,10 +81,10 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def rehearse_training(layout: Layout, log: EventLog, request: TrainRequest) -> DryRun:
-    """Say what `train_run` would do with the same arguments; nothing is written.
+    """Plan what `train_run` would do with the same arguments; writes nothing.
 
     Raises:
-        BadInputError: what `train_run` would refuse before its first step.
+        BadInputError: whatever `train_run` would reject before its first step.
     """
     require(TRAIN, "A dry run of a training")
     from tunixrt.ml.input.feed import Feed, encode
@@ -120,7 +120,7 @@ def _tokens(config: RunConfig, feed: Feed) -> TokenCounts:
     n_places = n_rows * feed.row_length
     ledger = feed.ledger()
     n_learned = sum(entry.n_loss_tokens * entry.n_times_trained for entry in ledger)
-    # The last token of an example is learned, and takes no place.
+    # The last token of an example is only a target, and takes no place in the input.
     n_filled = sum((entry.n_tokens - 1) * entry.n_times_trained for entry in ledger)
     return TokenCounts(
         n_rows_per_epoch=feed.n_rows_per_epoch,

@@ -1,9 +1,9 @@
-"""What Git would do to the files of a store that have to be committed: leave them out, change them.
+"""What Git would do to the files of a store that must be committed: ignore or change them.
 
 A `.gitignore` that many repositories have (``*.jsonl``, ``runs/``) keeps the log or the weights out
-of every commit without a word, and the clone is the first to notice. So Git itself is asked, once
-about its rules to ignore and once about attributes, for one path of each kind that a store writes
-and for what is here already.
+of every commit silently, and only a clone shows it. So Git itself is queried, once for its ignore
+rules and once for attributes, with one path of each kind that a store writes and with the existing
+files.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ LINES: Final = (
     "!/evalsets/**",
     "/store/.tmp/",
 )
-"""What has the last word at the end of a `.gitignore`. A directory comes back before its files, and
-what is staged is ignored again."""
+"""The lines that take precedence at the end of a `.gitignore`. A directory is re-included before
+its files, and staged files are ignored again."""
 
 
 class _Rule(NamedTuple):
@@ -72,22 +72,22 @@ class _Rule(NamedTuple):
 
 
 class Surroundings:
-    """What Git says about the paths of one store; it is asked when this is made.
+    """Git's rules for the paths of one store; Git is queried on construction.
 
     Attributes:
-        is_repository: Whether there is a Git repository, and a Git to ask.
+        is_repository: Whether a Git repository exists and Git is installed.
     """
 
     def __init__(self, layout: Layout) -> None:
-        """Ask Git which paths its rules leave out.
+        """Ask Git which paths its rules ignore.
 
         Raises:
-            GitError: There is a repository that cannot be read.
+            GitError: The repository cannot be read.
         """
         self._layout = layout
         self._rules: dict[str, _Rule] = {}
-        # Git refuses to speak of what is beyond a link; `verify` does, and a link that is derived
-        # itself must be ignored as a file is.
+        # Git rejects paths beyond a symbolic link; `verify` reports those, and a derived link must
+        # be ignored as a file is.
         committed = (*_COMMITTED, *_here(layout))
         self._paths = [path for path in committed if _link_on_the_way(layout, path) is None]
         self._derived = {d: _link_on_the_way(layout, d) or f"{d}/x" for d in _DERIVED}
@@ -110,7 +110,7 @@ class Surroundings:
                 self._rules[path] = _Rule(source, int(line), pattern)
 
     def ignored(self) -> list[str]:
-        """What rules keep out of Git and has to be committed: a sentence for each, and the cure."""
+        """Sentences on rules that ignore what must be committed, each with the fix."""
         by_rule: dict[_Rule, list[str]] = {}
         for path in self._paths:
             if path in self._rules:
@@ -142,7 +142,7 @@ class Surroundings:
         """What attributes make Git do to the bytes of a store: "text is auto (store/...)".
 
         Raises:
-            GitError: Git refuses to say.
+            GitError: Git returns an error.
         """
         paths = [path for path in self._paths if path not in _OF_GIT]
         command = ("check-attr", "-z", "--stdin", *_ATTRIBUTES)
@@ -157,7 +157,7 @@ class Surroundings:
         """What to do about a rule that no line of the store's own .gitignore can overrule."""
         tops = tuple(f"{self._prefix}{top}/" for top in ("store", "runs", "evalsets"))
         if rule.source.startswith(tops):
-            return " Remove this line: rules in that directory have the last word there."
+            return " Remove this line: rules in that directory take precedence."
         is_above = rule.source != f"{self._prefix}.gitignore"
         if self._prefix and is_above and self._rules.get(_ROOT) == rule:
             return " Remove this line: it ignores the directory that the whole store is in."
@@ -165,7 +165,7 @@ class Surroundings:
 
 
 def git_problems(layout: Layout) -> list[str]:
-    """What Git would leave out of a store or change in it, as sentences; it asks Git, if any."""
+    """What Git would ignore or change in a store, as sentences; empty without Git."""
     try:
         around = Surroundings(layout)
         if not around.is_repository:
@@ -178,7 +178,7 @@ def git_problems(layout: Layout) -> list[str]:
 
 
 def attributes_sentence(problems: list[str]) -> str:
-    """Say what `Surroundings.attributes` found, and what to do."""
+    """A sentence on what `Surroundings.attributes` found, and what to do."""
     return (
         "Git may change files of the store, leave them out of archives, or stop their merges: "
         f"{', '.join(problems)}. Fix .gitattributes: `tunixrt init` adds the line `/store/** "
@@ -189,15 +189,15 @@ def attributes_sentence(problems: list[str]) -> str:
 def _is_harmless(path: str, name: str, value: str) -> bool:
     if name == "text":
         return value == "unset"
-    if name == "merge":  # redactions have to merge; whatever else is in a store never changes
+    if name == "merge":  # redactions must merge; nothing else in a store ever changes
         return value == "unspecified" or not path.startswith("store/log/")
-    if name == "filter" and value == "lfs":  # weights may be kept so: a clone has to fetch them
+    if name == "filter" and value == "lfs":  # allowed for weights: a clone must fetch them
         return path.startswith("runs/")
     return value in ("unspecified", "unset")
 
 
 def _here(layout: Layout) -> Iterator[str]:
-    """Paths whose names somebody chose, and that a rule may mean: datasets and eval sets."""
+    """Paths with names chosen by users, which a rule may match: datasets and eval sets."""
     with contextlib.suppress(DamagedError):
         for entry in entries(layout.datasets, layout.root):
             yield f"store/datasets/{entry.name}/v1/{_HEX}/manifest.json"

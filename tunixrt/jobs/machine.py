@@ -1,4 +1,4 @@
-"""What a job needs to know of the machine it runs on, and what it notes of one execution."""
+"""The numeric class of this machine, and the record of one execution."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def prepare_machine(mode: str, code: Code) -> NumericClass:
     from tunixrt.ml.environment import set_flags, started_threads
 
     set_flags(mode)
-    # XLA's CPU client starts this many threads; the two variables override the CPUs it may use.
+    # XLA's CPU client starts this many threads; the two variables override the number of CPUs.
     threads = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC")
     announced = int(threads) if threads and threads.isdigit() else None
     return detect_numeric_class(
@@ -41,7 +41,7 @@ def prepare_machine(mode: str, code: Code) -> NumericClass:
 def describe_environment(
     numeric_class: NumericClass | None, execution: Execution | None
 ) -> Environment:
-    """What ``environments/`` records of one execution: no host name, no path, no user.
+    """The record of one execution for ``environments/``: no host name, path or user.
 
     Without a stopwatch (``execution`` is None) no times are recorded, and no numeric class where
     nothing was computed.
@@ -63,7 +63,7 @@ def describe_environment(
 def code_reasons(
     recorded: Code, recorded_class: NumericClass | None, here: NumericClass
 ) -> list[str]:
-    """Why a run's bits are not promised on this machine; empty where they are.
+    """The reasons why a run's bits may differ on this machine; empty where they must not.
 
     Args:
         recorded: the code of the run.

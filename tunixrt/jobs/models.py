@@ -1,10 +1,10 @@
-"""Models by what people write, and by what decides them (digests).
+"""Resolves MODEL arguments, and identifies models by digests.
 
-What a MODEL argument means: one resolver for `train --base`, `eval` and `evalset check --model`. A
-model is a training run (an id, its beginning, a name, ``@last``) or a directory in Hugging Face's
-layout. What is written like a path is a path: it is never taken for the digits of a run id.
+One resolver of MODEL arguments for `train --base`, `eval` and `evalset check --model`. A model
+is a training run (an id, a prefix, a name, ``@last``) or a directory in Hugging Face's layout. An
+argument that looks like a path is a path, never a prefix of a run id.
 
-What a model is, is the digests of its files, so the spelling of the argument is lost there.
+A model is identified by the digests of its files, independently of the argument's spelling.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
     from tunixrt.runs.manifests import Manifest
 
-#: Before a configuration: the weights that training with it starts from.
+#: The prefix of a configuration: its initial weights.
 UNTRAINED: Final = "untrained:"
 CONFIG_NAME: Final = "config.json"
 TOKENIZER_NAME: Final = "tokenizer.json"
 
 _FILES: Final = (CONFIG_NAME, WEIGHTS_NAME, TOKENIZER_NAME)
-#: What other writers put in the place of one ``model.safetensors``.
+#: What other writers produce instead of one ``model.safetensors``.
 _OTHER_WEIGHTS: Final = (
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -64,16 +64,16 @@ class NoModelError(BadInputError):
 def model_directory(layout: Layout, model: str) -> Path:
     """The directory with a model's ``config.json``, weights and tokenizer.
 
-    A run's own directory is returned for a run however it was spelt, as a path into ``runs/`` too:
-    what is made of a model must not depend on the spelling.
+    A run's own directory is returned for a run in any spelling, also as a path into ``runs/``:
+    what is derived from a model must not depend on the spelling.
 
     Args:
         layout: where the runs are.
-        model: a training run, or the path of a directory. What holds a slash, or begins with ``.``
-            or ``~``, is a path; anything else is a run if there is one, and then a path.
+        model: a training run, or the path of a directory. What contains a slash, or starts with
+            ``.`` or ``~``, is a path; anything else is a run if it exists, else a path.
 
     Raises:
-        NoModelError: there is no such run and no such directory, or it lacks a file.
+        NoModelError: neither a run nor a directory of that name exists, or it lacks a file.
         UnknownRunError: several runs have the prefix, or branches gave the name to different ones.
     """
     if model.startswith(UNTRAINED):
@@ -111,7 +111,7 @@ def _of_run(layout: Layout, model: str, manifest: Manifest) -> Path:
 
 
 def _without_weights(catalogue: Catalogue, manifest: Manifest) -> str:
-    """How a message on a run without weights ends: what it is, and which run is meant."""
+    """The end of a message on a run without weights: its kind, and the right run."""
     match manifest:
         case EvaluationManifest():
             what, which, asked = "an evaluation", " that it evaluated", manifest.responses
@@ -141,16 +141,20 @@ def _no_directory(model: str, path: Path) -> str:
     if path.is_file():
         return f"{model} is a file: name the directory that holds {', '.join(_FILES)}."
     if model.startswith("~"):
-        return f"There is no directory {model}: the shell expands ~ only where it is not quoted."
+        return (
+            f"The directory {model} does not exist: "
+            "the shell expands ~ only where it is not quoted."
+        )
     parent = path.parent
     if not parent.is_dir():
-        return f"There is no directory {model}: {parent} does not exist either."
+        return f"The directory {model} does not exist: neither does {parent}."
     near = nearest(path.name, sorted(below.name for below in parent.iterdir() if below.is_dir()))
-    return f"There is no directory {model}." + (f" Did you mean {parent / near}?" if near else "")
+    problem = f"The directory {model} does not exist."
+    return problem + (f" Did you mean {parent / near}?" if near else "")
 
 
 def _instead(path: Path, name: str) -> str:
-    """How a message on a missing file ends: what is there in its place."""
+    """The end of a message on a missing file: what exists instead."""
     expected = f": expected a model in Hugging Face's layout ({', '.join(_FILES)})."
     if name == CONFIG_NAME:
         below = sorted(p.parent.name for p in path.glob(f"*/{CONFIG_NAME}"))
@@ -166,7 +170,7 @@ def _instead(path: Path, name: str) -> str:
 
 
 def _run_at(layout: Layout, path: Path) -> str | None:
-    """The id of the run that a path into ``runs/`` is, or is the model of."""
+    """The id of the run that a path into ``runs/`` names, as the run or its model."""
     try:
         parts = path.resolve().relative_to(layout.runs.resolve()).parts
     except ValueError:
@@ -179,14 +183,14 @@ def _run_at(layout: Layout, path: Path) -> str | None:
 def _hint(model: str) -> str:
     if model in PRESETS or model.endswith(".toml"):
         return f" The untrained weights of a configuration are {UNTRAINED}{model}."
-    return " There is no directory of that name here, either."
+    return " A directory of that name does not exist here either."
 
 
 def is_untrained(model: str) -> bool:
-    """Whether a text means the weights that a configuration starts from.
+    """Whether a text means the initial weights of a configuration.
 
     Raises:
-        ConfigError: it does, and names no configuration.
+        ConfigError: it does, but the configuration is missing.
     """
     if model == UNTRAINED:
         raise ConfigError(
@@ -197,7 +201,7 @@ def is_untrained(model: str) -> bool:
 
 
 def model_digests(directory: Path) -> ModelDigests:
-    """What decides what the model in a directory computes.
+    """The digests that determine what the model in a directory computes.
 
     Raises:
         NoModelError: a file cannot be read.
@@ -215,7 +219,7 @@ def model_digests(directory: Path) -> ModelDigests:
 
 
 def digests_of(trained: TrainingManifest) -> ModelDigests:
-    """The model that a training run made."""
+    """The model of a training run."""
     outputs = trained.outputs
     return ModelDigests(
         weights=trained.weights,
@@ -229,16 +233,16 @@ def training_of(catalogue: Catalogue, model: ModelDigests) -> TrainingManifest |
     run = catalogue.training_of(model.weights)
     if run is None:
         return None
-    # One by one, since a damaged manifest may name no other file than the weights.
+    # One by one, since a damaged manifest may name the weights only.
     named = (run.outputs.get(f"{MODEL_DIRECTORY}/{name}") for name in (CONFIG_NAME, TOKENIZER_NAME))
     return run if tuple(named) == (model.model_config, model.tokenizer) else None
 
 
 def find_model(catalogue: Catalogue, model: ModelDigests) -> Path:
-    """A model directory here that holds a model.
+    """The directory in this store that contains a model.
 
     Raises:
-        NotReproducibleError: there is none; its owner can make the run again.
+        NotReproducibleError: it does not exist; only the model's owner can reproduce the run.
         DamagedError: something in it is not a plain file, or a pointer of Git LFS.
     """
     run = training_of(catalogue, model)

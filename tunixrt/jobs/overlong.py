@@ -1,8 +1,9 @@
-"""Prompts that leave a model no room for an answer: found before anything is generated.
+"""Prompts that leave a model no room for an answer: detected before anything is generated.
 
-A prompt is overlong if its tokens fill the model's context, so that not one token could follow.
-Finding them needs the tokenizer and the model's sizes. Which ones they are is a function of eval
-set, template and model configuration; what is done with them is a setting of the generation.
+A prompt is overlong if its tokens fill the model's context, so that no token could follow.
+Detecting them needs the tokenizer and the model's sizes. Which prompts are overlong is a
+function of eval set, template and model configuration; how they are treated is a setting of the
+generation.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from tunixrt.log import canonical
 from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.config import load_config
 from tunixrt.runs.manifests import OverlongPrompts
-from tunixrt.traces.violations import describe, suggestion
+from tunixrt.traces.violations import describe
+from tunixrt.words import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 REFUSE = "refuse"
 TREATMENTS: tuple[Treatment, ...] = ("wrong", "omit")
 
-#: Where Hugging Face's config.json has the length of the context.
+#: The key of the context length in Hugging Face's config.json.
 _CONTEXT = "max_position_embeddings"
 
 
@@ -55,8 +57,8 @@ class PromptLengths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         evalset: the name of the eval set.
         max_length: the model's context in tokens, for a prompt and its answer together.
         n_samples: samples of the eval set.
-        longest: tokens of the longest prompt that fits; 0 where none does.
-        overlong: the tokens of every prompt that does not, by sample id, in the eval set's order.
+        longest: tokens of the longest prompt that fits; 0 where none fits.
+        overlong: the tokens of every prompt that does not fit, by sample id, in eval-set order.
     """
 
     evalset: str
@@ -70,7 +72,7 @@ class OverlongPromptsError(BadInputError):
     """Prompts of an eval set leave the model no room for an answer.
 
     Attributes:
-        lengths: which ones, and by how much.
+        lengths: the lengths of the prompts.
     """
 
     def __init__(self, lengths: PromptLengths) -> None:
@@ -91,7 +93,7 @@ def overlong_sentence(lengths: PromptLengths) -> str:
 
 def _what_to_do(lengths: PromptLengths) -> str:
     if len(lengths.overlong) == lengths.n_samples:
-        return "Nothing is left to ask: use a model with a larger model.max_length."
+        return "No question is left: use a model with a larger model.max_length."
     return (
         "Shorten them, use a model with a larger model.max_length, or choose: "
         "`--on-overlong wrong` counts them as wrong answers, `--on-overlong omit` leaves them out "
@@ -122,7 +124,7 @@ def prompt_lengths(evalset: EvalSet, template: Template, max_length: int) -> Pro
 
 
 def without(evalset: EvalSet, overlong: Container[str]) -> EvalSet:
-    """An eval set without the samples with these ids: what a model is asked."""
+    """An eval set without the samples with these ids: the questions that a model is asked."""
     if not overlong:
         return evalset
     fitting = tuple(sample for sample in evalset.samples if sample.id not in overlong)
@@ -132,10 +134,10 @@ def without(evalset: EvalSet, overlong: Container[str]) -> EvalSet:
 def overlong_of(
     treatment: Treatment | None, evalset: EvalSet, template: Template, directory: Path
 ) -> OverlongPrompts | None:
-    """What responses record of overlong prompts; None where none was found when they were asked.
+    """The record of overlong prompts in responses; None where none was overlong.
 
     Raises:
-        NoModelError: the model's config.json says no context.
+        NoModelError: the model's config.json has no context length.
     """
     if treatment is None:
         return None
@@ -147,7 +149,7 @@ def check_prompts(layout: Layout, evalset: EvalSet, model: str) -> PromptLengths
     """Measure every prompt of an eval set for a model; makes no weights and generates nothing.
 
     Raises:
-        BadInputError: the model is none, or its config.json says no context.
+        BadInputError: the model does not exist, or its config.json has no context length.
     """
     if is_untrained(model):
         config = load_config(model.removeprefix(UNTRAINED))
@@ -159,10 +161,10 @@ def check_prompts(layout: Layout, evalset: EvalSet, model: str) -> PromptLengths
 
 
 def treatment_of(on_overlong: str, lengths: PromptLengths) -> Treatment | None:
-    """What is done with overlong prompts; None where there are none, and nothing is done.
+    """How overlong prompts are treated; None where there are none.
 
     Raises:
-        OverlongPromptsError: there are some, and they are to be refused, or nothing else is left.
+        OverlongPromptsError: there are some and they are refused, or all prompts are overlong.
         BadInputError: the text is not one of refuse, wrong and omit.
     """
     treatment = check_treatment(on_overlong)
@@ -195,7 +197,7 @@ def context_length(directory: Path) -> int:
     """The context of a model in tokens, from its ``config.json``; imports no jax.
 
     Raises:
-        NoModelError: it says none.
+        NoModelError: it has none.
     """
     path = directory / CONFIG_NAME
     try:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Promotion:
-    """A name that a run has now.
+    """The result of giving a run a name.
 
-    ``before`` are the runs that had it until now: none, one, or several where branches disagreed.
-    ``segment`` is what was recorded; None where the run had the name already.
+    ``before`` are the runs that had the name until now: none, one, or several where branches
+    disagreed. ``segment`` is what was recorded; None where the run had the name already.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Promotion:
 
 
 class NotNamedError(StoreLockedError):
-    """A run was made, and the store was locked when it should have been given its name.
+    """A run was published but not named, because the store was locked.
 
     Attributes:
         run_id: the run, which is published.
-        name: the name that it does not have.
+        name: the name that it was not given.
     """
 
     def __init__(self, run_id: str, name: str, error: LockHeldError) -> None:
@@ -50,12 +50,12 @@ class NotNamedError(StoreLockedError):
 
 
 def check_run_name(name: str, recorded_at: str | None = None) -> None:
-    """Check that a run could be given this name, before it is made.
+    """Check that a run can be given this name, before the run is made.
 
     Raises:
-        BadNameError: the name cannot be one.
+        BadNameError: the name is not allowed.
         RunNameError: it could be mistaken for a run id.
-        TimeError: ``recorded_at`` is no RFC 3339 time.
+        TimeError: ``recorded_at`` is not an RFC 3339 time.
     """
     if recorded_at is not None:
         check_utc(recorded_at, "time of the promotion")
@@ -71,7 +71,7 @@ def name_made_run(
     recorded_at: str | None = None,
     waiting: Waiting | None = None,
 ) -> Promotion:
-    """`promote_run`, for a run that was published a moment ago.
+    """`promote_run`, for a run that has just been published.
 
     Raises:
         NotNamedError: another process holds the store's lock.
@@ -91,20 +91,20 @@ def promote_run(
     recorded_at: str | None = None,
     waiting: Waiting | None = None,
 ) -> Promotion:
-    """Record that a run has a name from now on; nothing where it has it already.
+    """Record a name for a run; does nothing where it has the name already.
 
     Args:
         layout: where the runs are.
         log: where the event goes.
-        run: a run id, its beginning, or another name.
+        run: a run id, a prefix, or another name.
         name: the name to give.
         recorded_at: an RFC 3339 time to put into the event; none by default.
         waiting: how to wait for the store's lock.
 
     Raises:
-        BadNameError: the name cannot be one.
+        BadNameError: the name is not allowed.
         RunNameError: it could be mistaken for a run id.
-        UnknownRunError: there is no such run, or ``run`` is a name in dispute.
+        UnknownRunError: the run does not exist, or ``run`` is an ambiguous name.
         LockHeldError: another process holds the store's lock.
     """
     if recorded_at is not None:

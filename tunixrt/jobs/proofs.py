@@ -1,4 +1,4 @@
-"""Checking a proof that somebody handed over: of whichever kind it is, and without a store."""
+"""Checks a proof of any kind, without a store."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _KINDS: dict[str, type[Proof | MemberProof | ExtensionProof]] = {
     EXTENSION_FORMAT: ExtensionProof,
 }
 MAX_PROOF_BYTES = 256 * 1024 * 1024
-"""A proof is small, but for one that lists the segments of two snapshots."""
+"""A proof is small, except one that lists the segments of two snapshots."""
 
 
 class ProofFileError(BadInputError):
-    """A file that is no proof.
+    """A file that is not a proof.
 
     Attributes:
         path: The file.
@@ -40,14 +40,14 @@ class ProofFileError(BadInputError):
 
 
 class Proven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a proof proves, provided that one trusts the digests.
+    """What a proof proves, provided that its digests are trusted.
 
     Attributes:
         format: The format of the proof.
         statement: A sentence.
-        trace: The trace that is held; None for a proof that a snapshot contains another.
-        snapshot: The snapshot that holds it, or that contains the other.
-        contained: The snapshot that is contained.
+        trace: The trace that is contained; None for a proof that a snapshot contains another.
+        snapshot: The snapshot that contains the trace, or the other snapshot.
+        contained: The contained snapshot.
         dataset: The digest of the dataset that lists the trace.
     """
 
@@ -60,16 +60,16 @@ class Proven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_proof_file(path: TextSource, expected: frozenset[Digest] = frozenset()) -> Proven:
-    """Check the proof in a file, and say what it proves.
+    """Check the proof in a file, and return what it proves.
 
     Args:
-        path: The file, or a stream that is open.
+        path: The file, or an open stream.
         expected: Digests that the proof must be about: of a trace, snapshots, a dataset. Without
-            them the proof is only held against itself.
+            them only the consistency of the proof is checked.
 
     Raises:
-        ProofFileError: If the file holds no proof.
-        ProofError: If the proof proves nothing, or is about something else.
+        ProofFileError: The file does not contain a proof.
+        ProofError: The proof is invalid, or is about something else.
     """
     proof = _read(path)
     proven = _check(proof)

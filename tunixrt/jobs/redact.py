@@ -1,7 +1,7 @@
-"""The redaction job: forget the text of traces, and say where it is still known.
+"""The redaction job: remove the text of traces, and report where it still exists.
 
-The log does the forgetting (``tunixrt.log.redaction``); what ``verify --rebuild`` derives from the
-log holds ids and no text, save for the index of lookups, which is thrown away here.
+The log removes the text (``tunixrt.log.redaction``); what ``verify --rebuild`` derives from the log
+contains ids and no text, except the lookup index, which is deleted here.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 
 class RedactionDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a redaction did, and what it cannot do.
+    """What a redaction did, and what it could not do.
 
     Attributes:
         traces: The traces that were named.
         n_new: How many of them had not been redacted before.
-        n_unknown: How many of them the log does not record; they are redacted when they come.
-        segment: The segment with the new events; None where there were none.
+        n_unknown: How many of them the log does not record; they are redacted on arrival.
+        segment: The segment with the new events; None where there are none.
         removed: Where payloads were removed: path relative to the root, and line.
         mended: Parts that a merge had left with conflict markers, joined before the sweep.
-        remains: Where the traces are still known.
+        remains: Where the traces still exist.
         history_command: The command that redacts them in the history of Git.
     """
 
@@ -68,8 +68,8 @@ def redact_traces(
     Args:
         layout: The store.
         log: Its log.
-        prefixes: Ids or unique prefixes. A whole id may be one that is not here yet.
-        reason: Why. It is kept for ever, so it should tell nothing of the content.
+        prefixes: Ids or unique prefixes. A full id may be of a trace that is not here yet.
+        reason: Why. It is kept permanently, so it should reveal nothing of the content.
         recorded_at: RFC 3339 in UTC.
         waiting: How to wait for the store's lock.
 
@@ -102,7 +102,7 @@ def redact_traces(
 
 
 def sweep_traces(layout: Layout, log: EventLog, *, waiting: Waiting | None = None) -> RedactionDone:
-    """Remove what came back of traces that were redacted before.
+    """Remove text of redacted traces that came back.
 
     Raises:
         LockHeldError: Another process holds the store's lock.

@@ -1,4 +1,4 @@
-"""What a redaction in the working tree does not reach, found as far as files can tell.
+"""Finds what a redaction in the working tree does not reach.
 
 A trace's text may have gone further than its segment: into Git history, into the weights of models
 that were trained on it, and into eval sets, predictions and reports that quote it.
@@ -35,17 +35,17 @@ _WEIGHTS = ".safetensors"
 
 
 class Remains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a redacted trace is still known.
+    """Where a redacted trace still exists.
 
     Attributes:
         n_commits: How many commits of the repository touch the parts that held the text; None
-            where there is no repository that can be read.
+            where no repository can be read.
         datasets: Keys of the datasets that list the trace by its id.
         training_runs: Runs whose weights have seen the trace.
         evaluation_runs: Runs that evaluated those weights.
         quoting_files: Files below ``runs/`` and ``evalsets/`` that contain the prompt. They can
             only be found while the prompt is known: a repeated redaction finds none.
-        unreadable: Sentences about what could not be looked at.
+        unreadable: Sentences about what could not be read.
     """
 
     n_commits: int | None
@@ -59,15 +59,15 @@ class Remains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def find_remains(
     layout: Layout, traces: Collection[Digest], prompts: Collection[str], parts: Sequence[str]
 ) -> Remains:
-    """Look for what remains of traces.
+    """Find what remains of traces.
 
     Args:
         layout: The store.
         traces: Their ids.
-        prompts: Their prompts, as far as they are known.
+        prompts: Their prompts, as far as known.
         parts: The parts of segments that held them: paths relative to the root.
 
-    It never fails: by then the redaction is done, and what cannot be read is said.
+    It never fails: the redaction is already done, and unreadable files are reported.
     """
     unreadable: list[str] = []
     listing = _read(lambda: _listing(layout, traces), unreadable)
@@ -132,12 +132,12 @@ def _n_commits(root: Path, parts: Sequence[str]) -> int | None:
         return 0
     try:
         return int(git(root, "rev-list", "--count", "--all", "--", *parts))
-    except GitError:  # the repository is damaged: nobody knows
+    except GitError:  # the repository is damaged: unknown
         return None
 
 
 def _quoting(layout: Layout, prompts: Collection[str], unreadable: list[str]) -> Iterator[Path]:
-    # As JSON writes a prompt, with and without escapes of what is not ASCII, and as it is.
+    # The prompt in JSON, with and without escapes of non-ASCII characters, and verbatim.
     needles = {
         form.encode()
         for prompt in prompts

@@ -1,8 +1,8 @@
-"""The job that makes runs again from what is committed and compares every file.
+"""The job that rebuilds runs from what is committed and compares every file.
 
-A training is trained again, responses are generated again with the new weights, and judged again,
-so an evaluation that comes out identical says something of the training as well. Everything happens
-in staging directories; nothing that is committed changes.
+A training is repeated, and responses are generated with the new weights and judged again, so an
+identical evaluation also confirms the training. Everything happens in staging directories;
+committed files never change.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 def reproduce_runs(
     layout: Layout, log: EventLog, run: str | None, watch: Watch = QUIET
 ) -> list[Verdict]:
-    """Make one run again, or every run here.
+    """Rebuild one run, or every run here.
 
     Args:
         layout: where the runs are.
         log: what the datasets select from.
-        run: a run id, its beginning or a name; None for every run.
-        watch: who hears of it.
+        run: a run id, a prefix or a name; None for every run.
+        watch: receives progress and notices.
 
     Returns:
-        A verdict on everything that was made again, and on what could not be.
+        A verdict on everything that was rebuilt, and on what could not be.
 
     Raises:
-        BadInputError: there is no such run, or no run at all.
+        BadInputError: the run does not exist, or there are no runs.
         MissingExtraError: the packages that train are not installed.
     """
     catalogue = Catalogue(layout)
@@ -65,19 +65,19 @@ def reproduce_runs(
     return verdicts
 
 
-#: What comes earlier covers what follows from it.
+#: An earlier kind includes the kinds derived from it.
 _ORDER = (TrainingManifest, ResponsesManifest, EvaluationManifest, ContaminationManifest)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are made again together, since each follows from the one before.
+    """Runs that are rebuilt together, since each is derived from the one before.
 
     Attributes:
-        head: the run by whose id `reproduce_runs` makes all of them.
-        training: the training; None where only what follows from it is made again.
-        responses: the responses of its weights, each with the evaluations of them.
-        check: a contamination check, which follows from no other run.
+        head: the run whose id makes `reproduce_runs` rebuild all of them.
+        training: the training; None where only runs derived from it are rebuilt.
+        responses: the responses of its weights, each with its evaluations.
+        check: a contamination check, which is not derived from another run.
     """
 
     head: Manifest
@@ -95,10 +95,10 @@ class Group:
 
 
 def groups_of(catalogue: Catalogue, chosen: list[Manifest]) -> list[Group]:
-    """What is made again for the chosen runs, in order.
+    """The groups of runs to rebuild, in order.
 
     Raises:
-        BadInputError: none is chosen.
+        BadInputError: no run is chosen.
     """
     if not chosen:
         raise BadInputError("There are no runs here to reproduce. `tunixrt train` makes one.")
@@ -114,10 +114,10 @@ def groups_of(catalogue: Catalogue, chosen: list[Manifest]) -> list[Group]:
 
 
 def require_packages(groups: list[Group]) -> None:
-    """Refuse to train and to generate without the packages that do; checks need none.
+    """Fail early where training or generation lacks its packages; checks need none.
 
     Raises:
-        MissingExtraError: they are needed, and not installed.
+        MissingExtraError: they are needed but not installed.
     """
     if any(group.check is None for group in groups):
         require(TRAIN, "Reproducing a run")
@@ -138,7 +138,7 @@ def _group(catalogue: Catalogue, run: Manifest, covered: set[str]) -> Group:
             return Group(run, None, ((run, _judged(catalogue, run)),))
         case EvaluationManifest():
             of = [r for r in catalogue.responses if r.run_id == run.responses.run_id]
-            # Without its responses here it gets a verdict all the same.
+            # Without its responses it still gets a verdict.
             return Group(run, None, tuple((r, (run,)) for r in of))
         case ContaminationManifest():
             return Group(run, check=run)
@@ -163,7 +163,7 @@ def _reproduce(remaker: Remaker, group: Group) -> Iterator[Verdict]:
 def _answers(
     remaker: Remaker, group: Group, model: Path | None, reasons: list[str]
 ) -> Iterator[Verdict]:
-    """Generate and judge again: with the new weights, or the recorded ones where there are none."""
+    """Generate and judge again: with the new weights, or with the recorded ones."""
     for responses, evaluations in group.responses:
         with remaker.made(responses, model=model) as (verdict, made):
             yield verdict

@@ -1,7 +1,7 @@
-"""Runs that are made again several at a time, each in a process of its own.
+"""Rebuilds several runs at a time, each in a process of its own.
 
-In portable mode the bits do not depend on the number of threads, so the processors are shared out.
-Runs in fast mode are made one after the other in processes with the usual threads: theirs do.
+In portable mode the bits do not depend on the number of threads, so processors are divided among
+the processes. In fast mode they do, so such runs are rebuilt one by one with the default threads.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
 
 _PATIENCE_S = 10.0
-"""How long a process may take to end and to clear up after it is asked to."""
+"""Seconds that a process may take to clean up and exit after a signal."""
 
 _EVERY_S = 0.5
 """Seconds between two reports of progress."""
 
 
 class RunProcessError(TunixrtError):
-    """The process that made a run again failed.
+    """The process that rebuilt a run failed.
 
     Attributes:
         run_id: the run.
@@ -45,9 +45,9 @@ class RunProcessError(TunixrtError):
         if status < 0:
             name = signal.Signals(-status).name
             message = (
-                f"The process that made the run {run_id[:12]} again was ended by {name}; a system "
-                "that is out of memory does that. Say a smaller --jobs, or make this run alone: "
-                f"tunixrt reproduce {run_id[:12]}"
+                f"The process that rebuilt the run {run_id[:12]} was ended by {name}; a system "
+                "that is out of memory does that. Use a smaller --jobs, or reproduce this run "
+                f"alone: tunixrt reproduce {run_id[:12]}"
             )
         else:
             message = said.strip().removeprefix("error: ")
@@ -63,7 +63,7 @@ class _Answer(msgspec.Struct):
 
 
 class _Processes:
-    """The processes that are at work, which all end when one fails or somebody wants to stop."""
+    """The running processes, which are all ended when one fails or the user interrupts."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
@@ -72,12 +72,12 @@ class _Processes:
         self._lock = Lock()
 
     def running(self) -> list[str]:
-        """The runs that are being made, sorted."""
+        """The runs in progress, sorted."""
         with self._lock:
             return sorted(self._at_work)
 
     def make(self, run_id: str, environment: Mapping[str, str]) -> list[Verdict]:
-        """Make a run again and wait for it; called in a thread.
+        """Rebuild a run and wait for it; called in a thread.
 
         Raises:
             RunProcessError: the process failed.
@@ -85,8 +85,8 @@ class _Processes:
         with self._lock:
             if self._stopping:
                 return []
-            # In a process group of its own: Ctrl-C at the terminal is for whoever waits here, who
-            # then asks each process once. Twice would interrupt it while it clears up.
+            # In a process group of its own: Ctrl-C at the terminal signals this process only, which
+            # then signals each child once. Twice would interrupt a child while it cleans up.
             process = subprocess.Popen(
                 [*self._command, run_id, "--json"],
                 stdin=subprocess.DEVNULL,
@@ -106,7 +106,7 @@ class _Processes:
         return msgspec.json.decode(out, type=_Answer).runs
 
     def stop(self) -> None:
-        """Ask every process to end, and make those end that do not; no other starts."""
+        """Terminate every process, kill those that do not exit, and start no other."""
         with self._lock:
             self._stopping = True
             processes = list(self._at_work.values())
@@ -128,22 +128,22 @@ def reproduce_at_once(
     n_threads: int,
     on_progress: Callable[[int, int, list[str]], None],
 ) -> list[Verdict]:
-    """Make every run again, several at a time.
+    """Rebuild every run, several at a time.
 
     Args:
         layout: where the runs are.
-        n_jobs: how many at a time.
-        command: what makes one run, given its id and ``--json``.
+        n_jobs: the number of processes.
+        command: the command that reproduces one run, given its id and ``--json``.
         environment: of the processes.
         n_threads: of each process that computes in portable mode.
-        on_progress: called now and then with how many are made, of how many, and the ids of those
-            that are being made. A training and its evaluations count as one.
+        on_progress: called repeatedly with the number done, the total, and the ids of those in
+            progress. A training and its evaluations count as one.
 
     Returns:
         The verdicts in the order in which `reproduce_runs` has them.
 
     Raises:
-        BadInputError: there is no run at all.
+        BadInputError: there are no runs.
         MissingExtraError: the packages that train are not installed.
         RunProcessError: a process failed; the others were ended.
     """

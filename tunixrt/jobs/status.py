@@ -1,4 +1,4 @@
-"""The status job: what is here, and what needs a decision."""
+"""The status job: the contents of a store, and conflicts that need a decision."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What ``tunixrt status`` says.
+    """The result of ``tunixrt status``.
 
     ``ambiguous_datasets`` maps a key that two branches built differently to the digests,
     ``ambiguous_promotions`` a name that two branches gave to different runs to the run ids;
     ``promoted`` maps every other name to its run, ``missing_promoted`` those of its names whose
-    run is not here; ``unfinished_runs`` are without a manifest; ``circles`` are traces that take
-    each other's place, as two branches may say, so that none of them counts; ``problems`` are
-    events that this version cannot make sense of, and passes over; ``leftovers`` are directories of
+    run is not here; ``unfinished_runs`` are without a manifest; ``circles`` are traces that
+    supersede each other, after a merge of two branches, so that none of them counts; ``problems``
+    are events that this version cannot interpret and ignores; ``leftovers`` are directories of
     writes that were interrupted; ``streams`` are journals of streams that are being written, or
     that wait for ``tunixrt trace recover``; ``torn`` are the unfinished ends of such journals;
-    ``git_problems`` say what Git would leave out of the store or change in it;
-    ``not_checked_out`` are promoted runs that Git has and a sparse checkout leaves out.
+    ``git_problems`` list what Git would ignore or change in the store;
+    ``not_checked_out`` are promoted runs that Git tracks and a sparse checkout excludes.
     """
 
     n_traces: int

@@ -47,13 +47,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What a person asks for.
+    """The request of a training.
 
     Attributes:
-        config: every decision about the run.
-        dataset: the key of what it is trained on.
+        config: the configuration.
+        dataset: the key of the dataset to train on.
         base: a run or a model directory whose weights training starts from.
-        resume: continue from the newest checkpoint of this very run, if there is one.
+        resume: continue from the newest checkpoint of the same run, if one exists.
     """
 
     config: RunConfig
@@ -64,7 +64,7 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class TrainingDone:
-    """A training run that is published.
+    """A published training run.
 
     Attributes:
         manifest: the run.
@@ -118,14 +118,14 @@ class Training(Derivation[TrainingManifest]):
         """Bind an identity to its inputs.
 
         Args:
-            identity: what is trained.
-            config: the configuration, logging and saving intervals among it.
+            identity: what determines the run.
+            config: the configuration, including logging and saving intervals.
             text: the examples.
-            validation: those that a validation loss is over; None where none is asked for.
+            validation: the examples of the validation loss; None where none is requested.
             base: the model directory that training starts from.
             numeric_class: of this machine.
             resume: continue from the newest checkpoint.
-            recorded: the run that is made again.
+            recorded: the run that is rebuilt.
         """
         self._identity = identity
         self.config = config
@@ -138,7 +138,7 @@ class Training(Derivation[TrainingManifest]):
 
     @property
     def identity(self) -> TrainingIdentity:
-        """What decides the bytes of the run."""
+        """What determines the bytes of the run."""
         return self._identity
 
     def make(self, directory: Path, watch: Watch, work: Path | None) -> TrainingManifest:
@@ -182,26 +182,24 @@ class Training(Derivation[TrainingManifest]):
         )
 
     def _starting_point(self, work: Path, watch: Watch) -> Path | None:
-        """The checkpoint to continue from; says which, and why not another."""
+        """The checkpoint to continue from; a notice names it, or why there is none."""
         if not self._resume:
             if steps := steps_saved(work):
                 watch.notice(
-                    f"A checkpoint of this run after step {steps[-1]:,} is here. This training "
-                    "starts with the first step all the same; --resume continues from the "
+                    f"A checkpoint of this run after step {steps[-1]:,} exists. This training "
+                    "still starts at the first step; --resume continues from the "
                     "checkpoint."
                 )
             return None
         found = newest_whole(work, self.id, watch.notice)
         if found is None:
-            watch.notice(
-                "There is no checkpoint of this run that could be used: training starts at step 1."
-            )
+            watch.notice("No usable checkpoint of this run exists: training starts at step 1.")
             return None
         watch.notice(f"Training continues after step {found[0]:,}.")
         return found[1]
 
     def environment(self, watch: Watch) -> Environment:
-        """The machine, and how long it took."""
+        """The machine and the durations."""
         return describe_environment(self.numeric_class, watch.execution())
 
     def reasons(self) -> list[str]:
@@ -211,12 +209,12 @@ class Training(Derivation[TrainingManifest]):
         return code_reasons(self._identity.code, self._recorded.numeric_class, self.numeric_class)
 
     def beyond_tolerance(self, recorded: Path, rebuilt: Path) -> str | None:
-        """Whether the loss curves are near each other."""
+        """Whether the loss curves are within the tolerance."""
         old, new = ([m.loss for m in Run(path).metrics()] for path in (recorded, rebuilt))
         return losses_beyond_tolerance(old, new)
 
     def explain(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> str | None:
-        """The first step that differs, and what in it."""
+        """The first step that differs, and its fields."""
         return explain_training(file, Run(recorded), Run(rebuilt), promised=promised)
 
     def ignores(self, file: str, recorded: Path, rebuilt: Path, *, promised: bool) -> bool:
@@ -229,7 +227,7 @@ class Training(Derivation[TrainingManifest]):
 def train_run(
     layout: Layout, log: EventLog, request: TrainRequest, watch: Watch = QUIET
 ) -> TrainingDone:
-    """Train and publish; a run with the same id is found instead of made again.
+    """Train and publish; an existing run with the same id is reused.
 
     Raises:
         BadInputError: configuration, dataset, split or base cannot be used.
@@ -301,7 +299,7 @@ def plan_training_again(
     """A recorded training, with its inputs found by digest.
 
     Raises:
-        NotReproducibleError: the dataset, its text or the base is not here any more.
+        NotReproducibleError: the dataset, its text or the base no longer exists here.
     """
     identity = manifest.identity
     config = RunConfig.from_resolved(identity.config)
@@ -336,10 +334,10 @@ def _read(reader: DatasetReader, dataset: Dataset, config: RunConfig) -> tuple[T
 
 
 def dataset_of(catalogue: Catalogue, manifest: TrainingManifest) -> Dataset:
-    """The very dataset that a run was trained on, whatever its key is now.
+    """The dataset that a run was trained on, found by digest, whatever its key is now.
 
     Raises:
-        NotReproducibleError: it is not here.
+        NotReproducibleError: it does not exist here.
     """
     dataset = catalogue.dataset(manifest.identity.dataset)
     if dataset is None:
@@ -351,7 +349,7 @@ def dataset_of(catalogue: Catalogue, manifest: TrainingManifest) -> Dataset:
 
 
 def text_of(manifest: TrainingManifest, *, keep: bool = False) -> Text:
-    """An empty text, to be filled with what a run was trained on."""
+    """An empty text, to be filled with the training text of a run."""
     template = manifest.identity.template
     return Text(
         DataFormat(template.format),
@@ -362,10 +360,10 @@ def text_of(manifest: TrainingManifest, *, keep: bool = False) -> Text:
 
 
 def require_text(catalogue: Catalogue, manifest: TrainingManifest, text: Text) -> None:
-    """Refuse a text that is not the one that a run was trained on.
+    """Reject a text that differs from the one that a run was trained on.
 
     Raises:
-        NotReproducibleError: it is another; the message says how many members are redacted.
+        NotReproducibleError: it differs; the message states how many members are redacted.
     """
     if text.digest == manifest.identity.text:
         return
@@ -384,12 +382,12 @@ def require_text(catalogue: Catalogue, manifest: TrainingManifest, text: Text) -
 
 
 def template_of(data_format: DataFormat, system: str | None) -> Template:
-    """The template that a data format and a system instruction mean."""
+    """The template of a data format and a system instruction."""
     return Template(format=str(data_format), version=TEMPLATE_VERSION, system_instruction=system)
 
 
 def count_ledger(ledger: Sequence[LedgerLine], n_redacted: int) -> LedgerCounts:
-    """How many records are kept and dropped, and how many tokens those that are kept have."""
+    """The numbers of kept and dropped records, and the tokens of the kept ones."""
     kept = [entry for entry in ledger if entry.outcome == "kept"]
     return LedgerCounts(
         n_records=len(ledger) + n_redacted,

@@ -1,6 +1,6 @@
-"""The verification job: every digest of the store, and with ``rebuild`` everything that is derived.
+"""The verification job: checks every digest of the store, and with ``rebuild`` everything derived.
 
-Needs no jax: what was trained is checked by digest here and made again by ``reproduce``.
+Needs no jax: trainings are checked by digest here and rebuilt by ``reproduce``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _N_LISTED = 8
 
 
 class Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many of each were checked."""
+    """The numbers of checked items."""
 
     n_segments: int
     n_snapshots: int
@@ -77,7 +77,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
 
@@ -87,10 +87,10 @@ def verify_store(
     """Prove every digest of log, snapshots, datasets, runs and used eval sets.
 
     Raises:
-        GitError: ``since`` is given, and names no revision that is here.
+        GitError: ``since`` is given, and the revision does not exist here.
     """
     checkout = Checkout.of(layout)
-    # First, since it may raise, and then nobody waits for the rest.
+    # First, since it may raise, before the slow checks.
     compared = None if since is None else verify_since(layout, log, since, checkout)
     findings = [
         *(() if compared is None else compared.findings),
@@ -108,7 +108,7 @@ def verify_store(
     findings += _verify_evalsets(layout, manifests, evalsets, checkout)
     used = answered & set(evalsets.digests.values())
     rebuilt: list[Verdict] = []
-    # From what is damaged nothing can be derived; the digests have told the whole story by then.
+    # Nothing can be derived from damaged data; the digests have already reported it.
     if rebuild and not findings:
         rebuilt = list(_rebuild(Catalogue(layout), log))
         findings += [_rebuilt_finding(layout, v) for v in rebuilt if v.verdict is Answer.DIVERGED]
@@ -129,7 +129,7 @@ def verify_store(
 
 
 class _EvalSets:
-    """The eval sets that are here, each read once.
+    """The existing eval sets, each read once.
 
     Attributes:
         digests: of each that can be read, by name.
@@ -153,7 +153,7 @@ class _EvalSets:
                 problem = f"The eval set cannot be read: {error.strerror}."
                 self.findings.append(Finding(layout.relative(path), problem))
         self.findings += [Finding(layout.relative(m.path), m.problem) for m in misnamed]
-        # They are passed over where eval sets are listed.
+        # They are skipped where eval sets are listed.
         for entry in entries(layout.evalsets, layout.root):
             if entry.name.endswith(SUFFIX) and entry.is_dir(follow_symlinks=False):
                 self.findings.append(not_plain(layout.evalsets / entry.name, layout.root))
@@ -163,14 +163,14 @@ def _segments(log: EventLog) -> list[object]:
     try:
         return [*log.segments()]
     except TunixrtError:
-        return []  # a damaged header: the findings say so
+        return []  # a damaged header has a finding of its own
 
 
 def _n_files(directory: Path, pattern: str) -> int:
     try:
         return sum(1 for _ in directory.glob(pattern))
     except OSError:
-        return 0  # it cannot be listed, and a finding says so
+        return 0  # it cannot be listed, which has a finding of its own
 
 
 def _run_ids(layout: Layout) -> list[str]:
@@ -192,7 +192,7 @@ def _readable_runs(layout: Layout) -> list[Manifest]:
 def _not_checked_out(layout: Layout, checkout: Checkout) -> list[str]:
     """What could not be checked: whole runs and datasets, and single files that something names."""
     for name in checkout.below(layout.relative(layout.runs)):
-        if not (layout.runs / name).exists():  # no other check has asked about it
+        if not (layout.runs / name).exists():  # no other check has covered it
             checkout.lacks(f"{layout.relative(layout.runs)}/{name}")
     missed = checkout.missed
     return sorted(p for p in missed if not any(p.startswith(f"{other}/") for other in missed))
@@ -201,7 +201,7 @@ def _not_checked_out(layout: Layout, checkout: Checkout) -> list[str]:
 def _verify_references(
     layout: Layout, manifests: list[Manifest], checkout: Checkout
 ) -> Iterator[Finding]:
-    """A run names datasets and other runs by digest: they are here."""
+    """Check that the datasets and runs that a run names by digest exist here."""
     datasets = {dataset.digest for dataset in _datasets_or_none(layout)}
     responses = {run.run_id for run in manifests if isinstance(run, ResponsesManifest)}
     for run in manifests:
@@ -225,7 +225,7 @@ def _verify_references(
 
 
 def _lacks_datasets(layout: Layout, checkout: Checkout) -> bool:
-    """Whether a sparse checkout leaves out datasets: which ones, only their manifests say."""
+    """Whether a sparse checkout excludes datasets; only their manifests name them."""
     top = layout.relative(layout.datasets)
     versions = [
         f"{top}/{name}/{version}"
@@ -238,7 +238,7 @@ def _lacks_datasets(layout: Layout, checkout: Checkout) -> bool:
 
 
 def _datasets_or_none(layout: Layout) -> list[Dataset]:
-    """The datasets, or none where one cannot be read (``verify_datasets`` says which)."""
+    """The datasets, or none where one cannot be read (``verify_datasets`` reports it)."""
     try:
         return list_datasets(layout)
     except TunixrtError:
@@ -246,11 +246,11 @@ def _datasets_or_none(layout: Layout) -> list[Dataset]:
 
 
 def _verify_promoted(layout: Layout, log: EventLog, checkout: Checkout) -> Iterator[Finding]:
-    """A name means a run that is here; one that was given away since is no matter any more."""
+    """Check that promoted names refer to existing runs; earlier uses of a name do not matter."""
     try:
         names = read_promotions(log).names
     except TunixrtError:
-        return  # a damaged log: the findings say so
+        return  # a damaged log has a finding of its own
     here = set(_run_ids(layout))
     for name, run in names.items():
         if run not in here and not checkout.lacks(f"runs/{run}"):
@@ -265,7 +265,7 @@ def _verify_promoted(layout: Layout, log: EventLog, checkout: Checkout) -> Itera
 def _verify_evalsets(
     layout: Layout, manifests: list[Manifest], evalsets: _EvalSets, checkout: Checkout
 ) -> Iterator[Finding]:
-    """An eval set never changes once its questions were answered."""
+    """Check that the eval sets of evaluations exist unchanged."""
     known = set(evalsets.digests.values())
     answered = [m for m in manifests if isinstance(m, ResponsesManifest)]
     missing: dict[Digest, str] = {}
@@ -275,7 +275,7 @@ def _verify_evalsets(
     if not missing:
         return
     top = layout.relative(layout.evalsets)
-    # Which of the files that are left out has the digest, only their bytes say.
+    # Only the bytes of the excluded files would show which one has the digest.
     if left_out := checkout.below(top):
         for name in left_out:
             checkout.lacks(f"{top}/{name}")
@@ -294,9 +294,9 @@ def _verify_evalsets(
 
 
 def _rebuild(catalogue: Catalogue, log: EventLog) -> Iterator[Verdict]:
-    """Make every derivation again that takes no training and no model."""
+    """Rebuild every derivation that needs neither training nor a model."""
     with DatasetReader(log) as reader:
-        # By snapshot, so that each is folded once.
+        # Grouped by snapshot, so that each is folded once.
         datasets = list_datasets(catalogue.layout)
         for dataset in sorted(datasets, key=lambda d: (d.manifest.snapshot, d.key)):
             yield dataset_verification.rebuild(reader, dataset)
@@ -314,7 +314,7 @@ def _derive_text(
     exports = [Export(export_format, split=ALL_SPLITS) for export_format in ExportFormat]
     trained = [run for run in catalogue.trainings if run.identity.dataset == dataset.digest]
     if catalogue.dataset(dataset.digest) != dataset:
-        trained = []  # another key of the same members is taken for these
+        trained = []  # done once per dataset digest, not per key
     wanted = {_text_key(run): text_of(run) for run in trained}
     reader.pour(dataset, [*exports, *wanted.values()])
     for export in exports:

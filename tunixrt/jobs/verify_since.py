@@ -1,9 +1,9 @@
-"""The check that a pull request needs: nothing that a Git revision's store holds was changed.
+"""The check for pull requests: nothing in the store of a Git revision was changed.
 
-The digests of a store prove that it is whole, not that it is the old one with something added: a
-store from which a segment was removed, together with all that was appended after it, is whole too.
-So the working tree is held against a revision, file by file and, where a part has changed, line by
-line. One file of each is in memory at most, and of large ones a piece.
+The digests of a store prove its integrity, not that it is the old store with additions: a store
+without a segment and everything appended after it is also intact. So the working tree is compared
+with a revision, file by file and, where a part has changed, line by line. At most one file of each
+is in memory, and large files are read in chunks.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _PLAIN = ("100644", "100755")
 
 
 class SinceCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What comparing the store with a revision showed.
+    """The result of comparing the store with a revision.
 
     Attributes:
-        revision: The revision as it was given.
+        revision: The revision as given.
         commit: The commit that it names.
         n_files: How many files of its store were compared.
         n_redacted: How many payload lines were redacted since.
@@ -55,12 +55,12 @@ class SinceCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def verify_since(
     layout: Layout, log: EventLog, revision: str, checkout: Checkout | None = None
 ) -> SinceCheck:
-    """Check that log, snapshots and datasets of a revision are all still there, unchanged.
+    """Check that log, snapshots and datasets of a revision all exist unchanged.
 
-    A file that a sparse checkout leaves out is compared by the blob that Git tracks for it.
+    A file that a sparse checkout excludes is compared by the blob that Git tracks for it.
 
     Raises:
-        GitError: The store is in no Git repository, or the revision is not in it.
+        GitError: The store is not in a Git repository, or the revision does not exist.
     """
     commit = resolve_revision(layout.root, revision)
     comparison = _Comparison(layout, log, revision, checkout or Checkout.of(layout))
@@ -125,7 +125,7 @@ class _Comparison:
             yield from self._compare_lines(path, place, old, new)
 
     def _gone(self, path: Path, place: str) -> Iterator[Finding]:
-        # A segment or a dataset is a directory: one finding for each, not one a file.
+        # A segment or a dataset is a directory: one finding for each, not one per file.
         directory = path.parent
         is_of_one = directory not in (self._layout.store, self._layout.snapshots)
         if is_of_one and not directory.is_dir():
@@ -134,7 +134,7 @@ class _Comparison:
             self._missing.add(place)
             yield Finding(
                 place,
-                f"It is in the store of {self._revision}, and it is missing here: a store only "
+                f"It is in the store of {self._revision} and missing here: a store only "
                 f"grows. `git checkout {self._revision} -- {place}` brings it back.",
             )
 
@@ -168,7 +168,7 @@ class _Comparison:
             self.n_redacted += 1
 
     def _redaction(self, place: str, line: int, envelope: bytes) -> Finding | None:
-        """Return a finding unless an event says that this payload had to go."""
+        """Return a finding unless an event redacts this payload."""
         try:
             if self._redacted is None:
                 self._redacted = redacted_traces(self._log)
@@ -176,7 +176,7 @@ class _Comparison:
                 return None
             problem = "a payload is gone, and no event redacts it"
         except DamagedError as error:
-            problem = f"whether it had to go cannot be said, for the log is damaged ({error})"
+            problem = f"whether it was redacted is unknown, since the log is damaged ({error})"
         except (msgspec.MsgspecError, ValueError) as error:
             problem = f"its envelope cannot be read ({error})"
         return self._changed(place, line, problem)
@@ -190,11 +190,11 @@ class _Comparison:
             self._order.append((decoded.lamport, from_hex(path.parent.name)))
 
     def _compare_order(self) -> Iterator[Finding]:
-        """Check that the old segments still come in their old order, with whatever between them."""
+        """Check that the old segments keep their relative order."""
         try:
             now = [ref.digest for ref in self._log.segments()]
         except DamagedError:
-            return  # a header is missing or changed, and that has been said
+            return  # a missing or changed header has been reported
         known = set(now)
         before = [digest for _, digest in sorted(self._order) if digest in known]
         old = set(before)
@@ -203,7 +203,7 @@ class _Comparison:
             if expected != found:
                 yield Finding(
                     self._layout.relative(self._layout.segment(found)),
-                    f"The segment stands in another place than in the order of {self._revision}.",
+                    f"The segment is not where it is in the order of {self._revision}.",
                     expected=expected,
                     found=found,
                 )

@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 
-#: Lists the files of a report, in its directory.
+#: The file that lists the files of a report.
 REPORT_FILES: Final = "report.json"
 _MADE_BY: Final = "tunixrt report"
 
 
 class OtherReportError(AnswerIsNoError):
-    """The directory does not hold the report that follows from the runs.
+    """The directory does not contain the report that follows from the runs.
 
     Attributes:
-        path: the first file that is missing, has other bytes, or is one too many.
+        path: the first file that is missing, differs, or is superfluous.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,20 +72,19 @@ def write_report(
 
     Args:
         layout: where the runs are.
-        before: the evaluations to compare with, ids, beginnings of ids or names: one, or one for
-            each seed.
+        before: the evaluations to compare with, ids, prefixes or names: one, or one per seed.
         after: the evaluations to compare, in the same order of seeds.
         directory: where the files go: a new or an empty directory, or one of an older report.
-        check: write nothing, and compare the bytes of the files with those that are there.
+        check: write nothing, and compare the bytes with the existing files.
 
     Returns:
         The files, by name.
 
     Raises:
-        ForeignDirectoryError: the directory holds something else.
+        ForeignDirectoryError: the directory contains something else.
         BadInputError: one is not an evaluation, they are not paired, or they answer different
             questions.
-        OtherReportError: ``check``, and the directory holds another report.
+        OtherReportError: ``check``, and the directory contains another report.
     """
     catalogue = Catalogue(layout)
     old, new = (list(_found(catalogue, runs)) for runs in (before, after))
@@ -112,8 +111,8 @@ def _check(files: Mapping[str, bytes], directory: Path) -> None:
     """Compare a report with the one in a directory.
 
     Raises:
-        ForeignDirectoryError: the directory holds something else.
-        OtherReportError: a file is missing, has other bytes, or is one too many.
+        ForeignDirectoryError: the directory contains something else.
+        OtherReportError: a file is missing, differs, or is superfluous.
     """
     listed = listed_files(directory, manifest=REPORT_FILES, made_by=_MADE_BY)
     for name in sorted(files.keys() | listed):
@@ -151,7 +150,7 @@ def report_view(
 
 
 def run_view(catalogue: Catalogue, manifest: EvaluationManifest) -> RunView:
-    """What a report says of an evaluation run and its model."""
+    """The view of an evaluation run and its model."""
     responses = manifest.responses
     trained = catalogue.evaluated(responses)
     training = None if trained is None else training_view(catalogue, trained)
@@ -173,7 +172,7 @@ def run_view(catalogue: Catalogue, manifest: EvaluationManifest) -> RunView:
 def _model_in_words(manifest: EvaluationManifest, training: TrainingView | None) -> str:
     if training is not None:
         data_format = training.config.get("data.format", DataFormat.TUNIX_SFT)
-        # Only what is not the rule is told, such as training on answers without their steps.
+        # Only an unusual format is named, such as answers without steps.
         told = "" if data_format == DataFormat.TUNIX_SFT else f" as {data_format}"
         return f"{training.config['model.name']} trained on {training.dataset_key}{told}"
     if manifest.responses.untrained is not None:
@@ -182,7 +181,7 @@ def _model_in_words(manifest: EvaluationManifest, training: TrainingView | None)
 
 
 def training_view(catalogue: Catalogue, manifest: TrainingManifest) -> TrainingView:
-    """What a report says of a training run."""
+    """The view of a training run."""
     run = Run.of(catalogue.layout, manifest.run_id)
     identity = manifest.identity
     config = _dotted(manifest.config)
@@ -200,7 +199,7 @@ def training_view(catalogue: Catalogue, manifest: TrainingManifest) -> TrainingV
                 ("initial weights", "training.seed"),
                 ("order of examples", "data.shuffle_seed"),
             )
-            if key in config  # another version may have had no such key
+            if key in config  # another version may lack the key
         },
         config=config,
         losses=tuple(run.metrics()),
@@ -216,7 +215,7 @@ def _base(catalogue: Catalogue, base: ModelDigests) -> str:
 def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Nested tables as dotted keys, and values as the text that `--set` takes.
 
-    Numbers are canonical JSON: 10000.0 came back from a manifest as 10000, and is the same.
+    Numbers are canonical JSON: 10000.0 is 10000 in a manifest, and equal.
     """
     flat: dict[str, str] = {}
     for key, value in sorted(config.items()):
@@ -231,7 +230,7 @@ def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 def commands_of(
     manifest: EvaluationManifest, training: TrainingView | None, evalset: str
 ) -> list[Command]:
-    """How a model was made and evaluated, as commands that do it again."""
+    """The commands that train and evaluate a model again."""
     evaluate = f"--evalset {evalset}{_evaluation_options(manifest)}"
     if training is not None:
         differences = _differences_from_preset(training.config)
@@ -247,14 +246,14 @@ def commands_of(
     untrained = manifest.responses.untrained
     if untrained is not None:
         config = _dotted(untrained)
-        # A configuration that differs from its preset has to stand in a file of its own.
+        # A configuration that differs from its preset must be in a file of its own.
         name = "CONFIG.toml" if _differences_from_preset(config) else config["model.name"]
         return [Command("Evaluate untrained", f"tunixrt eval untrained:{name} {evaluate}")]
     return [Command("Evaluate", f"tunixrt eval DIR {evaluate}")]
 
 
 def _evaluation_options(manifest: EvaluationManifest) -> str:
-    """What makes the very same evaluation."""
+    """The options that repeat an evaluation exactly."""
     settings, judge = manifest.responses.generation, manifest.identity.judge.name
     options = [f"--max-new-tokens {settings.max_new_tokens}"]
     if settings.batch_size != BATCH_SIZE:
@@ -272,6 +271,6 @@ def _evaluation_options(manifest: EvaluationManifest) -> str:
 
 
 def _differences_from_preset(config: Mapping[str, str]) -> list[str]:
-    """What `--set` needs to make this configuration of its preset."""
+    """The `--set` values that turn the preset into this configuration."""
     preset = _dotted(load_config(config["model.name"]).identity())
     return [f"{key}={value}" for key, value in config.items() if preset.get(key) != value]

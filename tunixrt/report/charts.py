@@ -1,8 +1,8 @@
-"""Charts as SVG, written by hand so that their bytes are a function of the numbers alone.
+"""Charts as SVG, generated here so that their bytes are a function of the numbers alone.
 
 Coordinates come from the four operations on floats and are printed with two decimals. Colours are
-custom properties: a chart that stands in a page takes the page's, and a chart in a file of its own
-brings them along, for light and for dark.
+custom properties: a chart inside a page inherits the page's, and a chart in a file of its own
+defines them, for light and dark.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from tunixrt.report.escape import html_text
 from tunixrt.report.numbers import significant
+from tunixrt.report.styles import style_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,25 +40,12 @@ PALETTE_DARK: Final = {
     "before": "#ffa657", "after": "#79b8ff",
 }  # fmt: skip
 
-#: What the classes of a chart mean; the page that holds charts needs it too.
-CHART_RULES: Final = """\
-.chart text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--muted)}
-.chart .name{fill:var(--text)}
-.chart .grid{stroke:var(--grid);stroke-width:1}
-.chart .axis{stroke:var(--muted);stroke-width:1}
-.chart .line{fill:none;stroke:var(--after);stroke-width:2;stroke-linejoin:round}
-.chart .end{fill:var(--after)}
-.chart .before-range{stroke:var(--before);stroke-width:2}
-.chart .before-dot{fill:var(--background);stroke:var(--before);stroke-width:2}
-.chart .after-range{stroke:var(--after);stroke-width:2}
-.chart .after-dot{fill:var(--after)}
-.chart .key-before{fill:var(--before)}
-.chart .key-after{fill:var(--after)}
-"""
+#: The style rules of a chart; a page that contains charts needs them too.
+CHART_RULES: Final = style_sheet("charts.css")
 
 
 class LineChart(msgspec.Struct, frozen=True):
-    """One line over numbered steps."""
+    """One curve over numbered steps."""
 
     title: str
     x_label: str
@@ -74,7 +62,7 @@ class IntervalRow(msgspec.Struct, frozen=True):
 
 
 class IntervalChart(msgspec.Struct, frozen=True):
-    """Scores of 0 to 100 before and after, one row a group."""
+    """Scores of 0 to 100 before and after, one row per group."""
 
     title: str
     rows: tuple[IntervalRow, ...]
@@ -86,7 +74,7 @@ def svg(chart: LineChart | IntervalChart, *, alone: bool, label: str | None = No
     Args:
         chart: what to draw.
         alone: whether it becomes a file of its own, with its own colours and background.
-        label: its text alternative; the title if not given.
+        label: its text alternative; the title by default.
     """
     height = _LINE_HEIGHT if isinstance(chart, LineChart) else _interval_height(chart)
     body = _line(chart) if isinstance(chart, LineChart) else _intervals(chart)
@@ -204,9 +192,9 @@ def nice_ticks(low: float, high: float, n: int = 6) -> list[float]:
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most ``_MAX_POINTS`` points: of each stretch its lowest and its highest, in their order.
+    """At most ``_MAX_POINTS`` points: the lowest and the highest of each interval, in order.
 
-    So no spike of a long run disappears between two points that are drawn.
+    So no spike of a long run disappears between two drawn points.
     """
     if len(points) <= _MAX_POINTS:
         return list(points)
@@ -220,7 +208,7 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _c(value: float) -> str:
-    """A coordinate: two decimals, without zeros that say nothing."""
+    """A coordinate: two decimals, without trailing zeros."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 

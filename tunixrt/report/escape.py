@@ -1,7 +1,7 @@
-"""Make any text harmless: in Markdown, in HTML, and to the eye.
+"""Escape any text for Markdown and HTML, and make invisible characters visible.
 
 Text of traces and models may hold markup, fences, pipes, control characters and characters that
-reorder what is seen. None of it may become markup, and what cannot be seen is written out.
+reorder text. None of it may become markup, and invisible characters are written out.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Final
 from tunixrt.eval.judge.not_text import legible
 from tunixrt.visible import one_line, visible
 
-#: Everything that may be structure inside of a line, with GitHub's mathematics and bare links. What
-#: cannot be structure where it stands (`a_b`, `p < 1`) stays as it is: sources are read too.
+#: Everything that may be markup inside a line, with GitHub's mathematics and bare links. What
+#: cannot be markup in its position (`a_b`, `p < 1`) stays as it is: people read the source too.
 _INLINE: Final = re.compile(
     r"[&\\`*\[\]|~#$@]|<(?![ 0-9])|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|:(?=//)|(?<=www)\.",
     re.IGNORECASE | re.ASCII,
 )
-#: What may be structure at the beginning of a line only.
+#: What may be markup at the start of a line only.
 _LINE_START: Final = re.compile(r"^(?:[-+=>]|[0-9]{1,9}[.)])")
 _BACKTICKS: Final = re.compile("`+")
 
 
 def shortened(text: str, at_most: int) -> str:
-    """The beginning of a text, and how much more there is; what is known of it if it is not text.
+    """The first characters of a text, and the number omitted; a description if it is not text.
 
-    Everything that a model or a trace says is shown through here.
+    All text of models and traces is shown through this function.
     """
     text = legible(text)
     if len(text) <= at_most:
@@ -46,17 +46,17 @@ def html_lines(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    r"""Text inside of a Markdown paragraph, heading or table cell.
+    r"""Text inside a Markdown paragraph, heading or table cell.
 
-    Characters that mean something are written as numeric references, which CommonMark (section 2.5)
-    never takes as structure. Backslashes would do in CommonMark, but implementations of tables
+    Special characters are written as numeric references, which CommonMark (section 2.5) never
+    takes as markup. Backslashes would suffice in CommonMark, but implementations of tables
     disagree on ``\\|``.
     """
     return _INLINE.sub(lambda m: f"&#{ord(m[0])};", one_line(text))
 
 
 def markdown_code(text: str) -> str:
-    """A code span, or references where a span could not stand in every place."""
+    """A code span, or references where a span would not be valid everywhere."""
     text = one_line(text)
     if not text.strip(" "):
         return "(empty)" if not text else "(spaces)"

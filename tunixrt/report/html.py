@@ -1,8 +1,8 @@
-"""A document as one HTML page: inline style and charts, no script, no request to anywhere.
+"""A document as one HTML page: inline style and charts, no script, no network request.
 
-Light and dark follow the reader's setting, wide tables scroll in a region that the keyboard
-reaches, headings are nested, charts have a text alternative, colours have at least 4.5:1 contrast,
-and on paper everything that is folded away is open.
+Light and dark follow the reader's setting, wide tables scroll in a region that is reachable by
+keyboard, headings are nested, charts have a text alternative, colours have at least 4.5:1 contrast,
+and in print everything collapsed is expanded.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from tunixrt.report.blocks import (
 )
 from tunixrt.report.charts import CHART_RULES, PALETTE_DARK, PALETTE_LIGHT, svg
 from tunixrt.report.escape import html_lines, html_text
+from tunixrt.report.styles import style_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tunixrt.report.blocks import Block, Column, Document, Inline, Inlines
 
-#: The page's own colours beside those of the charts.
+#: The page's own colours, in addition to those of the charts.
 PAGE_LIGHT: Final = {
     "surface": "#f6f8fa", "link": "#0b57d0", "good": "#116329", "bad": "#b3261e",
     "neutral": "#57606a",
@@ -42,61 +43,7 @@ PAGE_DARK: Final = {
     "neutral": "#9da7b3",
 }  # fmt: skip
 
-RULES: Final = """\
-*{box-sizing:border-box}
-html{color-scheme:light dark;-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--background);color:var(--text);
-font:16px/1.6 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:2.5rem 1.25rem 4rem}
-h1{font-size:1.7rem;line-height:1.25;margin:0 0 1.5rem;overflow-wrap:anywhere}
-h2{font-size:1.3rem;margin:3rem 0 1rem;padding-top:1rem;border-top:1px solid var(--grid)}
-h3{font-size:1.05rem;margin:2.25rem 0 .6rem}
-h4{font-size:.95rem;margin:0 0 .5rem}
-p{margin:.6rem 0;overflow-wrap:anywhere}
-ul{padding-left:1.25rem}
-li{margin:.35rem 0}
-code,pre{font:.875em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
-a{color:var(--link);text-underline-offset:.15em}
-code{background:var(--surface);border-radius:.25rem;padding:.1em .3em;overflow-wrap:anywhere}
-pre{background:var(--surface);border:1px solid var(--grid);border-radius:.5rem;margin:.4rem 0 1rem;
-padding:.75rem 1rem;white-space:pre-wrap;overflow-wrap:anywhere;max-height:22rem;overflow:auto}
-pre ins,pre del{text-decoration:none;color:var(--good)}
-pre del{color:var(--bad)}
-.label{margin:.8rem 0 0;font-size:.875rem;color:var(--muted)}
-.verdict{background:var(--surface);border:1px solid var(--grid);
-border-left:.4rem solid var(--tone);border-radius:.6rem;padding:1.25rem 1.5rem;margin-bottom:2rem}
-.good{--tone:var(--good)}
-.bad{--tone:var(--bad)}
-.neutral{--tone:var(--neutral)}
-.verdict .headline{font-size:1.15rem;font-weight:650;color:var(--tone);margin:0 0 .4rem}
-.verdict dl{display:flex;flex-wrap:wrap;gap:.5rem 2.5rem;margin:1rem 0 0}
-.verdict dt{font-size:.8rem;color:var(--muted)}
-.verdict dd{margin:0;font-size:1.9rem;line-height:1.2;font-weight:650;
-font-variant-numeric:tabular-nums}
-.verdict .delta dd{color:var(--tone)}
-.scroll{overflow-x:auto;margin:1rem 0;border:1px solid var(--grid);border-radius:.5rem}
-table{border-collapse:collapse;width:100%;font-size:.9rem}
-th,td{padding:.45rem .75rem;text-align:left;vertical-align:top;
-border-bottom:1px solid var(--grid)}
-tbody:last-child tr:last-child>*{border-bottom:0}
-thead th{background:var(--surface);font-weight:600;white-space:nowrap}
-tbody th{font-weight:500}
-.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-tbody th{min-width:9rem}
-td:not(.n){min-width:11rem}
-figure{margin:1.5rem 0;overflow-x:auto}
-svg.chart{display:block;width:100%;min-width:22rem;max-width:46rem;height:auto;margin:0 auto}
-.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem}
-.column{border:1px solid var(--grid);border-radius:.6rem;padding:1rem;min-width:0}
-details{margin:1rem 0}
-summary{cursor:pointer;font-weight:600;padding:.35rem 0}
-:focus-visible{outline:3px solid var(--link);outline-offset:2px;border-radius:.25rem}
-@media (max-width:34rem){main{padding:1.5rem 1rem 3rem}.verdict{padding:1rem}
-th,td{padding:.4rem .5rem}.n{white-space:normal}tbody th{min-width:7.5rem}
-td:not(.n){min-width:8rem}}
-@media print{.scroll,figure,pre{overflow:visible;max-height:none}details::details-content{
-content-visibility:visible;block-size:auto}}
-"""
+RULES: Final = style_sheet("page.css")
 
 
 def render_html(document: Document) -> str:
@@ -112,12 +59,12 @@ def render_html(document: Document) -> str:
 
 
 def render_blocks(blocks: Iterable[Block]) -> str:
-    """Blocks as elements, for a page that somebody else frames."""
+    """Blocks as elements, for a page with a frame of its own."""
     return "".join(map(_block, blocks))
 
 
 def style() -> str:
-    """The style sheet of a page: colours for light and dark, and what they are used for."""
+    """The style sheet of a page: colours for light and dark, and their rules."""
     light = _variables(PALETTE_LIGHT | PAGE_LIGHT)
     dark = _variables(PALETTE_DARK | PAGE_DARK)
     return (
@@ -214,7 +161,7 @@ def _(block: Table) -> str:
         for i, cell in enumerate(block.head)
     )
     rows = "".join(f"<tr>{_cells(row, block)}</tr>\n" for row in block.rows)
-    # A region that scrolls has to be reachable by keyboard, and so needs a name.
+    # A scrolling region must be reachable by keyboard, and so needs a name.
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{html_text(block.label)}">\n'
         f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n"

@@ -1,7 +1,7 @@
 """A document as Markdown: CommonMark with GitHub's tables.
 
 Text is escaped piece by piece; the only HTML that is written is ``<details>`` and ``<summary>``,
-which forges show as a fold.
+which forges show as a collapsed section.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def render_markdown(document: Document) -> str:
 
 @singledispatch
 def _block(block: Block) -> str:
-    """One block, without the blank line behind it."""
+    """One block, without the blank line after it."""
     raise AssertionError(block)
 
 

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: few digits, a true minus sign, no negative zero."""
+"""Numbers for display: few digits, a true minus sign, no negative zero."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MINUS = "−"
 
 
 def decimal(value: float, n_digits: int) -> str:
-    """A number with so many digits behind the point."""
+    """A number with ``n_digits`` decimal places."""
     text = format(value, f",.{n_digits}f")
     if not text.strip("-0.,"):
         text = text.lstrip("-")
@@ -20,7 +20,7 @@ def signed(value: float, n_digits: int) -> str:
 
 
 def significant(value: float, n_digits: int) -> str:
-    """A number with so many significant digits: losses, learning rates."""
+    """A number with ``n_digits`` significant digits: losses, learning rates."""
     return format(value, f".{n_digits}g").replace("-", MINUS)
 
 

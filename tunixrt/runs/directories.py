@@ -20,7 +20,7 @@ from tunixrt.runs.latest import latest_run_id, names_the_latest
 from tunixrt.runs.manifests import Manifest, ManifestError, read_manifest
 from tunixrt.runs.promotions import UnknownRunError, looks_like_an_id, read_promotions
 from tunixrt.runs.run import Run
-from tunixrt.traces.violations import quoted
+from tunixrt.words import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

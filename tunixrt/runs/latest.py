@@ -15,7 +15,7 @@ from tunixrt.log.files import WriteError, replace_file, staging_directory, writi
 from tunixrt.log.stored import read_stored
 from tunixrt.runs.manifests import TrainingManifest
 from tunixrt.runs.promotions import UnknownRunError
-from tunixrt.traces.violations import suggestion
+from tunixrt.words import suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from tunixrt.runs.manifests import (
     TrainingResults,
 )
 from tunixrt.runs.promotions import read_promotions
-from tunixrt.traces.violations import did_you_mean, quoted
+from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

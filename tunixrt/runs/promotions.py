@@ -18,7 +18,7 @@ from tunixrt.log.canonical import encode
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.segment.events import Envelope
 from tunixrt.traces.state import Ancestry
-from tunixrt.traces.violations import did_you_mean, quoted
+from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from tunixrt.log.digests import Digest

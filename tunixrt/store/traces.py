@@ -26,7 +26,8 @@ from tunixrt.traces.schema import Trace, parse_payload, trace_of
 from tunixrt.traces.state import Projection, TraceState, project
 from tunixrt.traces.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
 from tunixrt.traces.trace_rows import trace_row
-from tunixrt.traces.violations import TraceError, suggestion
+from tunixrt.traces.violations import TraceError
+from tunixrt.words import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

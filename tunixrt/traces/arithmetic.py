@@ -20,7 +20,7 @@ import msgspec
 from tunixrt.errors import BadInputError
 from tunixrt.traces.prng import Sha256Stream
 from tunixrt.traces.schema import TRACE_VERSION, Trace, TraceStep
-from tunixrt.traces.violations import did_you_mean, quoted
+from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.segment.events import RECORDED, REDACTED, Envelope
-from tunixrt.traces.violations import quoted
+from tunixrt.words import quoted
 
 if TYPE_CHECKING:
     from tunixrt.traces.scores import Score

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.errors import BadInputError
-from tunixrt.traces.violations import quoted
+from tunixrt.words import quoted
 
 if TYPE_CHECKING:
     from tunixrt.log.digests import Digest

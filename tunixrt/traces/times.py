@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.segment.events import is_time
-from tunixrt.traces.violations import quoted
+from tunixrt.words import quoted
 
 
 class TimeError(BadInputError):

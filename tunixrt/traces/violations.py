@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.errors import BadInputError
-from tunixrt.words import nearest
+from tunixrt.words import did_you_mean, quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+
+# Callers that also need the sentences of this module import the helpers from here.
+__all__ = ["did_you_mean", "quoted", "suggestion"]
 
 
 class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,12 +68,6 @@ _STEPS_EXPECTED = f"a list of 1 to {MAX_STEPS:,} steps"
 _INDEX_EXPECTED = "a whole number from 0 upwards, without a decimal point"
 
 
-def quoted(text: str, *, at_most: int = 60) -> str:
-    """Return a piece of input text for a message: short, without control characters."""
-    shown = text if len(text) <= at_most else text[: at_most - 1] + "…"
-    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + '"'
-
-
 def describe(value: object) -> str:
     """Return what a JSON value is, in words."""
     match value:
@@ -86,17 +83,6 @@ def describe(value: object) -> str:
             return f"a list of {len(value)}"
         case _:
             return "an object"
-
-
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return ``Did you mean "prompt"?`` if a known name is near; else the list of them."""
-    return suggestion(name, known).lstrip() or f"The known ones are {', '.join(known)}."
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean "prompt"?`` to end a message that lists the names, or nothing."""
-    meant = nearest(name, known)
-    return "" if meant is None else f" Did you mean {quoted(meant)}?"
 
 
 def violations(value: object) -> Iterator[Violation]:

@@ -76,7 +76,7 @@ def reason(expected: str, response_text: str) -> str:
         (
             "42",
             "Answer: ***",
-            'The answer "***" is not the expected "42": it says nothing that can be read.',
+            'The answer "***" is not the expected "42": nothing in it can be read.',
         ),
         (
             "42",
@@ -101,7 +101,7 @@ def test_an_answer_that_the_length_limit_may_have_cut_is_not_right() -> None:
     judgement = judge_answer(expected="1", response="Answer: 1", cut=True)
     assert not judgement.correct
     assert judgement.reason == (
-        'The generation was cut off inside or right behind the answer "1", so it may not be whole.'
+        'The generation was cut off inside or right after the answer "1", so it may be incomplete.'
     )
 
 
@@ -163,7 +163,8 @@ def test_an_unknown_judge_is_refused_with_the_known_ones() -> None:
         judge_by_name("llm")
     assert (
         str(caught.value)
-        == 'There is no judge "llm"; the judges are: exact, exact-first, math-verify, verbatim.'
+        == 'The judge "llm" does not exist; the judges are exact, exact-first, math-verify, '
+        "verbatim."
     )
     assert caught.value.name == "llm"
 

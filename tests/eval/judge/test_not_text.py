@@ -57,9 +57,9 @@ def test_what_is_not_text_is_described_in_one_short_line(text: str, shown: str) 
 def test_a_judges_reason_does_not_quote_what_is_not_text() -> None:
     judgement = judge_answer(expected="42", response="\ufffd\ufffd7\x02" * 50, cut=True)
     assert judgement.reason == (
-        "The generation was cut off inside or right behind the answer (not text: 200 characters, "
+        "The generation was cut off inside or right after the answer (not text: 200 characters, "
         "100 of them not valid UTF-8, 50 of them control characters; begins ?? ?? 37 02 ?? ?? 37 02"
-        " ...), so it may not be whole."
+        " ...), so it may be incomplete."
     )
 
 

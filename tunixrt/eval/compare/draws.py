@@ -1,4 +1,4 @@
-"""Several responses to one sample: their random numbers, pass@k and the vote of the majority.
+"""Several responses to one sample: their random numbers, pass@k and the majority vote.
 
 A response is drawn from a 64-bit number, the first 8 bytes, big-endian, of the SHA-256 of JCS
 ``["draw", seed, sample id, n]``, where ``n`` counts the responses to the sample from 0. So a
@@ -6,8 +6,8 @@ response does not change when samples are added, or more are drawn.
 
 Votes are counted by value: ``$12``, ``12.00`` and ``twelve`` are one answer, whatever the judge;
 units are left out. A response without an answer does not vote, the first drawn wins a tie, and the
-winner is right if the first response that gave it was judged right. Where nobody votes, the sample
-is wrong. This is the self-consistency of Wang et al. 2022, arXiv:2203.11171.
+winner is right if the first response that gave it was judged right. Where no response votes, the
+sample is wrong. This is the self-consistency of Wang et al. 2022, arXiv:2203.11171.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def draw_number(seed: int, sample_id: str, n: int) -> int:
 
 
 def by_sample(predictions: Iterable[Prediction]) -> list[tuple[Prediction, ...]]:
-    """The predictions of each sample, in the order of the samples' first ones."""
+    """The predictions grouped by sample; samples in order of their first prediction."""
     groups: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         groups.setdefault(prediction.example_id, []).append(prediction)
@@ -47,7 +47,7 @@ def are_drawn(predictions: Sequence[Prediction]) -> bool:
 
 
 def numbers_of_tries(n_draws: int) -> list[int]:
-    """The k of the pass@k that are reported: 1, 2, 4, ... and all draws."""
+    """The values of k for which pass@k is reported: 1, 2, 4, ... and the number of draws."""
     return [*(1 << i for i in range(n_draws.bit_length()) if 1 << i < n_draws), n_draws]
 
 
@@ -71,7 +71,7 @@ def majority(responses: Sequence[Prediction]) -> Prediction | None:
 
 
 def answer_key(answer: str) -> Hashable:
-    """Equal for answers that are one vote."""
+    """A key that is equal for answers that count as the same vote."""
     return tuple(
         tuple(_value(item) for item in listing.items)
         if listing.ordered

@@ -1,4 +1,4 @@
-"""What two evaluations can be compared by: a metric makes one score, 0 to 100, of each sample."""
+"""Metrics by which two evaluations are compared: each gives every sample a score, 0 to 100."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.eval.compare.draws import by_sample, majority, pass_at
 from tunixrt.eval.compare.statistics import mean
 from tunixrt.eval.evaluation import CUT_OFF
-from tunixrt.traces.violations import quoted, suggestion
+from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _PASS_AT: Final = re.compile(r"pass@([1-9]\d{0,5})")
 
 
 class UnknownMetricError(BadInputError):
-    """A metric that is none.
+    """A metric that does not exist.
 
     Attributes:
         name: what was asked for.
@@ -33,7 +33,8 @@ class UnknownMetricError(BadInputError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"There is no metric {quoted(name)}; the metrics are {', '.join(METRICS)} and pass@K: "
+            f"The metric {quoted(name)} does not exist; the metrics are {', '.join(METRICS)} "
+            "and pass@K: "
             "the average score, the share of responses with an answer, the share that were not cut "
             "off, the share of samples whose most frequent answer is right, and the probability "
             f"that one of K responses is.{suggestion(name, METRICS)}"
@@ -42,11 +43,11 @@ class UnknownMetricError(BadInputError):
 
 
 class TooFewDrawsError(BadInputError):
-    """pass@k of an evaluation with fewer than k responses a sample.
+    """pass@k of an evaluation with fewer than k responses per sample.
 
     Attributes:
         k: what was asked for.
-        n_draws: how many there are.
+        n_draws: how many responses each sample has.
     """
 
     def __init__(self, k: int, n_draws: int) -> None:
@@ -60,12 +61,13 @@ class TooFewDrawsError(BadInputError):
 
 
 def measured(predictions: Sequence[Prediction], metric: str) -> tuple[Prediction, ...]:
-    """One prediction a sample, with the metric as its score.
+    """One prediction per sample, with the metric as its score.
 
-    It is right if its score is 50 or more. What else it says is from the sample's first response.
+    It is right if its score is 50 or more. Its other fields are those of the sample's first
+    response.
 
     Raises:
-        UnknownMetricError: the metric is none.
+        UnknownMetricError: the metric does not exist.
         TooFewDrawsError: pass@k, and a sample has fewer responses.
     """
     samples = by_sample(predictions)

@@ -3,12 +3,12 @@
 The two scores come from the same questions, so the question "did it get better" is asked of the
 pairs that changed: Tango's score interval for the difference and McNemar's mid-p test. The verdict
 is ``better`` or ``worse`` only if the interval excludes 0 and both the p-value and McNemar's exact
-one are below 1 minus the confidence; else ``no clear difference``, which does not mean that there
-is none. The exact one bounds the false alarms: mid-p values keep their level on average, but not at
-every number of discordant pairs.
+one are below 1 minus the confidence; else ``no clear difference``, which does not mean that
+the models are equal. The exact one bounds the false alarms: mid-p values keep their level on
+average, but not at every number of discordant pairs.
 
-Where several responses were drawn to each sample, the sample is one pair all the same, with one
-score: the mean of theirs, or what another metric makes of them.
+Where several responses were drawn per sample, each sample is still one pair with one score: the
+mean of the responses' scores, or the value of another metric.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from tunixrt.log.digests import Digest
 from tunixrt.runs.identity import Draws, Judge, Template
 from tunixrt.runs.lines import Prediction
 from tunixrt.runs.manifests import OverlongPrompts
-from tunixrt.traces.violations import quoted, suggestion
+from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
 class Verdict(StrEnum):
-    """What a comparison says of B against A."""
+    """The verdict of a comparison of B with A."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -51,15 +51,15 @@ class Verdict(StrEnum):
 
 
 class EvaluatedRun(msgspec.Struct, frozen=True):
-    """An evaluation as comparing needs it.
+    """The fields of an evaluation that a comparison uses.
 
     Attributes:
-        label: what messages call it, such as the beginning of its run id.
+        label: its name in messages, such as a prefix of its run id.
         evalset: the digest of the eval set.
         judge: name and version.
-        template: how questions became prompts.
+        template: how questions were turned into prompts.
         max_new_tokens: the limit of generated tokens.
-        predictions: one a sample, or as many as were drawn.
+        predictions: one per sample, or as many as were drawn.
         draws: how several were drawn; None for greedy answers.
         overlong: prompts that left no room for an answer; None where there were none.
     """
@@ -99,7 +99,7 @@ class UnknownCategoryError(BadInputError):
 
 
 class NotComparableError(BadInputError):
-    """Two evaluations that answer different questions, or answer them otherwise.
+    """Two evaluations that differ in more than the model.
 
     Attributes:
         differences: what differs.
@@ -111,7 +111,7 @@ class NotComparableError(BadInputError):
 
 
 class CategoryComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A against B within one category; points, 0 to 100."""
+    """A and B within one category; points, 0 to 100."""
 
     n_pairs: int
     a: float
@@ -123,7 +123,7 @@ class CategoryComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """B against A on the same samples; scores and differences in points, 0 to 100.
+    """B compared with A on the same samples; scores and differences in points, 0 to 100.
 
     Attributes:
         metric: what is compared, see ``tunixrt.eval.compare.metrics``.
@@ -133,7 +133,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         interval: the confidence interval of ``delta``.
         interval_method: how it was computed.
         confidence: its level.
-        p_value: two-sided, of no difference.
+        p_value: two-sided, under the hypothesis of no difference.
         p_value_method: how it was computed.
         p_value_exact: of McNemar's exact test; None for scores that are not right or wrong.
         verdict: see the module.
@@ -143,8 +143,8 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fixed: the ids of samples that were wrong in A and are right in B, in A's order; of several
             responses, at least half have to be right.
         broken: the ids of samples that were right in A and are wrong in B.
-        categories: the same per category; intervals are not adjusted for their number.
-        differences: what else differs, where comparing was asked for all the same.
+        categories: the same per category; intervals are not adjusted for multiple comparisons.
+        differences: what else differs, where the caller allowed differences.
         n_only_a: samples that only A has; not compared.
         n_only_b: samples that only B has; not compared.
     """
@@ -225,9 +225,9 @@ def compare(
 
     Raises:
         NotComparableError: something other than the model differs, or no sample is in both.
-        UnknownMetricError: the metric is none, or needs more responses than were drawn.
+        UnknownMetricError: the metric does not exist, or needs more responses than were drawn.
         UnknownCategoryError: no sample has the category.
-        UnsupportedLevelError: the confidence is none of these.
+        UnsupportedLevelError: the confidence is not one of these.
     """
     differences = tuple(_differences(a, b))
     if differences and not allow_differences:
@@ -279,17 +279,17 @@ def only_category(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
 
 
 def measured_run(run: EvaluatedRun, metric: str) -> EvaluatedRun:
-    """The run with one prediction a sample, whose score is what the metric says.
+    """The run with one prediction per sample, scored by the metric.
 
     Raises:
-        UnknownMetricError: the metric is none.
+        UnknownMetricError: the metric does not exist.
         TooFewDrawsError: the metric needs more responses than were drawn.
     """
     return msgspec.structs.replace(run, predictions=measured(run.predictions, metric))
 
 
 def conditions(run: EvaluatedRun) -> dict[str, str]:
-    """What has to be the same for two evaluations to be compared: by name, in words."""
+    """What must be equal for two evaluations to be comparable: name to value, as text."""
     return {
         "eval set": run.evalset,
         "judge": f"{run.judge.name} {run.judge.version}",
@@ -308,9 +308,9 @@ def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
 
 
 def left_out(overlong: OverlongPrompts | None) -> tuple[str, ...]:
-    """The ids of the samples that are in no figure of a run, sorted.
+    """The sorted ids of the samples that no figure of a run includes.
 
-    Those that were counted as wrong answers are in all of them.
+    Samples counted as wrong answers are included in all figures.
     """
     if overlong is None or overlong.treatment != "omit":
         return ()
@@ -318,7 +318,7 @@ def left_out(overlong: OverlongPrompts | None) -> tuple[str, ...]:
 
 
 def _template(template: Template) -> str:
-    """How questions become prompts; what the model was trained to answer is no part of it."""
+    """How questions become prompts; the form of the trained answers is not part of it."""
     system = "" if template.system_instruction is None else f", {template.system_instruction!r}"
     return f"{prompt_format(DataFormat(template.format))} {template.version}{system}"
 
@@ -368,7 +368,7 @@ def significant(p_value: float) -> float:
 
 
 def verdict_of(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
-    """What an interval of the difference and a p-value (the largest, of several) say together."""
+    """The verdict from an interval of the difference and a p-value (the largest, if several)."""
     low, high = interval
     sure = p_value < 1 - confidence
     if sure and low > 0:

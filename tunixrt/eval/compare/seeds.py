@@ -1,12 +1,12 @@
 """Compare two ways of training, each tried with several seeds, on the same samples.
 
-One run says how good one set of weights is; another seed gives others. Here the runs of the two
-ways are paired in their order (seed 0 with seed 0), and the difference between the ways is the mean
-over pairs and samples. Its interval comes from the pigeonhole bootstrap (Owen 2007, "The pigeonhole
+One run measures one set of weights; another seed gives other weights. Here the runs of the two
+ways are paired in order (seed 0 with seed 0), and the difference between the ways is the mean over
+pairs and samples. Its interval comes from the pigeonhole bootstrap (Owen 2007, "The pigeonhole
 bootstrap"): pairs of runs and samples are drawn again independently of each other, since every run
-answers every sample. So the interval covers the choice of the questions and that of the seeds, and
-with few seeds it errs on the wide side. The p-value is that of sign flips over samples, for the
-seeds at hand.
+answers every sample. So the interval covers both the choice of questions and the choice of seeds,
+and is conservative (too wide) with few seeds. The p-value comes from sign flips over samples and
+holds for the given seeds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ N_RESAMPLES: Final = 2_000
 
 
 class UnpairedRunsError(BadInputError):
-    """Two ways that were not tried equally often, or with runs that count twice."""
+    """Two ways with different numbers of runs, or with a run given twice."""
 
 
 class CategoryDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ class CategoryDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class SeedsComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The way B against the way A; scores and differences in points, 0 to 100.
+    """Way B compared with way A; scores and differences in points, 0 to 100.
 
     Attributes:
         metric: what is compared.
@@ -70,12 +70,12 @@ class SeedsComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         interval: the confidence interval of ``delta``.
         interval_method: how it was computed.
         confidence: its level.
-        p_value: two-sided, of no difference, given the seeds.
+        p_value: two-sided, under the hypothesis of no difference, given the seeds.
         p_value_method: how it was computed.
-        verdict: as of two runs, see :mod:`tunixrt.eval.compare.pairs`.
+        verdict: as for two runs, see :mod:`tunixrt.eval.compare.pairs`.
         n_samples: samples that all runs answered.
         categories: the same per category.
-        pairs: run against run, in their order.
+        pairs: the comparisons of single runs, in order.
     """
 
     metric: str
@@ -102,7 +102,7 @@ def compare_seeds(
     metric: str = METRIC,
     category: str | None = None,
 ) -> SeedsComparison:
-    """Compare two ways with one run a seed each.
+    """Compare two ways, each with one run per seed.
 
     Args:
         a: the runs of the one way, in the order of their seeds.
@@ -113,10 +113,10 @@ def compare_seeds(
         category: compare only samples of this category.
 
     Raises:
-        UnpairedRunsError: not as many runs here as there, or a run that is given twice.
+        UnpairedRunsError: the sides have different numbers of runs, or a run is given twice.
         NotComparableError: something other than the model differs, or the runs have no sample in
             common.
-        UnknownMetricError: the metric is none.
+        UnknownMetricError: the metric does not exist.
         UnknownCategoryError: no sample has the category.
     """
     _check(a, b)
@@ -174,7 +174,7 @@ def _check(a: Sequence[EvaluatedRun], b: Sequence[EvaluatedRun]) -> None:
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise UnpairedRunsError(
-                f"The run {twice[0]} stands twice on one side, and would count twice. Give each "
+                f"The run {twice[0]} is given twice on one side, and would count twice. Give each "
                 "run once."
             )
 

@@ -2,7 +2,8 @@
 
 Only operations that IEEE 754 rounds exactly are used (the four operations and the square root),
 exact fractions, and ``math.fsum``; no logarithm or exponential of a C library, whose last bit
-varies. Normal quantiles are a table. Proportions are 0 to 1 here; the callers turn them to points.
+varies. Normal quantiles are a table. Proportions are 0 to 1 here; the callers convert them to
+points.
 
 Sources:
 
@@ -43,7 +44,7 @@ _Z_TWO_SIDED: Final = {
 _Z_POWER: Final = {0.80: 0.8416212335729143, 0.90: 1.2815515655446004, 0.95: 1.6448536269514722}
 
 DEFAULT_CONFIDENCE: Final = 0.95
-#: Results are rounded to this many digits behind the point before they are written.
+#: Results are rounded to this many decimal places before they are written.
 N_DIGITS: Final = 6
 _BISECTIONS: Final = 100
 
@@ -103,9 +104,9 @@ def wilson_interval(
 def mcnemar_mid_p(n_fixed: int, n_broken: int) -> float:
     """Two-sided mid-p value of McNemar's test (Fagerland 2013, and its supplement, equation 2).
 
-    The exact conditional p-value less the probability of what was seen; less half of it if both
-    counts are equal. Without any discordant pair there is no evidence, and the value is 1. Exact:
-    the sum is made of whole numbers and rounded once.
+    The exact conditional p-value minus the probability of the observed counts, or half of it if
+    both counts are equal. Without any discordant pair there is no evidence, and the value is 1.
+    Exact: the sum is of integers and rounded once.
 
     Args:
         n_fixed: pairs that were wrong before and are right after.
@@ -134,7 +135,7 @@ def mcnemar_exact_p(n_fixed: int, n_broken: int) -> float:
 
 
 def _outcomes(n_fixed: int, n_broken: int) -> tuple[int, int, int]:
-    """The number n of discordant pairs, and how many of their 2^n outcomes have X < k and X = k.
+    """The number n of discordant pairs, and how many of the 2^n outcomes have X < k and X = k.
 
     X ~ Binomial(n, 1/2), and k is the smaller count.
     """
@@ -154,8 +155,8 @@ def paired_difference_interval(
     """Tango's score interval for the difference of two paired proportions (Tango 1998).
 
     The ends are the differences d at which the score statistic, with the nuisance parameter
-    maximised under d, equals the normal quantile; they are found by bisection. It holds its level
-    for small samples and for no discordant pairs at all, where Wald's interval has width zero.
+    maximised under d, equals the normal quantile; they are found by bisection. It keeps its level
+    for small samples and without any discordant pairs, where Wald's interval has width zero.
 
     Args:
         n_fixed: pairs that count for the difference (wrong before, right after).
@@ -186,7 +187,7 @@ def _tango_limit(n_fixed: int, n_broken: int, n: int, target: float) -> float:
 
 
 def _tango_exceeds(n_fixed: int, n_broken: int, n: int, difference: float, target: float) -> bool:
-    """Whether the score statistic at ``difference`` is above ``target``; it falls with it."""
+    """Whether the score statistic at ``difference`` is above ``target``; decreasing in it."""
     linear = (2 * n - n_fixed + n_broken) * difference - n_fixed - n_broken
     constant = -n_broken * difference * (1 - difference)
     root = math.sqrt(max(linear * linear - 8 * n * constant, 0.0))
@@ -241,9 +242,9 @@ def percentile_interval(resampled: Sequence[float], confidence: float) -> Interv
 
 @lru_cache(maxsize=8)
 def _resamples(seed: int, n: int, n_resamples: int) -> array[int]:
-    """The places that the resamples of ``n`` values are taken from, one resample after the other.
+    """The indices from which the resamples of ``n`` values are taken, resample after resample.
 
-    Kept: the metrics of an evaluation are resampled alike, and drawing takes most of the time.
+    Cached: the metrics of an evaluation use the same resamples, and drawing takes most of the time.
     """
     stream = Sha256Stream(f"bootstrap {seed}")
     return array("L", (stream.below(n) for _ in range(n * n_resamples)))
@@ -252,7 +253,7 @@ def _resamples(seed: int, n: int, n_resamples: int) -> array[int]:
 def sign_flip_p(differences: Sequence[float], *, seed: int, n_resamples: int = 2_000) -> float:
     """Two-sided p-value of the paired sign-flip permutation test of a mean difference of 0.
 
-    The estimate (1 + hits) / (1 + resamples) never is 0 (Phipson and Smyth 2010).
+    The estimate (1 + hits) / (1 + resamples) is never 0 (Phipson and Smyth 2010).
     """
     if not differences:
         raise ValueError("there must be at least one difference")
@@ -269,13 +270,13 @@ def sign_flip_p(differences: Sequence[float], *, seed: int, n_resamples: int = 2
 def required_pairs(
     p_fixed: float, p_broken: float, *, confidence: float = DEFAULT_CONFIDENCE, power: float = 0.8
 ) -> int:
-    """How many samples an eval set needs for McNemar's test to see a difference (Connor 1987).
+    """How many samples an eval set needs for McNemar's test to detect a difference (Connor 1987).
 
     Args:
         p_fixed: the expected share of samples that turn from wrong to right.
         p_broken: the expected share that turn from right to wrong.
         confidence: 1 minus the two-sided significance level.
-        power: the probability to find the difference: 0.8, 0.9 or 0.95.
+        power: the probability of detecting the difference: 0.8, 0.9 or 0.95.
 
     Raises:
         UnsupportedLevelError: the confidence or the power is not in the table.

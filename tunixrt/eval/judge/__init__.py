@@ -1,1 +1,1 @@
-"""Judges: is a response right, and why; a package that knows answers and nothing of stores."""
+"""Judges: is a response right, and why; a package that depends on answers only, not on stores."""

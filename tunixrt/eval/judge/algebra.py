@@ -7,12 +7,12 @@ from typing import Final
 
 from tunixrt.eval.judge.units import FUNCTIONS, lookup
 
-#: A letter that stands in a term: behind a digit, or beside an operator.
+#: A letter in a term: after a digit, or next to an operator.
 _TERM: Final = re.compile(
     r"\d\s?([A-Za-z])(?![A-Za-z])|(?<![A-Za-z])([A-Za-z])\s*[-+*/^×÷]|[-+*/^×÷]\s*([A-Za-z])(?![A-Za-z])"
 )
 _TIMES: Final = re.compile(r"(?<=[\d)])\s*[xX]\s*(?=[\d(])")
-#: A letter that a function is taken of, or a product of letters; a unit's letter is no unit there.
+#: The argument of a function, or a product of letters: a unit's letter is not a unit there.
 _ARGUMENT: Final = re.compile(
     rf"(?:[|⌊⌈‖√∛∜]|\\(?!Delta|angle|triangle|vec|hat)[A-Za-z]++|\b(?:{FUNCTIONS})(?:_\w++)?)"
     r"(?:\[\w+\])?\s*[({\[|]*\s*-?[A-Za-z](?![A-Za-z])"

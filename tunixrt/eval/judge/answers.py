@@ -1,8 +1,8 @@
 r"""The numbered steps and the final answer in the text that a model generated.
 
-The final answer is looked for in this order; the first form that is there decides:
+The final answer is searched for in this order; the first form found decides:
 
-1. A form that marks it. If several are there, the last one in the text counts, since a model that
+1. A form that marks it. If several occur, the last one in the text counts, since a model that
    corrects itself does so at the end:
 
    - a line that begins with ``Answer:`` or ``Final answer:`` (the form that training uses,
@@ -14,14 +14,15 @@ The final answer is looked for in this order; the first form that is there decid
    - the field of a JSON object, ``"answer": 42``.
 2. A sentence ``the answer is ...``, again the last one.
 3. The last line of the text, without its step number. It is a guess, and the judge reads it as a
-   sentence: it has to hold one single number, or to end in an equation.
+   sentence: it must contain exactly one number, or end in an equation.
 
-Lines that are nothing but markup (``\]``, ``$$``, a code fence, ``---``) are no lines of text. An
-answer that is taken back right away (``12. Wait, 13``, ``12... no, 13``) is what stands behind the
-words that take it back: see ``tunixrt.eval.judge.second_thoughts``.
+Lines that are nothing but markup (``\]``, ``$$``, a code fence, ``---``) do not count as lines. An
+answer that is retracted immediately (``12. Wait, 13``, ``12... no, 13``) is replaced by what
+follows the retraction: see ``tunixrt.eval.judge.second_thoughts``.
 
-In a response with ``<think>...</think>`` only what stands behind it can be the answer, and a
-``<think>`` that is never closed has none. End-of-turn tokens at the end are not part of the text.
+In a response with ``<think>...</think>`` only what follows it can be the answer, and a
+response whose ``<think>`` is never closed has none. End-of-turn tokens at the end are not part of
+the text.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class AnswerForm(StrEnum):
 
 
 class ParsedResponse(msgspec.Struct, frozen=True):
-    """What a response says.
+    """The steps and the answer parsed from a response.
 
     Attributes:
         steps: the text of the steps, in order, without their numbers.
@@ -158,7 +159,7 @@ def strip_end_tokens(text: str) -> str:
 
 
 def _split_thoughts(text: str) -> tuple[str, str | None]:
-    """What is thought and what is said; nothing is said behind a ``<think>`` without its end."""
+    """The thinking and the visible text; after an unclosed ``<think>`` nothing is visible."""
     before, opened, after = text.partition(_THINK_OPEN)
     if _THINK_CLOSE in text:
         thoughts, _, visible = text.rpartition(_THINK_CLOSE)
@@ -169,7 +170,7 @@ def _split_thoughts(text: str) -> tuple[str, str | None]:
 
 
 def _closed(found: _Found) -> bool:
-    """A box is closed by its brace, so nothing is missing from it even at the end of the text."""
+    """A box is closed by its brace, so it is complete even at the end of the text."""
     return found.form is AnswerForm.BOXED
 
 
@@ -195,7 +196,7 @@ def _line_after(text: str, match: re.Match[str], form: AnswerForm) -> _Found:
 
 
 def _next_line(text: str, start: int) -> tuple[int, int]:
-    """Where the rest of a line begins and ends, or the next one that says something."""
+    """Start and end of the rest of a line, or of the next line with content."""
     while True:
         while start < len(text) and text[start].isspace():
             start += 1
@@ -207,7 +208,7 @@ def _next_line(text: str, start: int) -> tuple[int, int]:
 
 
 def _boxes(text: str) -> list[_Found]:
-    """The boxes whose brace is closed; one pass, since models repeat themselves without end."""
+    """The boxes whose brace is closed; one pass, since repetitive model output can be long."""
     opened: list[int] = []
     closing: dict[int, int] = {}
     for brace in _BRACE.finditer(text):
@@ -223,9 +224,9 @@ def _boxes(text: str) -> list[_Found]:
 
 
 def _tags(text: str) -> list[_Found]:
-    """What stands between ``<answer>`` and ``</answer>``; one that is never closed goes to the end.
+    """The text between ``<answer>`` and ``</answer>``; to the end where it is never closed.
 
-    Of several lines the last one counts, and an ``Answer:`` inside of the tags is no part of it.
+    Of several lines the last one counts, and an ``Answer:`` inside the tags is not part of it.
     """
     found: list[_Found] = []
     opened: re.Match[str] | None = None
@@ -268,7 +269,7 @@ def _sentence(text: str) -> _Found | None:
 
 
 def _last_line(text: str) -> _Found | None:
-    """The last line that says something; a text of nothing but markup is its own last line."""
+    """The last line with content; a text of nothing but markup is its own last line."""
     if not text.strip():
         return None
     end = len(text.rstrip())
@@ -288,7 +289,7 @@ def _last_line(text: str) -> _Found | None:
 
 
 def _steps(text: str) -> tuple[str, ...]:
-    """Steps numbered 1, 2, 3...; a number out of turn is text of the step that it stands in."""
+    """Steps numbered 1, 2, 3...; a number out of sequence is text of the step that contains it."""
     heading = _REASONING.search(text)
     begin = heading.end() if heading else 0
     starts: list[tuple[int, int]] = []

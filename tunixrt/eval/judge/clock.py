@@ -1,6 +1,6 @@
 """Times of day: ``8:00 AM``, ``8 a.m.``, ``8am`` and ``08:00 am`` are one, ``8:00 PM`` is another.
 
-A time needs its half of the day, or an hour from 13 to 23: ``8:00`` alone may be a ratio.
+A time needs a.m. or p.m., or an hour from 13 to 23: ``8:00`` alone may be a ratio.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _BOUND: Final = re.compile(
 
 
 def parse_clock(text: str) -> str | None:
-    """The time that the whole text is, as ``15:30``, or None."""
+    """The time, as ``15:30``, if the whole text is one; else None."""
     match = _CLOCK.fullmatch(text.strip())
     return None if match is None else _time(match)
 
 
 def only_clock(text: str) -> str | None:
-    """The only time of a text as it is written; None if there are several or other numbers.
+    """The only time of a text as written; None if it contains several times or other numbers.
 
     ``before 8 am`` names no time.
     """

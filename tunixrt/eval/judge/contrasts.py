@@ -20,7 +20,7 @@ _BEFORE: Final = re.compile(
     r"(?:(?:but(?: rather)?|it's|it is|rather)(?: it's| it is)?) (?P<answer>.+)",
     re.IGNORECASE,
 )
-#: What a denied answer stands behind: `it is not 13` answers nothing.
+#: What precedes a denied answer: `it is not 13` answers nothing.
 _DENIES: Final = re.compile(
     r"(?:\A|\b)(?:is|are|was|were|be|do|does|did|has|have|had|will|can|could|would|should|but|and"
     r"|certainly|definitely|surely)\Z|'s\Z|\A\Z",
@@ -29,7 +29,7 @@ _DENIES: Final = re.compile(
 
 
 def without_contrast(text: str) -> str | None:
-    """The text without what it denies for the sake of its answer; None if it denies nothing so.
+    """The text without its contrast; None if it contains none.
 
     Args:
         text: an answer as ``markup.plain`` leaves it.

@@ -1,8 +1,8 @@
 r"""Judges: is a response right, and why.
 
 A judge reads the expected answer of an eval set and the text that a model generated, and returns a
-``Judgement``: ``correct`` and a sentence. A judge's bits are part of a result, so it has a name and
-a version; the version changes whenever one answer might be judged otherwise.
+``Judgement``: ``correct`` and a sentence. Judgements are part of a result's bytes, so a judge has a
+name and a version; the version changes whenever the judgement of any answer might.
 
 ``exact`` (version 2) compares values, not characters:
 
@@ -11,20 +11,21 @@ a version; the version changes whenever one answer might be judged otherwise.
 - Units are names, never converted, but for money: ``50 cents`` is ``$0.50``. If only one side names
   a unit, the number decides (``120`` and ``$120`` answer ``120 km`` and ``120``); if both do, the
   units must be the same.
-- Times of day are compared as such: ``8 a.m.`` is ``8:00 AM``.
+- Times of day are compared as times: ``8 a.m.`` is ``8:00 AM``.
 - ``A or B`` in the expected answer accepts either. In a response every alternative must be right:
   naming the right answer among others is a guess, not an answer.
 - Lists need every item in its order; a set in braces (``{2, 3}``) needs them in any order, and so
   do named values (``x = 3, y = 4``).
 - Words are compared without letter case, articles, quotes and final punctuation.
-- If the response's answer is a sentence, the part behind its only ``is`` or ``are``, or its only
+- If the response's answer is a sentence, the part after its only ``is`` or ``are``, or its only
   number (the only one in bold), is compared too, unless the sentence denies it, bounds it or makes
   another number of it (``not 12``, ``more than 12``, ``half of 12``). ``12, not 13`` answers 12.
 - No number is picked out of mathematics: ``ln 5`` does not answer 5. An equation answers with its
   right side, unless its left side is algebra (``5x = 5``, ``|x| = 5``).
-- An answer that the generation's end cut off is wrong: ``Answer: 1`` may have become ``12``.
+- An answer that was cut off by the end of generation is wrong: ``Answer: 1`` may have become
+  ``12``.
 
-``exact-first`` does the same up to where the response begins a new question: see
+``exact-first`` does the same, up to the point where the response starts a new question: see
 ``tunixrt.eval.judge.run_on``. ``verbatim`` (version 2) compares the final answer character by
 character, white space at its ends aside. ``math-verify`` compares LaTeX: see
 ``tunixrt.eval.judge.math_verify``.
@@ -48,8 +49,8 @@ from tunixrt.eval.judge.sentences import readings
 from tunixrt.eval.judge.units import units_agree
 from tunixrt.eval.judge.values import Item, Listing, parse_alternatives, words
 from tunixrt.runs.identity import Judge
-from tunixrt.traces.violations import quoted, suggestion
 from tunixrt.unicode_14 import pin, unpin
+from tunixrt.words import quoted, suggestion
 
 _MAX_CHARACTERS: Final = 2_000
 _MAX_SHOWN: Final = 80
@@ -78,7 +79,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 class AnswerJudge(msgspec.Struct, frozen=True):
-    """A way to judge, by name and version.
+    """A judge, by name and version.
 
     ``decide`` takes the expected answer, the response and whether the generation was cut off.
     """
@@ -89,7 +90,7 @@ class AnswerJudge(msgspec.Struct, frozen=True):
 
     @property
     def identity(self) -> Judge:
-        """Name and version, as a run's manifest has them."""
+        """Name and version, as in a run's manifest."""
         return Judge(name=self.name, version=self.version)
 
     def __call__(self, *, expected: str, response: str, cut: bool = False) -> Judgement:
@@ -111,14 +112,14 @@ class UnknownJudgeError(BadInputError):
     def __init__(self, name: str) -> None:
         known = sorted((*JUDGES, MATH_VERIFY))
         super().__init__(
-            f"There is no judge {quoted(name)}; the judges are: {', '.join(known)}."
+            f"The judge {quoted(name)} does not exist; the judges are {', '.join(known)}."
             f"{suggestion(name, known)}"
         )
         self.name = name
 
 
 def _as_written(judged: Judgement, *originals: str) -> Judgement:
-    """A judgement of pinned texts, in the characters of the originals."""
+    """A judgement of texts with pinned characters, quoted in the original characters."""
     parsed = judged.parsed
     return Judgement(
         correct=judged.correct,
@@ -141,8 +142,8 @@ def judge_answer(
         expected: the expected answer of the eval set.
         response: the text that the model generated, or a bare answer.
         cut: whether the generation stopped at its length limit instead of ending its turn.
-        stop_at_new_question: whether the response ends where it begins a new question
-            (``exact-first``), as base models do that run on.
+        stop_at_new_question: whether the response ends where it starts a new question
+            (``exact-first``), as base models without a stop token do.
     """
     judge = JUDGES[FIRST_ANSWER if stop_at_new_question else DEFAULT_JUDGE]
     return judge(expected=expected, response=response, cut=cut)
@@ -152,7 +153,7 @@ def judge_by_name(name: str) -> AnswerJudge:
     """The judge of that name.
 
     Raises:
-        UnknownJudgeError: there is none.
+        UnknownJudgeError: it does not exist.
         MissingExtraError: it is ``math-verify``, and the library is not installed.
     """
     if name == MATH_VERIFY:
@@ -188,7 +189,7 @@ def _exact(expected: str, response: str, cut: bool) -> Judgement:
 
 def _exact_first(expected: str, response: str, cut: bool) -> Judgement:
     first = before_new_question(response)
-    # What stands before a new question was not cut off, wherever the generation ended.
+    # Text before a new question was not cut off, wherever the generation ended.
     return _exact(expected, first, cut and len(first) == len(response))
 
 
@@ -200,20 +201,20 @@ def unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | Non
         return "No final answer was found in the response."
     if cut and parsed.at_end:
         return (
-            f"The generation was cut off inside or right behind the answer {shown(parsed.answer)},"
-            " so it may not be whole."
+            f"The generation was cut off inside or right after the answer {shown(parsed.answer)},"
+            " so it may be incomplete."
         )
     return None
 
 
 def _verbatim_match(expected: str, response: str, parsed: ParsedResponse, *, cut: bool) -> bool:
-    """Whether the final answer has the expected characters and is sure to be whole."""
+    """Whether the final answer has the expected characters and is certainly complete."""
     wanted = expected.strip()
     if not wanted or (cut and parsed.at_end):
         return False
     if wanted in (parsed.answer, parsed.remainder):
         return True
-    # An answer that holds what the parser looks for (an end token, a box) is still its own text.
+    # An expected answer may itself contain what the parser searches for (an end token, a box).
     text = response.strip()
     texts = (text, text.removesuffix("<end_of_turn>").rstrip(), strip_end_tokens(text))
     heads = [text.removesuffix(wanted) for text in texts if text.endswith(wanted)]
@@ -234,7 +235,7 @@ def _several_lines(expected: str, parsed: ParsedResponse) -> Judgement:
 
 
 def _compare(expected: str, answer: str, form: AnswerForm) -> tuple[bool, str]:
-    """Compare each reading of the answer; the first that is right decides, else the first fails."""
+    """Compare each reading of the answer; the first right one decides, else the first failure."""
     answer, wanted = _factorial(answer, form), parse_alternatives(plain(_factorial(expected)))
     first_failure = None
     for reading in readings(answer, wanted, guess=form is AnswerForm.LAST_LINE):
@@ -242,11 +243,11 @@ def _compare(expected: str, answer: str, form: AnswerForm) -> tuple[bool, str]:
         if correct:
             return True, reason
         first_failure = first_failure or reason
-    return False, first_failure or _differs(answer, expected, "it says nothing that can be read")
+    return False, first_failure or _differs(answer, expected, "nothing in it can be read")
 
 
 def _factorial(text: str, form: AnswerForm = AnswerForm.BOXED) -> str:
-    """``5!`` is 120; in a sentence or behind ``Answer:`` it is an exclamation."""
+    """``5!`` is 120; in a sentence or after ``Answer:`` it is an exclamation."""
     in_prose = form in (AnswerForm.ANSWER_LINE, AnswerForm.SENTENCE)
     match = None if in_prose else _EXCLAIMED.fullmatch(text)
     return f"{match[1]} factorial" if match else text
@@ -275,7 +276,7 @@ def _differs(answer: str, expected: str, problem: str) -> str:
 
 
 def _listing_problem(wanted: Listing, found: Listing) -> str | None:
-    """Why a found list is not the wanted one, or None if it is."""
+    """Why the found list is not the expected one, or None if it is."""
     if len(wanted.items) != len(found.items):
         return f"it has {len(found.items)} values where {len(wanted.items)} are expected"
     if len(wanted.items) == 1:
@@ -300,7 +301,7 @@ def _any_order_problem(wanted: Listing, found: Listing) -> str | None:
 
 
 def _item_problem(wanted: Item, found: Item) -> str | None:
-    """Why a found value is not the wanted one, or None if it is."""
+    """Why the found value is not the expected one, or None if it is."""
     if wanted.name and found.name and wanted.name != found.name:
         return f"it is a value of {found.name}, not of {wanted.name}"
     if wanted.quantity is None or found.quantity is None:
@@ -325,7 +326,7 @@ def _quantity_problem(wanted: Quantity, found: Quantity) -> str | None:
 
 
 def shown(text: str) -> str:
-    """The text in quotes on one line, shortened; what is known of it if it is not text."""
+    """The text in quotes on one line, shortened; a description where it is not text."""
     if not is_text(text):
         return legible(text)
     line = " ".join(text.split())
@@ -343,7 +344,7 @@ def _verbatim(expected: str, response: str, cut: bool) -> Judgement:
 
 
 DEFAULT_JUDGE: Final = "exact"
-#: As ``exact``, for base models that run on.
+#: As ``exact``, for base models that continue with new questions.
 FIRST_ANSWER: Final = "exact-first"
 #: Optional: see ``tunixrt.eval.judge.math_verify``.
 MATH_VERIFY: Final = "math-verify"

@@ -1,7 +1,7 @@
 r"""Plain text of an answer that was written in Markdown, LaTeX or typographic characters.
 
 ``plain(r"$\frac{3}{4}$")`` is ``3/4``, ``plain("**−1 198**")`` with a narrow space is ``-1198``.
-The result is for comparison only; nothing that is stored or shown passes through here.
+The result is for comparison only; stored or displayed text does not pass through here.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _ROOT_SIGN = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+|[a-z]\b))")
 
 _MATH_DOLLARS = re.compile(r"(?<!\\)\$(?!\s)([^$\n]+?)(?<![\s\\])\$(?!\d)")
 _LATEX_DELIMITERS = re.compile(r"\\[()\[\]]|\$\$|\\(?:begin|end)\{[a-z]+\*?\}")
-#: The places where equations are aligned, and the ends of their lines.
+#: Alignment marks of equations, and their line ends.
 _ALIGNMENT = re.compile(r"&(?==)|(?<==)&|\\\\")
-#: ``!`` inside of mathematics, where it cannot be an exclamation.
+#: ``!`` inside mathematics, where it cannot be an exclamation.
 _FACTORIAL = re.compile(r"(?<=[\d)])\s*!+(?=\s*(?:\$|\\[)\]]|\}))")
 _LATEX_WORDS = {
     "times": "×", "cdot": "×", "ast": "×", "div": "÷", "pm": "±", "approx": "≈", "sim": "≈",
@@ -121,7 +121,7 @@ def _latex(text: str) -> str:
 def _fraction(match: re.Match[str]) -> str:
     top = (match[1] if match[1] is not None else match[2]).strip()
     bottom = (match[3] if match[3] is not None else match[4]).strip()
-    # A digit before it makes a mixed number: 1\frac{1}{2} is 1 1/2, not 11/2.
+    # After a digit it is part of a mixed number: 1\frac{1}{2} is 1 1/2, not 11/2.
     mixed = match.start() > 0 and match.string[match.start() - 1].isdigit()
     top = top if _SIMPLE.match(top) else f"({top})"
     bottom = bottom if _SIMPLE.match(bottom) else f"({bottom})"
@@ -136,7 +136,7 @@ def _markdown(text: str) -> str:
 def _trim(text: str) -> str:
     """Without the punctuation that ends a sentence, and quotes and emphasis around the whole.
 
-    Emphasis may be there by half: ``**Answer: 42**`` leaves ``42**``.
+    Emphasis may be unbalanced: ``**Answer: 42**`` leaves ``42**``.
     """
     while True:
         shorter = text.rstrip(" .!;,:*`_✅✓✔☑🎉👍\ufe0f").lstrip(" *`_✅✓✔☑")

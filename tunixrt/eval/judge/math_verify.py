@@ -1,12 +1,13 @@
 r"""The judge ``math-verify``: compares mathematics written in LaTeX, with the library of that name.
 
 It is a second opinion, not a stricter one: expressions are equal if sympy says so (``\sqrt{8}`` and
-``2\sqrt{2}``, ``(x+1)^2`` and ``x^2+2x+1``), numbers if they agree in 6 digits behind the point.
-It reads no words and no units. The final answer is found as for every judge here, so the two differ
-in the comparison alone. The versions of math-verify and sympy are part of the judge's version.
+``2\sqrt{2}``, ``(x+1)^2`` and ``x^2+2x+1``), numbers if they agree to 6 decimal places.
+It reads neither words nor units. The final answer is found as for every judge here, so the judges
+differ only in the comparison. The versions of math-verify and sympy are part of the judge's
+version.
 
-A comparison that takes longer than 5 seconds counts as wrong, and the reason says so; that is the
-one thing here that may depend on the machine.
+A comparison that takes longer than 5 seconds counts as wrong, with that reason; it is the only
+result here that may depend on the machine.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
 _VERSION: Final = "2"
 _TIMEOUT_S: Final = 5
-#: What makes a text mathematics: a command, an operator, a relation, or a variable alone.
+#: What identifies a text as mathematics: a command, an operator, a relation, or a variable alone.
 _SIGNS: Final = re.compile(r"[\\^_=+*/<>]|^\s*[A-Za-z]\s*$")
 
 
 def math_verify_judge() -> AnswerJudge:
-    """The judge, with the versions that are installed.
+    """The judge, with the installed versions.
 
     Raises:
         MissingExtraError: the library is not installed.
@@ -73,7 +74,7 @@ def _decide(
         return Judgement(correct=False, reason=reason, parsed=parsed)
     try:
         correct = bool(verify(wanted, found, timeout_seconds=_TIMEOUT_S, raise_on_error=True))
-    except Exception as error:  # sympy raises whatever comes to its mind
+    except Exception as error:  # sympy may raise anything
         reason = f"math-verify cannot compare {compared}: {type(error).__name__}."
         return Judgement(correct=False, reason=reason, parsed=parsed)
     says = "equals" if correct else "does not equal"
@@ -82,7 +83,7 @@ def _decide(
 
 
 def _read(parse: Callable[..., Any], text: str) -> list[Any]:
-    r"""What is read of an answer; LaTeX that is bare (``\frac{1}{2}``) is put between dollar signs.
+    r"""The expression that is parsed; bare LaTeX (``\frac{1}{2}``) is put between dollar signs.
 
     Not words: between dollar signs they would be products of their letters, and ``Paris`` would be
     ``pairs``.

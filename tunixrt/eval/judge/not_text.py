@@ -1,8 +1,9 @@
-"""Responses that are not text, as people can read them: ``(not text: 212 characters, ...)``.
+"""A readable description of responses that are not text: ``(not text: 212 characters, ...)``.
 
-An untrained model writes bytes at random. Decoded, they are mostly U+FFFD, the character for bytes
-that are not UTF-8, and fill half a page with boxes. Predictions keep the decoded text, so the bytes
-behind a U+FFFD are lost: the description shows ``??`` for them, and the bytes of the others.
+An untrained model writes random bytes. Decoded, they are mostly U+FFFD, the replacement character
+for bytes that are not UTF-8, and would fill half a page. Predictions keep the decoded text, so the
+bytes behind a U+FFFD are lost: the description shows ``??`` for them, and hex digits for the
+others.
 
 A text is not text if at least a quarter of its characters, white space aside, are U+FFFD or control
 characters, and there are at least 4 of these or nothing else: ``caf`` and half an ``é`` is text.
@@ -30,12 +31,12 @@ def is_text(text: str) -> bool:
 
 
 def legible(text: str) -> str:
-    """The text itself, or what is known of it if it is not text."""
+    """The text itself, or a description where it is not text."""
     return text if is_text(text) else _description(text)
 
 
 def legible_quotes(sentence: str) -> str:
-    """A sentence whose quotations are legible: reasons of judges quote what was answered."""
+    """A sentence whose quotations are legible: judges' reasons quote the answer."""
     return _QUOTED.sub(
         lambda m: m[0] if is_text(m[1]) else _description(m[1].removesuffix("…")), sentence
     )

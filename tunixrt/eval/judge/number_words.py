@@ -35,7 +35,7 @@ _HALF: Final = re.compile(r"(?:(a|one)[\s-]+)?(half|quarter)\b", re.IGNORECASE)
 
 
 def read_number_words(text: str) -> tuple[Fraction, str] | None:
-    """The number that words at the beginning of the text name, and the text behind them.
+    """The number named by words at the start of the text, and the text after them.
 
     Returns:
         None if the text does not begin with a number word.

@@ -3,7 +3,7 @@ r"""Exact numbers with units, read from the text of an answer.
 ``1,198``, ``$12``, ``-3/4``, ``1 1/2``, ``50%``, ``6.02 × 10^23``, ``120 km/h``, ``3 million``,
 ``0.(3)``, ``2pi`` and ``twenty-five`` are quantities. Values are exact fractions: ``0.5`` equals
 ``1/2``, and ``1/3`` does not equal ``0.33``. A percentage is its value: ``50%`` equals ``1/2``.
-Arithmetic is not worked out: ``12 + 3`` and ``2^10`` are text, so a response that only repeats the
+Arithmetic is not evaluated: ``12 + 3`` and ``2^10`` are text, so a response that only repeats the
 question earns nothing. Factors that are not rational (pi, roots) are kept as they are written.
 """
 
@@ -66,8 +66,8 @@ class Quantity(msgspec.Struct, frozen=True):
     percent: bool = False
 
 
-#: Money is one value in two units, unlike a distance in metres and in kilometres: `$0.50` is what
-#: `50 cents` says, and no question asks for the conversion.
+#: Money in dollars and in cents is one value, unlike a distance in metres and in kilometres:
+#: `$0.50` is `50 cents`, and no question asks for the conversion.
 _HUNDREDTHS: Final = {"cent": frozenset({"dollar", "euro"}), "pence": frozenset({"sterling"})}
 
 
@@ -96,7 +96,7 @@ def money_of_two(parts: Sequence[Quantity | None]) -> Quantity | None:
 
 
 def parse_quantity(text: str) -> Quantity | None:
-    """The quantity that the whole text is, or None.
+    """The quantity if the whole text is one, else None.
 
     Args:
         text: an answer as ``markup.plain`` leaves it.
@@ -195,7 +195,7 @@ def _with_unit(value: Fraction, factor: str, currency: str | None, rest: str) ->
     )
     if not rest.strip(" .,;"):
         return Quantity(value, factor, Unit(money, known=True) if money else None)
-    # `3x` and `3rd` are not quantities; `3km` is, because km is a unit that we know.
+    # `3x` and `3rd` are not quantities; `3km` is, because km is a known unit.
     attached = not rest[0].isspace()
     if money:
         return _money(value, factor, money, rest)
@@ -206,7 +206,7 @@ def _with_unit(value: Fraction, factor: str, currency: str | None, rest: str) ->
 
 
 def _money(value: Fraction, factor: str, money: str, rest: str) -> Quantity | None:
-    """``$12 per hour``, ``$12 USD``, ``$12 in total``: words behind an amount with a sign."""
+    """``$12 per hour``, ``$12 USD``, ``$12 in total``: words after an amount with a sign."""
     unit = parse_unit(re.sub(r"^\s*(?:per|an?|/)\s+", f" {money}/", rest))
     if unit is None:
         return None

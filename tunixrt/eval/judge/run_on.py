@@ -1,6 +1,6 @@
-r"""Where a response ends if the model runs on: a base model that has answered asks a new question.
+r"""Where a response ends if a base model continues after its answer with a new question.
 
-``#### 18\n\nQuestion: 2+2?\n#### 4`` ends behind ``#### 18``. lm-evaluation-harness says the same
+``#### 18\n\nQuestion: 2+2?\n#### 4`` ends after ``#### 18``. lm-evaluation-harness does the same
 with stop sequences (``until: ["Question:", "</s>", "<|im_end|>"]`` for GSM8K); here the judge ends
 the response, so that one generation can be judged either way.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-#: A line that begins a question or the next turn, and tokens that end this one.
+#: A line that starts a question or the next turn, and tokens that end this one.
 _NEW_QUESTION: Final = re.compile(
     r"^[ \t>*_#]{0,12}(?:"
     r"(?:(?:next|new|another)[ ])?(?:question|problem|exercise|example|task)"
@@ -27,9 +27,9 @@ _NEW_QUESTION: Final = re.compile(
 
 
 def before_new_question(text: str) -> str:
-    """The response up to where it begins a new question; all of it if it begins none.
+    """The response up to the start of a new question; all of it if it starts none.
 
-    A question that nothing stands before is the model's repetition of its own, and is left.
+    A question at the very start is the model repeating its prompt, and is kept.
     """
     for match in _NEW_QUESTION.finditer(text):
         if text[: match.start()].strip():

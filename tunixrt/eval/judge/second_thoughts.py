@@ -1,7 +1,7 @@
-"""Answers that are taken back: ``12. Wait, 13`` answers 13, ``The answer is 12... no, 13`` too.
+"""Answers that are retracted: ``12. Wait, 13`` answers 13, ``The answer is 12... no, 13`` too.
 
-A response that takes its answer back and gives no other (``12. Wait, that is wrong.``) has the
-words that take it back for an answer, so it is wrong. A remark that names no number and finds no
+If a response retracts its answer and gives no other (``12. Wait, that is wrong.``), the retraction
+itself is taken as the answer, so the response is wrong. A remark that names no number and finds no
 fault (``12. Actually, that was easy.``) changes nothing.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-#: At the beginning of a clause only: `she has to wait 12 minutes` takes nothing back.
+#: At the start of a clause only: `she has to wait 12 minutes` retracts nothing.
 _TAKEN_BACK: Final = re.compile(
     r"(?:\A|[^\w\s]|\n)[ \t]{0,4}\n{0,3}[ \t]{0,4}"
     r"(?:(?:oh|hmm+|but|no|so|well|and|um|uh),?[ ]){0,3}"
@@ -36,15 +36,15 @@ _LEADING: Final = re.compile(
 
 
 def second_thought(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Where the answer begins and ends that replaces the one at ``start`` to ``end``.
+    """Start and end of the answer that replaces the one at ``start`` to ``end``.
 
     Args:
-        text: what is said, without what is only thought.
+        text: the response without its thinking.
         start: where the answer begins.
         end: where it ends.
 
     Returns:
-        None if nothing takes the answer back.
+        None if the answer is not retracted.
     """
     behind = text[start:]
     found = (match for rule in (_TAKEN_BACK, _NO) for match in rule.finditer(behind))

@@ -1,12 +1,12 @@
-"""What a sentence answers: ``She has 12 apples left.`` answers 12.
+"""The answer that a sentence gives: ``She has 12 apples left.`` answers 12.
 
 The readings of a text are tried in turn against the expected answer. A reading is the whole text,
-the part behind its only ``is`` or ``are``, its first clause where the expected answer is yes, no or
+the part after its only ``is`` or ``are``, its first clause where the expected answer is yes, no or
 a letter, and where a number (a time of day) is expected, its only one, or the only one in bold. A
-sentence that denies or bounds what it names (``not 12``, ``at least 12``) is read as a whole only,
-but for the contrasts that name the answer too (``12, not 13``): see
+sentence that denies or bounds what it names (``not 12``, ``at least 12``) is read only as a whole,
+except for contrasts that also name the answer (``12, not 13``): see
 ``tunixrt.eval.judge.contrasts``.
-Mathematics is no sentence: there is no number to be picked out of ``ln 5`` or ``|x| = 5``.
+Mathematics is not a sentence: no number is picked out of ``ln 5`` or ``|x| = 5``.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ _OR: Final = re.compile(r"\bor\b", re.IGNORECASE)
 _COPULA: Final = re.compile(
     r"\b(?:is|are|was|were|will be|would be|equals|gives|makes|totals)\b\s*:?\s*", re.IGNORECASE
 )
-#: A reason behind an answer, unless it ends in an answer of its own (`..., so 7`).
+#: A reason after an answer, unless it ends in an answer of its own (`..., so 7`).
 _REASON: Final = re.compile(
     r"\s*,?\s+(?:because|since)\b(?!.*\b(?:so|thus|hence|therefore|then)\b).*",
     re.IGNORECASE | re.DOTALL,
 )
-#: A remark in parentheses that names where the answer is from, and offers no other.
+#: A remark in parentheses that names the origin of the answer, and offers no other.
 _REMARK: Final = re.compile(
     r"\s*\((?:from|since|because|rounded|as|given|i\.e\.|that is|including|counting|with|after"
     r"|before)\b"
     r"(?![^()]*\b(?:or|if|not|maybe|perhaps|but)\b)[^()]*\)\Z",
     re.IGNORECASE,
 )
-#: Words that make another number of the one behind them: `half of 12`, `double 12`.
+#: Words that turn the number after them into another one: `half of 12`, `double 12`.
 _OPERATION: Final = re.compile(
     r"(?:\b(?:half|thirds?|quarters?|fourths?|fifths?|tenths?|percent|root|square|cube|multiples?"
     r"|factors?|divisors?|(?:co)?sine|(?:co)?tangent|logarithm|reciprocal|negative|opposite|inverse"
@@ -65,11 +65,11 @@ _FIRST_CLAUSE: Final = re.compile(r"yes|no|true|false|[a-z]")
 _NUMBER: Final = re.compile(
     r"-?(?:[$€£¥₹]\s?)?-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+|\s\d+/\d+)?"
 )
-#: A sentence that holds one of these is mathematics.
+#: A sentence that contains one of these is mathematics.
 _MATHEMATICS: Final = re.compile(
     rf"[\\|^_{{}}\[\]=√∛∑∏∫]|\b(?:{FUNCTIONS}|mod|choose|factorial|squared|cubed)\b", re.IGNORECASE
 )
-#: What makes another number of the one before it: `12 + 1`, `5 and a half`.
+#: What turns the number before it into another one: `12 + 1`, `5 and a half`.
 _CHANGED: Final = re.compile(r"\s*(?:[-+*/^=×÷!]|and\s+(?:an?|one|two|three|\d)\b)", re.IGNORECASE)
 #: One segment in bold, as ``readings`` marks it.
 _BOLD: Final = re.compile(
@@ -77,7 +77,7 @@ _BOLD: Final = re.compile(
     r"|<(?P<tag>b|strong)>(?P<tagged>[^<>\n]+)</(?P=tag)>"
 )
 _BOLD_BEGINS, _BOLD_ENDS = "\ue000", "\ue001"
-#: What a number names that stands behind them is no answer: `Step 5`, `see equation 5`.
+#: A number after one of these is a reference, not an answer: `Step 5`, `see equation 5`.
 _LABEL: Final = re.compile(
     r"\b(?:step|problem|question|page|chapter|equation|eq\.|figure|fig\.|table|line|exercise|example"
     r"|section)\s+\Z",
@@ -103,11 +103,11 @@ _PHRASE_END: Final = re.compile(
 
 
 def readings(answer: str, expected: tuple[Listing, ...], *, guess: bool) -> Iterator[str]:
-    """The texts that an answer may stand for, the most literal first.
+    """The readings of an answer, the most literal first.
 
     Args:
         answer: the final answer as the response gives it.
-        expected: the expected answer's alternatives; they say whether a number is looked for.
+        expected: the expected answer's alternatives; they decide whether a number is searched for.
         guess: whether the answer is only the last line of the response. Then its last sentence is
             read.
     """
@@ -158,7 +158,7 @@ def _behind_copula(text: str) -> Iterator[str]:
 
 
 def _first_clause(text: str) -> str | None:
-    """``Yes`` of ``Yes, because ...``, ``b`` of ``(B) Paris``; None if the rest takes it back."""
+    """``Yes`` of ``Yes, because ...``, ``b`` of ``(B) Paris``; None if the rest retracts it."""
     clause, *rest = _CLAUSE_END.split(text, maxsplit=1)
     if not rest:
         return None
@@ -169,7 +169,7 @@ def _first_clause(text: str) -> str | None:
 
 
 def _behind_equals(text: str) -> tuple[str, str]:
-    """What stands behind the last equals sign of a sentence, and the variable in front of it."""
+    """The right side of the last equals sign of a sentence, and the variable before it."""
     left, equals, right = text.rpartition("=")
     *earlier, last = _CLAUSE.split(left)
     if last.count("(") == last.count(")"):
@@ -183,7 +183,7 @@ def _behind_equals(text: str) -> tuple[str, str]:
 
 
 def _only_number(text: str) -> str | None:
-    """The only number of a text, with the words behind it; None if there are several."""
+    """The only number of a text, with the words after it; None if it has several."""
     match = _NUMBER.search(text)
     if match is None:
         return None
@@ -218,13 +218,13 @@ def _bold_number(answer: str) -> str | None:
 
 
 def _attached(behind: str) -> str:
-    """What stands behind a number without a space: ``km`` of ``3km``."""
+    """What follows a number without a space: ``km`` of ``3km``."""
     match = _ATTACHED.match(behind)
     return match[0] if match else ""
 
 
 def _number_with_words(before: str, number: str, behind: str) -> str | None:
-    """A number with the words behind it, or None if what is around it makes another one of it."""
+    """A number with the words after it, or None if the context turns it into another one."""
     if not _BEFORE_NUMBER.search(before):
         return None
     if any(rule.search(before) for rule in (_MONTH, _OPERATION, _LABEL)):
@@ -243,7 +243,7 @@ def _number_with_words(before: str, number: str, behind: str) -> str | None:
 
 
 def _known_beginning(phrase: str) -> str:
-    """``metres`` of ``metres long``: a unit that we know ends where it ends."""
+    """``metres`` of ``metres long``: a known unit ends where its name ends."""
     words = phrase.split()
     for n in range(min(len(words), 4), 0, -1):
         if known_unit(" ".join(words[:n])):

@@ -1,8 +1,8 @@
-"""The units of measure that the judge knows by several names, and how unknown ones compare.
+"""The units of measure with their names, and how unknown units are compared.
 
 A known unit has one canonical name (``km``, ``kilometres`` and ``kilometers`` are
 ``kilometre``). Units are never converted: ``1500 m`` is not the answer to a question that asks for
-kilometres, and a question about conversion would be void if it were. A word that is not in the
+kilometres, and a question about conversion would be pointless otherwise. A word that is not in the
 table (``apples``) is a thing counted, compared by its singular.
 """
 
@@ -129,7 +129,7 @@ _CONNECTIVES: Final = NUMBER_WORDS | {
     "not", "no", "at", "maybe", "perhaps", "possibly", "probably", "wrong", "incorrect", "mod",
     "choose",
 }  # fmt: skip
-#: Names of functions, for a regular expression; none is the name of a thing counted.
+#: Names of functions, for a regular expression; they never name a thing counted.
 FUNCTIONS: Final = (
     r"(?:arc|a)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log(?:e|_?\d+)?|lg|exp|sqrt|cbrt|abs|gcd|lcm|det|binom"
     r"|floor|ceil|sgn|mod|min|max|erf|cis"
@@ -138,7 +138,7 @@ _NO_THING: Final = re.compile(rf"(?:{FUNCTIONS})|.*n't")
 _POWERS: Final = {"square": "^2", "sq": "^2", "cubic": "^3", "cu": "^3"}
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['.-][^\W\d_]+)*\.?")
 _TRAILING_POWERS: Final = {"squared": "^2", "cubed": "^3"}
-#: Words behind a number that name nothing: `12 in total`, `12 more`, `12 left`.
+#: Words after a number that name nothing: `12 in total`, `12 more`, `12 left`.
 _FILLERS: Final = frozenset(
     {
         "a", "an", "the", "of", "in", "total", "all", "altogether", "overall", "left",
@@ -148,7 +148,7 @@ _FILLERS: Final = frozenset(
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """What stands behind a number: a canonical name, and whether it is a unit of the table."""
+    """The unit of a number: a canonical name, and whether it is in the table."""
 
     name: str
     known: bool
@@ -164,7 +164,7 @@ def _table() -> dict[str, str]:
 
 
 _TABLE: Final = _table()
-#: `m` is metre and `M` is not: one letter, and these, are looked up as they are written.
+#: `m` is metre and `M` is not: one letter, and these, are looked up as written.
 _CASE_MATTERS: Final = frozenset({"MW", "mW", "MB", "Mb", "KB", "kB", "GB", "TB"})
 
 
@@ -249,8 +249,9 @@ def singular(word: str) -> str:
 def units_agree(expected: Unit | None, found: Unit | None) -> bool:
     """Whether a response's unit fits the expected one.
 
-    A unit that only one side names is no contradiction. Known units must be the same; things
-    counted agree when one phrase holds the words of the other (``12 red apples``, ``12 apples``).
+    A unit that only one side names is not a contradiction. Known units must be the same; things
+    counted agree when one phrase contains the words of the other (``12 red apples``, ``12
+    apples``).
     """
     if expected is None or found is None or expected.name == found.name:
         return True

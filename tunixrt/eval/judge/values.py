@@ -1,7 +1,7 @@
 """The structure of an answer: alternatives, lists, named values, quantities and words.
 
 ``0.5 or 50%`` is two alternatives, ``2, 3 and 5`` a list in its order, ``{2, 3}`` a set,
-``x = 3, y = 4`` two named values, ``15 + 27 = 42`` the quantity behind the last equals sign.
+``x = 3, y = 4`` two named values, ``15 + 27 = 42`` the quantity after the last equals sign.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MAX_ITEMS: Final = 64
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One value: its text in normal form, its name (``x`` in ``x = 3``), its quantity if it has."""
+    """One value: its text in normal form, its name (``x`` in ``x = 3``), its quantity if any."""
 
     shown: str
     text: str

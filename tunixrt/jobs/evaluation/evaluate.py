@@ -54,7 +54,7 @@ BATCH_SIZE = 64
 
 
 class GreedyDrawsError(BadInputError):
-    """Several responses to each sample, which would all be the same one.
+    """Several greedy responses per sample, which would all be equal.
 
     Attributes:
         n: how many.
@@ -70,18 +70,18 @@ class GreedyDrawsError(BadInputError):
 
 @dataclass(frozen=True)
 class EvalRequest:
-    """What a person asks for.
+    """The request of an evaluation.
 
     Attributes:
         model: a training run by prefix or name, a model directory, or ``untrained:CONFIG``.
         evalset: the name of an eval set.
-        max_new_tokens: the longest answer in tokens; None takes what the model's context leaves
-            beside the longest prompt that leaves any.
-        batch_size: prompts that are answered side by side.
+        max_new_tokens: the longest answer in tokens; None means what the longest prompt that fits
+            leaves of the model's context.
+        batch_size: prompts per batch.
         temperature: 0 is greedy.
-        top_p: draw from the most probable tokens that have this probability together.
-        n_draws: responses to each sample; more than one only where tokens are sampled.
-        seed: what the responses are drawn from.
+        top_p: nucleus sampling: the total probability of the most probable tokens to draw from.
+        n_draws: responses per sample; more than one only where tokens are sampled.
+        seed: the seed of the draws.
         judge: the name of the judge.
         fail_on_contamination: publish nothing if samples of the eval set are in the training data.
         on_overlong: what happens to samples whose prompts leave no room for an answer: ``refuse``,
@@ -105,7 +105,7 @@ class EvalRequest:
 
         Raises:
             BadInputError: temperature or top-p cannot be used.
-            GreedyDrawsError: several greedy responses are asked for.
+            GreedyDrawsError: several greedy responses were requested.
         """
         sampling = Sampling(temperature=self.temperature, top_p=self.top_p)
         if not sampling.is_greedy:
@@ -122,7 +122,7 @@ class EvalRequest:
 
 @dataclass(frozen=True)
 class EvaluationDone:
-    """An evaluation run that is published.
+    """A published evaluation run.
 
     Attributes:
         manifest: the run.
@@ -130,8 +130,8 @@ class EvaluationDone:
         evalset: what was asked.
         already_done: whether the run was there before.
         n_responses: responses that were judged.
-        n_generated: those that were generated for it now; the others were there before.
-        contamination: what of the eval set is in the training data; None where that is not known.
+        n_generated: those generated now; the others existed before.
+        contamination: the overlap of eval set and training data; None where it is unknown.
         promotion: the name that the run was given, if one was asked for.
     """
 
@@ -165,14 +165,14 @@ class EvaluationDone:
 
     @property
     def n_reused(self) -> int:
-        """Responses that were there before: published, or of an interrupted evaluation."""
+        """Responses that existed before: published, or from an interrupted evaluation."""
         return self.n_responses - self.n_generated
 
 
 def evaluate_run(
     layout: Layout, log: EventLog, request: EvalRequest, watch: Watch = QUIET
 ) -> EvaluationDone:
-    """Generate, judge and publish; what is there already is found instead of made again.
+    """Generate, judge and publish; existing results are reused.
 
     The responses are published first, under an id of their own: another judge reads the same ones.
     An evaluation that was interrupted continues where its journal ends.
@@ -180,9 +180,9 @@ def evaluate_run(
     Raises:
         BadInputError: model, eval set, judge or settings cannot be used; the journal is damaged.
         WorkHeldError: another process generates the same responses.
-        ContaminatedError: samples are in the training data, and that was to fail.
-        DamagedError: the responses that are here are not what their digests say.
-        OverlongPromptsError: prompts leave no room for an answer, and are to be refused.
+        ContaminatedError: samples are in the training data, and the request said to fail.
+        DamagedError: existing responses do not match their digests.
+        OverlongPromptsError: prompts leave no room for an answer, and the request refuses them.
         MissingExtraError: the packages that generate are not installed.
     """
     judge = judge_by_name(request.judge)
@@ -219,7 +219,7 @@ def evaluate_run(
         responses = Responses(identity, evalset, target.directory, numeric_class)
         answered = Run.of(layout, responses.id)
         if obtain(layout, responses, answered.directory, watch) is None:
-            # They are an input now, so they are checked as one.
+            # They are an input now, so they are checked.
             for finding in verify_run(layout, answered.id):
                 raise DamagedError(finding)
     judged = Judgement(
@@ -245,5 +245,5 @@ def evaluate_run(
 
 
 def room_for_answers(lengths: PromptLengths) -> int:
-    """How many tokens the context leaves beside the longest prompt that leaves any; at least 1."""
+    """The tokens that the longest prompt that fits leaves of the context; at least 1."""
     return lengths.max_length - lengths.longest

@@ -1,10 +1,10 @@
-"""What an evaluation that is not finished has generated so far: nothing of it is generated twice.
+"""The responses of an unfinished evaluation, so that none is generated twice.
 
 ``.tunixrt/work/responses/<id>/journal.jsonl`` has one line per batch, ``<64 hex> <JSON>``, and it
-is on the disk before the next batch begins. The hex digits are the SHA-256 of those of the line
+is on disk before the next batch starts. The hex digits are the SHA-256 of those of the line
 before (of the responses id, for the first), a line feed and the JSON. So lines of another model or
-eval set, or moved, lost or changed ones, do not fit the digits. A last line without its line feed
-was being written when the process died, and is dropped.
+eval set, and moved, lost or changed lines, do not match. A last line without its line feed
+was incomplete when the process died, and is dropped.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ JOURNAL_NAME: Final = "journal.jsonl"
 
 
 class DamagedJournalError(BadInputError):
-    """A journal that the evaluation did not write like this.
+    """A damaged journal, or the journal of another evaluation.
 
     Attributes:
         path: the journal.
-        line: the first line that does not fit, from 1.
+        line: the first line that does not match, from 1.
     """
 
     def __init__(self, path: Path, line: int) -> None:
@@ -46,17 +46,17 @@ class DamagedJournalError(BadInputError):
 
 
 class ResponseJournal:
-    """The journal of the responses that one id names, held by this process.
+    """The journal of the responses with one id, held by this process.
 
     Attributes:
-        responses: what is on the disk, in the order of the requests.
+        responses: those on disk, in the order of the requests.
     """
 
     def __init__(self, directory: Path, responses_id: str) -> None:
-        """Read what is there; the caller holds the lock of the directory.
+        """Read the existing lines; the caller holds the lock of the directory.
 
         Raises:
-            DamagedJournalError: a line does not fit.
+            DamagedJournalError: a line does not match.
         """
         self._path = path = directory / JOURNAL_NAME
         self._digits = responses_id
@@ -73,10 +73,10 @@ class ResponseJournal:
             os.truncate(path, whole)
 
     def append(self, responses: Sequence[Generated]) -> None:
-        """Put a batch on the disk; it is there when this returns.
+        """Append a batch; it is on disk when this returns.
 
         Raises:
-            WriteError: the file system refuses.
+            WriteError: the file system returns an error.
         """
         content = msgspec.json.encode(list(responses))
         digits = self._next(content)

@@ -44,14 +44,14 @@ class OtherResponsesError(BadInputError):
 
     def __init__(self, path: Path, evalset: str) -> None:
         super().__init__(
-            f"{path} does not hold the responses to the samples of {evalset}, in their order; "
-            "`tunixrt reproduce` makes them again and compares."
+            f"{path} does not contain the responses to the samples of {evalset} in order; "
+            "`tunixrt reproduce` generates them again and compares."
         )
         self.path = path
 
 
 class Judgement(Derivation[EvaluationManifest]):
-    """The predictions and figures that a judge makes of responses."""
+    """The predictions and figures of one judge on responses."""
 
     kind: ClassVar = "evaluation"
     records: ClassVar = {PREDICTIONS_NAME: ("sample", ("example_id", "draw"))}
@@ -69,7 +69,7 @@ class Judgement(Derivation[EvaluationManifest]):
             identity: which responses, and which judge.
             evalset: the questions.
             responses: the responses on disk.
-            reasons: why these responses need not be the recorded ones, bit for bit.
+            reasons: why these responses may differ from the recorded ones.
         """
         self._identity = identity
         self._evalset = evalset
@@ -85,7 +85,7 @@ class Judgement(Derivation[EvaluationManifest]):
         """Judge into ``directory`` (predictions.jsonl).
 
         Raises:
-            OtherResponsesError: the responses are to something else.
+            OtherResponsesError: the responses answer other questions.
             BadInputError: the judge cannot be used here.
         """
         overlong = self._overlong()
@@ -114,7 +114,7 @@ class Judgement(Derivation[EvaluationManifest]):
         )
 
     def _overlong(self) -> OverlongPrompts | None:
-        """The prompts that left no room for an answer, as the responses tell them."""
+        """The prompts that left no room for an answer, as recorded in the responses."""
         if self._identity.responses.generation.overlong is None:
             return None
         manifest = self._responses.manifest
@@ -123,11 +123,11 @@ class Judgement(Derivation[EvaluationManifest]):
         return manifest.overlong
 
     def environment(self, watch: Watch) -> Environment:
-        """How long it took, the generation of the responses included."""
+        """The durations, the generation of the responses included."""
         return describe_environment(None, watch.execution())
 
     def reasons(self) -> list[str]:
-        """Those of the responses, and another version of the judge."""
+        """The reasons of the responses, and another version of the judge."""
         recorded = self._identity.judge
         here = judge_by_name(recorded.name).version
         if here == recorded.version:
@@ -136,7 +136,7 @@ class Judgement(Derivation[EvaluationManifest]):
         return [judge, *self._reasons]
 
     def beyond_tolerance(self, recorded: Path, rebuilt: Path) -> str | None:
-        """Whether the average scores are near each other."""
+        """Whether the average scores are within the tolerance."""
         old, new = (read_manifest(path / MANIFEST) for path in (recorded, rebuilt))
         assert isinstance(old, EvaluationManifest)
         assert isinstance(new, EvaluationManifest)

@@ -1,4 +1,4 @@
-"""The model of an evaluation: a run, a directory, or the weights that training would start from."""
+"""The model of an evaluation: a run, a directory, or the initial weights of a configuration."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Target:
     """A model to evaluate.
 
     Attributes:
-        directory: where its files are now.
-        model: the digests of these.
+        directory: the directory of its files.
+        model: the digests of the files.
         untrained: the configuration whose initial weights these are; None for other models.
         template: how questions are asked.
         numeric_mode: how answers are computed.
-        trained: the training run here that made it, wherever the directory is; None if none did.
+        trained: the training run in this store that made it, wherever the directory is, or None.
     """
 
     directory: Path
@@ -53,13 +53,13 @@ class Target:
 
 @contextmanager
 def open_target(catalogue: Catalogue, model: str) -> Iterator[Target]:
-    """The model that people name: a run, a model directory or ``untrained:CONFIG``.
+    """The model of an argument: a run, a model directory or ``untrained:CONFIG``.
 
-    A model of this store is the same one by whatever path: as a copy elsewhere, too. Template and
-    numeric mode are those that it was trained with; of other models the defaults.
+    A model of this store is recognised by any path, and as a copy elsewhere. Template and numeric
+    mode are those of its training; other models have the defaults.
 
     Raises:
-        BadInputError: it is none of these.
+        BadInputError: it is not one of these.
     """
     if is_untrained(model):
         config = load_config(model.removeprefix(UNTRAINED))
@@ -87,7 +87,7 @@ def open_target(catalogue: Catalogue, model: str) -> Iterator[Target]:
 
 
 def template_of_model(trained: TrainingManifest | None) -> Template:
-    """How a model is asked: as the run that made it was trained, or the default without one."""
+    """The template: that of the run that made the model, or the default."""
     if trained is None:
         return template_of(DataFormat.TUNIX_SFT, None)
     return trained.identity.template

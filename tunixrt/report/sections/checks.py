@@ -1,4 +1,4 @@
-"""The parts of a report that help to doubt it: commands that check it, and what it cannot say."""
+"""The parts of a report for sceptical readers: commands that check it, and its limits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_blocks(view: ReportView) -> list[Block]:
 
 
 def command_blocks(pairs: Sequence[ReportView]) -> list[Block]:
-    """How the runs of one pair or of several were made, and how to check them."""
+    """How the runs of one or several pairs were made, and how to check them."""
     made = tuple(dict.fromkeys(command for pair in pairs for command in pair.commands))
     blocks: list[Block] = [Heading(2, (Text("How to check this"),))]
     if made:
@@ -44,7 +44,7 @@ def command_blocks(pairs: Sequence[ReportView]) -> list[Block]:
 
 
 def commands_listing(label: str, commands: tuple[Command, ...]) -> Listing:
-    """Commands to copy, each below what it is for."""
+    """Commands to copy, each below its purpose."""
     text = "\n".join(f"# {command.purpose}\n{command.line}" for command in commands)
     return Listing(label, text, language="sh")
 
@@ -56,7 +56,7 @@ def _checks(pairs: Sequence[ReportView]) -> tuple[Command, ...]:
     trained = [run.training.run_id[:_SHORT_ID] for run in runs if run.training]
     untrained = [run.run_id[:_SHORT_ID] for run in runs if run.training is None]
     return (
-        Command("prove every digest and derive the datasets again", "tunixrt verify --rebuild"),
+        Command("prove every digest and rebuild the datasets", "tunixrt verify --rebuild"),
         *(
             Command("train again, evaluate again, compare every bit", f"tunixrt reproduce {run}")
             for run in dict.fromkeys(trained)
@@ -89,7 +89,7 @@ def _limits(view: ReportView) -> Iterator[str]:
 
 
 def _not_claimed(comparison: Comparison) -> Iterator[str]:
-    """Why a difference is not claimed where the interval alone would claim one."""
+    """Why no difference is claimed although the interval excludes 0."""
     low, high = comparison.interval
     exact = comparison.p_value_exact
     if exact is not None and exact >= 1 - comparison.confidence and (low > 0 or high < 0):
@@ -103,12 +103,12 @@ def _not_claimed(comparison: Comparison) -> Iterator[str]:
 def _size(comparison: Comparison) -> Iterator[str]:
     n = comparison.n_pairs
     p_fixed, p_broken = len(comparison.fixed) / n, len(comparison.broken) / n
-    # Connor's formula is one for right and wrong.
+    # Connor's formula applies to right and wrong only.
     if p_fixed != p_broken and comparison.p_value_exact is not None:
         needed = required_pairs(p_fixed, p_broken)
         yield (
             f"To find a difference of this size again with a probability of 80%, about "
-            f"{count(needed, 'sample')} are needed (Connor 1987); there are {n:,}."
+            f"{count(needed, 'sample')} are needed (Connor 1987); this comparison has {n:,}."
         )
     n_small = sum(result.n_pairs < _FEW for result in comparison.categories.values())
     if n_small:
@@ -139,7 +139,7 @@ def _responses(name: str, run: RunView) -> Iterator[str]:
 
 
 def overlong_sentences(found: OverlongPrompts | None, name: str) -> Iterator[str]:
-    """Which prompts left a model no room for an answer, and what was done with them."""
+    """Which prompts left no room for an answer, and how they were handled."""
     if found is None:
         return
     done = (
@@ -160,7 +160,7 @@ def _training(run: RunView) -> Iterator[str]:
     if training is None:
         return
     yield (
-        "One training run with one seed: the interval says how the score varies with the "
+        "One training run with one seed: the interval shows how the score varies with the "
         "questions, not how it varies with the seed."
     )
     yield from contamination_sentences(run.contamination)
@@ -176,7 +176,7 @@ def _training(run: RunView) -> Iterator[str]:
 
 
 def contamination_sentences(found: Contamination | None) -> Iterator[str]:
-    """How much of the eval set the model has seen in training."""
+    """Contamination: how much of the eval set is in the training data."""
     if found is None:
         yield "Whether samples of the eval set are in the training data was not checked."
         return
@@ -201,6 +201,6 @@ def contamination_sentences(found: Contamination | None) -> Iterator[str]:
         )
     if not found.complete:
         yield (
-            "Training began with weights from elsewhere, and whether these had seen the eval set "
+            "Training started from external weights, and whether these had seen the eval set "
             "is not known."
         )

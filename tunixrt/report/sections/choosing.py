@@ -1,9 +1,9 @@
-"""Which samples a report shows: a fixed rule, so that nobody picks the flattering ones.
+"""Which samples a report shows: a fixed rule, so that samples are not cherry-picked.
 
 Samples fall into four groups: fixed (wrong before, right after), broken (the other way round),
 wrong in both, right in both. Where several responses were drawn, a sample is right if at least half
-of them are. Of each group the samples are shown whose ids have the lowest
-SHA-256, three of the first two groups and two of the others.
+of them are. From each group the samples with the lowest SHA-256 of their ids are
+shown, three of the first two groups and two of the others.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RULE: Final = (
-    "Samples are chosen by a fixed rule: of each group those whose ids have the lowest SHA-256, "
+    "Samples are chosen by a fixed rule: from each group those whose ids have the lowest SHA-256, "
     "up to three that were fixed, three that broke, two that stayed wrong and two that stayed "
     "right."
 )
 
 
 class Group(StrEnum):
-    """What became of a sample."""
+    """How a sample changed."""
 
     FIXED = "fixed"
     BROKEN = "broken"
@@ -46,7 +46,7 @@ _AT_MOST: Final = {
 
 
 class ShownSample(msgspec.Struct, frozen=True):
-    """A sample with what was answered to it: one prediction, or one for each that was drawn."""
+    """A sample with its predictions: one, or one per draw."""
 
     group: Group
     before: tuple[Prediction, ...]
@@ -65,7 +65,7 @@ def choose_samples(
 
     Args:
         before: predictions of the run before.
-        after: predictions of the run after; samples that only one run has are left out.
+        after: predictions of the run after; samples that only one run has are omitted.
     """
     others = {responses[0].example_id: responses for responses in by_sample(after)}
     pairs = [

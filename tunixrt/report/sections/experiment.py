@@ -1,7 +1,7 @@
 """A report on two ways of training, each tried with several seeds.
 
-It answers the same questions as the report on two runs, in the same order. What is told of single
-runs (samples, one loss curve, one ledger) is told of the first pair, and says so.
+It answers the same questions as the report on two runs, in the same order. The parts on single
+runs (samples, one loss curve, one ledger) show the first pair, and say so.
 """
 
 from __future__ import annotations
@@ -115,14 +115,14 @@ def _pairs(view: ExperimentView) -> list[Block]:
         ),
         Chart(
             name="scores",
-            alt="Average score before and after with 95% intervals, one row a seed",
+            alt="Average score before and after with 95% intervals, one row per seed",
             chart=IntervalChart(title="Average score", rows=tuple(chart_rows)),
         ),
     ]
 
 
 def _seed_of(pair: ReportView) -> str:
-    """What a pair is called: by its seed where both were trained from it, else by its runs."""
+    """The label of a pair: the seed if both runs were trained with it, else the run ids."""
     seeds = {
         run.training.config.get("training.seed")
         for run in (pair.before, pair.after)
@@ -155,7 +155,7 @@ def _categories(view: ExperimentView) -> list[Block]:
 
 
 def _runs(view: ExperimentView) -> list[Block]:
-    """Every run with the digest of its weights: enough to find and to check each of them."""
+    """Every run with the digest of its weights: enough to find and check each of them."""
     rows = tuple(
         _run_row(name, pair, run)
         for pair in view.pairs
@@ -192,7 +192,7 @@ def _limits(view: ExperimentView) -> Iterator[str]:
     n_seeds = len(view.pairs)
     yield (
         f"{count(n_seeds, 'seed')} on each side: the interval covers the choice of the questions "
-        "and of the seeds, and with so few seeds the second part is a rough one. The p-value "
+        "and of the seeds, and with so few seeds the second part is a rough estimate. The p-value "
         "holds for these seeds."
     )
     for difference in dict.fromkeys(d for pair in view.pairs for d in pair.comparison.differences):

@@ -1,4 +1,4 @@
-"""The part of a report that says exactly what was run: everything that decides its bits."""
+"""The part of a report that identifies what was run: everything that determines its bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[Block]:
-    """One row a fact, before and after side by side; facts that differ are marked."""
+    """One row per fact, before and after side by side; facts that differ are marked."""
     before, after = _facts(view.before), _facts(view.after)
     rows: list[tuple[Inlines, ...]] = []
     for name in [*before, *(name for name in after if name not in before)]:
@@ -26,8 +26,8 @@ def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[
         Paragraph(
             (
                 Text(
-                    "These facts decide every bit of the two runs. A digest is the SHA-256 of a "
-                    "file's bytes, or of the canonical JSON (RFC 8785) of a value."
+                    "These facts determine every byte of the two runs. A digest is the SHA-256 of "
+                    "a file's bytes, or of the canonical JSON (RFC 8785) of a value."
                 ),
             )
         ),

@@ -1,8 +1,8 @@
-"""What a report says: the results, first the answer, then what it rests on.
+"""The results of a report: first the verdict, then the evidence.
 
-The order is that of the questions a reader has: is it better, by how much and how sure; where; what
-do answers look like; how was it trained and on what; is this what was run; how do I check it; what
-does it not say.
+The order follows the reader's questions: is it better, by how much and how certain; where; what do
+answers look like; how was it trained and on what; is this what was run; how do I check it; what are
+the limits.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def build_document(view: ReportView) -> Document:
 
 
 def headline(comparison: Comparison | SeedsComparison) -> str:
-    """The answer in a line: what it is, by how much, and how sure."""
+    """The verdict in one line: direction, size and certainty."""
     percent = f"{decimal(100 * comparison.confidence, 0)}%"
     return (
         f"{str(comparison.verdict).capitalize()}: {signed(comparison.delta, 1)} points ({percent} "
@@ -106,10 +106,10 @@ def _results(view: ReportView) -> list[Block]:
         _row("Without a final answer", *(_share(p, _no_answer) for p in (before, after))),
         _row("Cut off at the limit", *(_share(p, _cut_off) for p in (before, after))),
         _row(
-            "Steps a response",
+            "Steps per response",
             *(_mean([len(p.parsed_steps) for p in ps]) for ps in (before, after)),
         ),
-        _row("Tokens a response", *(_mean([p.n_tokens for p in ps]) for ps in (before, after))),
+        _row("Tokens per response", *(_mean([p.n_tokens for p in ps]) for ps in (before, after))),
     )
     return [
         Heading(2, (Text("Results"),)),
@@ -131,7 +131,7 @@ def _results(view: ReportView) -> list[Block]:
 
 
 def _drawn_rows(old: EvaluationResults, new: EvaluationResults) -> list[tuple[Inlines, ...]]:
-    """What several responses to each sample say, with intervals."""
+    """pass@k and majority vote of several responses per sample, with intervals."""
     if old.draws is None or new.draws is None:
         return []
     before = {f"pass@{k}": e for k, e in old.draws.pass_at.items()}
@@ -184,8 +184,8 @@ def _categories(view: ReportView) -> list[Block]:
         Paragraph(
             (
                 Text(
-                    "The intervals of the categories are not adjusted for how many there are: with "
-                    "twenty categories, one is expected to exclude 0 by chance."
+                    "The intervals of the categories are not adjusted for multiple comparisons: "
+                    "with twenty categories, one is expected to exclude 0 by chance."
                 ),
             )
         ),

@@ -1,4 +1,4 @@
-"""The part of a report that shows samples: question, both answers, and what the judge said."""
+"""The part of a report that shows samples: question, both answers, and the judge's reason."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from tunixrt.report.sections.view import ReportView
     from tunixrt.runs.lines import Prediction
 
-#: A response that rambles on is shown up to here; ``predictions.jsonl`` has all of it.
+#: A long response is shown up to this length; ``predictions.jsonl`` has all of it.
 _MAX_RESPONSE: Final = 2_000
 _MAX_ANSWER: Final = 200
-#: Of several responses to a sample so many are listed.
+#: At most this many responses to a sample are listed.
 _MAX_DRAWS: Final = 16
 
 
@@ -45,7 +45,7 @@ def sample_blocks(view: ReportView, *, heading: str = "Samples") -> list[Block]:
     intro = Paragraph(
         (
             Text(RULE),
-            Text(" All predictions stand in the runs' "),
+            Text(" All predictions are in the runs' "),
             Code("predictions.jsonl"),
             Text("."),
         )
@@ -93,7 +93,7 @@ def _column(title: str, responses: Sequence[Prediction]) -> Column:
 
 
 def _vote(responses: Sequence[Prediction]) -> Paragraph:
-    """How many of the responses are right, and what most of them say."""
+    """How many of the responses are right, and the most frequent answer."""
     n_right = sum(response.correct for response in responses)
     are = "is" if n_right == 1 else "are"
     winner = majority(responses)
@@ -144,7 +144,7 @@ def _response(prediction: Prediction) -> tuple[Paragraph | Listing, ...]:
 
 
 def _difference(sample: ShownSample) -> list[Block]:
-    """The first responses line by line, where they have lines in common and differ in others."""
+    """A line diff of the first responses, where they share some lines and differ in others."""
     before, after = (
         shortened(responses[0].generated_response, _MAX_RESPONSE).splitlines()
         for responses in (sample.before, sample.after)

@@ -1,4 +1,4 @@
-"""The part of a report about training: the loss, the configuration, what became of each record."""
+"""The part of a report about training: the loss, the configuration, the outcome of each record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tunixrt.runs.lines import LedgerLine, MetricsLine
 
 _N_STEPS_SHOWN: Final = 10
-#: Every record that was not kept whole is listed; of the others, these many.
+#: Every record that was not kept whole is listed; of the others, at most this many.
 _N_KEPT_SHOWN: Final = 20
 _N_HEX_SHOWN: Final = 16
 
@@ -34,7 +34,7 @@ _N_HEX_SHOWN: Final = 16
 def training_blocks(
     training: TrainingView | None, *, subject: str = "The model after"
 ) -> list[Block]:
-    """What is known of a training run; ``subject`` names the model at the start of a sentence."""
+    """The section on a training run; ``subject`` names the model at the start of a sentence."""
     if training is None:
         return [
             Heading(2, (Text("Training"),)),
@@ -80,7 +80,7 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
             chart=LineChart(
                 title="Training loss by step",
                 x_label="step",
-                y_label="loss (nats a token)",
+                y_label="loss (nats per token)",
                 points=tuple((float(point.step), point.loss) for point in losses),
             ),
         ),
@@ -115,7 +115,7 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
 
 
 def _fixed_steps(losses: Sequence[MetricsLine]) -> list[MetricsLine]:
-    """The first, the last and eight between them at equal distances."""
+    """The first, the last and eight evenly spaced steps between them."""
     last = len(losses) - 1
     places = {i * last // (_N_STEPS_SHOWN - 1) for i in range(_N_STEPS_SHOWN)}
     return [losses[place] for place in sorted(places)]
@@ -136,7 +136,7 @@ def _ledger(training: TrainingView) -> list[Block]:
     shown = others + kept[:_N_KEPT_SHOWN]
     n_left = len(kept) - len(kept[:_N_KEPT_SHOWN])
     blocks: list[Block] = [
-        Heading(3, (Text("What became of each record"),)),
+        Heading(3, (Text("Outcome of each record"),)),
         Paragraph((Text(f"{_outcomes(outcomes)}. {_reasons(others)}"),)),
     ]
     if not shown:
@@ -147,7 +147,7 @@ def _ledger(training: TrainingView) -> list[Block]:
         Text(f"; {n_left:,} more were kept. " if n_left else ". "),
         Text("The run's "),
         Code("ledger.jsonl"),
-        Text(" has one line a record, with the whole id."),
+        Text(" has one line per record, with the full id."),
     )
     table = Table(
         label="Records of the training data",
@@ -168,9 +168,9 @@ def _outcomes(outcomes: Counter[str]) -> str:
 
 
 def _reasons(rows: Sequence[LedgerLine]) -> str:
-    """How often each reason was given."""
+    """The number of records per reason."""
     if not rows:
-        return "Nothing was left out."
+        return "Nothing was omitted."
     reasons = Counter(row.reason or "no reason given" for row in rows)
     listed = "; ".join(f"{reason} ({n:,})" for reason, n in sorted(reasons.items()))
     return f"Reasons: {listed}."

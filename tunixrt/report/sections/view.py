@@ -1,7 +1,7 @@
-"""What a report needs to know of the runs, as plain values.
+"""The input of a report: facts on the runs, as plain values.
 
-The caller fills these from manifests and run files; the report layer reads no file, so a report can
-be tested, and made, from values alone.
+The caller fills these from manifests and run files; the report layer reads no files, so a report
+can be tested and rendered from values alone.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from tunixrt.runs.lines import LedgerLine, MetricsLine
 
 
 class TrainingView(msgspec.Struct, frozen=True):
-    """The training run that made a model.
+    """The training run of a model.
 
     Attributes:
         run_id: 64 hex digits.
         dataset_key: ``name-version``.
         dataset: the digest of the dataset.
         split: the split that was trained on.
-        text: the digest of the examples that were read.
-        base: what the weights started from, a run id or words; None for initial weights.
+        text: the digest of the examples read.
+        base: where the weights started, a run id or a description; None for initial weights.
         n_params: parameters of the model.
         seeds: every seed by name.
         config: the resolved configuration as dotted keys and values in text.
         losses: the training steps, in order.
-        ledger: what became of each record, in dataset order.
+        ledger: the outcome of each record, in dataset order.
     """
 
     run_id: str
@@ -55,11 +55,11 @@ class RunView(msgspec.Struct, frozen=True):
         evalset_name: the name of the eval set.
         evaluation: predictions, and the digest of the eval set, judge, template and limit.
         numeric_mode: ``fast`` or ``portable``.
-        numeric_class: the digest of the machine's numeric class; None where it decides nothing.
+        numeric_class: the digest of the machine's numeric class; None where it is irrelevant.
         sources: the digest of the sources of ``tunixrt/ml``.
         versions: the numeric packages by name.
         training: the run that trained the model; None for an untrained model or a directory.
-        contamination: what of the eval set is in the training data; None if that was not checked.
+        contamination: the overlap of eval set and training data; None if not checked.
     """
 
     run_id: str
@@ -76,19 +76,19 @@ class RunView(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A command line, and what it is for, as the beginning of a sentence without a full stop."""
+    """A command line, and its purpose, as the start of a sentence without a full stop."""
 
     purpose: str
     line: str
 
 
 class ReportView(msgspec.Struct, frozen=True):
-    """A report: two evaluation runs, their comparison, and what a reader may run or should know.
+    """A report: two evaluation runs, their comparison, commands and warnings.
 
     Attributes:
-        before: the run that is compared with.
-        after: the run that is compared.
-        comparison: of ``after`` against ``before``.
+        before: the baseline run.
+        after: the run compared with it.
+        comparison: of ``after`` with ``before``.
         commands: how the runs were made; the commands that check them are added.
         warnings: further sentences for the section on limits.
     """
@@ -104,8 +104,8 @@ class ExperimentView(msgspec.Struct, frozen=True):
     """A report on two ways of training with several seeds each.
 
     Attributes:
-        pairs: run against run, one pair a seed.
-        comparison: of the way after against the way before.
+        pairs: the pairs of runs, one per seed.
+        comparison: of the way after with the way before.
     """
 
     pairs: tuple[ReportView, ...]

@@ -44,14 +44,14 @@ def index_body(view: SiteView) -> str:
         parts.append(f"<h2>Needs a decision</h2>\n<ul>\n{notes}</ul>\n")
     parts.append("<h2>Leaderboard</h2>\n")
     boards = leaderboards(view.rows, at_most=_N_TOP)
-    parts.append(boards or "<p>Nothing has been evaluated yet: <code>tunixrt eval</code>.</p>\n")
+    parts.append(boards or "<p>No evaluation yet: <code>tunixrt eval</code>.</p>\n")
     if boards:
         parts.append('<p><a href="runs.html">All runs and comparisons</a></p>\n')
     parts.append("<h2>Datasets</h2>\n")
     parts.append(_dataset_table(view.datasets))
     check = Listing(
         "From a clone of the repository:",
-        "# prove every digest and derive the datasets again\ntunixrt verify --rebuild\n"
+        "# prove every digest and rebuild the datasets\ntunixrt verify --rebuild\n"
         "# train and evaluate again, compare every bit\ntunixrt reproduce --all",
         language="sh",
     )
@@ -61,7 +61,7 @@ def index_body(view: SiteView) -> str:
 
 def runs_body(view: SiteView) -> str:
     """Every run, and every comparison that has a page."""
-    boards = leaderboards(view.rows) or "<p>There are no evaluations yet.</p>\n"
+    boards = leaderboards(view.rows) or "<p>No evaluations yet.</p>\n"
     training = [row for row in view.rows if row.kind == "training"]
     parts = ["<h2>Leaderboard</h2>\n", boards, "<h2>Training runs</h2>\n"]
     rows = tuple(
@@ -75,7 +75,7 @@ def runs_body(view: SiteView) -> str:
         for row in training
     )
     head = ("Run", "Model and dataset", "Result", "Names", "Weights")
-    parts.append(_table("Training runs", head, rows) or "<p>There are none yet.</p>\n")
+    parts.append(_table("Training runs", head, rows) or "<p>None yet.</p>\n")
     if view.comparisons:
         parts.append("<h2>Comparisons</h2>\n")
         pairs = tuple(
@@ -100,7 +100,7 @@ def runs_body(view: SiteView) -> str:
 
 
 def leaderboards(rows: Iterable[RunRow], *, root: str = "", at_most: int | None = None) -> str:
-    """One table an eval set, the best score first."""
+    """One table per eval set, in descending order of score."""
     boards: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.evalset is not None:
@@ -143,7 +143,7 @@ def _board_row(row: RunRow, root: str) -> str:
 
 
 def _bar(score: float, low: float, high: float) -> str:
-    """A score with its interval on a track from 0 to 100; the figures stand beside it."""
+    """A score with its interval on a track from 0 to 100; the numbers are next to it."""
     return (
         '<svg class="bar" viewBox="0 0 108 12" aria-hidden="true">'
         '<line class="track" x1="4" y1="6" x2="104" y2="6"/>'
@@ -169,11 +169,11 @@ def _dataset_table(datasets: Sequence[DatasetView]) -> str:
         for d in datasets
     )
     head = ("Dataset", "Traces", "Splits", "Selected where", "Digest")
-    return _table("Datasets", head, rows, numeric={1}) or "<p>There are none yet.</p>\n"
+    return _table("Datasets", head, rows, numeric={1}) or "<p>None yet.</p>\n"
 
 
 def dataset_body(view: DatasetView, rows: Sequence[RunRow]) -> str:
-    """One dataset: what it is, what was made of it, its first members."""
+    """One dataset: its facts, what was derived from it, its first members."""
     manifest = view.manifest
     stats = manifest.stats
     parent = manifest.parent_dataset_id
@@ -184,7 +184,7 @@ def dataset_body(view: DatasetView, rows: Sequence[RunRow]) -> str:
         ("Selection", (Text(_selection(manifest.selection_strategy, manifest.limit)),)),
         ("Seed", (Text("none" if manifest.seed is None else str(manifest.seed)),)),
         (
-            "Steps a trace",
+            "Steps per trace",
             (
                 Text(
                     f"{stats.avg_step_count:g} on average, {stats.min_step_count:,} to "
@@ -208,7 +208,7 @@ def dataset_body(view: DatasetView, rows: Sequence[RunRow]) -> str:
         )
         for m in view.members
     )
-    # Without --split it is train that is exported, and a dataset may have nothing there.
+    # Without --split, `train` is exported, and a dataset may have no members there.
     options = "-o train.jsonl" if manifest.split_counts.get("train") else "--split all -o all.jsonl"
     export = Listing(
         "The texts of this dataset:",
@@ -223,7 +223,7 @@ def dataset_body(view: DatasetView, rows: Sequence[RunRow]) -> str:
             render_blocks((export,)),
             "<h2>Runs</h2>\n",
             _table("Runs", ("Run", "Kind", "Of", "Result"), trained)
-            or "<p>Nothing was trained on it yet.</p>\n",
+            or "<p>No training run yet.</p>\n",
             f"<h2>Members</h2>\n<p>{first}</p>\n",
             _table("Members", ("Trace", "Split"), members),
         )
@@ -244,7 +244,7 @@ def evalsets_body(view: SiteView) -> str:
         for e in view.evalsets
     )
     head = ("Eval set", "Samples", "Categories", "Evaluations", "Digest")
-    return _table("Eval sets", head, rows, numeric={1, 3}) or "<p>There are none yet.</p>\n"
+    return _table("Eval sets", head, rows, numeric={1, 3}) or "<p>None yet.</p>\n"
 
 
 def evalset_body(evalset: EvalSet, rows: Sequence[RunRow]) -> str:
@@ -271,19 +271,19 @@ def evalset_body(evalset: EvalSet, rows: Sequence[RunRow]) -> str:
             ("Samples", (Text(count(n, "sample")),)),
             ("Categories", (Text(listed),)),
         )
-        + f"<h2>Leaderboard</h2>\n{board or '<p>Nothing was evaluated on it yet.</p>'}\n"
+        + f"<h2>Leaderboard</h2>\n{board or '<p>No evaluation yet.</p>'}\n"
         + f"<h2>Samples</h2>\n{first}"
         + _table("Samples", head, samples)
     )
 
 
 def run_link(row: RunRow, root: str = "") -> Inlines:
-    """The way to a run's page."""
+    """The link to a run's page."""
     return (Link(row.run_id[:_HEX], f"{root}runs/{row.run_id}.html"),)
 
 
 def figures(*items: tuple[str, str]) -> str:
-    """Large numbers with their names."""
+    """Large figures with their labels."""
     terms = "".join(
         f"<div><dt>{html_text(name)}</dt><dd>{html_text(value)}</dd></div>\n"
         for name, value in items
@@ -292,7 +292,7 @@ def figures(*items: tuple[str, str]) -> str:
 
 
 def facts(*items: tuple[str, Inlines]) -> str:
-    """Names and values below each other."""
+    """A list of names and values."""
     terms = "".join(
         f"<dt>{html_text(name)}</dt><dd>{_inline_html(value)}</dd>\n" for name, value in items
     )
@@ -311,7 +311,7 @@ def _table(
     *,
     numeric: Iterable[int] = (),
 ) -> str:
-    """A table, or nothing where it would have no row."""
+    """A table, or nothing where it would have no rows."""
     if not rows:
         return ""
     return render_blocks((Table(label, head, rows, frozenset(numeric)),))

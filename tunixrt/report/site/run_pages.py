@@ -59,7 +59,7 @@ def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
         blocks += [Heading(2, (Text("Compared with other runs"),)), _comparisons(view)]
     if view.commands:
         listing = commands_listing("Commands:", view.commands)
-        blocks += [Heading(2, (Text("Make it again"),)), listing]
+        blocks += [Heading(2, (Text("Reproduce it"),)), listing]
     model: Inlines = (Text(run.model),)
     if row.model is not None and run.training is not None:
         model = (Link(run.model, f"{row.model}.html"),)
@@ -116,7 +116,7 @@ def training_body(view: TrainingRunView) -> str:
             ("Dataset digest", (Code(training.dataset),)),
             *((name, (Text(str(seed)),)) for name, seed in _seeds(training.seeds)),
         )
-        + f"<h2>Evaluations</h2>\n{board or '<p>It was not evaluated yet.</p>'}\n"
+        + f"<h2>Evaluations</h2>\n{board or '<p>No evaluation yet.</p>'}\n"
         + render_blocks(training_blocks(training, subject="The model"))
     )
 
@@ -148,7 +148,9 @@ def _categories(results: EvaluationResults) -> Table:
 
 def _training_data(view: EvaluationView) -> Bullets:
     if view.run.training is None and view.run.contamination is None:
-        sentences = ["No training run of this model is here, so nothing is known of what it saw."]
+        sentences = [
+            "No training run of this model is in this store, so its training data is unknown."
+        ]
         if view.run.model.startswith("untrained"):
             sentences = ["The model was not trained, so it has seen none of the samples."]
     else:
@@ -184,7 +186,7 @@ def _predictions(predictions: Sequence[Prediction]) -> str:
     n_draws = max((p.draw for p in predictions if p.draw is not None), default=-1) + 1
     items = "".join(_prediction(prediction, n_draws) for prediction in shown)
     return (
-        f"<h2>{html_text(count(n, 'prediction'))}</h2>\n<p>{first} stand in the run's "
+        f"<h2>{html_text(count(n, 'prediction'))}</h2>\n<p>{first} are in the run's "
         f"<code>predictions.jsonl</code>.</p>\n{items}"
     )
 

@@ -1,10 +1,10 @@
-"""Traces for a site that has no server: a search index in parts, and the texts in shards.
+"""Traces for a site without a server: a search index in parts, and the texts in shards.
 
-A page that is opened from a disk may not fetch files, but it may load scripts. So each file is a
-script of one call, ``tunixrt("NAME", [rows])``, and the rows are plain JSON: strings that the page
-only ever shows as text. A search loads the index, a thousand traces a part; a trace loads the one
-shard that its id begins with. Both are written while the log is read once, so memory does not grow
-with it.
+A page opened from disk may not fetch files, but it may load scripts. So each file is a script of
+one call, ``tunixrt("NAME", [rows])``, and the rows are plain JSON: strings that the page only shows
+as text. A search loads the index, with a thousand traces per part; a trace page loads the one shard
+named by the first digits of its id. Both are written in one pass over the log, so memory does not
+grow with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tunixrt.traces.schema import Trace
 
 PART_ROWS: Final = 1_000
-#: What a search looks at of each prompt and answer; the pages say so.
+#: The number of characters of each prompt and answer that are searched; the pages state it.
 MAX_INDEXED: Final = 300
 _MAX_ANSWER: Final = 80
 _FEW: Final = 1_000
@@ -33,7 +33,7 @@ _MAX_WAITING: Final = 64 * 1024
 
 
 def n_shard_digits(n_traces: int) -> int:
-    """How many hex digits of an id name its shard: 16 files for few traces, 256 for many."""
+    """The number of hex digits that name an id's shard: 16 files for few traces, 256 for many."""
     return 1 if n_traces <= _FEW else 2
 
 
@@ -99,7 +99,7 @@ class TraceFiles:
 
 
 def index_row(name: str, state: str, trace: Trace) -> list[object]:
-    """What a search shows and looks at: id, state, prompt, answer, steps, source."""
+    """A row of the search index: id, state, prompt, answer, steps, source."""
     return [
         name[:16],
         state,
@@ -123,7 +123,7 @@ def trace_row(name: str, state: str, trace: Trace) -> list[object]:
 
 
 def script_json(value: object) -> str:
-    """JSON that is a JavaScript expression in every version of the language and in every place."""
+    """JSON that is a valid JavaScript expression in every version of the language and context."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
@@ -139,13 +139,13 @@ _NO_SCRIPT: Final = (
 
 
 def search_body(n_shown: int, n_redacted: int) -> str:
-    """The page that searches; ``data-parts`` says how many parts the index has."""
+    """The page that searches; ``data-parts`` is the number of parts of the index."""
     parts = -(-n_shown // PART_ROWS)
-    redacted = f" {n_redacted:,} redacted ones are not here." if n_redacted else ""
+    redacted = f" {n_redacted:,} redacted ones are not included." if n_redacted else ""
     return (
-        f"<p>{n_shown:,} traces.{redacted} A search finds traces that hold every word you type, in "
-        f"the first {MAX_INDEXED:,} characters of the prompt, in the answer, in the source or at "
-        "the beginning of the id.</p>\n"
+        f"<p>{n_shown:,} traces.{redacted} A search finds traces that contain every word you "
+        f"type, in the first {MAX_INDEXED:,} characters of the prompt, in the answer, in the "
+        "source or at the beginning of the id.</p>\n"
         f"{search_form('', autofocus=True)}{_NO_SCRIPT}"
         f'<p id="count" role="status" data-parts="{parts}" data-total="{n_shown}"></p>\n'
         '<ol class="results" id="results"></ol>\n'
@@ -154,7 +154,7 @@ def search_body(n_shown: int, n_redacted: int) -> str:
 
 
 def search_form(root: str, *, autofocus: bool = False) -> str:
-    """The form, for the search page and for others that lead there."""
+    """The search form, for the search page and for pages that link to it."""
     focus = " autofocus" if autofocus else ""
     return (
         f'<form class="search" role="search" method="get" action="{root}traces.html">\n'

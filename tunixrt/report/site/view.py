@@ -1,4 +1,4 @@
-"""What a site needs to know of a store, as plain values."""
+"""The input of a site: facts on a store, as plain values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tunixrt.runs.lines import Prediction
 
 
 class DatasetView(msgspec.Struct, frozen=True):
-    """A dataset; ``members`` are its first ones, ``page`` is its file name without the ending."""
+    """A dataset; ``members`` are its first ones, ``page`` is its file name without extension."""
 
     page: str
     manifest: DatasetManifest
@@ -22,7 +22,7 @@ class DatasetView(msgspec.Struct, frozen=True):
 
 
 class ComparisonView(msgspec.Struct, frozen=True):
-    """Two evaluations that a page compares; ``page`` is its file name without the ending."""
+    """Two evaluations compared on a page; ``page`` is its file name without extension."""
 
     page: str
     before: str
@@ -31,7 +31,7 @@ class ComparisonView(msgspec.Struct, frozen=True):
 
 
 class EvaluationView(msgspec.Struct, frozen=True):
-    """An evaluation run with its predictions and the comparisons that it takes part in."""
+    """An evaluation run with its predictions and the comparisons that include it."""
 
     row: RunRow
     run: RunView
@@ -49,7 +49,7 @@ class TrainingRunView(msgspec.Struct, frozen=True):
 
 
 class TraceCounts(msgspec.Struct, frozen=True):
-    """How many traces there are, and how many of them a site shows."""
+    """The number of traces, and how many of them a site shows."""
 
     n_recorded: int
     n_active: int
@@ -62,7 +62,7 @@ class SiteView(msgspec.Struct, frozen=True):
 
     Attributes:
         title: the name of the site.
-        foot: what the pages say of themselves at the bottom.
+        foot: the text of the footer.
         traces: counts.
         datasets: by key.
         evalsets: by name.

@@ -18,12 +18,12 @@ from tunixrt.traces.violations import (
     Violation,
     describe,
     missing,
-    quoted,
     text_violations,
     unknown_fields,
     wrong,
     wrong_kind,
 )
+from tunixrt.words import quoted
 
 _FIELDS: Final = ("question", "answer")
 _QUESTION: Final = TextLimit("question", 50_000)

@@ -24,7 +24,8 @@ from tunixrt.traces.quick_reading import quick_trace
 from tunixrt.traces.schema import Trace, payload_of, trace_id, trace_of
 from tunixrt.traces.second_reader import SecondReader, is_worth_it
 from tunixrt.traces.trace_rows import is_row, read_row
-from tunixrt.traces.violations import TraceError, did_you_mean, quoted
+from tunixrt.traces.violations import TraceError
+from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from tunixrt.traces.importers.lines import TextSource

@@ -1,0 +1,10 @@
+"""The style sheets of reports and sites: files of this package, beside the script of a site."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+
+def style_sheet(name: str) -> str:
+    """The text of a style sheet of this package, such as ``page.css``."""
+    return resources.files("tunixrt.report").joinpath(name).read_text(encoding="utf-8")
