@@ -71,6 +71,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m tests.cli_reference
+	$(BIN)/python -m tests.docs.error_table
 
 committed: $(READY)
 	BIN=$(abspath $(BIN)) sh tests/make_committed.sh
