@@ -85,7 +85,7 @@ def test_every_command_shows_an_example_and_takes_json(name: str, command: click
     assert command.help
     for param in command.params:
         if isinstance(param, click.Option):
-            assert param.help, param.name
+            assert param.hidden or param.help, param.name
 
 
 def test_the_summary_in_the_root_help_fits_each_command() -> None:

@@ -317,7 +317,7 @@ def _labelled(payload: bytes | None) -> dict[str, object]:
 def _superseded(payload: bytes | None) -> dict[str, object]:
     by = msgspec.json.decode(payload or b"", type=events.Superseded).by
     if not is_digest(by):
-        raise ValueError("what it names is no trace id")
+        raise ValueError("what it names is not a trace id")
     return {SUPERSEDED: by}
 
 
