@@ -25,7 +25,8 @@ from tunixrt.store.datasets import Datasets, StoredDataset
 from tunixrt.store.evalsets import Evalsets, held_out_evalset
 from tunixrt.store.runs import Runs, run_name
 from tunixrt.store.snapshots import Snapshots
-from tunixrt.store.traces import Added, StoredTrace, TraceGoneError, Traces
+from tunixrt.store.stored_trace import StoredTrace, TraceGoneError
+from tunixrt.store.traces import Added, Traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,26 +6,24 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tunixrt.datasets.selection import LABEL_PREFIX, value_of
 from tunixrt.errors import BadInputError
+from tunixrt.store.stored_trace import StoredTrace
 from tunixrt.traces import stating as statements
 from tunixrt.traces.arithmetic import generate_arithmetic
 from tunixrt.traces.importers.lines import OpenText
 from tunixrt.traces.importers.table import check_strips, imported, parse_source_format, read_traces
 from tunixrt.traces.importing import ImportReport, OnError, import_files, import_traces
 from tunixrt.traces.lookup import TraceLookupError
-from tunixrt.traces.payloads import read_payload
 from tunixrt.traces.saved_index import find_saved, find_with_meta
-from tunixrt.traces.schema import Trace, parse_payload, trace_of
-from tunixrt.traces.state import Projection, TraceState, project
+from tunixrt.traces.schema import Trace, trace_of
+from tunixrt.traces.state import Projection, project
 from tunixrt.traces.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
-from tunixrt.traces.trace_rows import trace_row
 from tunixrt.traces.violations import TraceError
 from tunixrt.words import suggestion
 
@@ -43,56 +41,11 @@ if TYPE_CHECKING:
     from tunixrt.traces.stating import Stated
 
 
-class TraceGoneError(BadInputError):
-    """The payload of a trace is not there: it was redacted, or never recorded here."""
-
-
 class Added(NamedTuple):
     """What became of added traces: their ids in the order given, and the account of the import."""
 
     ids: tuple[Digest, ...]
     report: ImportReport
-
-
-class StoredTrace:
-    """One trace of a store; its content is read when it is asked for.
-
-    Attributes:
-        state: what the log says of it: labels, scores, whether it is active.
-    """
-
-    def __init__(self, log: EventLog, state: TraceState) -> None:
-        """Wrap a state; nothing is read."""
-        self._log = log
-        self.state = state
-
-    def __repr__(self) -> str:
-        return f"<trace {self.id[7:19]} ({'active' if self.state.active else 'not active'})>"
-
-    @property
-    def id(self) -> Digest:
-        """The digest that names it."""
-        return self.state.id
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether its content is here."""
-        return self.state.kept and not self.state.redacted
-
-    @cached_property
-    def content(self) -> Trace:
-        """The trace itself: prompt, steps, final answer, metadata.
-
-        Raises:
-            TraceGoneError: it was redacted, or no event records it here.
-        """
-        return _read(self._log, self.state)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The trace as plain values with its id, as the export format ``trace`` has it."""
-        row = trace_row(self.content, self.id, self.state.recorded_at)
-        plain: dict[str, Any] = msgspec.to_builtins(row)
-        return plain
 
 
 class Traces:
@@ -351,14 +304,6 @@ class Traces:
         from tunixrt.jobs.redact import sweep_traces
 
         return sweep_traces(self._layout, self._log, waiting=waiting)
-
-
-def _read(log: EventLog, state: TraceState) -> Trace:
-    payload = read_payload(log, state)
-    if payload is None:
-        what = "was redacted" if state.redacted else "is not recorded here"
-        raise TraceGoneError(f"The trace {state.id} {what}: its text is not in this store.")
-    return parse_payload(payload)
 
 
 def _imported(trace: Trace | Mapping[str, object]) -> ImportedTrace:
