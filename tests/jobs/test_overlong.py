@@ -141,7 +141,7 @@ def test_what_fits_is_answered_as_if_it_were_alone(store: Store) -> None:
 
 def test_a_set_of_overlong_prompts_alone_is_refused_whatever_is_chosen(store: Store) -> None:
     for choice in ("refuse", "wrong", "omit"):
-        with pytest.raises(OverlongPromptsError, match=r"2 of 2 prompts .* Nothing is left"):
+        with pytest.raises(OverlongPromptsError, match=r"2 of 2 prompts .* No question is left"):
             evaluated(store, on_overlong=choice, evalset="long")
 
 

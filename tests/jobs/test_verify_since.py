@@ -195,7 +195,7 @@ def test_segments_in_another_order_are_found(repository: GitStore) -> None:
     first, second = (ref.digest for ref in repository.store.log.segments())
     comparison._order = [(1, first), (0, second)]
     (finding,) = comparison._compare_order()
-    assert "another place than in the order of old" in str(finding)
+    assert "not where it is in the order of old" in str(finding)
     assert (finding.expected, finding.found) == (second, first)
 
 
