@@ -128,7 +128,9 @@ def write_evalset(
     if as_json:
         emit_json({"file": str(output), "n_samples": n, "digest": digest_bytes(data)})
     else:
-        say(f"{count(n, 'held-out problem')} in {output}.")
+        inside = output.is_absolute() and output.is_relative_to(store.root)
+        shown = store.layout.relative(output) if inside else output
+        say(f"{count(n, 'held-out problem')} in {shown}.")
         click.echo(digest_bytes(data))
 
 

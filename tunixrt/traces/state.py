@@ -284,7 +284,7 @@ def _apply(
         return  # the content was redacted together with its trace
     try:
         if trace is None or not is_digest(trace):
-            raise ValueError("it does not say of which trace it speaks")
+            raise ValueError("it does not name its trace")
         stated = _READERS[event.envelope.type](event.payload)
     except (msgspec.MsgspecError, ValueError) as error:
         problems.append(
