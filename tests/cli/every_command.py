@@ -55,6 +55,10 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "dataset show": ["dataset", "show", "sums-v1"],
         "dataset diff": ["dataset", "diff", "sums-v1", "sums-v1"],
         "dataset export": ["dataset", "export", "sums-v1", "--format", "trace"],
+        "evalset import": [
+            *("evalset", "import", str(root / "one.jsonl"), "--from", "tunixrt"),
+            *("--name", "ones"),
+        ],
         "evalset list": ["evalset", "list"],
         "evalset show": ["evalset", "show", "sums"],
         "evalset check": ["evalset", "check", "sums"],

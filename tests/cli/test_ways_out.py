@@ -269,7 +269,9 @@ def test_a_signal_leaves_the_older_file_and_nothing_beside_it(
     path = tmp_path / "out.jsonl"
     path.write_text("older")
     program = f"""
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and `nohup` this one
 from tunixrt.cli.main import main
 def hook(event, arguments):
     if event == "os.rename" and "/.tunixrt-" in str(arguments[0]):

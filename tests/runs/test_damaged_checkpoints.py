@@ -100,7 +100,7 @@ def test_what_a_killed_process_was_writing_may_be_anything(layout: Layout, thing
 def test_a_directory_of_checkpoints_that_is_something_else_gets_a_sentence(
     layout: Layout, thing: str, place: str
 ) -> None:
-    path = layout.root / f".tunixrt{place}"
+    path = layout.root / place
     path.parent.mkdir(parents=True, exist_ok=True)
     THINGS[thing](path)
     assert unfinished_runs(layout) == []

@@ -12,6 +12,7 @@ from tunixrt.cli.output import count, emit_json, say
 from tunixrt.cli.progress import Progress
 from tunixrt.cli.rejects import RejectsFiles
 from tunixrt.cli.sources import text_sources
+from tunixrt.cli.suggestions import Choice
 
 if TYPE_CHECKING:
     from tunixrt.data.importing import FileReport, ImportReport
@@ -45,7 +46,7 @@ _SHOWN = 10
 @click.option("--strip-calculator", is_flag=True, help="gsm8k: cut the <<48/2=24>> annotations.")
 @click.option(
     "--on-error",
-    type=click.Choice(["abort", "quarantine"]),
+    type=Choice(["abort", "quarantine"]),
     default="abort",
     show_default=True,
     help="Reject all files for one bad record, or set bad records aside in FILE.rejects.jsonl.",

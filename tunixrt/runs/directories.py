@@ -402,9 +402,12 @@ def read_environments(
         on_unreadable: called with a sentence for each entry that is left out.
     """
     directory = layout.runs / run_id / ENVIRONMENTS
-    names, findings = files_below(directory, layout.root)
     read: list[dict[str, object]] = []
-    problems = [f"{finding.path}: {finding.problem}" for finding in findings]
+    problems: list[str] = []
+    try:
+        names = [entry.name for entry in entries(directory, layout.root)]
+    except DamagedError as error:
+        names, problems = [], [f"{error.finding.path}: {error.finding.problem}"]
     for name in names:
         try:
             read.append(_read_environment(directory / name))
