@@ -12,6 +12,7 @@ from tunixrt.cli.options import goes_with
 from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.rejects import RejectsFiles
 from tunixrt.cli.sources import text_sources
+from tunixrt.cli.suggestions import Choice
 from tunixrt.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def list_evalsets(store: Store, as_json: bool) -> None:
 )
 @click.option(
     "--on-error",
-    type=click.Choice(["abort", "quarantine"]),
+    type=Choice(["abort", "quarantine"]),
     default="abort",
     show_default=True,
     help="Reject the file for one bad record, or set bad records aside in FILE.rejects.jsonl.",
