@@ -253,6 +253,6 @@ def test_a_command_that_meets_a_pointer_of_git_lfs_says_so(full: GitStore, patte
 
 def test_a_file_to_import_that_is_a_pointer_is_called_one(full: GitStore, tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl").write_bytes(POINTER)
-    with pytest.raises(TunixrtError, match="`git lfs pull`") as caught:
+    with pytest.raises(TunixrtError, match="git lfs pull") as caught:
         full.store.import_traces(tmp_path / "traces.jsonl", source_format="tunixrt")
     assert caught.value.exit_code == ExitCode.BAD_INPUT
