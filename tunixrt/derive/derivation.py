@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -101,7 +101,7 @@ def derivation_id(identity: msgspec.Struct) -> str:
     return hex_of(digest_value(msgspec.to_builtins(identity)))
 
 
-class Derivation(Comparable, ABC, Generic[M]):
+class Derivation(Comparable, Generic[M]):
     """A result that is a function of its identity; each kind is a subclass, beside its code."""
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -99,7 +100,7 @@ def not_made(kind: str, identifier: str, error: Exception) -> Verdict:
     return msgspec.structs.replace(verdict, first_difference=str(error))
 
 
-class Comparable:
+class Comparable(ABC):
     """How a kind compares two directories of it; unused arguments are for other kinds.
 
     Attributes:
@@ -112,9 +113,9 @@ class Comparable:
     records: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
 
     @property
+    @abstractmethod
     def id(self) -> str:
         """The 64 hex digits that name it."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:
