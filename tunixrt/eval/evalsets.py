@@ -151,27 +151,23 @@ def check_evalset_file(path: Path) -> None:
         raise BadNameError(f"{path}: {problem}", path.name)
 
 
-def find_evalset(directory: Path, name: str, *, used: bool = False) -> Path:
+def find_evalset(directory: Path, name: str) -> Path:
     """The file of a named eval set.
 
     Args:
         directory: where eval sets are.
         name: the name, with or without ``.jsonl``.
-        used: whether a run names it; runs older than the rule for names may name any file.
 
     Raises:
         BadNameError: the name is not allowed for an eval set.
         UnknownEvalSetError: it does not exist; the message lists those that do.
     """
     name = name.removesuffix(SUFFIX)
-    path = directory / f"{name}{SUFFIX}"
-    if used and path in _files(directory):
-        return path
     check_evalset_name(name)
     known = list_evalsets(directory)
     if name not in known:
         raise UnknownEvalSetError(name, known, directory)
-    return path
+    return directory / f"{name}{SUFFIX}"
 
 
 def _files(directory: Path) -> list[Path]:

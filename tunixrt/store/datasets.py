@@ -184,7 +184,7 @@ class Datasets:
             seed: what a random selection and the splits come from.
             splits: the fractions of ``test`` and ``validation``; the rest is ``train``.
             built_at: an RFC 3339 time for the manifest.
-            parent: the key of the dataset that this one goes on from.
+            parent: the key of the dataset that this one follows.
             waiting: how long to wait for the lock of the store.
 
         Raises:
