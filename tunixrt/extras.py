@@ -16,15 +16,27 @@ if TYPE_CHECKING:
 
 TRAIN: Final = "train"
 MATH: Final = "math"
+PARQUET: Final = "parquet"
+ZSTD: Final = "zstd"
+SQL: Final = "sql"
+DEDUPE: Final = "dedupe"
 
 #: The packages of each extra by their import names; those of `_BELOW` are installed with them.
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     TRAIN: ("flax", "jax", "jaxlib", "numpy", "optax", "safetensors"),
     MATH: ("math_verify",),
+    PARQUET: ("pyarrow",),
+    ZSTD: ("zstandard",),
+    SQL: ("duckdb",),
+    DEDUPE: ("datasketch",),
 }
 _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
     TRAIN: ("ml_dtypes", "scipy", "opt_einsum"),
     MATH: ("sympy", "latex2sympy2_extended", "antlr4"),
+    PARQUET: (),
+    ZSTD: (),
+    SQL: (),
+    DEDUPE: ("scipy", "numpy"),
 }
 
 
