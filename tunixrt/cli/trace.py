@@ -159,15 +159,15 @@ def list_traces(
     rows = itertools.islice(found, limit)
     if as_json:
         stream_json(
-            "traces", (trace_document(t.state, t.content if t.is_readable else None) for t in rows)
+            "traces", (trace_document(t.state, t.flat if t.is_readable else None) for t in rows)
         )
         return
     cells = (
         (
             short(t.id),
-            len(t.content.steps) if t.is_readable else 0,
-            _one_line(t.content.prompt, 60) if t.is_readable else "(redacted)",
-            _one_line(t.content.final_answer, 20) if t.is_readable else "",
+            len(t.flat.steps) if t.is_readable else 0,
+            _one_line(t.flat.prompt, 60) if t.is_readable else "(redacted)",
+            _one_line(t.flat.final_answer, 20) if t.is_readable else "",
             status_of(t.state),
         )
         for t in rows
@@ -181,7 +181,7 @@ def list_traces(
 def show(store: Store, trace_id: str, as_json: bool) -> None:
     """Show one trace, named by a unique prefix of its id (at least 6 hex digits)."""
     found = store.traces[trace_id]
-    state, content = found.state, found.content
+    state, content = found.state, found.flat
     if as_json:
         emit_json(trace_document(state, content))
         return
@@ -206,7 +206,7 @@ def compare(store: Store, a: str, b: str, as_json: bool) -> None:
     """Show two traces side by side: scores, and which steps differ."""
     from tunixrt.traces.side_by_side import Change, compare_traces
 
-    found = compare_traces(store.traces[a].content, store.traces[b].content)
+    found = compare_traces(store.traces[a].flat, store.traces[b].flat)
     if as_json:
         emit_json(msgspec.structs.asdict(found))
         return

@@ -30,6 +30,7 @@ from tunixrt.log.digests import Digest, from_hex
 from tunixrt.traces.importers.lines import on_one_line
 from tunixrt.traces.schema import encode_around
 from tunixrt.traces.trace_rows import trace_row
+from tunixrt.traces.views import flat_view
 from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from tunixrt.datasets.files import Dataset
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.schema import AnyTrace, Trace
     from tunixrt.traces.state import TraceState
 
 
@@ -141,18 +142,18 @@ class Export:
         self._format, self._system, self._out = export_format, system, out
         self._sha256, self._n_rows, self._n_with_template_text = hashlib.sha256(), 0, 0
 
-    def add(self, state: TraceState, trace: Trace, split: Split) -> None:
+    def add(self, state: TraceState, trace: AnyTrace, split: Split) -> None:
         """Write the line of one trace."""
         line = self.line(state, trace, split)
         if self._out is not None:
             self._out.write(line)
         self._sha256.update(line)
         self._n_rows += 1
-        self._n_with_template_text += _has_template_text(line, trace)
+        self._n_with_template_text += _has_template_text(line, flat_view(trace))
 
-    def line(self, state: TraceState, trace: Trace, split: Split) -> bytes:
+    def line(self, state: TraceState, trace: AnyTrace, split: Split) -> bytes:
         """The line of one trace, with its line feed; it is not counted."""
-        record = _record(self._format, state, trace, self._system)
+        record = _record(self._format, state, flat_view(trace), self._system)
         if self.split is None:
             record["split"] = split
         return on_one_line(encode_around(trace.meta, record)) + b"\n"

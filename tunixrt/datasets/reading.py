@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tunixrt.datasets.selection import Member
     from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.schema import AnyTrace
     from tunixrt.traces.state import TraceState
 
 
@@ -46,7 +46,7 @@ class Sink(Protocol):
     split: Split | None
     omitted: Counter[str]
 
-    def add(self, state: TraceState, trace: Trace, split: Split) -> None:
+    def add(self, state: TraceState, trace: AnyTrace, split: Split) -> None:
         """Receive one trace of a split; traces arrive in ascending order of their ids."""
 
 
@@ -89,7 +89,7 @@ class DatasetReader:
 
     def read(
         self, dataset: Dataset, splits: Collection[Split] | None = None
-    ) -> Iterator[tuple[Member, TraceState, Trace | None]]:
+    ) -> Iterator[tuple[Member, TraceState, AnyTrace | None]]:
         """Yield the members of some splits with their traces; None for a redacted one.
 
         Raises:

@@ -18,6 +18,7 @@ from tunixrt.log.digests import Digest, from_raw, raw_of
 from tunixrt.traces.payloads import read_in_order
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.spill import spill
+from tunixrt.traces.views import flat_view
 from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def select(
                 selection.add_listed(state.place, listed[state.id])
     found = bool(listed)
     for state, payload in read_in_order(log, projection.active(), segments):
-        trace = parse_payload(payload)
+        trace = flat_view(parse_payload(payload))
         if seen.matches(state, trace) and state.place is not None:
             selection.add(state.place, state.id, trace)
             found = True

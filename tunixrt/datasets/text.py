@@ -10,13 +10,14 @@ from tunixrt.datasets.reading import OmitReason
 from tunixrt.datasets.render import DataFormat, Example, Special, render_example
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, of_hex
+from tunixrt.traces.views import flat_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunixrt.datasets.recipes import Split
     from tunixrt.datasets.render import Piece
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.schema import AnyTrace
     from tunixrt.traces.state import TraceState
 
 
@@ -60,9 +61,11 @@ class Text:
         """Members of the split whose text is gone."""
         return self.omitted[OmitReason.REDACTED]
 
-    def add(self, state: TraceState, trace: Trace, split: Split) -> None:  # noqa: ARG002
+    def add(self, state: TraceState, trace: AnyTrace, split: Split) -> None:  # noqa: ARG002
         """Render one trace."""
-        example = render_example(trace, state.id, data_format=self._format, system=self._system)
+        example = render_example(
+            flat_view(trace), state.id, data_format=self._format, system=self._system
+        )
         line = {
             "completion": _plain(example.completion),
             "prompt": _plain(example.prompt),

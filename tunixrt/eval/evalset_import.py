@@ -32,6 +32,7 @@ from tunixrt.traces.importers.lines import on_one_line, read_lines
 from tunixrt.traces.importers.table import Dropped, DropReason, Rejection, SourceFormat, read_traces
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.schema import parse_payload
+from tunixrt.traces.views import flat_view
 from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -218,7 +219,11 @@ class _Reader:
                     self.dropped[record.reason] += 1
             else:
                 raw = record.payload
-                yield record.line, self._sample(record.line, parse_payload(raw), raw), raw
+                yield (
+                    record.line,
+                    self._sample(record.line, flat_view(parse_payload(raw)), raw),
+                    raw,
+                )
 
     def _sample(self, line: int, trace: Trace, raw: bytes) -> EvalSample | Rejection:
         fields: dict[str, Any] = {

@@ -9,8 +9,9 @@ import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.traces.payloads import read_payload
-from tunixrt.traces.schema import Trace, parse_payload
+from tunixrt.traces.schema import AnyTrace, Trace, parse_payload
 from tunixrt.traces.trace_rows import trace_row
+from tunixrt.traces.views import flat_view
 
 if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
@@ -48,8 +49,17 @@ class StoredTrace:
         return self.state.kept and not self.state.redacted
 
     @cached_property
-    def content(self) -> Trace:
-        """The trace itself: prompt, steps, final answer, metadata.
+    def flat(self) -> Trace:
+        """The trace as schema 1.0 has it, also if it is a conversation; see `flat_view`.
+
+        Raises:
+            TraceGoneError: it was redacted, or no event records it here.
+        """
+        return flat_view(self.content)
+
+    @cached_property
+    def content(self) -> AnyTrace:
+        """The trace itself: prompt, steps, final answer, metadata; or a conversation.
 
         Raises:
             TraceGoneError: it was redacted, or no event records it here.
@@ -58,12 +68,12 @@ class StoredTrace:
 
     def as_dict(self) -> dict[str, Any]:
         """The trace as plain values with its id, as the export format ``trace`` has it."""
-        row = trace_row(self.content, self.id, self.state.recorded_at)
+        row = trace_row(self.flat, self.id, self.state.recorded_at)
         plain: dict[str, Any] = msgspec.to_builtins(row)
         return plain
 
 
-def _read(log: EventLog, state: TraceState) -> Trace:
+def _read(log: EventLog, state: TraceState) -> AnyTrace:
     payload = read_payload(log, state)
     if payload is None:
         what = "was redacted" if state.redacted else "is not recorded here"

@@ -1,8 +1,11 @@
-"""The reasoning trace, schema 1.0: its fields, its limits, its canonical payload and its id.
+"""The reasoning trace: schema 1.0 with its limits, and payload and id of both schemas.
 
-A trace id is the SHA-256 of the canonical payload: RFC 8785 JSON of all five fields, the steps in
-the order of ``i``, an absent ``meta`` as ``{}``. It depends on nothing else, so the same trace has
-the same id in every store. Lengths are counted in Unicode code points; text is not normalised.
+`Trace` is schema 1.0; a conversation (:mod:`tunixrt.traces.conversation`) is schema 1.1, and
+`AnyTrace` is either of them.
+
+A trace id is the SHA-256 of the canonical payload: RFC 8785 JSON of all fields, the steps in the
+order of ``i``, an absent ``meta`` as ``{}``. It depends on nothing else, so the same trace has the
+same id in every store. Lengths are counted in Unicode code points; text is not normalised.
 """
 
 from __future__ import annotations
@@ -13,6 +16,12 @@ import msgspec
 
 from tunixrt.log.canonical import MAX_INTEGER, CanonicalError, decode_canonical, encode
 from tunixrt.log.digests import Digest, digest_bytes
+from tunixrt.traces.conversation import (
+    CONVERSATION_VERSION,
+    Conversation,
+    conversation_of,
+    is_conversation,
+)
 from tunixrt.traces.violations import TraceError, Violation, violations
 
 TRACE_VERSION = "1.0"
@@ -44,13 +53,30 @@ class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meta: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+AnyTrace = Trace | Conversation
+
 _DECODER = msgspec.json.Decoder(Trace)
+_CONVERSATION_DECODER = msgspec.json.Decoder(Conversation)
+#: The end of the canonical payload of a conversation; its keys are sorted.
+_CONVERSATION_END = f'"trace_version":"{CONVERSATION_VERSION}"}}'.encode()
 _encode = msgspec.json.Encoder(order="sorted").encode
 _TEXT = frozenset({str})
 
 
+def any_trace_of(value: object) -> AnyTrace:
+    """Return the trace or the conversation of a decoded JSON value, checked.
+
+    Raises:
+        TraceError: The value is neither; the message names the field, what was expected and what
+            was found.
+    """
+    if isinstance(value, dict) and is_conversation(value):
+        return conversation_of(value)
+    return trace_of(value)
+
+
 def trace_of(value: object) -> Trace:
-    """Return the trace of a decoded JSON value, checked.
+    """Return the trace of schema 1.0 of a decoded JSON value, checked.
 
     ``meta`` may be absent or null; both mean no metadata.
 
@@ -78,17 +104,20 @@ def _why_not(value: object, otherwise: str) -> Violation:
     return next(violations(value), other)
 
 
-def payload_of(trace: Trace) -> bytes:
+def payload_of(trace: AnyTrace) -> bytes:
     """Return the canonical payload: the bytes that are stored, whose digest is the trace id.
 
     Raises:
         TraceError: The payload is above 32 MiB.
-        CanonicalError: ``meta`` holds a value without a canonical JSON form.
+        CanonicalError: It holds a value without a canonical JSON form.
     """
-    indices = [step.i for step in trace.steps]
-    if indices != sorted(indices):
-        trace = msgspec.structs.replace(trace, steps=in_order(trace.steps))
-    payload = canonical_trace(trace)
+    if isinstance(trace, Conversation):
+        payload = encode(trace)
+    else:
+        indices = [step.i for step in trace.steps]
+        if indices != sorted(indices):
+            trace = msgspec.structs.replace(trace, steps=in_order(trace.steps))
+        payload = canonical_trace(trace)
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise TraceError(
             Violation(
@@ -147,13 +176,15 @@ def trace_id(payload: bytes) -> Digest:
     return digest_bytes(payload)
 
 
-def parse_payload(payload: bytes) -> Trace:
-    """Return the trace of a stored canonical payload.
+def parse_payload(payload: bytes) -> AnyTrace:
+    """Return the trace or the conversation of a stored canonical payload.
 
     Raises:
-        TraceError: The bytes are not the payload of a trace.
+        TraceError: The bytes are not the payload of either.
     """
     try:
+        if payload.endswith(_CONVERSATION_END):
+            return _parse_conversation(payload)
         trace = _DECODER.decode(payload)
         if not _has_only_text(trace.meta) and _has_wide_integer(trace.meta):
             return msgspec.convert(decode_canonical(payload), Trace)
@@ -167,6 +198,16 @@ def parse_payload(payload: bytes) -> Trace:
             )
         ) from error
     return trace
+
+
+def _parse_conversation(payload: bytes) -> AnyTrace:
+    conversation = _CONVERSATION_DECODER.decode(payload)
+    free = [conversation.meta, *conversation.offered_tools]
+    for message in conversation.messages:
+        free += [call.arguments for call in message.calls]
+    if not all(map(_has_only_text, free)) and any(map(_has_wide_integer, free)):
+        return msgspec.convert(decode_canonical(payload), Conversation)
+    return conversation
 
 
 def _has_wide_integer(value: object) -> bool:

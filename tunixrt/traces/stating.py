@@ -22,6 +22,7 @@ from tunixrt.traces.scores import Score, baseline_score
 from tunixrt.traces.state import project
 from tunixrt.traces.state_table import RETRACTED, SUPERSEDED
 from tunixrt.traces.times import check_utc
+from tunixrt.traces.views import flat_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -183,7 +184,7 @@ def score(
         if payload is None:
             what = "was redacted" if state.redacted else "is not recorded here"
             raise StatementError(f"The trace {state.id} {what}, so it cannot be scored.")
-        found = baseline_score(parse_payload(payload))
+        found = baseline_score(flat_view(parse_payload(payload)))
         scores.append(found)
         known = state.scores.get(found.scorer) == found.score
         if known and f"score:{found.scorer}" not in disputed:
