@@ -9,7 +9,7 @@ not stored. `TraceView` in :mod:`tunixrt.traces.views` is what both schemas have
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -30,7 +30,7 @@ from tunixrt.words import did_you_mean, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-CONVERSATION_VERSION = "1.1"
+CONVERSATION_VERSION: Final = "1.1"
 
 MAX_MESSAGES = 10_000
 MAX_TEXT = 4 * 1024 * 1024
