@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import random
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,9 +18,11 @@ from tunixrt.datasets.dedupe import (
     parse_rule,
     text_of,
 )
-from tunixrt.log.digests import Digest
 from tunixrt.traces.normal_text import grams_of
 from tunixrt.traces.schema import AnyTrace, any_trace_of, payload_of, trace_id
+
+if TYPE_CHECKING:
+    from tunixrt.log.digests import Digest
 
 WORDS = [f"w{number}" for number in range(400)]
 
