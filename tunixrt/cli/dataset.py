@@ -10,6 +10,7 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets
+from tunixrt.cli.dataset_check import check
 from tunixrt.cli.dataset_diff import diff
 from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, output_option
 from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
@@ -26,7 +27,8 @@ def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
 
 
-dataset.add_command(diff)
+for _command in (check, diff):
+    dataset.add_command(_command)
 
 
 @dataset.command(

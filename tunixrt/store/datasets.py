@@ -31,12 +31,15 @@ from tunixrt.log.outputs import output_file
 from tunixrt.store.snapshots import trace_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
+    from fractions import Fraction
 
     from tunixrt.datasets.diff import DatasetDiff, MemberChange
     from tunixrt.datasets.member_proofs import MemberProof
     from tunixrt.datasets.selection import Member
+    from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.jobs.dataset_check import DatasetCheck
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
 
@@ -56,6 +59,19 @@ class StoredDataset(Dataset, frozen=True):
     def members(self) -> Iterator[Member]:
         """The members (trace id and split), in ascending order of their ids."""
         return members(self)
+
+    def check(
+        self, *, evalsets: Sequence[EvalSet] = (), max_share: Fraction | None = None
+    ) -> DatasetCheck:
+        """Report leaks between splits and into eval sets, duplicates, and traces without an answer.
+
+        Args:
+            evalsets: each is compared with the splits that are not ``test``.
+            max_share: the part of the traces that one ``meta.source`` may have; None for any.
+        """
+        from tunixrt.jobs.dataset_check import check_dataset
+
+        return check_dataset(self.log, self, evalsets=evalsets, max_share=max_share)
 
     def rows(
         self,
