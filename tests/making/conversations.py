@@ -94,7 +94,7 @@ def _assistant(draw: st.DrawFn) -> Message:
             reasoning=_texts(1),
             tool_calls=st.lists(_calls(), min_size=1, max_size=2).map(tuple),
             name=_texts(1),
-            train=st.just(False),  # noqa: FBT003
+            train=st.just(False),
         )
     )
     says_more = "reasoning" in fields or "tool_calls" in fields
