@@ -1,4 +1,4 @@
-"""`tunixrt dataset check` finds what is wrong in a dataset, names the traces, and changes nothing."""
+"""`tunixrt dataset check` finds what is wrong in a dataset, and changes nothing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.conftest import Outcome
+    from tunixrt.log.digests import Digest
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def store(tmp_path: Path) -> Store:
     return Store.init(tmp_path)
 
 
-def build(store: Store, *traces: dict[str, Any], test: str = "0") -> list[str]:
+def build(store: Store, *traces: dict[str, Any], test: str = "0") -> list[Digest]:
     added = store.traces.add(traces)
     store.datasets.build("d", "v1", splits={"test": test})
     return list(added.ids)

@@ -30,7 +30,6 @@ from tunixrt.runs.manifests import (
     ContaminationResults,
 )
 from tunixrt.runs.run import OVERLAPS_NAME, Run
-from tunixrt.traces.views import flat_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +121,7 @@ class TrainingCheck(Derivation[ContaminationManifest]):
                     text.omitted["redacted"] += 1
                 else:
                     text.add(state, trace, member.split)
-                    check.add(state.id, flat_view(trace).prompt)
+                    check.add_trace(state.id, trace)
             require_text(self._catalogue, run, text)
         overlaps = tuple(check.overlaps())
         return _count(check, overlaps, len(self._evalset.samples)), overlaps
@@ -181,7 +180,7 @@ def check_against_dataset(
             if trace is None:
                 n_redacted += 1
             else:
-                check.add(state.id, flat_view(trace).prompt)
+                check.add_trace(state.id, trace)
     overlaps = tuple(check.overlaps())
     results = _count(check, overlaps, len(evalset.samples))
     return CheckedEvalset(

@@ -151,7 +151,7 @@ class _Pass:
                 self._empty.append(trace_id)
         if split is not Split.TEST:
             for _, check in self._evalsets:
-                check.add(trace_id, prompt)
+                check.add_trace(trace_id, trace)
 
     def result(self, dataset: Dataset, max_share: Fraction | None) -> DatasetCheck:
         findings = [
@@ -213,7 +213,8 @@ def _evalset_leak(key: str, evalset: EvalSet, check: ContaminationCheck) -> Chec
         fault=Fault.EVALSET_LEAK,
         n_traces=len({overlap.trace for overlap in overlaps}),
         sentence=f"{len(overlaps):,} of the {_n(len(evalset), 'sample')} of {evalset.name} are in "
-        f"the dataset ({listed}); `tunixrt evalset check {evalset.name} --dataset {key}` lists them.",
+        f"the dataset ({listed}); `tunixrt evalset check {evalset.name} --dataset {key}` lists "
+        "them.",
         examples=tuple((overlap.trace,) for overlap in overlaps[:_N_EXAMPLES]),
         evalset=evalset.name,
     )
