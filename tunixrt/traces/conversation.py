@@ -194,14 +194,14 @@ MESSAGE_FIELDS = (
 CALL_FIELDS = ("id", "name", "arguments")
 
 #: The roles whose messages may have a field; a field that is not listed is for all roles.
-_ONLY = {
+ONLY = {
     "reasoning": (Role.ASSISTANT,),
     "tool_calls": (Role.ASSISTANT,),
     "train": (Role.ASSISTANT,),
     "tool_call_id": (Role.TOOL,),
     "name": (Role.USER, Role.ASSISTANT, Role.TOOL),
 }
-_FOREIGN = {role: [name for name, roles in _ONLY.items() if role not in roles] for role in Role}
+_FOREIGN = {role: [name for name, roles in ONLY.items() if role not in roles] for role in Role}
 _CONTENT = f"text of at most {MAX_TEXT:,} characters"
 _MESSAGES = f"a list of 2 to {MAX_MESSAGES:,} messages"
 _NAMES = tuple(TextLimit(name, 256) for name in ("name", "tool_call_id"))
@@ -287,7 +287,7 @@ def _role_violations(prefix: str, message: dict[str, object]) -> Iterator[Violat
         fault = wrong(f"{prefix}.role", expected, describe(role))
         yield msgspec.structs.replace(fault, sentence=fault.sentence + hint)
         return
-    for name, roles in _ONLY.items():
+    for name, roles in ONLY.items():
         if name in message and role not in roles:
             only = " or ".join(roles)
             yield wrong(
@@ -296,7 +296,7 @@ def _role_violations(prefix: str, message: dict[str, object]) -> Iterator[Violat
 
 
 def _is_misplaced(message: Message) -> bool:
-    """Return whether a valid message has a field that its role does not have; see `_ONLY`."""
+    """Return whether a valid message has a field that its role does not have; see `ONLY`."""
     return any(getattr(message, name) is not UNSET for name in _FOREIGN[message.role])
 
 
