@@ -204,6 +204,20 @@ def test_a_dataset_of_conversations_is_built_exported_and_imported_elsewhere(
     assert cli("verify", "--rebuild").code == 0
 
 
+def test_an_eval_question_in_any_turn_of_a_dataset_is_found(
+    cli: Callable[..., Outcome], store: Store
+) -> None:
+    asked = ["Is it far?", "Bye", "Hello", "About 4.8 km.", "How far is 3 miles in km?"]
+    samples = [{"prompt": text, "expected_answer": "?"} for text in asked]
+    store.evalsets.write("asked", samples)
+    store.datasets.build("mixed", "v1")
+    found = cli("evalset", "check", "asked", "--dataset", "mixed-v1", "--json")
+    ids = [sample.id for sample in store.evalsets["asked"].samples]
+    overlaps = found.document["overlaps"]
+    assert [overlap["example_id"] for overlap in overlaps] == [ids[1], ids[3], ids[4]]
+    assert [overlap["trace"] for overlap in overlaps] == [HELLO, CHAT, CHAT]
+
+
 def test_a_bad_conversation_gets_its_line_and_its_field(
     cli: Callable[..., Outcome], store: Store, tmp_path: Path
 ) -> None:
