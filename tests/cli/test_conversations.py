@@ -178,6 +178,16 @@ def test_a_conversation_is_added_from_standard_input(tmp_path: Path, store: Stor
     assert 'The field "messages" should be a list of 2 to 10,000 messages' in refused.stderr
 
 
+def test_a_question_with_an_answer_and_no_steps_is_added_as_a_conversation(
+    cli: Callable[..., Outcome], store: Store
+) -> None:
+    added = cli("trace", "add", "--prompt", "1+1?", "--answer", "2", "--meta", "source=me")
+    assert store.traces[added.out.strip()].content == turns(
+        "1+1?", "2", final_answer="2", meta={"source": "me"}
+    )
+    assert "--prompt and --answer are needed" in cli("trace", "add", "--prompt", "1+1?").err
+
+
 def test_a_dataset_of_conversations_is_built_exported_and_imported_elsewhere(
     cli: Callable[..., Outcome], store: Store, tmp_path: Path
 ) -> None:
