@@ -30,7 +30,7 @@ def test_every_disk_that_a_power_cut_can_leave_obeys_the_rules() -> None:
 @pytest.mark.parametrize("order", [NO_FSYNC, FILES_ONLY, RENAME_FIRST])
 def test_without_fsync_or_in_another_order_something_is_lost_or_half_there(order: str) -> None:
     only = [word for name in _FEW for word in ("--only", name)]
-    done = run_module("tests.power_cuts", "--draws", "3", "--order", order, *only)
+    done = run_module("tests.power_cuts", "--draws", "8", "--order", order, *only)
     assert (done.returncode, done.stderr) == (1, "")
     for name in _FEW:
         (n_broken,) = re.findall(rf"^{name} .* (\d+)$", done.stdout, re.MULTILINE)
