@@ -117,7 +117,7 @@ def index_row(name: str, state: str, trace: AnyTrace) -> list[object]:
 def trace_row(name: str, state: str, trace: AnyTrace) -> list[object]:
     """A whole trace: id, state, prompt, answer, steps as (type, content), metadata as pairs.
 
-    A conversation has its flat view there, and then its texts as (label, text).
+    A conversation has its flat view there, and then its texts as (label, text, message number).
     """
     flat = flat_view(trace)
     row: list[object] = [
@@ -129,7 +129,9 @@ def trace_row(name: str, state: str, trace: AnyTrace) -> list[object]:
         [[visible(key), visible(_text(value))] for key, value in sorted(flat.meta.items())],
     ]
     if isinstance(trace, Conversation):
-        row.append([[one_line(p.label), visible(legible(p.text))] for p in parts_of(trace)])
+        row.append(
+            [[one_line(p.label), visible(legible(p.text)), p.number] for p in parts_of(trace)]
+        )
     return row
 
 
