@@ -7,7 +7,7 @@ import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
 from tests.making.predictions import prediction, run
-from tunixrt.eval.compare.pairs import EvaluatedRun, NotComparableError, Verdict, compare
+from tunixrt.eval.compare.pairs import ComparisonVerdict, EvaluatedRun, NotComparableError, compare
 from tunixrt.eval.compare.seeds import UnpairedRunsError, compare_seeds
 from tunixrt.runs.identity import Template
 from tunixrt.traces.prng import Sha256Stream
@@ -27,7 +27,7 @@ def test_scores_are_means_over_seeds_and_samples() -> None:
     found = compare_seeds(way("a", [4, 8, 12]), way("b", [20, 24, 40]))
     assert (found.a, found.b, found.delta) == (20.0, 70.0, 50.0)
     assert found.n_samples == N
-    assert found.verdict is Verdict.BETTER
+    assert found.verdict is ComparisonVerdict.BETTER
     assert found.interval[0] > 0
     assert [pair.delta for pair in found.pairs] == [40.0, 40.0, 70.0]
     assert found.categories.keys() == {"c0", "c1"}
@@ -67,7 +67,7 @@ def test_ways_that_do_not_differ_are_seldom_called_different() -> None:
         ]
 
     alarms = sum(
-        compare_seeds(drawn("a"), drawn("b")).verdict is not Verdict.NO_CLEAR_DIFFERENCE
+        compare_seeds(drawn("a"), drawn("b")).verdict is not ComparisonVerdict.NO_CLEAR_DIFFERENCE
         for _ in range(60)
     )
     assert alarms <= 6

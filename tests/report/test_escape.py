@@ -16,20 +16,20 @@ from tunixrt.report.blocks import (
     Block,
     Bullets,
     Chart,
-    Code,
+    CodeBlock,
+    CodeSpan,
     Column,
     Columns,
     Details,
     Document,
     Heading,
     Link,
-    Listing,
     Paragraph,
+    Plain,
     Strong,
     Table,
-    Text,
     Tone,
-    Verdict,
+    VerdictBlock,
 )
 from tunixrt.report.charts import IntervalChart, IntervalRow, LineChart, svg
 from tunixrt.report.escape import shortened
@@ -75,7 +75,7 @@ any_text = (
 @given(any_text)
 @settings(deadline=None, max_examples=500)
 def test_any_text_in_a_paragraph_is_that_text_and_nothing_else(text: str) -> None:
-    found = tokens(Paragraph((Text(text),)))
+    found = tokens(Paragraph((Plain(text),)))
     if not collapsed(text):
         assert found == []
         return
@@ -87,7 +87,9 @@ def test_any_text_in_a_paragraph_is_that_text_and_nothing_else(text: str) -> Non
 @settings(deadline=None, max_examples=500)
 def test_any_text_in_a_table_stays_in_its_cell(text: str, other: str) -> None:
     table = Table(
-        "t", ("a", "b", "c"), (((Text(text),), (Code(other),), (Text(other), Code(text))),)
+        "t",
+        ("a", "b", "c"),
+        (((Plain(text),), (CodeSpan(other),), (Plain(other), CodeSpan(text))),),
     )
     cells = [token for token in tokens(table) if token.type == "inline"]
     assert len(cells) == 6
@@ -106,7 +108,7 @@ def code(text: str) -> str:
 @given(any_text)
 @settings(deadline=None, max_examples=500)
 def test_any_text_as_code_is_that_text(text: str) -> None:
-    found = tokens(Paragraph((Text("x "), Code(text), Text(" y"))))
+    found = tokens(Paragraph((Plain("x "), CodeSpan(text), Plain(" y"))))
     assert [token.type for token in found] == ["paragraph_open", "inline", "paragraph_close"]
     assert code(text) in text_of(found[1])
 
@@ -114,7 +116,7 @@ def test_any_text_as_code_is_that_text(text: str) -> None:
 @given(any_text)
 @settings(deadline=None, max_examples=500)
 def test_any_text_in_a_fence_stays_in_it_line_for_line(text: str) -> None:
-    found = tokens(Listing("Response:", text), Paragraph((Text("behind"),)))
+    found = tokens(CodeBlock("Response:", text), Paragraph((Plain("behind"),)))
     assert [token.type for token in found] == [
         "paragraph_open",
         "inline",
@@ -132,13 +134,13 @@ def test_any_text_in_a_fence_stays_in_it_line_for_line(text: str) -> None:
 @settings(deadline=None, max_examples=200)
 def test_any_text_in_a_heading_a_list_and_a_fold_leaves_the_structure_alone(text: str) -> None:
     found = tokens(
-        Heading(2, (Text("h "), Text(text), Code(text))),
-        Bullets(((Text(text), Text(".")), (Text("second"),))),
-        Details(text, (Paragraph((Text("inside"),)), Listing(text, text))),
-        Columns((Column(text, (Paragraph((Text(text), Text("."))),)),)),
-        Verdict(Tone.GOOD, f"h {text}", (Text(text), Text(".")), "1", "2", "+1"),
+        Heading(2, (Plain("h "), Plain(text), CodeSpan(text))),
+        Bullets(((Plain(text), Plain(".")), (Plain("second"),))),
+        Details(text, (Paragraph((Plain("inside"),)), CodeBlock(text, text))),
+        Columns((Column(text, (Paragraph((Plain(text), Plain("."))),)),)),
+        VerdictBlock(Tone.GOOD, f"h {text}", (Plain(text), Plain(".")), "1", "2", "+1"),
         Chart("loss", f"alt {text}", LineChart(text, text, text, ((1.0, 2.0),))),
-        Heading(2, (Text("end"),)),
+        Heading(2, (Plain("end"),)),
     )
     kinds = [token.type for token in found]
     assert kinds.count("heading_open") == 2
@@ -161,12 +163,12 @@ def page(text: str) -> Page:
             Document(
                 text,
                 (
-                    Heading(2, (Text(text), Strong(text), Code(text))),
-                    Bullets(((Text(text),),)),
-                    Table(text, (text, "b"), (((Text(text),), (Code(text),)),)),
-                    Details(text, (Listing(text, text),)),
-                    Columns((Column(text, (Paragraph((Text(text),)),)),)),
-                    Verdict(Tone.BAD, text, (Text(text),), text, text, text),
+                    Heading(2, (Plain(text), Strong(text), CodeSpan(text))),
+                    Bullets(((Plain(text),),)),
+                    Table(text, (text, "b"), (((Plain(text),), (CodeSpan(text),)),)),
+                    Details(text, (CodeBlock(text, text),)),
+                    Columns((Column(text, (Paragraph((Plain(text),)),)),)),
+                    VerdictBlock(Tone.BAD, text, (Plain(text),), text, text, text),
                     Chart(
                         "c", text, IntervalChart(text, (IntervalRow(text, (1, 0, 2), (3, 2, 4)),))
                     ),
@@ -228,7 +230,7 @@ def test_a_shortened_text_says_how_much_is_missing() -> None:
 
 def test_plain_sources_stay_readable() -> None:
     source = render_markdown(
-        Document("a_b: 3 < 4", (Paragraph((Text("p < 0.001; it's 5 * 3!"),)),))
+        Document("a_b: 3 < 4", (Paragraph((Plain("p < 0.001; it's 5 * 3!"),)),))
     )
     assert source == "# a_b: 3 < 4\n\np < 0.001; it's 5 &#42; 3!\n"
 

@@ -8,7 +8,7 @@ import pytest
 from tests.making.hostile import HOSTILE
 from tests.making.views import N_SAMPLES, contamination, experiment, pair, view
 from tests.report.page_rules import Page
-from tunixrt.eval.compare.pairs import Difference
+from tunixrt.eval.compare.pairs import ConditionDifference
 from tunixrt.report import ExperimentView, render_report
 
 
@@ -63,7 +63,7 @@ def test_limits_tell_of_seeds_contamination_and_differences(three: ExperimentVie
     known = msgspec.structs.replace(first.after, contamination=contamination(n_exact=3))
     unknown = msgspec.structs.replace(second.after, contamination=None)
     odd = msgspec.structs.replace(
-        third.comparison, differences=(Difference(what="judge", a="exact 1", b="exact 2"),)
+        third.comparison, differences=(ConditionDifference(what="judge", a="exact 1", b="exact 2"),)
     )
     text = markdown(
         experiment(

@@ -15,10 +15,10 @@ from markdown_it import MarkdownIt
 from tests.making.hostile import HOSTILE
 from tests.making.views import N_SAMPLES, contamination, digest, view
 from tests.report.page_rules import Page
-from tunixrt.eval.compare.pairs import Difference, compare
+from tunixrt.eval.compare.pairs import ConditionDifference, compare
 from tunixrt.report import ReportView, render_report
 from tunixrt.report.blocks import Chart, Heading
-from tunixrt.report.sections.choosing import Group, choose_samples
+from tunixrt.report.sections.choosing import Outcome, choose_samples
 from tunixrt.report.sections.results import build_document
 from tunixrt.report.site.run_pages import _prediction as prediction_details
 from tunixrt.report.site.run_pages import comparison_page
@@ -140,13 +140,13 @@ def test_samples_are_chosen_by_the_hash_of_their_ids() -> None:
     before, after = report.before.evaluation.predictions, report.after.evaluation.predictions
     chosen = choose_samples(before, after)
     assert chosen == choose_samples(tuple(reversed(before)), tuple(reversed(after)))
-    fixed = [s.example_id for s in chosen if s.group is Group.FIXED]
+    fixed = [s.example_id for s in chosen if s.outcome is Outcome.FIXED]
     all_fixed = sorted(
         report.comparison.fixed, key=lambda name: hashlib.sha256(name.encode()).hexdigest()
     )
     assert fixed == all_fixed[:3]
-    assert [s.group for s in chosen] == [Group.FIXED] * 3 + [Group.STAYED_WRONG] * 2 + [
-        Group.STAYED_RIGHT
+    assert [s.outcome for s in chosen] == [Outcome.FIXED] * 3 + [Outcome.STAYED_WRONG] * 2 + [
+        Outcome.STAYED_RIGHT
     ] * 2
 
 
@@ -156,7 +156,7 @@ def test_samples_that_only_one_run_has_are_not_shown() -> None:
     broken = choose_samples(
         predictions, [msgspec.structs.replace(p, correct=not p.correct) for p in predictions]
     )
-    assert {sample.group for sample in broken} == {Group.FIXED, Group.BROKEN}
+    assert {sample.outcome for sample in broken} == {Outcome.FIXED, Outcome.BROKEN}
 
 
 def test_each_sample_shows_prompt_expected_answer_both_responses_and_the_judges_reason() -> None:
@@ -299,7 +299,7 @@ def test_runs_that_differ_in_more_than_the_model_say_so() -> None:
         predictions=report.after.evaluation.predictions[:20],
     )
     comparison = compare(report.before.evaluation, after, allow_differences=True)
-    assert comparison.differences == (Difference("limit of new tokens", "240", "64"),)
+    assert comparison.differences == (ConditionDifference("limit of new tokens", "240", "64"),)
     text = markdown(
         msgspec.structs.replace(
             report,

@@ -13,7 +13,7 @@ import msgspec
 from tunixrt.report.charts import IntervalChart, LineChart
 
 
-class Text(msgspec.Struct, frozen=True):
+class Plain(msgspec.Struct, frozen=True):
     """Plain text of a sentence."""
 
     text: str
@@ -25,7 +25,7 @@ class Strong(msgspec.Struct, frozen=True):
     text: str
 
 
-class Code(msgspec.Struct, frozen=True):
+class CodeSpan(msgspec.Struct, frozen=True):
     """An identifier, a digest, a value, an answer: shown verbatim in a fixed-width font."""
 
     text: str
@@ -38,7 +38,7 @@ class Link(msgspec.Struct, frozen=True):
     href: str
 
 
-Inline = Text | Strong | Code | Link
+Inline = Plain | Strong | CodeSpan | Link
 Inlines = tuple[Inline, ...]
 
 
@@ -63,7 +63,7 @@ class Paragraph(msgspec.Struct, frozen=True):
     content: Inlines
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class VerdictBlock(msgspec.Struct, frozen=True):
     """The report's verdict in one line, with the sentence that explains it."""
 
     tone: Tone
@@ -92,7 +92,7 @@ class Table(msgspec.Struct, frozen=True):
     numeric: frozenset[int] = frozenset()
 
 
-class Listing(msgspec.Struct, frozen=True):
+class CodeBlock(msgspec.Struct, frozen=True):
     """Text of several lines, shown verbatim."""
 
     label: str
@@ -112,7 +112,7 @@ class Column(msgspec.Struct, frozen=True):
     """One of several columns."""
 
     title: str
-    blocks: tuple[Paragraph | Bullets | Listing, ...]
+    blocks: tuple[Paragraph | Bullets | CodeBlock, ...]
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -125,10 +125,10 @@ class Details(msgspec.Struct, frozen=True):
     """Blocks that are collapsed until the reader opens them."""
 
     summary: str
-    blocks: tuple[Paragraph | Table | Listing, ...]
+    blocks: tuple[Paragraph | Table | CodeBlock, ...]
 
 
-Block = Heading | Paragraph | Verdict | Bullets | Table | Listing | Chart | Columns | Details
+Block = Heading | Paragraph | VerdictBlock | Bullets | Table | CodeBlock | Chart | Columns | Details
 
 
 class Document(msgspec.Struct, frozen=True):

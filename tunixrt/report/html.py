@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Final
 from tunixrt.report.blocks import (
     Bullets,
     Chart,
-    Code,
+    CodeBlock,
+    CodeSpan,
     Columns,
     Details,
     Heading,
     Link,
-    Listing,
     Paragraph,
     Strong,
     Table,
-    Verdict,
+    VerdictBlock,
 )
 from tunixrt.report.charts import CHART_RULES, PALETTE_DARK, PALETTE_LIGHT, svg
 from tunixrt.report.escape import html_lines, html_text
@@ -118,7 +118,7 @@ def _(block: Details) -> str:
 
 
 @_block.register
-def _(block: Listing) -> str:
+def _(block: CodeBlock) -> str:
     label = html_text(block.label)
     text = _changed_lines(block.text) if block.language == "diff" else html_lines(block.text)
     return (
@@ -137,7 +137,7 @@ def _changed_lines(text: str) -> str:
 
 
 @_block.register
-def _(block: Verdict) -> str:
+def _(block: VerdictBlock) -> str:
     figures = (
         ("", "Before", block.before),
         ("", "After", block.after),
@@ -191,7 +191,7 @@ def _inlines(content: Inlines) -> str:
 
 def _inline(piece: Inline) -> str:
     match piece:
-        case Code():
+        case CodeSpan():
             return f"<code>{html_text(piece.text)}</code>" if piece.text else "(empty)"
         case Link():
             return f'<a href="{html_text(piece.href)}">{html_text(piece.text)}</a>'

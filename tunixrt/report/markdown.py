@@ -1,6 +1,6 @@
 """A document as Markdown: CommonMark with GitHub's tables.
 
-Text is escaped piece by piece; the only HTML that is written is ``<details>`` and ``<summary>``,
+Plain is escaped piece by piece; the only HTML that is written is ``<details>`` and ``<summary>``,
 which forges show as a collapsed section.
 """
 
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from tunixrt.report.blocks import (
     Bullets,
     Chart,
-    Code,
+    CodeBlock,
+    CodeSpan,
     Columns,
     Details,
     Heading,
     Link,
-    Listing,
     Paragraph,
     Strong,
     Table,
-    Verdict,
+    VerdictBlock,
 )
 from tunixrt.report.escape import (
     html_text,
@@ -58,7 +58,7 @@ def _(block: Paragraph) -> str:
 
 
 @_block.register
-def _(block: Verdict) -> str:
+def _(block: VerdictBlock) -> str:
     return f"**{markdown_text(block.headline)}**\n\n{markdown_line(_inlines(block.sentence))}"
 
 
@@ -68,7 +68,7 @@ def _(block: Bullets) -> str:
 
 
 @_block.register
-def _(block: Listing) -> str:
+def _(block: CodeBlock) -> str:
     label = markdown_line(markdown_text(block.label))
     return f"{label}\n\n{markdown_fence(block.text, block.language)}"
 
@@ -108,7 +108,7 @@ def _inlines(content: Inlines) -> str:
 
 def _inline(piece: Inline) -> str:
     match piece:
-        case Code():
+        case CodeSpan():
             return markdown_code(piece.text)
         case Link():
             return f"[{markdown_text(piece.text)}]({piece.href})"

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class Verdict(StrEnum):
+class ComparisonVerdict(StrEnum):
     """The verdict of a comparison of B with A."""
 
     BETTER = "better"
@@ -74,7 +74,7 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
     overlong: OverlongPrompts | None = None
 
 
-class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ConditionDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something other than the model that differs between two evaluations."""
 
     what: str
@@ -105,7 +105,9 @@ class NotComparableError(BadInputError):
         differences: what differs.
     """
 
-    def __init__(self, a: str, b: str, problem: str, differences: tuple[Difference, ...]) -> None:
+    def __init__(
+        self, a: str, b: str, problem: str, differences: tuple[ConditionDifference, ...]
+    ) -> None:
         super().__init__(f"The evaluations {a} and {b} cannot be compared: {problem}")
         self.differences = differences
 
@@ -158,14 +160,14 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: float
     p_value: float
     p_value_method: str
-    verdict: Verdict
+    verdict: ComparisonVerdict
     n_pairs: int
     n_both_correct: int
     n_both_wrong: int
     fixed: tuple[str, ...]
     broken: tuple[str, ...]
     categories: dict[str, CategoryComparison]
-    differences: tuple[Difference, ...]
+    differences: tuple[ConditionDifference, ...]
     n_only_a: int
     n_only_b: int
     p_value_exact: float | None = None
@@ -300,11 +302,11 @@ def conditions(run: EvaluatedRun) -> dict[str, str]:
     }
 
 
-def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
+def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[ConditionDifference]:
     in_b = conditions(b)
     for what, in_a in conditions(a).items():
         if in_a != in_b[what]:
-            yield Difference(what=what, a=in_a, b=in_b[what])
+            yield ConditionDifference(what=what, a=in_a, b=in_b[what])
 
 
 def left_out(overlong: OverlongPrompts | None) -> tuple[str, ...]:
@@ -367,15 +369,17 @@ def significant(p_value: float) -> float:
     return float(f"{p_value:.6g}")  # significant digits: a small p-value is not 0
 
 
-def verdict_of(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
+def verdict_of(
+    interval: tuple[float, float], p_value: float, confidence: float
+) -> ComparisonVerdict:
     """The verdict from an interval of the difference and a p-value (the largest, if several)."""
     low, high = interval
     sure = p_value < 1 - confidence
     if sure and low > 0:
-        return Verdict.BETTER
+        return ComparisonVerdict.BETTER
     if sure and high < 0:
-        return Verdict.WORSE
-    return Verdict.NO_CLEAR_DIFFERENCE
+        return ComparisonVerdict.WORSE
+    return ComparisonVerdict.NO_CLEAR_DIFFERENCE
 
 
 def _categories(pairs: _Pairs, confidence: float) -> dict[str, CategoryComparison]:

@@ -19,8 +19,8 @@ from tunixrt.errors import BadInputError
 from tunixrt.eval.compare.metrics import METRIC
 from tunixrt.eval.compare.pairs import (
     Comparison,
+    ComparisonVerdict,
     NotComparableError,
-    Verdict,
     compare,
     measured_run,
     only_category,
@@ -87,7 +87,7 @@ class SeedsComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: float
     p_value: float
     p_value_method: str
-    verdict: Verdict
+    verdict: ComparisonVerdict
     n_samples: int
     categories: dict[str, CategoryDifference]
     pairs: tuple[Comparison, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.compare.statistics import required_pairs
-from tunixrt.report.blocks import Block, Bullets, Heading, Listing, Text
+from tunixrt.report.blocks import Block, Bullets, CodeBlock, Heading, Plain
 from tunixrt.report.numbers import count, decimal, p_value
 from tunixrt.report.sections.view import Command
 
@@ -30,23 +30,23 @@ JUDGE_LIMIT: Final = (
 
 def check_blocks(view: ReportView) -> list[Block]:
     """Commands, then limits."""
-    limits: tuple[Inlines, ...] = tuple((Text(sentence),) for sentence in _limits(view))
-    return [*command_blocks((view,)), Heading(2, (Text("Limits"),)), Bullets(limits)]
+    limits: tuple[Inlines, ...] = tuple((Plain(sentence),) for sentence in _limits(view))
+    return [*command_blocks((view,)), Heading(2, (Plain("Limits"),)), Bullets(limits)]
 
 
 def command_blocks(pairs: Sequence[ReportView]) -> list[Block]:
     """How the runs of one or several pairs were made, and how to check them."""
     made = tuple(dict.fromkeys(command for pair in pairs for command in pair.commands))
-    blocks: list[Block] = [Heading(2, (Text("How to check this"),))]
+    blocks: list[Block] = [Heading(2, (Plain("How to check this"),))]
     if made:
-        blocks.append(commands_listing("How the runs were made:", made))
-    return [*blocks, commands_listing("From a clone of the repository:", _checks(pairs))]
+        blocks.append(commands_block("How the runs were made:", made))
+    return [*blocks, commands_block("From a clone of the repository:", _checks(pairs))]
 
 
-def commands_listing(label: str, commands: tuple[Command, ...]) -> Listing:
+def commands_block(label: str, commands: tuple[Command, ...]) -> CodeBlock:
     """Commands to copy, each below its purpose."""
     text = "\n".join(f"# {command.purpose}\n{command.line}" for command in commands)
-    return Listing(label, text, language="sh")
+    return CodeBlock(label, text, language="sh")
 
 
 def _checks(pairs: Sequence[ReportView]) -> tuple[Command, ...]:

@@ -13,12 +13,12 @@ from tunixrt.report.blocks import (
     Block,
     Bullets,
     Chart,
-    Code,
+    CodeSpan,
     Document,
     Heading,
+    Plain,
     Table,
-    Text,
-    Verdict,
+    VerdictBlock,
 )
 from tunixrt.report.charts import IntervalChart, IntervalRow
 from tunixrt.report.numbers import (
@@ -59,21 +59,21 @@ def build_experiment(view: ExperimentView) -> Document:
             *_runs(view),
             *identity_blocks(first, heading="What was run: the first pair"),
             *command_blocks(view.pairs),
-            Heading(2, (Text("Limits"),)),
-            Bullets(tuple((Text(sentence),) for sentence in _limits(view))),
+            Heading(2, (Plain("Limits"),)),
+            Bullets(tuple((Plain(sentence),) for sentence in _limits(view))),
         ),
     )
 
 
-def _verdict(view: ExperimentView) -> Verdict:
+def _verdict(view: ExperimentView) -> VerdictBlock:
     found = view.comparison
-    return Verdict(
+    return VerdictBlock(
         tone=TONES[found.verdict],
         headline=headline(found),
         sentence=(
-            Text("The average score on "),
-            Code(view.pairs[0].before.evalset_name),
-            Text(
+            Plain("The average score on "),
+            CodeSpan(view.pairs[0].before.evalset_name),
+            Plain(
                 f" went from {decimal(found.a, 1)} to {decimal(found.b, 1)} of 100, over "
                 f"{count(found.n_samples, 'sample')} and {count(len(found.pairs), 'seed')}. "
                 f"Interval: {found.interval_method}; test: {found.p_value_method}."
@@ -94,19 +94,19 @@ def _pairs(view: ExperimentView) -> list[Block]:
         found = pair.comparison
         rows.append(
             (
-                (Text(name),),
-                (Text(decimal(old.avg_score, 1)),),
-                (Text(decimal(new.avg_score, 1)),),
-                (Text(signed(found.delta, 1)),),
-                (Text(signed_interval(*found.interval)),),
-                (Text(p_value(found.p_value).removeprefix("p ").removeprefix("= ")),),
+                (Plain(name),),
+                (Plain(decimal(old.avg_score, 1)),),
+                (Plain(decimal(new.avg_score, 1)),),
+                (Plain(signed(found.delta, 1)),),
+                (Plain(signed_interval(*found.interval)),),
+                (Plain(p_value(found.p_value).removeprefix("p ").removeprefix("= ")),),
             )
         )
         chart_rows.append(
             IntervalRow(name, (old.avg_score, *old.interval), (new.avg_score, *new.interval))
         )
     return [
-        Heading(2, (Text("Results by seed"),)),
+        Heading(2, (Plain("Results by seed"),)),
         Table(
             label="Scores by seed",
             head=("Seed", "Before", "After", "Difference", "Interval", "p"),
@@ -135,17 +135,17 @@ def _seed_of(pair: ReportView) -> str:
 
 def _categories(view: ExperimentView) -> list[Block]:
     return [
-        Heading(2, (Text("By category"),)),
+        Heading(2, (Plain("By category"),)),
         Table(
             label="Scores by category, means over the seeds",
             head=("Category", "n", "Before", "After", "Difference"),
             rows=tuple(
                 (
-                    (Code(name),),
-                    (Text(f"{result.n_samples:,}"),),
-                    (Text(decimal(result.a, 1)),),
-                    (Text(decimal(result.b, 1)),),
-                    (Text(signed(result.delta, 1)),),
+                    (CodeSpan(name),),
+                    (Plain(f"{result.n_samples:,}"),),
+                    (Plain(decimal(result.a, 1)),),
+                    (Plain(decimal(result.b, 1)),),
+                    (Plain(signed(result.delta, 1)),),
                 )
                 for name, result in view.comparison.categories.items()
             ),
@@ -162,7 +162,7 @@ def _runs(view: ExperimentView) -> list[Block]:
         for name, run in (("before", pair.before), ("after", pair.after))
     )
     return [
-        Heading(2, (Text("All runs"),)),
+        Heading(2, (Plain("All runs"),)),
         Table(
             label="The runs of both ways",
             head=("Runs", "Trained as", "Evaluated as", "Learned tokens", "Last loss", "Weights"),
@@ -179,12 +179,12 @@ def _run_row(name: str, pair: ReportView, run: RunView) -> tuple[Inlines, ...]:
         n_tokens = f"{sum(row.n_loss_tokens * row.n_times_trained for row in training.ledger):,}"
         loss = significant(training.losses[-1].loss, 4) if training.losses else loss
     return (
-        (Text(f"{_seed_of(pair)}, {name}"),),
-        (Text("none") if training is None else Code(training.run_id[:_SHORT_ID]),),
-        (Code(run.run_id[:_SHORT_ID]),),
-        (Text(n_tokens),),
-        (Text(loss),),
-        (Code(run.weights),),
+        (Plain(f"{_seed_of(pair)}, {name}"),),
+        (Plain("none") if training is None else CodeSpan(training.run_id[:_SHORT_ID]),),
+        (CodeSpan(run.run_id[:_SHORT_ID]),),
+        (Plain(n_tokens),),
+        (Plain(loss),),
+        (CodeSpan(run.weights),),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunixrt.report.blocks import Block, Code, Heading, Paragraph, Table, Text
+from tunixrt.report.blocks import Block, CodeSpan, Heading, Paragraph, Plain, Table
 
 if TYPE_CHECKING:
     from tunixrt.report.blocks import Inline, Inlines
@@ -19,13 +19,13 @@ def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[
     for name in [*before, *(name for name in after if name not in before)]:
         a, b = before.get(name, ""), after.get(name, "")
         rows.append(
-            ((Text(name),), (_value(a),), (_value(b),), (Text("same" if a == b else "differs"),))
+            ((Plain(name),), (_value(a),), (_value(b),), (Plain("same" if a == b else "differs"),))
         )
     return [
-        Heading(2, (Text(heading),)),
+        Heading(2, (Plain(heading),)),
         Paragraph(
             (
-                Text(
+                Plain(
                     "These facts determine every byte of the two runs. A digest is the SHA-256 of "
                     "a file's bytes, or of the canonical JSON (RFC 8785) of a value."
                 ),
@@ -40,7 +40,7 @@ def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[
 
 
 def _value(text: str) -> Inline:
-    return Code(text) if text else Text("none")
+    return CodeSpan(text) if text else Plain("none")
 
 
 def _overlong(found: OverlongPrompts) -> str:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.eval.compare.pairs import Verdict as ComparisonVerdict
+from tunixrt.eval.compare.pairs import ComparisonVerdict
 from tunixrt.eval.evaluation import CUT_OFF, summarise
 from tunixrt.report.blocks import (
     Block,
     Chart,
-    Code,
+    CodeSpan,
     Document,
     Heading,
     Paragraph,
+    Plain,
     Strong,
     Table,
-    Text,
     Tone,
-    Verdict,
+    VerdictBlock,
 )
 from tunixrt.report.charts import IntervalChart, IntervalRow
 from tunixrt.report.numbers import count, decimal, interval, p_value, signed, signed_interval
@@ -72,12 +72,12 @@ def headline(comparison: Comparison | SeedsComparison) -> str:
     )
 
 
-def _verdict(comparison: Comparison, evalset_name: str) -> Verdict:
+def _verdict(comparison: Comparison, evalset_name: str) -> VerdictBlock:
     difference = signed(comparison.delta, 1)
     sentence: Inlines = (
-        Text("The average score on "),
-        Code(evalset_name),
-        Text(
+        Plain("The average score on "),
+        CodeSpan(evalset_name),
+        Plain(
             f" went from {decimal(comparison.a, 1)} to "
             f"{decimal(comparison.b, 1)} of 100 on {count(comparison.n_pairs, 'sample')}: "
             f"{len(comparison.fixed):,} were fixed, {len(comparison.broken):,} broke, "
@@ -85,7 +85,7 @@ def _verdict(comparison: Comparison, evalset_name: str) -> Verdict:
             f"wrong. Interval: {comparison.interval_method}; test: {comparison.p_value_method}."
         ),
     )
-    return Verdict(
+    return VerdictBlock(
         tone=TONES[comparison.verdict],
         headline=headline(comparison),
         sentence=sentence,
@@ -112,7 +112,7 @@ def _results(view: ReportView) -> list[Block]:
         _row("Tokens per response", *(_mean([p.n_tokens for p in ps]) for ps in (before, after))),
     )
     return [
-        Heading(2, (Text("Results"),)),
+        Heading(2, (Plain("Results"),)),
         Table(
             label="Results before and after",
             head=("Metric", "Before", "After"),
@@ -162,19 +162,19 @@ def _scores_chart(old: EvaluationResults, new: EvaluationResults) -> IntervalCha
 def _categories(view: ReportView) -> list[Block]:
     rows = tuple(
         (
-            (Code(name),),
-            (Text(f"{result.n_pairs:,}"),),
-            (Text(decimal(result.a, 1)),),
-            (Text(decimal(result.b, 1)),),
-            (Text(signed(result.delta, 1)),),
-            (Text(signed_interval(*result.interval)),),
-            (Text(f"{result.n_fixed:,}"),),
-            (Text(f"{result.n_broken:,}"),),
+            (CodeSpan(name),),
+            (Plain(f"{result.n_pairs:,}"),),
+            (Plain(decimal(result.a, 1)),),
+            (Plain(decimal(result.b, 1)),),
+            (Plain(signed(result.delta, 1)),),
+            (Plain(signed_interval(*result.interval)),),
+            (Plain(f"{result.n_fixed:,}"),),
+            (Plain(f"{result.n_broken:,}"),),
         )
         for name, result in view.comparison.categories.items()
     )
     return [
-        Heading(2, (Text("By category"),)),
+        Heading(2, (Plain("By category"),)),
         Table(
             label="Scores by category",
             head=("Category", "n", "Before", "After", "Difference", "Interval", "Fixed", "Broken"),
@@ -183,7 +183,7 @@ def _categories(view: ReportView) -> list[Block]:
         ),
         Paragraph(
             (
-                Text(
+                Plain(
                     "The intervals of the categories are not adjusted for multiple comparisons: "
                     "with twenty categories, one is expected to exclude 0 by chance."
                 ),
@@ -194,9 +194,9 @@ def _categories(view: ReportView) -> list[Block]:
 
 def _row(name: str, before: str, after: str) -> tuple[Inlines, ...]:
     return (
-        (Text(name),),
-        (Strong(before) if name == "Average score" else Text(before),),
-        (Strong(after) if name == "Average score" else Text(after),),
+        (Plain(name),),
+        (Strong(before) if name == "Average score" else Plain(before),),
+        (Strong(after) if name == "Average score" else Plain(after),),
     )
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from tunixrt.report.blocks import (
     Block,
     Chart,
-    Code,
+    CodeSpan,
     Details,
     Heading,
     Paragraph,
+    Plain,
     Table,
-    Text,
 )
 from tunixrt.report.charts import LineChart
 from tunixrt.report.numbers import count, significant
@@ -37,11 +37,11 @@ def training_blocks(
     """The section on a training run; ``subject`` names the model at the start of a sentence."""
     if training is None:
         return [
-            Heading(2, (Text("Training"),)),
-            Paragraph((Text("No training run of the model after is known."),)),
+            Heading(2, (Plain("Training"),)),
+            Paragraph((Plain("No training run of the model after is known."),)),
         ]
     return [
-        Heading(2, (Text("Training"),)),
+        Heading(2, (Plain("Training"),)),
         Paragraph(_summary(training, subject)),
         *_loss(training.losses),
         _config(training),
@@ -53,15 +53,15 @@ def _summary(training: TrainingView, subject: str) -> Inlines:
     trained = [row for row in training.ledger if row.n_times_trained]
     n_loss_tokens = sum(row.n_loss_tokens * row.n_times_trained for row in training.ledger)
     return (
-        Text(f"{subject} has "),
-        Text(f"{count(training.n_params, 'parameter')} and was trained for "),
-        Text(f"{count(len(training.losses), 'step')} on {count(len(trained), 'record')} of "),
-        Code(f"{training.dataset_key}"),
-        Text(" (split "),
-        Code(training.split),
-        Text(f"), {n_loss_tokens:,} learned tokens in all, starting from "),
-        Text("initial weights") if training.base is None else Code(training.base),
-        Text("."),
+        Plain(f"{subject} has "),
+        Plain(f"{count(training.n_params, 'parameter')} and was trained for "),
+        Plain(f"{count(len(training.losses), 'step')} on {count(len(trained), 'record')} of "),
+        CodeSpan(f"{training.dataset_key}"),
+        Plain(" (split "),
+        CodeSpan(training.split),
+        Plain(f"), {n_loss_tokens:,} learned tokens in all, starting from "),
+        Plain("initial weights") if training.base is None else CodeSpan(training.base),
+        Plain("."),
     )
 
 
@@ -70,7 +70,7 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
         return []
     first, last = losses[0], losses[-1]
     return [
-        Heading(3, (Text("Loss and learning rate"),)),
+        Heading(3, (Plain("Loss and learning rate"),)),
         Chart(
             name="loss",
             alt=(
@@ -102,10 +102,10 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
             head=("Step", "Loss", "Learning rate", "Gradient norm"),
             rows=tuple(
                 (
-                    (Text(f"{point.step:,}"),),
-                    (Text(significant(point.loss, 6)),),
-                    (Text(significant(point.learning_rate, 4)),),
-                    (Text(significant(point.grad_norm, 4)),),
+                    (Plain(f"{point.step:,}"),),
+                    (Plain(significant(point.loss, 6)),),
+                    (Plain(significant(point.learning_rate, 4)),),
+                    (Plain(significant(point.grad_norm, 4)),),
                 )
                 for point in _fixed_steps(losses)
             ),
@@ -122,7 +122,9 @@ def _fixed_steps(losses: Sequence[MetricsLine]) -> list[MetricsLine]:
 
 
 def _config(training: TrainingView) -> Details:
-    rows = tuple(((Code(key),), (Code(value),)) for key, value in sorted(training.config.items()))
+    rows = tuple(
+        ((CodeSpan(key),), (CodeSpan(value),)) for key, value in sorted(training.config.items())
+    )
     return Details(
         summary=f"Configuration ({count(len(rows), 'key')})",
         blocks=(Table(label="Resolved configuration", head=("Key", "Value"), rows=rows),),
@@ -136,18 +138,18 @@ def _ledger(training: TrainingView) -> list[Block]:
     shown = others + kept[:_N_KEPT_SHOWN]
     n_left = len(kept) - len(kept[:_N_KEPT_SHOWN])
     blocks: list[Block] = [
-        Heading(3, (Text("Outcome of each record"),)),
-        Paragraph((Text(f"{_outcomes(outcomes)}. {_reasons(others)}"),)),
+        Heading(3, (Plain("Outcome of each record"),)),
+        Paragraph((Plain(f"{_outcomes(outcomes)}. {_reasons(others)}"),)),
     ]
     if not shown:
         return blocks
     rest = (
-        Text("Every record that was not kept whole is listed"),
-        Text(f", and {count(len(kept) - n_left, 'kept record')}"),
-        Text(f"; {n_left:,} more were kept. " if n_left else ". "),
-        Text("The run's "),
-        Code("ledger.jsonl"),
-        Text(" has one line per record, with the full id."),
+        Plain("Every record that was not kept whole is listed"),
+        Plain(f", and {count(len(kept) - n_left, 'kept record')}"),
+        Plain(f"; {n_left:,} more were kept. " if n_left else ". "),
+        Plain("The run's "),
+        CodeSpan("ledger.jsonl"),
+        Plain(" has one line per record, with the full id."),
     )
     table = Table(
         label="Records of the training data",
@@ -178,10 +180,10 @@ def _reasons(rows: Sequence[LedgerLine]) -> str:
 
 def _ledger_row(row: LedgerLine) -> tuple[Inlines, ...]:
     return (
-        (Code(row.trace.removeprefix("sha256:")[:_N_HEX_SHOWN]),),
-        (Text(row.outcome),),
-        (Text(row.reason or ""),),
-        (Text(f"{row.n_tokens:,}"),),
-        (Text(f"{row.n_loss_tokens:,}"),),
-        (Text(f"{row.n_times_trained:,}"),),
+        (CodeSpan(row.trace.removeprefix("sha256:")[:_N_HEX_SHOWN]),),
+        (Plain(row.outcome),),
+        (Plain(row.reason or ""),),
+        (Plain(f"{row.n_tokens:,}"),),
+        (Plain(f"{row.n_loss_tokens:,}"),),
+        (Plain(f"{row.n_times_trained:,}"),),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.report.blocks import Code, Heading, Link, Listing, Paragraph, Table, Text
+from tunixrt.report.blocks import CodeBlock, CodeSpan, Heading, Link, Paragraph, Plain, Table
 from tunixrt.report.escape import html_text, shortened
 from tunixrt.report.html import render_blocks
 from tunixrt.report.numbers import count, interval
@@ -49,13 +49,13 @@ def index_body(view: SiteView) -> str:
         parts.append('<p><a href="runs.html">All runs and comparisons</a></p>\n')
     parts.append("<h2>Datasets</h2>\n")
     parts.append(_dataset_table(view.datasets))
-    check = Listing(
+    check = CodeBlock(
         "From a clone of the repository:",
         "# prove every digest and rebuild the datasets\ntunixrt verify --rebuild\n"
         "# train and evaluate again, compare every bit\ntunixrt reproduce --all",
         language="sh",
     )
-    parts.append(render_blocks((Heading(2, (Text("Check it yourself"),)), check)))
+    parts.append(render_blocks((Heading(2, (Plain("Check it yourself"),)), check)))
     return "".join(parts)
 
 
@@ -67,10 +67,10 @@ def runs_body(view: SiteView) -> str:
     rows = tuple(
         (
             run_link(row),
-            (Text(row.what),),
-            (Text(row.result),),
-            (Text(", ".join(row.names)),),
-            (Code(_short(row.weights_sha256 or "")),),
+            (Plain(row.what),),
+            (Plain(row.result),),
+            (Plain(", ".join(row.names)),),
+            (CodeSpan(_short(row.weights_sha256 or "")),),
         )
         for row in training
     )
@@ -81,10 +81,10 @@ def runs_body(view: SiteView) -> str:
         pairs = tuple(
             (
                 (Link(f"{c.before[:_HEX]} → {c.after[:_HEX]}", f"compare/{c.page}.html"),),
-                (Text(str(c.comparison.verdict)),),
-                (Text(f"{c.comparison.delta:+.1f}".replace("-", "−")),),
-                (Text(interval(*c.comparison.interval)),),
-                (Text(f"{c.comparison.p_value:.3g}"),),
+                (Plain(str(c.comparison.verdict)),),
+                (Plain(f"{c.comparison.delta:+.1f}".replace("-", "−")),),
+                (Plain(interval(*c.comparison.interval)),),
+                (Plain(f"{c.comparison.p_value:.3g}"),),
             )
             for c in view.comparisons
         )
@@ -161,10 +161,10 @@ def _dataset_table(datasets: Sequence[DatasetView]) -> str:
     rows = tuple(
         (
             (Link(d.manifest.dataset_key, f"datasets/{d.page}.html"),),
-            (Text(f"{d.manifest.trace_count:,}"),),
-            (Text(_splits(d.manifest.split_counts)),),
-            (Text(_filters(d.manifest.filters)),),
-            (Code(_short(d.manifest.digest)),),
+            (Plain(f"{d.manifest.trace_count:,}"),),
+            (Plain(_splits(d.manifest.split_counts)),),
+            (Plain(_filters(d.manifest.filters)),),
+            (CodeSpan(_short(d.manifest.digest)),),
         )
         for d in datasets
     )
@@ -178,39 +178,39 @@ def dataset_body(view: DatasetView, rows: Sequence[RunRow]) -> str:
     stats = manifest.stats
     parent = manifest.parent_dataset_id
     shown = facts(
-        ("Digest", (Code(manifest.digest),)),
-        ("Traces", (Text(f"{manifest.trace_count:,} ({_splits(manifest.split_counts)})"),)),
-        ("Selected where", (Text(_filters(manifest.filters)),)),
-        ("Selection", (Text(_selection(manifest.selection_strategy, manifest.limit)),)),
-        ("Seed", (Text("none" if manifest.seed is None else str(manifest.seed)),)),
+        ("Digest", (CodeSpan(manifest.digest),)),
+        ("Traces", (Plain(f"{manifest.trace_count:,} ({_splits(manifest.split_counts)})"),)),
+        ("Selected where", (Plain(_filters(manifest.filters)),)),
+        ("Selection", (Plain(_selection(manifest.selection_strategy, manifest.limit)),)),
+        ("Seed", (Plain("none" if manifest.seed is None else str(manifest.seed)),)),
         (
             "Steps per trace",
             (
-                Text(
+                Plain(
                     f"{stats.avg_step_count:g} on average, {stats.min_step_count:,} to "
                     f"{stats.max_step_count:,}"
                 ),
             ),
         ),
-        ("Snapshot", (Code(manifest.snapshot),)),
-        *((("Follows", (Text(parent),)),) if parent else ()),
-        *((("Built at", (Text(manifest.built_at),)),) if manifest.built_at else ()),
+        ("Snapshot", (CodeSpan(manifest.snapshot),)),
+        *((("Follows", (Plain(parent),)),) if parent else ()),
+        *((("Built at", (Plain(manifest.built_at),)),) if manifest.built_at else ()),
     )
     used = [row for row in rows if row.dataset_key == manifest.dataset_key]
     trained = tuple(
-        (run_link(row, "../"), (Text(row.kind),), (Text(row.what),), (Text(row.result),))
+        (run_link(row, "../"), (Plain(row.kind),), (Plain(row.what),), (Plain(row.result),))
         for row in used
     )
     members = tuple(
         (
             (Link(_short(m.trace), f"../trace.html?id={m.trace.removeprefix('sha256:')}"),),
-            (Text(str(m.split)),),
+            (Plain(str(m.split)),),
         )
         for m in view.members
     )
     # Without --split, `train` is exported, and a dataset may have no members there.
     options = "-o train.jsonl" if manifest.split_counts.get("train") else "--split all -o all.jsonl"
-    export = Listing(
+    export = CodeBlock(
         "The texts of this dataset:",
         f"tunixrt dataset export {manifest.dataset_key} --format tunix_sft {options}",
         language="sh",
@@ -236,10 +236,10 @@ def evalsets_body(view: SiteView) -> str:
     rows = tuple(
         (
             (Link(e.name, f"evalsets/{e.name}.html"),),
-            (Text(f"{len(e.samples):,}"),),
-            (Text(", ".join(sorted({s.category for s in e.samples}))),),
-            (Text(f"{used[e.name]:,}"),),
-            (Code(_short(e.digest)),),
+            (Plain(f"{len(e.samples):,}"),),
+            (Plain(", ".join(sorted({s.category for s in e.samples}))),),
+            (Plain(f"{used[e.name]:,}"),),
+            (CodeSpan(_short(e.digest)),),
         )
         for e in view.evalsets
     )
@@ -253,11 +253,11 @@ def evalset_body(evalset: EvalSet, rows: Sequence[RunRow]) -> str:
     listed = ", ".join(f"{name} ({n:,})" for name, n in sorted(categories.items()))
     samples = tuple(
         (
-            (Code(s.id),),
-            (Text(shortened(s.prompt, _MAX_PROMPT)),),
-            (Text(shortened(s.expected_answer, _MAX_PROMPT)),),
-            (Text(s.category),),
-            (Text(s.difficulty),),
+            (CodeSpan(s.id),),
+            (Plain(shortened(s.prompt, _MAX_PROMPT)),),
+            (Plain(shortened(s.expected_answer, _MAX_PROMPT)),),
+            (Plain(s.category),),
+            (Plain(s.difficulty),),
         )
         for s in evalset.samples[:_N_SAMPLES]
     )
@@ -267,9 +267,9 @@ def evalset_body(evalset: EvalSet, rows: Sequence[RunRow]) -> str:
     head = ("Id", "Prompt", "Expected answer", "Category", "Difficulty")
     return (
         facts(
-            ("Digest", (Code(evalset.digest),)),
-            ("Samples", (Text(count(n, "sample")),)),
-            ("Categories", (Text(listed),)),
+            ("Digest", (CodeSpan(evalset.digest),)),
+            ("Samples", (Plain(count(n, "sample")),)),
+            ("Categories", (Plain(listed),)),
         )
         + f"<h2>Leaderboard</h2>\n{board or '<p>No evaluation yet.</p>'}\n"
         + f"<h2>Samples</h2>\n{first}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.judge.not_text import legible_quotes
-from tunixrt.report.blocks import Bullets, Code, Heading, Link, Paragraph, Table, Text
+from tunixrt.report.blocks import Bullets, CodeSpan, Heading, Link, Paragraph, Plain, Table
 from tunixrt.report.escape import html_lines, html_text, shortened
 from tunixrt.report.html import render_blocks
 from tunixrt.report.numbers import count, decimal, interval
 from tunixrt.report.sections.checks import (
-    commands_listing,
+    commands_block,
     contamination_sentences,
     overlong_sentences,
 )
@@ -37,9 +37,9 @@ def comparison_page(view: ReportView) -> tuple[str, str]:
     """The report on two evaluations, as the heading and the body of a page of the site."""
     links = Paragraph(
         (
-            Text("Before: "),
+            Plain("Before: "),
             Link(view.before.run_id[:12], f"../runs/{view.before.run_id}.html"),
-            Text(" · After: "),
+            Plain(" · After: "),
             Link(view.after.run_id[:12], f"../runs/{view.after.run_id}.html"),
         )
     )
@@ -52,15 +52,15 @@ def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
     run, row = view.run, view.row
     low, high = results.interval
     identity = run.evaluation
-    blocks: list[Block] = [Heading(2, (Text("By category"),)), _categories(results)]
-    blocks.append(Heading(2, (Text("Training data"),)))
+    blocks: list[Block] = [Heading(2, (Plain("By category"),)), _categories(results)]
+    blocks.append(Heading(2, (Plain("Training data"),)))
     blocks.append(_training_data(view))
     if view.comparisons:
-        blocks += [Heading(2, (Text("Compared with other runs"),)), _comparisons(view)]
+        blocks += [Heading(2, (Plain("Compared with other runs"),)), _comparisons(view)]
     if view.commands:
-        listing = commands_listing("Commands:", view.commands)
-        blocks += [Heading(2, (Text("Reproduce it"),)), listing]
-    model: Inlines = (Text(run.model),)
+        listing = commands_block("Commands:", view.commands)
+        blocks += [Heading(2, (Plain("Reproduce it"),)), listing]
+    model: Inlines = (Plain(run.model),)
     if row.model is not None and run.training is not None:
         model = (Link(run.model, f"{row.model}.html"),)
     return (
@@ -71,19 +71,19 @@ def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
             *_drawn_figures(results),
         )
         + facts(
-            *((("Names", (Text(", ".join(row.names)),)),) if row.names else ()),
+            *((("Names", (Plain(", ".join(row.names)),)),) if row.names else ()),
             ("Model", model),
             ("Eval set", (Link(run.evalset_name, f"../evalsets/{run.evalset_name}.html"),)),
-            ("Run", (Code(run.run_id),)),
-            ("Weights", (Code(run.weights),)),
-            ("Eval set digest", (Code(identity.evalset),)),
-            ("Judge", (Code(f"{identity.judge.name} {identity.judge.version}"),)),
-            ("Template", (Code(f"{identity.template.format} {identity.template.version}"),)),
-            ("Token limit", (Text(f"{identity.max_new_tokens:,}"),)),
-            ("Generation", (Text(_generation(identity.draws)),)),
-            ("Numeric mode", (Code(run.numeric_mode),)),
+            ("Run", (CodeSpan(run.run_id),)),
+            ("Weights", (CodeSpan(run.weights),)),
+            ("Eval set digest", (CodeSpan(identity.evalset),)),
+            ("Judge", (CodeSpan(f"{identity.judge.name} {identity.judge.version}"),)),
+            ("Template", (CodeSpan(f"{identity.template.format} {identity.template.version}"),)),
+            ("Token limit", (Plain(f"{identity.max_new_tokens:,}"),)),
+            ("Generation", (Plain(_generation(identity.draws)),)),
+            ("Numeric mode", (CodeSpan(run.numeric_mode),)),
             *(
-                ("Overlong prompts", (Text(sentence),))
+                ("Overlong prompts", (Plain(sentence),))
                 for sentence in overlong_sentences(identity.overlong, "in this evaluation")
             ),
         )
@@ -109,12 +109,12 @@ def training_body(view: TrainingRunView) -> str:
     board = leaderboards(view.evaluations, root="../")
     return (
         facts(
-            *((("Names", (Text(", ".join(row.names)),)),) if row.names else ()),
-            ("Run", (Code(row.run_id),)),
-            ("Weights", (Code(row.weights_sha256 or ""),)),
-            ("Dataset", (Text(f"{training.dataset_key}, split {training.split}"),)),
-            ("Dataset digest", (Code(training.dataset),)),
-            *((name, (Text(str(seed)),)) for name, seed in _seeds(training.seeds)),
+            *((("Names", (Plain(", ".join(row.names)),)),) if row.names else ()),
+            ("Run", (CodeSpan(row.run_id),)),
+            ("Weights", (CodeSpan(row.weights_sha256 or ""),)),
+            ("Dataset", (Plain(f"{training.dataset_key}, split {training.split}"),)),
+            ("Dataset digest", (CodeSpan(training.dataset),)),
+            *((name, (Plain(str(seed)),)) for name, seed in _seeds(training.seeds)),
         )
         + f"<h2>Evaluations</h2>\n{board or '<p>No evaluation yet.</p>'}\n"
         + render_blocks(training_blocks(training, subject="The model"))
@@ -135,10 +135,10 @@ def _categories(results: EvaluationResults) -> Table:
         head=("Category", "Right", "Score", "95% interval"),
         rows=tuple(
             (
-                (Text(name),),
-                (Text(f"{c.n_correct:,} of {c.n:,}"),),
-                (Text(decimal(c.avg_score, 1)),),
-                (Text(interval(*c.interval)),),
+                (Plain(name),),
+                (Plain(f"{c.n_correct:,} of {c.n:,}"),),
+                (Plain(decimal(c.avg_score, 1)),),
+                (Plain(interval(*c.interval)),),
             )
             for name, c in results.categories.items()
         ),
@@ -155,7 +155,7 @@ def _training_data(view: EvaluationView) -> Bullets:
             sentences = ["The model was not trained, so it has seen none of the samples."]
     else:
         sentences = list(contamination_sentences(view.run.contamination))
-    return Bullets(tuple((Text(sentence),) for sentence in sentences))
+    return Bullets(tuple((Plain(sentence),) for sentence in sentences))
 
 
 def _comparisons(view: EvaluationView) -> Table:
@@ -166,9 +166,9 @@ def _comparisons(view: EvaluationView) -> Table:
         rows.append(
             (
                 (Link(other[:12], f"../compare/{c.page}.html"),),
-                (Text("this run is after" if is_after else "this run is before"),),
-                (Text(f"{c.comparison.verdict}"),),
-                (Text(f"{c.comparison.delta:+.1f}".replace("-", "−")),),
+                (Plain("this run is after" if is_after else "this run is before"),),
+                (Plain(f"{c.comparison.verdict}"),),
+                (Plain(f"{c.comparison.delta:+.1f}".replace("-", "−")),),
             )
         )
     return Table(
