@@ -136,7 +136,7 @@ def test_any_text_in_a_heading_a_list_and_a_fold_leaves_the_structure_alone(text
     found = tokens(
         Heading(2, (Plain("h "), Plain(text), CodeSpan(text))),
         Bullets(((Plain(text), Plain(".")), (Plain("second"),))),
-        Details(text, (Paragraph((Plain("inside"),)), CodeBlock(text, text))),
+        Details((Plain(text),), (Paragraph((Plain("inside"),)), CodeBlock(text, text))),
         Columns((Column(text, (Paragraph((Plain(text), Plain("."))),)),)),
         VerdictBlock(Tone.GOOD, f"h {text}", (Plain(text), Plain(".")), "1", "2", "+1"),
         Chart("loss", f"alt {text}", LineChart(text, text, text, ((1.0, 2.0),))),
@@ -166,7 +166,7 @@ def page(text: str) -> Page:
                     Heading(2, (Plain(text), Strong(text), CodeSpan(text))),
                     Bullets(((Plain(text),),)),
                     Table(text, (text, "b"), (((Plain(text),), (CodeSpan(text),)),)),
-                    Details(text, (CodeBlock(text, text),)),
+                    Details((Plain(text),), (CodeBlock(text, text),)),
                     Columns((Column(text, (Paragraph((Plain(text),)),)),)),
                     VerdictBlock(Tone.BAD, text, (Plain(text),), text, text, text),
                     Chart(

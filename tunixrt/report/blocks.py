@@ -1,4 +1,4 @@
-"""A report as a tree of blocks, before it is Markdown or HTML.
+"""A report or a page of a site as a tree of blocks, before it is Markdown or HTML.
 
 Every piece of text is a value of its own, and each writer escapes all of them, whatever their
 source. So no text of a trace or of a model can become markup, and both writers agree.
@@ -38,16 +38,33 @@ class Link(msgspec.Struct, frozen=True):
     href: str
 
 
-Inline = Plain | Strong | CodeSpan | Link
-Inlines = tuple[Inline, ...]
-
-
 class Tone(StrEnum):
-    """The tone of a verdict."""
+    """The tone of a verdict or a tag."""
 
     GOOD = "good"
     BAD = "bad"
     NEUTRAL = "neutral"
+    NAMED = "named"
+
+
+class Tag(msgspec.Struct, frozen=True):
+    """A word or two in a frame: right, wrong, the name of a run."""
+
+    text: str
+    tone: Tone = Tone.NEUTRAL
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """An interval in words, and a drawing of it on a track from 0 to 100."""
+
+    text: str
+    value: float
+    low: float
+    high: float
+
+
+Inline = Plain | Strong | CodeSpan | Link | Tag | Bar
+Inlines = tuple[Inline, ...]
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -74,6 +91,18 @@ class VerdictBlock(msgspec.Struct, frozen=True):
     delta: str
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """Large figures: a label and a number each."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """A list of names and values."""
+
+    items: tuple[tuple[str, Inlines], ...]
+
+
 class Bullets(msgspec.Struct, frozen=True):
     """A list."""
 
@@ -81,15 +110,17 @@ class Bullets(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table; ``numeric`` names the columns (from 0) that are aligned to the right.
+    """A table.
 
-    The first column of each row is its heading.
+    The first column of each row is its heading. ``numeric`` names the columns (from 0) that are
+    aligned to the right; the columns of a ``dense`` table may be narrow.
     """
 
     label: str
     head: tuple[str, ...]
     rows: tuple[tuple[Inlines, ...], ...]
     numeric: frozenset[int] = frozenset()
+    dense: bool = False
 
 
 class CodeBlock(msgspec.Struct, frozen=True):
@@ -124,11 +155,23 @@ class Columns(msgspec.Struct, frozen=True):
 class Details(msgspec.Struct, frozen=True):
     """Blocks that are collapsed until the reader opens them."""
 
-    summary: str
+    summary: Inlines
     blocks: tuple[Paragraph | Table | CodeBlock, ...]
 
 
-Block = Heading | Paragraph | VerdictBlock | Bullets | Table | CodeBlock | Chart | Columns | Details
+Block = (
+    Heading
+    | Paragraph
+    | VerdictBlock
+    | Figures
+    | Facts
+    | Bullets
+    | Table
+    | CodeBlock
+    | Chart
+    | Columns
+    | Details
+)
 
 
 class Document(msgspec.Struct, frozen=True):

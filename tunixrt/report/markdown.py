@@ -16,9 +16,12 @@ from tunixrt.report.blocks import (
     CodeSpan,
     Columns,
     Details,
+    Facts,
+    Figures,
     Heading,
     Link,
     Paragraph,
+    Plain,
     Strong,
     Table,
     VerdictBlock,
@@ -63,6 +66,16 @@ def _(block: VerdictBlock) -> str:
 
 
 @_block.register
+def _(block: Figures) -> str:
+    return _block(Facts(tuple((name, (Plain(value),)) for name, value in block.items)))
+
+
+@_block.register
+def _(block: Facts) -> str:
+    return _block(Bullets(tuple((Plain(f"{name}: "), *value) for name, value in block.items)))
+
+
+@_block.register
 def _(block: Bullets) -> str:
     return "\n".join(f"- {markdown_line(_inlines(item))}" for item in block.items)
 
@@ -87,7 +100,8 @@ def _(block: Columns) -> str:
 @_block.register
 def _(block: Details) -> str:
     inner = "\n\n".join(map(_block, block.blocks))
-    return f"<details>\n<summary>{html_text(block.summary)}</summary>\n\n{inner}\n\n</details>"
+    summary = "".join(html_text(piece.text) for piece in block.summary)
+    return f"<details>\n<summary>{summary}</summary>\n\n{inner}\n\n</details>"
 
 
 @_block.register

@@ -14,7 +14,7 @@ mean of the responses' scores, or the value of another metric.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -35,11 +35,15 @@ from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
 from tunixrt.log.digests import Digest
 from tunixrt.runs.identity import Draws, Judge, Template
 from tunixrt.runs.lines import Prediction
-from tunixrt.runs.manifests import OverlongPrompts
+from tunixrt.runs.manifests import EvaluationManifest, OverlongPrompts
 from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+#: The version of the rules of comparisons; it changes whenever a figure of any comparison might.
+COMPARISON_METHOD: Final = "pairs-1"
 
 
 class ComparisonVerdict(StrEnum):
@@ -72,6 +76,23 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
     predictions: tuple[Prediction, ...]
     draws: Draws | None = None
     overlong: OverlongPrompts | None = None
+
+
+def evaluated_run(
+    manifest: EvaluationManifest, predictions: tuple[Prediction, ...]
+) -> EvaluatedRun:
+    """Return the input of a comparison: what a manifest says of an evaluation, and its lines."""
+    responses = manifest.responses
+    return EvaluatedRun(
+        label=manifest.run_id[:12],
+        evalset=responses.evalset,
+        judge=manifest.identity.judge,
+        template=responses.template,
+        max_new_tokens=responses.generation.max_new_tokens,
+        draws=responses.generation.draws,
+        overlong=manifest.results.overlong,
+        predictions=predictions,
+    )
 
 
 class ConditionDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,6 +194,24 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     p_value_exact: float | None = None
 
 
+class ScoredSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The scores of one sample, 0 to 100.
+
+    Attributes:
+        example_id: the id of the sample.
+        category: of the sample.
+        a: the score in A.
+        b: the score in B.
+        pair: the number of the pair of runs, from 1; None, and absent, if there is only one.
+    """
+
+    example_id: str
+    category: str
+    a: float
+    b: float
+    pair: int | None = None
+
+
 class _Pairs(msgspec.Struct, frozen=True):
     """Predictions of A and B for the same samples, in A's order."""
 
@@ -264,6 +303,27 @@ def compare(
         n_only_a=len(a.predictions) - len(pairs.a),
         n_only_b=len(b.predictions) - len(pairs.b),
     )
+
+
+def scored_samples(
+    a: EvaluatedRun,
+    b: EvaluatedRun,
+    *,
+    metric: str = METRIC,
+    category: str | None = None,
+    pair: int | None = None,
+) -> Iterator[ScoredSample]:
+    """Yield the samples that `compare` compares, with both scores, in A's order.
+
+    Raises:
+        UnknownMetricError: the metric does not exist.
+        UnknownCategoryError: no sample has the category.
+    """
+    mine, others = (
+        measured_run(only_category(run, category), metric).predictions for run in (a, b)
+    )
+    for x, y in _pair(mine, others):
+        yield ScoredSample(x.example_id, x.category, x.score, y.score, pair)
 
 
 def only_category(run: EvaluatedRun, category: str | None) -> EvaluatedRun:

@@ -29,7 +29,8 @@ from tunixrt.report.numbers import (
     signed_interval,
     significant,
 )
-from tunixrt.report.sections.checks import JUDGE_LIMIT, command_blocks, contamination_sentences
+from tunixrt.report.sections.checks import JUDGE_LIMIT, contamination_sentences
+from tunixrt.report.sections.commands import command_blocks
 from tunixrt.report.sections.identity import identity_blocks
 from tunixrt.report.sections.results import TONES, headline
 from tunixrt.report.sections.samples import sample_blocks
@@ -39,40 +40,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunixrt.report.blocks import Inlines
-    from tunixrt.report.sections.view import ExperimentView, ReportView, RunView
+    from tunixrt.report.shown import Experiment, Pair, ShownRun
 
 _SHORT_ID: Final = 12
 
 
-def build_experiment(view: ExperimentView) -> Document:
+def build_experiment(experiment: Experiment) -> Document:
     """The whole report."""
-    first = view.pairs[0]
-    n_seeds = count(len(view.pairs), "seed")
+    first = experiment.pairs[0]
+    n_seeds = count(len(experiment.pairs), "seed")
     return Document(
         title=f"{first.before.model} → {first.after.model}, {n_seeds} each",
         blocks=(
-            _verdict(view),
-            *_pairs(view),
-            *_categories(view),
+            _verdict(experiment),
+            *_pairs(experiment),
+            *_categories(experiment),
             *sample_blocks(first, heading="Samples of the first pair"),
             *training_blocks(first.after.training, subject="The first model after"),
-            *_runs(view),
+            *_runs(experiment),
             *identity_blocks(first, heading="What was run: the first pair"),
-            *command_blocks(view.pairs),
+            *command_blocks(experiment.pairs),
             Heading(2, (Plain("Limits"),)),
-            Bullets(tuple((Plain(sentence),) for sentence in _limits(view))),
+            Bullets(tuple((Plain(sentence),) for sentence in _limits(experiment))),
         ),
     )
 
 
-def _verdict(view: ExperimentView) -> VerdictBlock:
-    found = view.comparison
+def _verdict(experiment: Experiment) -> VerdictBlock:
+    found = experiment.comparison
     return VerdictBlock(
         tone=TONES[found.verdict],
         headline=headline(found),
         sentence=(
             Plain("The average score on "),
-            CodeSpan(view.pairs[0].before.evalset_name),
+            CodeSpan(experiment.pairs[0].before.evalset),
             Plain(
                 f" went from {decimal(found.a, 1)} to {decimal(found.b, 1)} of 100, over "
                 f"{count(found.n_samples, 'sample')} and {count(len(found.pairs), 'seed')}. "
@@ -85,11 +86,11 @@ def _verdict(view: ExperimentView) -> VerdictBlock:
     )
 
 
-def _pairs(view: ExperimentView) -> list[Block]:
+def _pairs(experiment: Experiment) -> list[Block]:
     rows: list[tuple[Inlines, ...]] = []
     chart_rows = []
-    for pair in view.pairs:
-        old, new = (summarise(run.evaluation.predictions) for run in (pair.before, pair.after))
+    for pair in experiment.pairs:
+        old, new = (summarise(run.predictions) for run in (pair.before, pair.after))
         name = _seed_of(pair)
         found = pair.comparison
         rows.append(
@@ -121,10 +122,10 @@ def _pairs(view: ExperimentView) -> list[Block]:
     ]
 
 
-def _seed_of(pair: ReportView) -> str:
+def _seed_of(pair: Pair) -> str:
     """The label of a pair: the seed if both runs were trained with it, else the run ids."""
     seeds = {
-        run.training.config.get("training.seed")
+        run.training.settings.get("training.seed")
         for run in (pair.before, pair.after)
         if run.training is not None
     }
@@ -133,7 +134,7 @@ def _seed_of(pair: ReportView) -> str:
     return f"{pair.before.run_id[:_SHORT_ID]} and {pair.after.run_id[:_SHORT_ID]}"
 
 
-def _categories(view: ExperimentView) -> list[Block]:
+def _categories(experiment: Experiment) -> list[Block]:
     return [
         Heading(2, (Plain("By category"),)),
         Table(
@@ -147,18 +148,18 @@ def _categories(view: ExperimentView) -> list[Block]:
                     (Plain(decimal(result.b, 1)),),
                     (Plain(signed(result.delta, 1)),),
                 )
-                for name, result in view.comparison.categories.items()
+                for name, result in experiment.comparison.categories.items()
             ),
             numeric=frozenset(range(1, 5)),
         ),
     ]
 
 
-def _runs(view: ExperimentView) -> list[Block]:
+def _runs(experiment: Experiment) -> list[Block]:
     """Every run with the digest of its weights: enough to find and check each of them."""
     rows = tuple(
         _run_row(name, pair, run)
-        for pair in view.pairs
+        for pair in experiment.pairs
         for name, run in (("before", pair.before), ("after", pair.after))
     )
     return [
@@ -172,32 +173,34 @@ def _runs(view: ExperimentView) -> list[Block]:
     ]
 
 
-def _run_row(name: str, pair: ReportView, run: RunView) -> tuple[Inlines, ...]:
+def _run_row(name: str, pair: Pair, run: ShownRun) -> tuple[Inlines, ...]:
     training = run.training
     n_tokens = loss = "none"
     if training is not None:
-        n_tokens = f"{sum(row.n_loss_tokens * row.n_times_trained for row in training.ledger):,}"
-        loss = significant(training.losses[-1].loss, 4) if training.losses else loss
+        n_tokens = f"{training.n_learned_tokens:,}"
+        loss = significant(training.metrics[-1].loss, 4) if training.metrics else loss
     return (
         (Plain(f"{_seed_of(pair)}, {name}"),),
         (Plain("none") if training is None else CodeSpan(training.run_id[:_SHORT_ID]),),
         (CodeSpan(run.run_id[:_SHORT_ID]),),
         (Plain(n_tokens),),
         (Plain(loss),),
-        (CodeSpan(run.weights),),
+        (CodeSpan(run.manifest.weights),),
     )
 
 
-def _limits(view: ExperimentView) -> Iterator[str]:
-    n_seeds = len(view.pairs)
+def _limits(experiment: Experiment) -> Iterator[str]:
+    n_seeds = len(experiment.pairs)
     yield (
         f"{count(n_seeds, 'seed')} on each side: the interval covers the choice of the questions "
         "and of the seeds, and with so few seeds the second part is a rough estimate. The p-value "
         "holds for these seeds."
     )
-    for difference in dict.fromkeys(d for pair in view.pairs for d in pair.comparison.differences):
+    for difference in dict.fromkeys(
+        d for pair in experiment.pairs for d in pair.comparison.differences
+    ):
         yield f"Runs were compared although {difference}."
-    for pair in view.pairs:
+    for pair in experiment.pairs:
         for run in (pair.before, pair.after):
             if run.training is not None and run.contamination is not None:
                 yield from (
@@ -205,12 +208,12 @@ def _limits(view: ExperimentView) -> Iterator[str]:
                     for sentence in contamination_sentences(run.contamination)
                     if run.contamination.n_contaminated
                 )
-    yield from _clean(view)
+    yield from _clean(experiment)
     yield JUDGE_LIMIT
 
 
-def _clean(view: ExperimentView) -> Iterator[str]:
-    runs = [run for pair in view.pairs for run in (pair.before, pair.after) if run.training]
+def _clean(experiment: Experiment) -> Iterator[str]:
+    runs = [run for pair in experiment.pairs for run in (pair.before, pair.after) if run.training]
     checked = [run for run in runs if run.contamination is not None]
     clean = [run for run in checked if run.contamination and not run.contamination.n_contaminated]
     if clean:

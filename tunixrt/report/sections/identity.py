@@ -8,13 +8,13 @@ from tunixrt.report.blocks import Block, CodeSpan, Heading, Paragraph, Plain, Ta
 
 if TYPE_CHECKING:
     from tunixrt.report.blocks import Inline, Inlines
-    from tunixrt.report.sections.view import ReportView, RunView
+    from tunixrt.report.shown import Pair, ShownRun
     from tunixrt.runs.manifests import OverlongPrompts
 
 
-def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[Block]:
+def identity_blocks(pair: Pair, *, heading: str = "What was run") -> list[Block]:
     """One row per fact, before and after side by side; facts that differ are marked."""
-    before, after = _facts(view.before), _facts(view.after)
+    before, after = _facts(pair.before), _facts(pair.after)
     rows: list[tuple[Inlines, ...]] = []
     for name in [*before, *(name for name in after if name not in before)]:
         a, b = before.get(name, ""), after.get(name, "")
@@ -47,35 +47,35 @@ def _overlong(found: OverlongPrompts) -> str:
     return f"{found.treatment}: {len(found.n_tokens):,}"
 
 
-def _facts(run: RunView) -> dict[str, str]:
-    evaluation = run.evaluation
-    template = evaluation.template
+def _facts(run: ShownRun) -> dict[str, str]:
+    responses, judge = run.manifest.responses, run.manifest.identity.judge
+    template, generation = responses.template, responses.generation
+    overlong, draws = run.manifest.results.overlong, generation.draws
     facts = {
         "Evaluation run": run.run_id,
         "Model": run.model,
-        "Weights": run.weights,
-        "Eval set": run.evalset_name,
-        "Digest of the eval set": evaluation.evalset,
-        "Judge": f"{evaluation.judge.name} {evaluation.judge.version}",
+        "Weights": run.manifest.weights,
+        "Eval set": run.evalset,
+        "Digest of the eval set": responses.evalset,
+        "Judge": f"{judge.name} {judge.version}",
         "Template": f"{template.format} {template.version}",
         "System instruction": template.system_instruction or "",
-        "Limit of new tokens": str(evaluation.max_new_tokens),
-        "Generation": str(evaluation.draws or "greedy"),
-        **({"Overlong prompts": _overlong(evaluation.overlong)} if evaluation.overlong else {}),
-        **({"Seed of the draws": str(evaluation.draws.seed)} if evaluation.draws else {}),
-        "Numeric mode": run.numeric_mode,
-        "Numeric class": run.numeric_class or "",
-        "Digest of the numeric sources": run.sources,
-        **{f"Version of {name}": version for name, version in sorted(run.versions.items())},
+        "Limit of new tokens": str(generation.max_new_tokens),
+        "Generation": str(draws or "greedy"),
+        **({"Overlong prompts": _overlong(overlong)} if overlong else {}),
+        **({"Seed of the draws": str(draws.seed)} if draws else {}),
+        "Numeric mode": responses.numeric_mode,
+        "Numeric class": responses.numeric_class or "",
+        "Digest of the numeric sources": responses.code.sources,
+        **{f"Version of {name}": v for name, v in sorted(responses.code.packages.items())},
     }
-    if run.training is not None:
-        training = run.training
+    if (training := run.training) is not None:
         facts |= {
             "Training run": training.run_id,
-            "Dataset": training.dataset_key,
-            "Digest of the dataset": training.dataset,
-            "Text trained on": training.text,
-            "Base": training.base or "",
-            **{f"Seed {name}": str(seed) for name, seed in sorted(training.seeds.items())},
+            "Dataset": training.dataset,
+            "Digest of the dataset": training.manifest.identity.dataset,
+            "Text trained on": training.manifest.identity.text,
+            "Base": training.base_in_words or "",
+            **{f"Seed {name}": seed for name, seed in sorted(training.seeds.items())},
         }
     return facts

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.compare.pairs import Comparison
     from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.report.blocks import Inlines
-    from tunixrt.report.sections.view import ReportView
+    from tunixrt.report.shown import Pair
     from tunixrt.runs.lines import Prediction
     from tunixrt.runs.manifests import Estimate, EvaluationResults
 
@@ -48,17 +48,17 @@ TONES: Final = {
 }
 
 
-def build_document(view: ReportView) -> Document:
+def build_document(pair: Pair) -> Document:
     """The whole report."""
-    title = f"{view.before.model} → {view.after.model}"
+    title = f"{pair.before.model} → {pair.after.model}"
     blocks: list[Block] = [
-        _verdict(view.comparison, view.before.evalset_name),
-        *_results(view),
-        *_categories(view),
-        *sample_blocks(view),
-        *training_blocks(view.after.training),
-        *identity_blocks(view),
-        *check_blocks(view),
+        _verdict(pair.comparison, pair.before.evalset),
+        *_results(pair),
+        *_categories(pair),
+        *sample_blocks(pair),
+        *training_blocks(pair.after.training),
+        *identity_blocks(pair),
+        *check_blocks(pair),
     ]
     return Document(title=title, blocks=tuple(blocks))
 
@@ -95,8 +95,8 @@ def _verdict(comparison: Comparison, evalset_name: str) -> VerdictBlock:
     )
 
 
-def _results(view: ReportView) -> list[Block]:
-    before, after = view.before.evaluation.predictions, view.after.evaluation.predictions
+def _results(pair: Pair) -> list[Block]:
+    before, after = pair.before.predictions, pair.after.predictions
     old, new = summarise(before), summarise(after)
     rows = (
         _row("Average score", decimal(old.avg_score, 1), decimal(new.avg_score, 1)),
@@ -159,7 +159,7 @@ def _scores_chart(old: EvaluationResults, new: EvaluationResults) -> IntervalCha
     return IntervalChart(title="Average score", rows=tuple(rows))
 
 
-def _categories(view: ReportView) -> list[Block]:
+def _categories(pair: Pair) -> list[Block]:
     rows = tuple(
         (
             (CodeSpan(name),),
@@ -171,7 +171,7 @@ def _categories(view: ReportView) -> list[Block]:
             (Plain(f"{result.n_fixed:,}"),),
             (Plain(f"{result.n_broken:,}"),),
         )
-        for name, result in view.comparison.categories.items()
+        for name, result in pair.comparison.categories.items()
     )
     return [
         Heading(2, (Plain("By category"),)),

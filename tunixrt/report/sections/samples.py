@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tunixrt.report.blocks import Inline, Inlines
     from tunixrt.report.sections.choosing import ShownSample
-    from tunixrt.report.sections.view import ReportView
+    from tunixrt.report.shown import Pair
     from tunixrt.runs.lines import Prediction
 
 #: A long response is shown up to this length; ``predictions.jsonl`` has all of it.
@@ -39,9 +39,9 @@ _MAX_ANSWER: Final = 200
 _MAX_DRAWS: Final = 16
 
 
-def sample_blocks(view: ReportView, *, heading: str = "Samples") -> list[Block]:
+def sample_blocks(pair: Pair, *, heading: str = "Samples") -> list[Block]:
     """The samples that the rule chooses."""
-    shown = choose_samples(view.before.evaluation.predictions, view.after.evaluation.predictions)
+    shown = choose_samples(pair.before.predictions, pair.after.predictions)
     intro = Paragraph(
         (
             Plain(RULE),

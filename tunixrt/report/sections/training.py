@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunixrt.report.blocks import Inlines
-    from tunixrt.report.sections.view import TrainingView
+    from tunixrt.report.shown import ShownTraining
     from tunixrt.runs.lines import LedgerLine, MetricsLine
 
 _N_STEPS_SHOWN: Final = 10
@@ -32,7 +32,7 @@ _N_HEX_SHOWN: Final = 16
 
 
 def training_blocks(
-    training: TrainingView | None, *, subject: str = "The model after"
+    training: ShownTraining | None, *, subject: str = "The model after"
 ) -> list[Block]:
     """The section on a training run; ``subject`` names the model at the start of a sentence."""
     if training is None:
@@ -43,32 +43,32 @@ def training_blocks(
     return [
         Heading(2, (Plain("Training"),)),
         Paragraph(_summary(training, subject)),
-        *_loss(training.losses),
+        *_loss(training.metrics),
         _config(training),
         *_ledger(training),
     ]
 
 
-def _summary(training: TrainingView, subject: str) -> Inlines:
+def _summary(training: ShownTraining, subject: str) -> Inlines:
+    base = training.base_in_words
     trained = [row for row in training.ledger if row.n_times_trained]
-    n_loss_tokens = sum(row.n_loss_tokens * row.n_times_trained for row in training.ledger)
     return (
         Plain(f"{subject} has "),
-        Plain(f"{count(training.n_params, 'parameter')} and was trained for "),
-        Plain(f"{count(len(training.losses), 'step')} on {count(len(trained), 'record')} of "),
-        CodeSpan(f"{training.dataset_key}"),
+        Plain(f"{count(training.manifest.results.n_params, 'parameter')} and was trained for "),
+        Plain(f"{count(len(training.metrics), 'step')} on {count(len(trained), 'record')} of "),
+        CodeSpan(f"{training.dataset}"),
         Plain(" (split "),
-        CodeSpan(training.split),
-        Plain(f"), {n_loss_tokens:,} learned tokens in all, starting from "),
-        Plain("initial weights") if training.base is None else CodeSpan(training.base),
+        CodeSpan(training.manifest.split),
+        Plain(f"), {training.n_learned_tokens:,} learned tokens in all, starting from "),
+        Plain("initial weights") if base is None else CodeSpan(base),
         Plain("."),
     )
 
 
-def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
-    if not losses:
+def _loss(metrics: Sequence[MetricsLine]) -> list[Block]:
+    if not metrics:
         return []
-    first, last = losses[0], losses[-1]
+    first, last = metrics[0], metrics[-1]
     return [
         Heading(3, (Plain("Loss and learning rate"),)),
         Chart(
@@ -81,7 +81,7 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
                 title="Training loss by step",
                 x_label="step",
                 y_label="loss (nats per token)",
-                points=tuple((float(point.step), point.loss) for point in losses),
+                points=tuple((float(point.step), point.loss) for point in metrics),
             ),
         ),
         Chart(
@@ -94,7 +94,7 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
                 title="Learning rate by step",
                 x_label="step",
                 y_label="learning rate",
-                points=tuple((float(point.step), point.learning_rate) for point in losses),
+                points=tuple((float(point.step), point.learning_rate) for point in metrics),
             ),
         ),
         Table(
@@ -107,31 +107,31 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
                     (Plain(significant(point.learning_rate, 4)),),
                     (Plain(significant(point.grad_norm, 4)),),
                 )
-                for point in _fixed_steps(losses)
+                for point in _fixed_steps(metrics)
             ),
             numeric=frozenset(range(4)),
         ),
     ]
 
 
-def _fixed_steps(losses: Sequence[MetricsLine]) -> list[MetricsLine]:
+def _fixed_steps(metrics: Sequence[MetricsLine]) -> list[MetricsLine]:
     """The first, the last and eight evenly spaced steps between them."""
-    last = len(losses) - 1
+    last = len(metrics) - 1
     places = {i * last // (_N_STEPS_SHOWN - 1) for i in range(_N_STEPS_SHOWN)}
-    return [losses[place] for place in sorted(places)]
+    return [metrics[place] for place in sorted(places)]
 
 
-def _config(training: TrainingView) -> Details:
+def _config(training: ShownTraining) -> Details:
     rows = tuple(
-        ((CodeSpan(key),), (CodeSpan(value),)) for key, value in sorted(training.config.items())
+        ((CodeSpan(key),), (CodeSpan(value),)) for key, value in sorted(training.settings.items())
     )
     return Details(
-        summary=f"Configuration ({count(len(rows), 'key')})",
+        summary=(Plain(f"Configuration ({count(len(rows), 'key')})"),),
         blocks=(Table(label="Resolved configuration", head=("Key", "Value"), rows=rows),),
     )
 
 
-def _ledger(training: TrainingView) -> list[Block]:
+def _ledger(training: ShownTraining) -> list[Block]:
     outcomes: Counter[str] = Counter(row.outcome for row in training.ledger)
     others = [row for row in training.ledger if row.outcome != "kept"]
     kept = [row for row in training.ledger if row.outcome == "kept"]
@@ -157,7 +157,7 @@ def _ledger(training: TrainingView) -> list[Block]:
         rows=tuple(map(_ledger_row, shown)),
         numeric=frozenset({3, 4, 5}),
     )
-    summary = f"Records ({len(shown):,} of {len(training.ledger):,})"
+    summary = (Plain(f"Records ({len(shown):,} of {len(training.ledger):,})"),)
     return [*blocks, Details(summary=summary, blocks=(Paragraph(rest), table))]
 
 
