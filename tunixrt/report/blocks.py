@@ -13,12 +13,6 @@ import msgspec
 from tunixrt.report.charts import IntervalChart, LineChart
 
 
-class Plain(msgspec.Struct, frozen=True):
-    """Plain text of a sentence."""
-
-    text: str
-
-
 class Strong(msgspec.Struct, frozen=True):
     """Text in bold."""
 
@@ -63,8 +57,14 @@ class Bar(msgspec.Struct, frozen=True):
     high: float
 
 
-Inline = Plain | Strong | CodeSpan | Link | Tag | Bar
-Inlines = tuple[Inline, ...]
+#: A piece of a sentence; a string is plain text.
+Inline = str | Strong | CodeSpan | Link | Tag | Bar
+Inlines = Inline | tuple[Inline, ...]
+
+
+def pieces(content: Inlines) -> tuple[Inline, ...]:
+    """The pieces of a sentence."""
+    return content if isinstance(content, tuple) else (content,)
 
 
 class Heading(msgspec.Struct, frozen=True):

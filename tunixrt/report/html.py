@@ -28,6 +28,7 @@ from tunixrt.report.blocks import (
     Tag,
     Tone,
     VerdictBlock,
+    pieces,
 )
 from tunixrt.report.charts import CHART_RULES, PALETTE_DARK, PALETTE_LIGHT, svg
 from tunixrt.report.escape import html_lines, html_text
@@ -209,7 +210,7 @@ def _column(column: Column) -> str:
 
 
 def _inlines(content: Inlines) -> str:
-    return "".join(map(_inline, content))
+    return "".join(map(_inline, pieces(content)))
 
 
 def _inline(piece: Inline) -> str:
@@ -225,8 +226,8 @@ def _inline(piece: Inline) -> str:
             return f'<span class="tag{tone}">{html_text(piece.text)}</span>'
         case Bar():
             return f"{html_text(piece.text)}{_bar(piece)}"
-        case _:
-            return html_text(piece.text)
+        case str():
+            return html_text(piece)
 
 
 def _bar(bar: Bar) -> str:

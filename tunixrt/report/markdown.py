@@ -1,6 +1,6 @@
 """A document as Markdown: CommonMark with GitHub's tables.
 
-Plain is escaped piece by piece; the only HTML that is written is ``<details>`` and ``<summary>``,
+Text is escaped piece by piece; the only HTML that is written is ``<details>`` and ``<summary>``,
 which forges show as a collapsed section.
 """
 
@@ -10,6 +10,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING
 
 from tunixrt.report.blocks import (
+    Bar,
     Bullets,
     Chart,
     CodeBlock,
@@ -21,10 +22,11 @@ from tunixrt.report.blocks import (
     Heading,
     Link,
     Paragraph,
-    Plain,
     Strong,
     Table,
+    Tag,
     VerdictBlock,
+    pieces,
 )
 from tunixrt.report.escape import (
     html_text,
@@ -67,12 +69,12 @@ def _(block: VerdictBlock) -> str:
 
 @_block.register
 def _(block: Figures) -> str:
-    return _block(Facts(tuple((name, (Plain(value),)) for name, value in block.items)))
+    return _block(Facts(block.items))
 
 
 @_block.register
 def _(block: Facts) -> str:
-    return _block(Bullets(tuple((Plain(f"{name}: "), *value) for name, value in block.items)))
+    return _block(Bullets(tuple((f"{name}: ", *pieces(value)) for name, value in block.items)))
 
 
 @_block.register
@@ -100,7 +102,8 @@ def _(block: Columns) -> str:
 @_block.register
 def _(block: Details) -> str:
     inner = "\n\n".join(map(_block, block.blocks))
-    summary = "".join(html_text(piece.text) for piece in block.summary)
+    texts = (one if isinstance(one, str) else one.text for one in pieces(block.summary))
+    summary = html_text("".join(texts))
     return f"<details>\n<summary>{summary}</summary>\n\n{inner}\n\n</details>"
 
 
@@ -117,7 +120,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _inlines(content: Inlines) -> str:
-    return "".join(map(_inline, content))
+    return "".join(map(_inline, pieces(content)))
 
 
 def _inline(piece: Inline) -> str:
@@ -128,5 +131,7 @@ def _inline(piece: Inline) -> str:
             return f"[{markdown_text(piece.text)}]({piece.href})"
         case Strong():
             return f"**{markdown_text(piece.text)}**"
-        case _:
+        case str():
+            return markdown_text(piece)
+        case Tag() | Bar():
             return markdown_text(piece.text)

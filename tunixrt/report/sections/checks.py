@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.compare.statistics import required_pairs
-from tunixrt.report.blocks import Block, Bullets, Heading, Plain
+from tunixrt.report.blocks import Block, Bullets, Heading
 from tunixrt.report.numbers import count, decimal, p_value
 from tunixrt.report.sections.commands import command_blocks
 
@@ -29,8 +29,8 @@ JUDGE_LIMIT: Final = (
 
 def check_blocks(pair: Pair) -> list[Block]:
     """Commands, then limits."""
-    limits: tuple[Inlines, ...] = tuple((Plain(sentence),) for sentence in _limits(pair))
-    return [*command_blocks((pair,)), Heading(2, (Plain("Limits"),)), Bullets(limits)]
+    limits: tuple[Inlines, ...] = tuple(sentence for sentence in _limits(pair))
+    return [*command_blocks((pair,)), Heading(2, "Limits"), Bullets(limits)]
 
 
 def _limits(pair: Pair) -> Iterator[str]:

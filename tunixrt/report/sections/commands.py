@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tunixrt.eval.judge.judges import DEFAULT_JUDGE
 from tunixrt.log.canonical import encode
-from tunixrt.report.blocks import Block, CodeBlock, Heading, Plain
+from tunixrt.report.blocks import Block, CodeBlock, Heading
 from tunixrt.report.shown import dotted
 from tunixrt.runs.config import load_config
 from tunixrt.runs.identity import BATCH_SIZE
@@ -39,7 +39,7 @@ def command_blocks(pairs: Sequence[Pair]) -> list[Block]:
     """How the runs of one or several pairs were made, and how to check them."""
     made = (command for pair in pairs for run in pair[:2] for command in commands_of(run))
     return [
-        Heading(2, (Plain("How to check this"),)),
+        Heading(2, "How to check this"),
         commands_block("How the runs were made:", dict.fromkeys(made)),
         commands_block("From a clone of the repository:", _checks(pairs)),
     ]

@@ -16,19 +16,11 @@ from tunixrt.report.blocks import (
     CodeSpan,
     Document,
     Heading,
-    Plain,
     Table,
     VerdictBlock,
 )
 from tunixrt.report.charts import IntervalChart, IntervalRow
-from tunixrt.report.numbers import (
-    count,
-    decimal,
-    p_value,
-    signed,
-    signed_interval,
-    significant,
-)
+from tunixrt.report.numbers import count, decimal, p_value, signed, signed_interval, significant
 from tunixrt.report.sections.checks import JUDGE_LIMIT, contamination_sentences
 from tunixrt.report.sections.commands import command_blocks
 from tunixrt.report.sections.identity import identity_blocks
@@ -60,8 +52,8 @@ def build_experiment(experiment: Experiment) -> Document:
             *_runs(experiment),
             *identity_blocks(first, heading="What was run: the first pair"),
             *command_blocks(experiment.pairs),
-            Heading(2, (Plain("Limits"),)),
-            Bullets(tuple((Plain(sentence),) for sentence in _limits(experiment))),
+            Heading(2, "Limits"),
+            Bullets(tuple(sentence for sentence in _limits(experiment))),
         ),
     )
 
@@ -72,9 +64,9 @@ def _verdict(experiment: Experiment) -> VerdictBlock:
         tone=TONES[found.verdict],
         headline=headline(found),
         sentence=(
-            Plain("The average score on "),
+            "The average score on ",
             CodeSpan(experiment.pairs[0].before.evalset),
-            Plain(
+            (
                 f" went from {decimal(found.a, 1)} to {decimal(found.b, 1)} of 100, over "
                 f"{count(found.n_samples, 'sample')} and {count(len(found.pairs), 'seed')}. "
                 f"Interval: {found.interval_method}; test: {found.p_value_method}."
@@ -95,19 +87,19 @@ def _pairs(experiment: Experiment) -> list[Block]:
         found = pair.comparison
         rows.append(
             (
-                (Plain(name),),
-                (Plain(decimal(old.avg_score, 1)),),
-                (Plain(decimal(new.avg_score, 1)),),
-                (Plain(signed(found.delta, 1)),),
-                (Plain(signed_interval(*found.interval)),),
-                (Plain(p_value(found.p_value).removeprefix("p ").removeprefix("= ")),),
+                name,
+                decimal(old.avg_score, 1),
+                decimal(new.avg_score, 1),
+                signed(found.delta, 1),
+                signed_interval(*found.interval),
+                p_value(found.p_value).removeprefix("p ").removeprefix("= "),
             )
         )
         chart_rows.append(
             IntervalRow(name, (old.avg_score, *old.interval), (new.avg_score, *new.interval))
         )
     return [
-        Heading(2, (Plain("Results by seed"),)),
+        Heading(2, "Results by seed"),
         Table(
             label="Scores by seed",
             head=("Seed", "Before", "After", "Difference", "Interval", "p"),
@@ -136,17 +128,17 @@ def _seed_of(pair: Pair) -> str:
 
 def _categories(experiment: Experiment) -> list[Block]:
     return [
-        Heading(2, (Plain("By category"),)),
+        Heading(2, "By category"),
         Table(
             label="Scores by category, means over the seeds",
             head=("Category", "n", "Before", "After", "Difference"),
             rows=tuple(
                 (
-                    (CodeSpan(name),),
-                    (Plain(f"{result.n_samples:,}"),),
-                    (Plain(decimal(result.a, 1)),),
-                    (Plain(decimal(result.b, 1)),),
-                    (Plain(signed(result.delta, 1)),),
+                    CodeSpan(name),
+                    f"{result.n_samples:,}",
+                    decimal(result.a, 1),
+                    decimal(result.b, 1),
+                    signed(result.delta, 1),
                 )
                 for name, result in experiment.comparison.categories.items()
             ),
@@ -163,7 +155,7 @@ def _runs(experiment: Experiment) -> list[Block]:
         for name, run in (("before", pair.before), ("after", pair.after))
     )
     return [
-        Heading(2, (Plain("All runs"),)),
+        Heading(2, "All runs"),
         Table(
             label="The runs of both ways",
             head=("Runs", "Trained as", "Evaluated as", "Learned tokens", "Last loss", "Weights"),
@@ -180,12 +172,12 @@ def _run_row(name: str, pair: Pair, run: ShownRun) -> tuple[Inlines, ...]:
         n_tokens = f"{training.n_learned_tokens:,}"
         loss = significant(training.metrics[-1].loss, 4) if training.metrics else loss
     return (
-        (Plain(f"{_seed_of(pair)}, {name}"),),
-        (Plain("none") if training is None else CodeSpan(training.run_id[:_SHORT_ID]),),
-        (CodeSpan(run.run_id[:_SHORT_ID]),),
-        (Plain(n_tokens),),
-        (Plain(loss),),
-        (CodeSpan(run.manifest.weights),),
+        f"{_seed_of(pair)}, {name}",
+        ("none" if training is None else CodeSpan(training.run_id[:_SHORT_ID]),),
+        CodeSpan(run.run_id[:_SHORT_ID]),
+        n_tokens,
+        loss,
+        CodeSpan(run.manifest.weights),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunixrt.report.blocks import Block, CodeSpan, Heading, Paragraph, Plain, Table
+from tunixrt.report.blocks import Block, CodeSpan, Heading, Paragraph, Table
 
 if TYPE_CHECKING:
     from tunixrt.report.blocks import Inline, Inlines
@@ -18,18 +18,12 @@ def identity_blocks(pair: Pair, *, heading: str = "What was run") -> list[Block]
     rows: list[tuple[Inlines, ...]] = []
     for name in [*before, *(name for name in after if name not in before)]:
         a, b = before.get(name, ""), after.get(name, "")
-        rows.append(
-            ((Plain(name),), (_value(a),), (_value(b),), (Plain("same" if a == b else "differs"),))
-        )
+        rows.append((name, (_value(a),), (_value(b),), ("same" if a == b else "differs")))
     return [
-        Heading(2, (Plain(heading),)),
+        Heading(2, heading),
         Paragraph(
-            (
-                Plain(
-                    "These facts determine every byte of the two runs. A digest is the SHA-256 of "
-                    "a file's bytes, or of the canonical JSON (RFC 8785) of a value."
-                ),
-            )
+            "These facts determine every byte of the two runs. A digest is the SHA-256 of "
+            "a file's bytes, or of the canonical JSON (RFC 8785) of a value."
         ),
         Table(
             label="Identity of both runs",
@@ -40,7 +34,7 @@ def identity_blocks(pair: Pair, *, heading: str = "What was run") -> list[Block]
 
 
 def _value(text: str) -> Inline:
-    return CodeSpan(text) if text else Plain("none")
+    return CodeSpan(text) if text else "none"
 
 
 def _overlong(found: OverlongPrompts) -> str:

@@ -18,7 +18,6 @@ from tunixrt.report.blocks import (
     Document,
     Heading,
     Paragraph,
-    Plain,
     Strong,
     Table,
     Tone,
@@ -75,9 +74,9 @@ def headline(comparison: Comparison | SeedsComparison) -> str:
 def _verdict(comparison: Comparison, evalset_name: str) -> VerdictBlock:
     difference = signed(comparison.delta, 1)
     sentence: Inlines = (
-        Plain("The average score on "),
+        "The average score on ",
         CodeSpan(evalset_name),
-        Plain(
+        (
             f" went from {decimal(comparison.a, 1)} to "
             f"{decimal(comparison.b, 1)} of 100 on {count(comparison.n_pairs, 'sample')}: "
             f"{len(comparison.fixed):,} were fixed, {len(comparison.broken):,} broke, "
@@ -112,7 +111,7 @@ def _results(pair: Pair) -> list[Block]:
         _row("Tokens per response", *(_mean([p.n_tokens for p in ps]) for ps in (before, after))),
     )
     return [
-        Heading(2, (Plain("Results"),)),
+        Heading(2, "Results"),
         Table(
             label="Results before and after",
             head=("Metric", "Before", "After"),
@@ -162,19 +161,19 @@ def _scores_chart(old: EvaluationResults, new: EvaluationResults) -> IntervalCha
 def _categories(pair: Pair) -> list[Block]:
     rows = tuple(
         (
-            (CodeSpan(name),),
-            (Plain(f"{result.n_pairs:,}"),),
-            (Plain(decimal(result.a, 1)),),
-            (Plain(decimal(result.b, 1)),),
-            (Plain(signed(result.delta, 1)),),
-            (Plain(signed_interval(*result.interval)),),
-            (Plain(f"{result.n_fixed:,}"),),
-            (Plain(f"{result.n_broken:,}"),),
+            CodeSpan(name),
+            f"{result.n_pairs:,}",
+            decimal(result.a, 1),
+            decimal(result.b, 1),
+            signed(result.delta, 1),
+            signed_interval(*result.interval),
+            f"{result.n_fixed:,}",
+            f"{result.n_broken:,}",
         )
         for name, result in pair.comparison.categories.items()
     )
     return [
-        Heading(2, (Plain("By category"),)),
+        Heading(2, "By category"),
         Table(
             label="Scores by category",
             head=("Category", "n", "Before", "After", "Difference", "Interval", "Fixed", "Broken"),
@@ -182,21 +181,17 @@ def _categories(pair: Pair) -> list[Block]:
             numeric=frozenset(range(1, 8)),
         ),
         Paragraph(
-            (
-                Plain(
-                    "The intervals of the categories are not adjusted for multiple comparisons: "
-                    "with twenty categories, one is expected to exclude 0 by chance."
-                ),
-            )
+            "The intervals of the categories are not adjusted for multiple comparisons: "
+            "with twenty categories, one is expected to exclude 0 by chance."
         ),
     ]
 
 
 def _row(name: str, before: str, after: str) -> tuple[Inlines, ...]:
     return (
-        (Plain(name),),
-        (Strong(before) if name == "Average score" else Plain(before),),
-        (Strong(after) if name == "Average score" else Plain(after),),
+        name,
+        (Strong(before) if name == "Average score" else before,),
+        (Strong(after) if name == "Average score" else after,),
     )
 
 

@@ -17,7 +17,6 @@ from tunixrt.report.blocks import (
     Columns,
     Heading,
     Paragraph,
-    Plain,
     Strong,
 )
 from tunixrt.report.escape import shortened
@@ -43,14 +42,9 @@ def sample_blocks(pair: Pair, *, heading: str = "Samples") -> list[Block]:
     """The samples that the rule chooses."""
     shown = choose_samples(pair.before.predictions, pair.after.predictions)
     intro = Paragraph(
-        (
-            Plain(RULE),
-            Plain(" All predictions are in the runs' "),
-            CodeSpan("predictions.jsonl"),
-            Plain("."),
-        )
+        (RULE, " All predictions are in the runs' ", CodeSpan("predictions.jsonl"), ".")
     )
-    blocks: list[Block] = [Heading(2, (Plain(heading),)), intro]
+    blocks: list[Block] = [Heading(2, heading), intro]
     for sample in shown:
         blocks += _blocks(sample)
     return blocks
@@ -59,16 +53,16 @@ def sample_blocks(pair: Pair, *, heading: str = "Samples") -> list[Block]:
 def _blocks(sample: ShownSample) -> list[Block]:
     question = sample.before[0]
     return [
-        Heading(3, (Plain(f"{str(sample.outcome).capitalize()}: "), CodeSpan(question.example_id))),
+        Heading(3, (f"{str(sample.outcome).capitalize()}: ", CodeSpan(question.example_id))),
         Paragraph(
             (
-                Plain("Expected answer: "),
+                "Expected answer: ",
                 CodeSpan(shortened(question.expected_response, _MAX_ANSWER)),
-                Plain("; category "),
+                "; category ",
                 CodeSpan(question.category),
-                Plain(", difficulty "),
+                ", difficulty ",
                 CodeSpan(question.difficulty),
-                Plain("."),
+                ".",
             )
         ),
         CodeBlock("Prompt:", shortened(question.prompt, _MAX_RESPONSE)),
@@ -98,29 +92,25 @@ def _vote(responses: Sequence[Prediction]) -> Paragraph:
     are = "is" if n_right == 1 else "are"
     winner = majority(responses)
     if winner is None:
-        vote: Inlines = (Plain(" and none has an answer."),)
+        vote: tuple[Inline, ...] = (" and none has an answer.",)
     else:
         verdict = "right" if winner.correct else "wrong"
-        vote = (
-            Plain("; the most frequent answer is "),
-            _answer(winner),
-            Plain(f" ({verdict})."),
-        )
+        vote = ("; the most frequent answer is ", _answer(winner), f" ({verdict}).")
     return Paragraph(
-        (Strong(f"{n_right:,} of {len(responses):,}"), Plain(f" responses {are} right"), *vote)
+        (Strong(f"{n_right:,} of {len(responses):,}"), f" responses {are} right", *vote)
     )
 
 
 def _line(response: Prediction) -> Inlines:
     return (
-        Plain(f"{(response.draw or 0) + 1}: {'right' if response.correct else 'wrong'}, "),
+        f"{(response.draw or 0) + 1}: {'right' if response.correct else 'wrong'}, ",
         _answer(response),
     )
 
 
 def _answer(response: Prediction) -> Inline:
     answer = response.parsed_answer
-    return Plain("none") if answer is None else CodeSpan(shortened(answer, _MAX_ANSWER))
+    return "none" if answer is None else CodeSpan(shortened(answer, _MAX_ANSWER))
 
 
 def _response(prediction: Prediction) -> tuple[Paragraph | CodeBlock, ...]:
@@ -130,15 +120,15 @@ def _response(prediction: Prediction) -> tuple[Paragraph | CodeBlock, ...]:
         Paragraph(
             (
                 Strong(verdict.capitalize() if prediction.draw is None else f"{name}: {verdict}"),
-                Plain(". Answer: "),
+                ". Answer: ",
                 _answer(prediction),
-                Plain(f" ({count(len(prediction.parsed_steps), 'step')}, "),
-                Plain(f"{count(prediction.n_tokens, 'token')}, stopped by "),
+                f" ({count(len(prediction.parsed_steps), 'step')}, ",
+                f"{count(prediction.n_tokens, 'token')}, stopped by ",
                 CodeSpan(prediction.stop_reason),
-                Plain(")."),
+                ").",
             )
         ),
-        Paragraph((Plain(f"Judge: {legible_quotes(prediction.reason)}"),)),
+        Paragraph(f"Judge: {legible_quotes(prediction.reason)}"),
         CodeBlock(f"{name}:", shortened(prediction.generated_response, _MAX_RESPONSE)),
     )
 

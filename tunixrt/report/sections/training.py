@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.report.blocks import (
-    Block,
-    Chart,
-    CodeSpan,
-    Details,
-    Heading,
-    Paragraph,
-    Plain,
-    Table,
-)
+from tunixrt.report.blocks import Block, Chart, CodeSpan, Details, Heading, Paragraph, Table
 from tunixrt.report.charts import LineChart
 from tunixrt.report.numbers import count, significant
 
@@ -36,12 +27,9 @@ def training_blocks(
 ) -> list[Block]:
     """The section on a training run; ``subject`` names the model at the start of a sentence."""
     if training is None:
-        return [
-            Heading(2, (Plain("Training"),)),
-            Paragraph((Plain("No training run of the model after is known."),)),
-        ]
+        return [Heading(2, "Training"), Paragraph("No training run of the model after is known.")]
     return [
-        Heading(2, (Plain("Training"),)),
+        Heading(2, "Training"),
         Paragraph(_summary(training, subject)),
         *_loss(training.metrics),
         _config(training),
@@ -53,15 +41,15 @@ def _summary(training: ShownTraining, subject: str) -> Inlines:
     base = training.base_in_words
     trained = [row for row in training.ledger if row.n_times_trained]
     return (
-        Plain(f"{subject} has "),
-        Plain(f"{count(training.manifest.results.n_params, 'parameter')} and was trained for "),
-        Plain(f"{count(len(training.metrics), 'step')} on {count(len(trained), 'record')} of "),
-        CodeSpan(f"{training.dataset}"),
-        Plain(" (split "),
+        f"{subject} has ",
+        f"{count(training.manifest.results.n_params, 'parameter')} and was trained for ",
+        f"{count(len(training.metrics), 'step')} on {count(len(trained), 'record')} of ",
+        CodeSpan(training.dataset),
+        " (split ",
         CodeSpan(training.manifest.split),
-        Plain(f"), {training.n_learned_tokens:,} learned tokens in all, starting from "),
-        Plain("initial weights") if base is None else CodeSpan(base),
-        Plain("."),
+        f"), {training.n_learned_tokens:,} learned tokens in all, starting from ",
+        "initial weights" if base is None else CodeSpan(base),
+        ".",
     )
 
 
@@ -70,7 +58,7 @@ def _loss(metrics: Sequence[MetricsLine]) -> list[Block]:
         return []
     first, last = metrics[0], metrics[-1]
     return [
-        Heading(3, (Plain("Loss and learning rate"),)),
+        Heading(3, "Loss and learning rate"),
         Chart(
             name="loss",
             alt=(
@@ -102,10 +90,10 @@ def _loss(metrics: Sequence[MetricsLine]) -> list[Block]:
             head=("Step", "Loss", "Learning rate", "Gradient norm"),
             rows=tuple(
                 (
-                    (Plain(f"{point.step:,}"),),
-                    (Plain(significant(point.loss, 6)),),
-                    (Plain(significant(point.learning_rate, 4)),),
-                    (Plain(significant(point.grad_norm, 4)),),
+                    f"{point.step:,}",
+                    significant(point.loss, 6),
+                    significant(point.learning_rate, 4),
+                    significant(point.grad_norm, 4),
                 )
                 for point in _fixed_steps(metrics)
             ),
@@ -123,10 +111,10 @@ def _fixed_steps(metrics: Sequence[MetricsLine]) -> list[MetricsLine]:
 
 def _config(training: ShownTraining) -> Details:
     rows = tuple(
-        ((CodeSpan(key),), (CodeSpan(value),)) for key, value in sorted(training.settings.items())
+        (CodeSpan(key), CodeSpan(value)) for key, value in sorted(training.settings.items())
     )
     return Details(
-        summary=(Plain(f"Configuration ({count(len(rows), 'key')})"),),
+        summary=f"Configuration ({count(len(rows), 'key')})",
         blocks=(Table(label="Resolved configuration", head=("Key", "Value"), rows=rows),),
     )
 
@@ -138,18 +126,18 @@ def _ledger(training: ShownTraining) -> list[Block]:
     shown = others + kept[:_N_KEPT_SHOWN]
     n_left = len(kept) - len(kept[:_N_KEPT_SHOWN])
     blocks: list[Block] = [
-        Heading(3, (Plain("Outcome of each record"),)),
-        Paragraph((Plain(f"{_outcomes(outcomes)}. {_reasons(others)}"),)),
+        Heading(3, "Outcome of each record"),
+        Paragraph(f"{_outcomes(outcomes)}. {_reasons(others)}"),
     ]
     if not shown:
         return blocks
     rest = (
-        Plain("Every record that was not kept whole is listed"),
-        Plain(f", and {count(len(kept) - n_left, 'kept record')}"),
-        Plain(f"; {n_left:,} more were kept. " if n_left else ". "),
-        Plain("The run's "),
+        "Every record that was not kept whole is listed",
+        f", and {count(len(kept) - n_left, 'kept record')}",
+        (f"; {n_left:,} more were kept. " if n_left else ". "),
+        "The run's ",
         CodeSpan("ledger.jsonl"),
-        Plain(" has one line per record, with the full id."),
+        " has one line per record, with the full id.",
     )
     table = Table(
         label="Records of the training data",
@@ -157,7 +145,7 @@ def _ledger(training: ShownTraining) -> list[Block]:
         rows=tuple(map(_ledger_row, shown)),
         numeric=frozenset({3, 4, 5}),
     )
-    summary = (Plain(f"Records ({len(shown):,} of {len(training.ledger):,})"),)
+    summary = f"Records ({len(shown):,} of {len(training.ledger):,})"
     return [*blocks, Details(summary=summary, blocks=(Paragraph(rest), table))]
 
 
@@ -180,10 +168,10 @@ def _reasons(rows: Sequence[LedgerLine]) -> str:
 
 def _ledger_row(row: LedgerLine) -> tuple[Inlines, ...]:
     return (
-        (CodeSpan(row.trace.removeprefix("sha256:")[:_N_HEX_SHOWN]),),
-        (Plain(row.outcome),),
-        (Plain(row.reason or ""),),
-        (Plain(f"{row.n_tokens:,}"),),
-        (Plain(f"{row.n_loss_tokens:,}"),),
-        (Plain(f"{row.n_times_trained:,}"),),
+        CodeSpan(row.trace.removeprefix("sha256:")[:_N_HEX_SHOWN]),
+        row.outcome,
+        (row.reason or ""),
+        f"{row.n_tokens:,}",
+        f"{row.n_loss_tokens:,}",
+        f"{row.n_times_trained:,}",
     )

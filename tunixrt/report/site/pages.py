@@ -16,7 +16,6 @@ from tunixrt.report.blocks import (
     Heading,
     Link,
     Paragraph,
-    Plain,
     Table,
     Tag,
     Tone,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from tunixrt.datasets.files import Dataset
     from tunixrt.datasets.selection import Member
     from tunixrt.eval.evalsets import EvalSet
-    from tunixrt.report.blocks import Block, Inlines
+    from tunixrt.report.blocks import Block, Inline, Inlines
     from tunixrt.report.shown import Pair
     from tunixrt.report.site.traces import TraceCounts
     from tunixrt.runs.leaderboard import RunRow
@@ -41,13 +40,13 @@ _N_SAMPLES: Final = 500
 _MAX_PROMPT: Final = 200
 _HEX: Final = 12
 _RULE: Final = (
-    Plain(
+    (
         "Evaluations are compared pair by pair where eval set, judge, template, token limit and "
         "sampling are the same: each with every better one, or, where more than eight are "
         "comparable, each with the run named "
     ),
     CodeSpan("baseline"),
-    Plain(", or with the lowest score where none of them has that name."),
+    ", or with the lowest score where none of them has that name.",
 )
 
 
@@ -73,14 +72,12 @@ def index_blocks(
         )
     ]
     if notes:
-        blocks += [heading("Needs a decision"), Bullets(tuple((Plain(note),) for note in notes))]
+        blocks += [heading("Needs a decision"), Bullets(tuple(note for note in notes))]
     boards = leaderboards(rows, at_most=_N_TOP)
     if boards:
-        boards.append(Paragraph((Link("All runs and comparisons", "runs.html"),)))
+        boards.append(Paragraph(Link("All runs and comparisons", "runs.html")))
     else:
-        boards.append(
-            Paragraph((Plain("No evaluation yet: "), CodeSpan("tunixrt eval"), Plain(".")))
-        )
+        boards.append(Paragraph(("No evaluation yet: ", CodeSpan("tunixrt eval"), ".")))
     return [
         *blocks,
         heading("Leaderboard"),
@@ -102,10 +99,10 @@ def runs_blocks(rows: Sequence[RunRow], pairs: Sequence[Pair]) -> list[Block]:
     training = tuple(
         (
             run_link(row),
-            (Plain(row.what),),
-            (Plain(row.result),),
-            (Plain(", ".join(row.names)),),
-            (CodeSpan(_short(row.weights_sha256 or "")),),
+            row.what,
+            row.result,
+            ", ".join(row.names),
+            CodeSpan(_short(row.weights_sha256 or "")),
         )
         for row in rows
         if row.kind == "training"
@@ -113,7 +110,7 @@ def runs_blocks(rows: Sequence[RunRow], pairs: Sequence[Pair]) -> list[Block]:
     head = ("Run", "Model and dataset", "Result", "Names", "Weights")
     blocks = [
         heading("Leaderboard"),
-        *(leaderboards(rows) or [Paragraph((Plain("No evaluations yet."),))]),
+        *(leaderboards(rows) or [Paragraph("No evaluations yet.")]),
         heading("Training runs"),
         *table("Training runs", head, training),
     ]
@@ -121,16 +118,14 @@ def runs_blocks(rows: Sequence[RunRow], pairs: Sequence[Pair]) -> list[Block]:
         return blocks
     compared = tuple(
         (
-            (
-                Link(
-                    f"{pair.before.run_id[:_HEX]} → {pair.after.run_id[:_HEX]}",
-                    f"compare/{comparison_name(pair)}.html",
-                ),
+            Link(
+                f"{pair.before.run_id[:_HEX]} → {pair.after.run_id[:_HEX]}",
+                f"compare/{comparison_name(pair)}.html",
             ),
-            (Plain(str(pair.comparison.verdict)),),
-            (Plain(signed(pair.comparison.delta, 1)),),
-            (Plain(interval(*pair.comparison.interval)),),
-            (Plain(f"{pair.comparison.p_value:.3g}"),),
+            str(pair.comparison.verdict),
+            signed(pair.comparison.delta, 1),
+            interval(*pair.comparison.interval),
+            f"{pair.comparison.p_value:.3g}",
         )
         for pair in pairs
     )
@@ -157,7 +152,7 @@ def leaderboards(
     for evalset, members in groupby(sorted(named, key=lambda one: one[0]), key=lambda one: one[0]):
         lines = tuple(_board_row(row, root) for _, row in members)
         blocks += [
-            Heading(3, (Plain(evalset),)),
+            Heading(3, evalset),
             Table(
                 f"Leaderboard of {evalset}",
                 ("Evaluation", "Model", "Score", "95% interval, 0 to 100", "Right", "Judge"),
@@ -172,20 +167,17 @@ def leaderboards(
 def _board_row(row: RunRow, root: str) -> tuple[Inlines, ...]:
     results = row.metrics
     assert isinstance(results, EvaluationResults)
-    seen: Inlines = ()
+    seen: tuple[Inline, ...] = ()
     if row.n_contaminated:
-        seen = (
-            Plain(" "),
-            Tag(f"{row.n_contaminated:,} samples seen in training", Tone.BAD),
-        )
+        seen = (" ", Tag(f"{row.n_contaminated:,} samples seen in training", Tone.BAD))
     low, high = results.interval
     return (
-        (*run_link(row, root), *(piece for n in row.names for piece in (Plain(" "), _named(n)))),
-        (Plain(row.what.removesuffix(f" on {row.evalset}")), *seen),
-        (Plain(f"{results.avg_score:.1f}"),),
-        (Bar(interval(low, high), results.avg_score, low, high),),
-        (Plain(f"{results.n_correct:,} of {results.results_count:,}"),),
-        (Plain("; ".join(filter(None, (row.judge, row.draws)))),),
+        (run_link(row, root), *(piece for n in row.names for piece in (" ", _named(n)))),
+        (row.what.removesuffix(f" on {row.evalset}"), *seen),
+        f"{results.avg_score:.1f}",
+        Bar(interval(low, high), results.avg_score, low, high),
+        f"{results.n_correct:,} of {results.results_count:,}",
+        "; ".join(filter(None, (row.judge, row.draws))),
     )
 
 
@@ -197,11 +189,11 @@ def datasets_blocks(datasets: Sequence[Dataset]) -> list[Block]:
     """Every dataset."""
     rows = tuple(
         (
-            (Link(d.key, f"datasets/{dataset_name(d)}.html"),),
-            (Plain(f"{d.manifest.trace_count:,}"),),
-            (Plain(_splits(d.manifest.split_counts)),),
-            (Plain(_filters(d.manifest.filters)),),
-            (CodeSpan(_short(d.digest)),),
+            Link(d.key, f"datasets/{dataset_name(d)}.html"),
+            f"{d.manifest.trace_count:,}",
+            _splits(d.manifest.split_counts),
+            _filters(d.manifest.filters),
+            CodeSpan(_short(d.digest)),
         )
         for d in datasets
     )
@@ -224,28 +216,25 @@ def dataset_blocks(
         f"{stats.avg_step_count:g} on average, {stats.min_step_count:,} to {stats.max_step_count:,}"
     )
     facts: list[tuple[str, Inlines]] = [
-        ("Digest", (CodeSpan(dataset.digest),)),
-        ("Traces", (Plain(f"{n:,} ({_splits(manifest.split_counts)})"),)),
-        ("Selected where", (Plain(_filters(manifest.filters)),)),
-        ("Selection", (Plain(_selection(manifest.selection_strategy, manifest.limit)),)),
-        ("Seed", (Plain("none" if manifest.seed is None else str(manifest.seed)),)),
-        ("Steps per trace", (Plain(steps),)),
-        ("Snapshot", (CodeSpan(manifest.snapshot),)),
+        ("Digest", CodeSpan(dataset.digest)),
+        ("Traces", f"{n:,} ({_splits(manifest.split_counts)})"),
+        ("Selected where", _filters(manifest.filters)),
+        ("Selection", _selection(manifest.selection_strategy, manifest.limit)),
+        ("Seed", ("none" if manifest.seed is None else str(manifest.seed))),
+        ("Steps per trace", steps),
+        ("Snapshot", CodeSpan(manifest.snapshot)),
     ]
     if manifest.parent_dataset_id:
-        facts.append(("Follows", (Plain(manifest.parent_dataset_id),)))
+        facts.append(("Follows", manifest.parent_dataset_id))
     if manifest.built_at:
-        facts.append(("Built at", (Plain(manifest.built_at),)))
+        facts.append(("Built at", manifest.built_at))
     trained = tuple(
-        (run_link(row, "../"), (Plain(row.kind),), (Plain(row.what),), (Plain(row.result),))
+        (run_link(row, "../"), row.kind, row.what, row.result)
         for row in rows
         if row.dataset_key == dataset.key
     )
     members = tuple(
-        (
-            (Link(_short(m.trace), f"../trace.html?id={m.trace.removeprefix('sha256:')}"),),
-            (Plain(str(m.split)),),
-        )
+        (Link(_short(m.trace), f"../trace.html?id={m.trace.removeprefix('sha256:')}"), str(m.split))
         for m in first
     )
     # Without --split, `train` is exported, and a dataset may have no members there.
@@ -261,7 +250,7 @@ def dataset_blocks(
         heading("Runs"),
         *table("Runs", ("Run", "Kind", "Of", "Result"), trained, empty="No training run yet."),
         heading("Members"),
-        Paragraph((Plain(shown),)),
+        Paragraph(shown),
         *table("Members", ("Trace", "Split"), members, empty=""),
     ]
 
@@ -271,11 +260,11 @@ def evalsets_blocks(evalsets: Sequence[EvalSet], rows: Sequence[RunRow]) -> list
     used = Counter(row.evalset for row in rows)
     lines = tuple(
         (
-            (Link(e.name, f"evalsets/{e.name}.html"),),
-            (Plain(f"{len(e.samples):,}"),),
-            (Plain(", ".join(sorted({s.category for s in e.samples}))),),
-            (Plain(f"{used[e.name]:,}"),),
-            (CodeSpan(_short(e.digest)),),
+            Link(e.name, f"evalsets/{e.name}.html"),
+            f"{len(e.samples):,}",
+            ", ".join(sorted({s.category for s in e.samples})),
+            f"{used[e.name]:,}",
+            CodeSpan(_short(e.digest)),
         )
         for e in evalsets
     )
@@ -289,22 +278,22 @@ def evalset_blocks(evalset: EvalSet, rows: Sequence[RunRow]) -> list[Block]:
     listed = ", ".join(f"{name} ({n:,})" for name, n in sorted(categories.items()))
     samples = tuple(
         (
-            (CodeSpan(s.id),),
-            (Plain(shortened(s.prompt, _MAX_PROMPT)),),
-            (Plain(shortened(s.expected_answer, _MAX_PROMPT)),),
-            (Plain(s.category),),
-            (Plain(s.difficulty),),
+            CodeSpan(s.id),
+            shortened(s.prompt, _MAX_PROMPT),
+            shortened(s.expected_answer, _MAX_PROMPT),
+            s.category,
+            s.difficulty,
         )
         for s in evalset.samples[:_N_SAMPLES]
     )
     n = len(evalset.samples)
-    first = [Paragraph((Plain(f"The first {_N_SAMPLES:,} of {n:,}."),))] if n > _N_SAMPLES else []
+    first = [Paragraph(f"The first {_N_SAMPLES:,} of {n:,}.")] if n > _N_SAMPLES else []
     return [
         Facts(
             (
-                ("Digest", (CodeSpan(evalset.digest),)),
-                ("Samples", (Plain(count(n, "sample")),)),
-                ("Categories", (Plain(listed),)),
+                ("Digest", CodeSpan(evalset.digest)),
+                ("Samples", count(n, "sample")),
+                ("Categories", listed),
             )
         ),
         *evaluations_blocks("Leaderboard", [r for r in rows if r.evalset == evalset.name]),
@@ -317,17 +306,17 @@ def evalset_blocks(evalset: EvalSet, rows: Sequence[RunRow]) -> list[Block]:
 def evaluations_blocks(title: str, rows: Sequence[RunRow]) -> list[Block]:
     """The leaderboard of a page below the root, under a heading."""
     boards = leaderboards(rows, root="../")
-    return [heading(title), *(boards or [Paragraph((Plain("No evaluation yet."),))])]
+    return [heading(title), *(boards or [Paragraph("No evaluation yet.")])]
 
 
 def heading(text: str) -> Heading:
     """The heading of a section."""
-    return Heading(2, (Plain(text),))
+    return Heading(2, text)
 
 
-def run_link(row: RunRow, root: str = "") -> Inlines:
+def run_link(row: RunRow, root: str = "") -> Link:
     """The link to a run's page."""
-    return (Link(row.run_id[:_HEX], f"{root}runs/{row.run_id}.html"),)
+    return Link(row.run_id[:_HEX], f"{root}runs/{row.run_id}.html")
 
 
 def table(
@@ -341,7 +330,7 @@ def table(
     """A table, or a sentence if it would have no rows."""
     if rows:
         return [Table(label, head, rows, frozenset(numeric))]
-    return [Paragraph((Plain(empty),))] if empty else []
+    return [Paragraph(empty)] if empty else []
 
 
 def _short(digest: str) -> str:

@@ -15,7 +15,6 @@ from tunixrt.report.blocks import (
     Figures,
     Link,
     Paragraph,
-    Plain,
     Table,
     Tag,
     Tone,
@@ -31,7 +30,7 @@ from tunixrt.report.site.pages import comparison_name, evaluations_blocks, headi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.report.blocks import Block, Inlines
+    from tunixrt.report.blocks import Block, Inline, Inlines
     from tunixrt.report.shown import Pair, ShownRun, ShownTraining
     from tunixrt.runs.identity import Draws
     from tunixrt.runs.leaderboard import RunRow
@@ -47,9 +46,9 @@ def comparison_document(pair: Pair) -> Document:
     """The report on two evaluations, as a page of the site."""
     links = Paragraph(
         (
-            Plain("Before: "),
+            "Before: ",
             Link(pair.before.run_id[:12], f"../runs/{pair.before.run_id}.html"),
-            Plain(" · After: "),
+            " · After: ",
             Link(pair.after.run_id[:12], f"../runs/{pair.after.run_id}.html"),
         )
     )
@@ -83,7 +82,7 @@ def evaluation_blocks(run: ShownRun, row: RunRow, pairs: Sequence[Pair]) -> list
         heading("By category"),
         _categories(results),
         heading("Training data"),
-        Bullets(tuple((Plain(sentence),) for sentence in _training_data(run))),
+        Bullets(tuple(sentence for sentence in _training_data(run))),
         *compared,
         heading("Reproduce it"),
         commands_block("Commands:", commands_of(run)),
@@ -93,30 +92,30 @@ def evaluation_blocks(run: ShownRun, row: RunRow, pairs: Sequence[Pair]) -> list
 
 def _facts(run: ShownRun, row: RunRow) -> list[tuple[str, Inlines]]:
     responses, judge = run.manifest.responses, run.manifest.identity.judge
-    model: Inlines = (Plain(run.model),)
+    model: Inlines = run.model
     if run.training is not None:
-        model = (Link(run.model, f"{run.training.run_id}.html"),)
+        model = Link(run.model, f"{run.training.run_id}.html")
     return [
         *_names(row),
         ("Model", model),
-        ("Eval set", (Link(run.evalset, f"../evalsets/{run.evalset}.html"),)),
-        ("Run", (CodeSpan(run.run_id),)),
-        ("Weights", (CodeSpan(run.manifest.weights),)),
-        ("Eval set digest", (CodeSpan(responses.evalset),)),
-        ("Judge", (CodeSpan(f"{judge.name} {judge.version}"),)),
-        ("Template", (CodeSpan(f"{responses.template.format} {responses.template.version}"),)),
-        ("Token limit", (Plain(f"{responses.generation.max_new_tokens:,}"),)),
-        ("Generation", (Plain(_generation(responses.generation.draws)),)),
-        ("Numeric mode", (CodeSpan(responses.numeric_mode),)),
+        ("Eval set", Link(run.evalset, f"../evalsets/{run.evalset}.html")),
+        ("Run", CodeSpan(run.run_id)),
+        ("Weights", CodeSpan(run.manifest.weights)),
+        ("Eval set digest", CodeSpan(responses.evalset)),
+        ("Judge", CodeSpan(f"{judge.name} {judge.version}")),
+        ("Template", CodeSpan(f"{responses.template.format} {responses.template.version}")),
+        ("Token limit", f"{responses.generation.max_new_tokens:,}"),
+        ("Generation", _generation(responses.generation.draws)),
+        ("Numeric mode", CodeSpan(responses.numeric_mode)),
         *(
-            ("Overlong prompts", (Plain(sentence),))
+            ("Overlong prompts", sentence)
             for sentence in overlong_sentences(run.manifest.results.overlong, "in this evaluation")
         ),
     ]
 
 
 def _names(row: RunRow) -> list[tuple[str, Inlines]]:
-    return [("Names", (Plain(", ".join(row.names)),))] if row.names else []
+    return [("Names", ", ".join(row.names))] if row.names else []
 
 
 def _drawn_figures(results: EvaluationResults) -> list[tuple[str, str]]:
@@ -140,11 +139,11 @@ def training_run_blocks(
         Facts(
             (
                 *_names(row),
-                ("Run", (CodeSpan(row.run_id),)),
-                ("Weights", (CodeSpan(training.manifest.weights),)),
-                ("Dataset", (Plain(dataset),)),
-                ("Dataset digest", (CodeSpan(identity.dataset),)),
-                *((f"Seed of {name}", (Plain(seed),)) for name, seed in training.seeds.items()),
+                ("Run", CodeSpan(row.run_id)),
+                ("Weights", CodeSpan(training.manifest.weights)),
+                ("Dataset", dataset),
+                ("Dataset digest", CodeSpan(identity.dataset)),
+                *((f"Seed of {name}", seed) for name, seed in training.seeds.items()),
             )
         ),
         *evaluations_blocks("Evaluations", evaluations),
@@ -161,12 +160,7 @@ def _categories(results: EvaluationResults) -> Table:
         label="Score by category",
         head=("Category", "Right", "Score", "95% interval"),
         rows=tuple(
-            (
-                (Plain(name),),
-                (Plain(f"{c.n_correct:,} of {c.n:,}"),),
-                (Plain(decimal(c.avg_score, 1)),),
-                (Plain(interval(*c.interval)),),
-            )
+            (name, f"{c.n_correct:,} of {c.n:,}", decimal(c.avg_score, 1), interval(*c.interval))
             for name, c in results.categories.items()
         ),
         numeric=frozenset({1, 2, 3}),
@@ -188,10 +182,10 @@ def _comparisons(run_id: str, pairs: Sequence[Pair]) -> Table:
         other = pair.before if is_after else pair.after
         rows.append(
             (
-                (Link(other.run_id[:12], f"../compare/{comparison_name(pair)}.html"),),
-                (Plain("this run is after" if is_after else "this run is before"),),
-                (Plain(f"{pair.comparison.verdict}"),),
-                (Plain(signed(pair.comparison.delta, 1)),),
+                Link(other.run_id[:12], f"../compare/{comparison_name(pair)}.html"),
+                ("this run is after" if is_after else "this run is before"),
+                f"{pair.comparison.verdict}",
+                signed(pair.comparison.delta, 1),
             )
         )
     return Table(
@@ -207,11 +201,7 @@ def _predictions(predictions: Sequence[Prediction]) -> list[Block]:
     n = len(predictions)
     first = f"The first {len(shown):,} of {n:,}; all of them" if len(shown) < n else "All of them"
     n_draws = max((p.draw for p in predictions if p.draw is not None), default=-1) + 1
-    where = (
-        Plain(f"{first} are in the run's "),
-        CodeSpan("predictions.jsonl"),
-        Plain("."),
-    )
+    where = (f"{first} are in the run's ", CodeSpan("predictions.jsonl"), ".")
     return [
         heading(count(n, "prediction")),
         Paragraph(where),
@@ -222,13 +212,10 @@ def _predictions(predictions: Sequence[Prediction]) -> list[Block]:
 def prediction_details(prediction: Prediction, n_draws: int) -> Details:
     """One prediction, collapsed to its question; ``n_draws`` is the number of responses drawn."""
     verdict = Tag("right", Tone.GOOD) if prediction.correct else Tag("wrong", Tone.BAD)
-    summary: Inlines = (
-        verdict,
-        Plain(f" {shortened(prediction.prompt, _MAX_SHOWN)}"),
-    )
+    summary: tuple[Inline, ...] = (verdict, f" {shortened(prediction.prompt, _MAX_SHOWN)}")
     if prediction.draw is not None:
         drawn = Tag(f"response {prediction.draw + 1} of {n_draws}")
-        summary = (*summary, Plain(" "), drawn)
+        summary = (*summary, " ", drawn)
     answer = prediction.parsed_answer
     found = "no answer" if answer is None else shortened(answer, _MAX_SHOWN)
     whole = []
@@ -236,11 +223,11 @@ def prediction_details(prediction: Prediction, n_draws: int) -> Details:
         whole = [CodeBlock("Prompt:", shortened(prediction.prompt, _MAX_RESPONSE))]
     n_tokens = count(prediction.n_tokens, "token")
     judged = (
-        Plain("Answer: "),
+        "Answer: ",
         CodeSpan(found),
-        Plain(", expected "),
+        ", expected ",
         CodeSpan(shortened(prediction.expected_response, _MAX_SHOWN)),
-        Plain(f". {legible_quotes(prediction.reason)}"),
+        f". {legible_quotes(prediction.reason)}",
     )
     return Details(
         summary,
