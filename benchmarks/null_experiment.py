@@ -15,7 +15,8 @@ import argparse
 from math import comb
 from typing import TYPE_CHECKING
 
-from tunixrt.eval.compare.pairs import ComparisonVerdict, EvaluatedRun, compare
+from tunixrt.eval.compare.conditions import EvaluatedRun
+from tunixrt.eval.compare.pairs import ComparisonVerdict, compare
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.identity import Judge, Template
 from tunixrt.runs.lines import Prediction

@@ -394,6 +394,15 @@ def test_two_ways_of_training_are_compared_and_reported_seed_by_seed(
     assert "| 1 and" not in text
     checked = cli("report", before, after, "-o", str(tmp_path / "out"), "--check")
     assert (checked.code, checked.out) == (0, written.out)
+    assert cli("report", before, "-o", str(tmp_path / "out"), "--check").code == 2
+    assert "Name both runs" in cli("report").err
+    compared = cli("run", "compare", before, after, "-o", "compared")
+    assert (compared.code, compared.out) == (0, shown.out)
+    assert cli("run", "compare", before, after, "-o", "compared", "--check").out == shown.out
+    other = cli("run", "compare", after, before, "-o", "compared", "--check")
+    assert other.code == 1
+    assert "comparison.json: identity.a.0 was " in other.err
+    assert "goes with -o DIR" in cli("run", "compare", before, after, "--check").err
     # Without runs, those that the report states.
     checked = cli("report", "-o", str(tmp_path / "out"), "--check")
     assert (checked.code, checked.out) == (0, written.out)

@@ -4,14 +4,9 @@ import msgspec
 import pytest
 
 from tests.making.predictions import prediction, run
+from tunixrt.eval.compare.conditions import ConditionDifference, EvaluatedRun, NotComparableError
 from tunixrt.eval.compare.metrics import TooFewDrawsError, UnknownMetricError
-from tunixrt.eval.compare.pairs import (
-    ComparisonVerdict,
-    ConditionDifference,
-    EvaluatedRun,
-    NotComparableError,
-    compare,
-)
+from tunixrt.eval.compare.pairs import ComparisonVerdict, compare
 from tunixrt.eval.compare.statistics import (
     UnsupportedLevelError,
     mcnemar_mid_p,

@@ -7,8 +7,10 @@ import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
 from tests.making.predictions import prediction, run
-from tunixrt.eval.compare.pairs import ComparisonVerdict, EvaluatedRun, NotComparableError, compare
+from tunixrt.eval.compare.conditions import EvaluatedRun, NotComparableError
+from tunixrt.eval.compare.pairs import COMPARISON_METHOD, ComparisonVerdict, compare
 from tunixrt.eval.compare.seeds import UnpairedRunsError, compare_seeds
+from tunixrt.log.digests import digest_value, hex_of
 from tunixrt.runs.identity import Template
 from tunixrt.traces.prng import Sha256Stream
 
@@ -33,6 +35,14 @@ def test_scores_are_means_over_seeds_and_samples() -> None:
     assert found.categories.keys() == {"c0", "c1"}
     assert found.categories["c0"].n_samples == N // 2
     assert sum(c.delta for c in found.categories.values()) / 2 == pytest.approx(50.0)
+
+
+def test_comparisons_have_the_figures_of_their_method() -> None:
+    """Another figure from the same predictions needs another version: identities name it."""
+    a, b = way("a", [4, 8, 12]), way("b", [20, 24, 40])
+    found = (compare_seeds(a, b), compare(a[0], b[0]), compare(a[1], a[0], category="c1"))
+    digest = digest_value([msgspec.to_builtins(one) for one in found])
+    assert (COMPARISON_METHOD, hex_of(digest)[:16]) == ("pairs-1", "4d2f8fe069a2423e")
 
 
 def test_the_interval_covers_the_seeds_as_well_as_the_questions() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.making.hostile import HOSTILE
 from tests.making.views import N_SAMPLES, contamination, experiment, pair, view
 from tests.report.page_rules import Page
-from tunixrt.eval.compare.pairs import ConditionDifference
+from tunixrt.eval.compare.conditions import ConditionDifference
 from tunixrt.report import Experiment, render_report
 
 

@@ -27,7 +27,7 @@ from tests.making.views import (
     view,
 )
 from tests.report.page_rules import Page
-from tunixrt.eval.compare.pairs import ConditionDifference
+from tunixrt.eval.compare.conditions import ConditionDifference
 from tunixrt.report import TEMPLATE, Pair, render_report
 from tunixrt.report.blocks import Chart, Heading
 from tunixrt.report.html import render_blocks
@@ -458,7 +458,7 @@ def test_a_site_looks_as_its_template_says() -> None:
         script,
     ]
     found = digest_of(text.encode() for text in texts)
-    assert (SITE_TEMPLATE, found) == ("site-1", "b8e877fe960a5204")
+    assert (SITE_TEMPLATE, found) == ("site-1", "f593c387e9557ae9")
 
 
 SCRIPT = """

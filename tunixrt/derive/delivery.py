@@ -1,6 +1,6 @@
 """Derivations that are published to a directory of the user's: reports, comparisons, sites.
 
-Such a directory may hold other files and is not sealed. Its manifest (``report.json``) lists the
+Such a directory may contain other files and is not sealed. Its manifest (``report.json``) lists the
 files of the derivation and states its identity. `deliver` makes the derivation in a staging
 directory, which then replaces what an earlier one wrote; every other file stays. To check it,
 `again` rebuilds it and compares the listed files.
@@ -68,7 +68,7 @@ class Delivery(Derivation[M]):
         """Return the digest of the manifest and of every file that it lists and that exists.
 
         Raises:
-            ForeignDirectoryError: the directory holds files and no such manifest.
+            ForeignDirectoryError: the directory contains files and no such manifest.
         """
         names = listed_files(directory, manifest=self.manifest_name, made_by=self.made_by)
         digests: dict[str, Digest] = {}
@@ -110,7 +110,7 @@ def deliver(
         watch: its callbacks.
 
     Raises:
-        ForeignDirectoryError: the directory holds something else.
+        ForeignDirectoryError: the directory contains other files.
         OtherContentError: ``check``, and a file differs, is missing or is superfluous.
     """
     if check:

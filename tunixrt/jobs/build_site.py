@@ -14,7 +14,7 @@ import msgspec
 
 from tunixrt.datasets.building import list_datasets, members
 from tunixrt.derive.delivery import Delivery, deliver
-from tunixrt.eval.compare.pairs import conditions
+from tunixrt.eval.compare.conditions import conditions
 from tunixrt.eval.evalsets import find_evalset, list_evalsets, load_evalset
 from tunixrt.jobs.status import read_status
 from tunixrt.jobs.write_report import shown_pair, shown_run, shown_training
@@ -119,7 +119,7 @@ def build_site(
         watch: receives the number of traces written and the total.
 
     Raises:
-        ForeignDirectoryError: the directory holds something else.
+        ForeignDirectoryError: the directory contains other files.
         OtherContentError: ``check``, and the site has other content.
         BadInputError: a run or an eval set cannot be read.
     """

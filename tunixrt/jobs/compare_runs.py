@@ -9,15 +9,9 @@ import msgspec
 
 from tunixrt.derive.delivery import Delivery
 from tunixrt.errors import BadInputError
+from tunixrt.eval.compare.conditions import EvaluatedRun, evaluated_run
 from tunixrt.eval.compare.metrics import METRIC
-from tunixrt.eval.compare.pairs import (
-    COMPARISON_METHOD,
-    Comparison,
-    EvaluatedRun,
-    compare,
-    evaluated_run,
-    scored_samples,
-)
+from tunixrt.eval.compare.pairs import COMPARISON_METHOD, Comparison, compare, scored_samples
 from tunixrt.eval.compare.seeds import SeedsComparison, compare_seeds
 from tunixrt.runs.directories import find_run
 from tunixrt.runs.lines import encode_lines

@@ -1,6 +1,6 @@
 """A report or a page of a site as a tree of blocks, before it is Markdown or HTML.
 
-Every piece of text is a value of its own, and each writer escapes all of them, whatever their
+Every piece of text is a value of its own, and each writer escapes all of them, regardless of their
 source. So no text of a trace or of a model can become markup, and both writers agree.
 """
 

@@ -231,7 +231,7 @@ def _inline(piece: Inline) -> str:
 
 
 def _bar(bar: Bar) -> str:
-    """The drawing of an interval; its text is beside it."""
+    """The drawing of an interval, which follows its text."""
     return (
         '<svg class="bar" viewBox="0 0 108 12" aria-hidden="true">'
         '<line class="track" x1="4" y1="6" x2="104" y2="6"/>'

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tunixrt.datasets.render import DataFormat
-from tunixrt.eval.compare.pairs import Comparison, EvaluatedRun, evaluated_run
+from tunixrt.eval.compare.conditions import EvaluatedRun, evaluated_run
 from tunixrt.eval.contamination import Contamination
 from tunixrt.log.canonical import encode
 from tunixrt.runs.lines import LedgerLine, MetricsLine, Prediction
@@ -21,6 +21,7 @@ from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tunixrt.eval.compare.pairs import Comparison
     from tunixrt.eval.compare.seeds import SeedsComparison
 
 

@@ -173,7 +173,7 @@ def _run_row(name: str, pair: Pair, run: ShownRun) -> tuple[Inlines, ...]:
         loss = significant(training.metrics[-1].loss, 4) if training.metrics else loss
     return (
         f"{_seed_of(pair)}, {name}",
-        ("none" if training is None else CodeSpan(training.run_id[:_SHORT_ID]),),
+        "none" if training is None else CodeSpan(training.run_id[:_SHORT_ID]),
         CodeSpan(run.run_id[:_SHORT_ID]),
         n_tokens,
         loss,

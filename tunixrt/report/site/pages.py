@@ -220,7 +220,7 @@ def dataset_blocks(
         ("Traces", f"{n:,} ({_splits(manifest.split_counts)})"),
         ("Selected where", _filters(manifest.filters)),
         ("Selection", _selection(manifest.selection_strategy, manifest.limit)),
-        ("Seed", ("none" if manifest.seed is None else str(manifest.seed))),
+        ("Seed", "none" if manifest.seed is None else str(manifest.seed)),
         ("Steps per trace", steps),
         ("Snapshot", CodeSpan(manifest.snapshot)),
     ]

@@ -142,8 +142,8 @@ def _text(value: object) -> str:
 
 
 _NO_SCRIPT: Final = (
-    "<noscript><p>Searching needs JavaScript, which is off here. The files of the store hold the "
-    "same: <code>tunixrt trace list</code>.</p></noscript>\n"
+    "<noscript><p>Searching needs JavaScript, which is off here. The files of the store contain "
+    "the same: <code>tunixrt trace list</code>.</p></noscript>\n"
 )
 
 
