@@ -29,7 +29,7 @@ JUDGE_LIMIT: Final = (
 
 def check_blocks(pair: Pair) -> list[Block]:
     """Commands, then limits."""
-    limits: tuple[Inlines, ...] = tuple(sentence for sentence in _limits(pair))
+    limits: tuple[Inlines, ...] = tuple(_limits(pair))
     return [*command_blocks((pair,)), Heading(2, "Limits"), Bullets(limits)]
 
 

@@ -17,14 +17,13 @@ from tunixrt.report.blocks import (
     Document,
     Heading,
     Table,
-    VerdictBlock,
 )
-from tunixrt.report.charts import IntervalChart, IntervalRow
+from tunixrt.report.charts import IntervalChart
 from tunixrt.report.numbers import count, decimal, p_value, signed, signed_interval, significant
 from tunixrt.report.sections.checks import JUDGE_LIMIT, contamination_sentences
 from tunixrt.report.sections.commands import command_blocks
 from tunixrt.report.sections.identity import identity_blocks
-from tunixrt.report.sections.results import TONES, headline
+from tunixrt.report.sections.results import interval_row, verdict_block
 from tunixrt.report.sections.samples import sample_blocks
 from tunixrt.report.sections.training import training_blocks
 
@@ -41,10 +40,11 @@ def build_experiment(experiment: Experiment) -> Document:
     """The whole report."""
     first = experiment.pairs[0]
     n_seeds = count(len(experiment.pairs), "seed")
+    outcome = f", over {count(experiment.comparison.n_samples, 'sample')} and {n_seeds}"
     return Document(
         title=f"{first.before.model} → {first.after.model}, {n_seeds} each",
         blocks=(
-            _verdict(experiment),
+            verdict_block(experiment.comparison, first.before.evalset, outcome),
             *_pairs(experiment),
             *_categories(experiment),
             *sample_blocks(first, heading="Samples of the first pair"),
@@ -53,28 +53,8 @@ def build_experiment(experiment: Experiment) -> Document:
             *identity_blocks(first, heading="What was run: the first pair"),
             *command_blocks(experiment.pairs),
             Heading(2, "Limits"),
-            Bullets(tuple(sentence for sentence in _limits(experiment))),
+            Bullets(tuple(_limits(experiment))),
         ),
-    )
-
-
-def _verdict(experiment: Experiment) -> VerdictBlock:
-    found = experiment.comparison
-    return VerdictBlock(
-        tone=TONES[found.verdict],
-        headline=headline(found),
-        sentence=(
-            "The average score on ",
-            CodeSpan(experiment.pairs[0].before.evalset),
-            (
-                f" went from {decimal(found.a, 1)} to {decimal(found.b, 1)} of 100, over "
-                f"{count(found.n_samples, 'sample')} and {count(len(found.pairs), 'seed')}. "
-                f"Interval: {found.interval_method}; test: {found.p_value_method}."
-            ),
-        ),
-        before=decimal(found.a, 1),
-        after=decimal(found.b, 1),
-        delta=signed(found.delta, 1),
     )
 
 
@@ -95,9 +75,7 @@ def _pairs(experiment: Experiment) -> list[Block]:
                 p_value(found.p_value).removeprefix("p ").removeprefix("= "),
             )
         )
-        chart_rows.append(
-            IntervalRow(name, (old.avg_score, *old.interval), (new.avg_score, *new.interval))
-        )
+        chart_rows.append(interval_row(name, old, new))
     return [
         Heading(2, "Results by seed"),
         Table(

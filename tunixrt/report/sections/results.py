@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from tunixrt.report.blocks import Inlines
     from tunixrt.report.shown import Pair
     from tunixrt.runs.lines import Prediction
-    from tunixrt.runs.manifests import Estimate, EvaluationResults
+    from tunixrt.runs.manifests import CategoryResult, Estimate, EvaluationResults
+
+    Scored = EvaluationResults | CategoryResult
 
 TONES: Final = {
     ComparisonVerdict.BETTER: Tone.GOOD,
@@ -51,7 +53,7 @@ def build_document(pair: Pair) -> Document:
     """The whole report."""
     title = f"{pair.before.model} → {pair.after.model}"
     blocks: list[Block] = [
-        _verdict(pair.comparison, pair.before.evalset),
+        _verdict(pair),
         *_results(pair),
         *_categories(pair),
         *sample_blocks(pair),
@@ -62,36 +64,49 @@ def build_document(pair: Pair) -> Document:
     return Document(title=title, blocks=tuple(blocks))
 
 
-def headline(comparison: Comparison | SeedsComparison) -> str:
-    """The verdict in one line: direction, size and certainty."""
-    percent = f"{decimal(100 * comparison.confidence, 0)}%"
-    return (
-        f"{str(comparison.verdict).capitalize()}: {signed(comparison.delta, 1)} points ({percent} "
-        f"interval {signed_interval(*comparison.interval)}; {p_value(comparison.p_value)})"
-    )
+def verdict_block(found: Comparison | SeedsComparison, evalset: str, outcome: str) -> VerdictBlock:
+    """The verdict: direction, size and certainty in one line, then the scores.
 
-
-def _verdict(comparison: Comparison, evalset_name: str) -> VerdictBlock:
-    difference = signed(comparison.delta, 1)
-    sentence: Inlines = (
-        "The average score on ",
-        CodeSpan(evalset_name),
-        (
-            f" went from {decimal(comparison.a, 1)} to "
-            f"{decimal(comparison.b, 1)} of 100 on {count(comparison.n_pairs, 'sample')}: "
-            f"{len(comparison.fixed):,} were fixed, {len(comparison.broken):,} broke, "
-            f"{comparison.n_both_correct:,} stayed right and {comparison.n_both_wrong:,} stayed "
-            f"wrong. Interval: {comparison.interval_method}; test: {comparison.p_value_method}."
-        ),
-    )
+    Args:
+        found: the comparison.
+        evalset: the name of the eval set.
+        outcome: the end of the sentence on the scores: what was compared.
+    """
+    percent = f"{decimal(100 * found.confidence, 0)}%"
+    before, after = decimal(found.a, 1), decimal(found.b, 1)
     return VerdictBlock(
-        tone=TONES[comparison.verdict],
-        headline=headline(comparison),
-        sentence=sentence,
-        before=decimal(comparison.a, 1),
-        after=decimal(comparison.b, 1),
-        delta=difference,
+        tone=TONES[found.verdict],
+        headline=(
+            f"{str(found.verdict).capitalize()}: {signed(found.delta, 1)} points ({percent} "
+            f"interval {signed_interval(*found.interval)}; {p_value(found.p_value)})"
+        ),
+        sentence=(
+            "The average score on ",
+            CodeSpan(evalset),
+            (
+                f" went from {before} to {after} of 100{outcome}. Interval: "
+                f"{found.interval_method}; test: {found.p_value_method}."
+            ),
+        ),
+        before=before,
+        after=after,
+        delta=signed(found.delta, 1),
     )
+
+
+def _verdict(pair: Pair) -> VerdictBlock:
+    found = pair.comparison
+    outcome = (
+        f" on {count(found.n_pairs, 'sample')}: {len(found.fixed):,} were fixed, "
+        f"{len(found.broken):,} broke, {found.n_both_correct:,} stayed right and "
+        f"{found.n_both_wrong:,} stayed wrong"
+    )
+    return verdict_block(found, pair.before.evalset, outcome)
+
+
+def interval_row(label: str, old: Scored, new: Scored) -> IntervalRow:
+    """A row of the chart of scores."""
+    return IntervalRow(label, (old.avg_score, *old.interval), (new.avg_score, *new.interval))
 
 
 def _results(pair: Pair) -> list[Block]:
@@ -149,13 +164,9 @@ def _estimate(found: Estimate) -> str:
 
 
 def _scores_chart(old: EvaluationResults, new: EvaluationResults) -> IntervalChart:
-    rows = [
-        IntervalRow("all samples", (old.avg_score, *old.interval), (new.avg_score, *new.interval))
-    ]
-    for name in sorted(old.categories.keys() & new.categories.keys()):
-        a, b = old.categories[name], new.categories[name]
-        rows.append(IntervalRow(name, (a.avg_score, *a.interval), (b.avg_score, *b.interval)))
-    return IntervalChart(title="Average score", rows=tuple(rows))
+    names = sorted(old.categories.keys() & new.categories.keys())
+    rows = [interval_row(name, old.categories[name], new.categories[name]) for name in names]
+    return IntervalChart("Average score", (interval_row("all samples", old, new), *rows))
 
 
 def _categories(pair: Pair) -> list[Block]:

@@ -72,7 +72,7 @@ def index_blocks(
         )
     ]
     if notes:
-        blocks += [heading("Needs a decision"), Bullets(tuple(note for note in notes))]
+        blocks += [heading("Needs a decision"), Bullets(tuple(notes))]
     boards = leaderboards(rows, at_most=_N_TOP)
     if boards:
         boards.append(Paragraph(Link("All runs and comparisons", "runs.html")))

@@ -82,7 +82,7 @@ def evaluation_blocks(run: ShownRun, row: RunRow, pairs: Sequence[Pair]) -> list
         heading("By category"),
         _categories(results),
         heading("Training data"),
-        Bullets(tuple(sentence for sentence in _training_data(run))),
+        Bullets(tuple(_training_data(run))),
         *compared,
         heading("Reproduce it"),
         commands_block("Commands:", commands_of(run)),
