@@ -10,14 +10,20 @@ from tests.making.identities import evaluation_identity, training_identity
 from tests.making.manifests import evaluation_manifest, training_manifest
 from tunixrt.eval.compare.pairs import compare
 from tunixrt.eval.compare.seeds import compare_seeds
-from tunixrt.eval.contamination import Contamination
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import Generated, evaluate
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.report import Experiment, Pair, ShownRun, ShownTraining
-from tunixrt.runs.identity import Code, GenerationSettings, Judge, ModelDigests, Template
+from tunixrt.runs.identity import (
+    Code,
+    ContaminationIdentity,
+    GenerationSettings,
+    Judge,
+    ModelDigests,
+    Template,
+)
 from tunixrt.runs.lines import LedgerLine, MetricsLine, Prediction
-from tunixrt.runs.manifests import TrainingResults
+from tunixrt.runs.manifests import ContaminationManifest, ContaminationResults, TrainingResults
 
 N_SAMPLES = 24
 CATEGORIES = ("addition", "subtraction", "word problems")
@@ -67,23 +73,25 @@ def evaluated(
 
 
 def contamination(
-    n_exact: int = 0, n_normalised: int = 0, n_overlap: int = 0, **changes: Any
-) -> Contamination:
-    found = Contamination(
+    n_exact: int = 0, n_normalised: int = 0, n_overlap: int = 0, *, complete: bool = True
+) -> ContaminationManifest:
+    identity = ContaminationIdentity(
+        format=2,
         method="prompts-1",
         ngram=8,
-        threshold=0.7,
-        datasets=["sums-v1/train"],
-        complete=True,
+        threshold="7/10",
+        evalset=digest("evalset"),
+        texts=[digest("text")],
+        complete=complete,
+    )
+    results = ContaminationResults(
         n_prompts=32,
-        n_redacted=0,
         n_samples=N_SAMPLES,
         n_exact=n_exact,
         n_normalised=n_normalised,
         n_overlap=n_overlap,
-        examples=[],
     )
-    return msgspec.structs.replace(found, **changes)
+    return ContaminationManifest(2, identity.run_id, identity, results, outputs={})
 
 
 def training(

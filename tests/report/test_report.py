@@ -47,8 +47,8 @@ from tunixrt.runs.leaderboard import RunRow
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tunixrt.eval.contamination import Contamination
     from tunixrt.runs.lines import LedgerLine
+    from tunixrt.runs.manifests import ContaminationManifest
 
 
 def markdown(report: Pair) -> str:
@@ -301,12 +301,11 @@ def test_the_limits_name_what_the_numbers_do_not_say() -> None:
             contamination(n_exact=1, n_normalised=2, n_overlap=3),
             "- 6 of 24 samples of the eval set are in the training data: 1 word for word, 2 but ",
         ),
-        (contamination(n_redacted=2), "- 2 training records were redacted, and their prompts"),
         (contamination(complete=False), "- Training started from external weights, "),
     ],
 )
 def test_an_eval_set_in_the_training_data_is_named(
-    found: Contamination | None, sentence: str
+    found: ContaminationManifest | None, sentence: str
 ) -> None:
     report = view()
     fast = changed_identity(report.after, numeric_mode="fast")

@@ -10,7 +10,6 @@ from tunixrt.derive.delivery import Delivery, delivered_identity
 from tunixrt.eval.compare.pairs import compare
 from tunixrt.eval.compare.seeds import compare_seeds
 from tunixrt.jobs.compare_runs import find_evaluation
-from tunixrt.jobs.contamination import recorded_contamination
 from tunixrt.jobs.models import training_of
 from tunixrt.report import (
     TEMPLATE,
@@ -165,7 +164,7 @@ def shown_run(catalogue: Catalogue, manifest: EvaluationManifest) -> ShownRun:
         evalset=catalogue.evalset_name(manifest.evalset),
         predictions=tuple(Run.of(catalogue.layout, manifest.run_id).predictions()),
         training=None if trained is None else shown_training(catalogue, trained),
-        contamination=recorded_contamination(catalogue, manifest),
+        contamination=catalogue.contamination_of(manifest),
     )
 
 

@@ -13,10 +13,9 @@ import msgspec
 
 from tunixrt.datasets.render import DataFormat
 from tunixrt.eval.compare.conditions import EvaluatedRun, evaluated_run
-from tunixrt.eval.contamination import Contamination
 from tunixrt.log.canonical import encode
 from tunixrt.runs.lines import LedgerLine, MetricsLine, Prediction
-from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+from tunixrt.runs.manifests import ContaminationManifest, EvaluationManifest, TrainingManifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,14 +81,14 @@ class ShownRun(msgspec.Struct, frozen=True, dict=True):
         evalset: the name of the eval set, or a prefix of its digest.
         predictions: the judged responses.
         training: the run that trained the model; None for an untrained model or a directory.
-        contamination: the overlap of eval set and training data; None if not checked.
+        contamination: the check of the eval set against the training data, if it is recorded.
     """
 
     manifest: EvaluationManifest
     evalset: str
     predictions: tuple[Prediction, ...]
     training: ShownTraining | None = None
-    contamination: Contamination | None = None
+    contamination: ContaminationManifest | None = None
 
     @property
     def run_id(self) -> str:

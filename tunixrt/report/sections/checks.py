@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.compare.statistics import required_pairs
@@ -13,10 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunixrt.eval.compare.pairs import Comparison
-    from tunixrt.eval.contamination import Contamination
     from tunixrt.report.blocks import Inlines
     from tunixrt.report.shown import Pair, ShownRun
-    from tunixrt.runs.manifests import OverlongPrompts
+    from tunixrt.runs.manifests import ContaminationManifest, OverlongPrompts
 
 _FEW: Final = 10
 
@@ -137,12 +137,14 @@ def _training(run: ShownRun) -> Iterator[str]:
         )
 
 
-def contamination_sentences(found: Contamination | None) -> Iterator[str]:
+def contamination_sentences(check: ContaminationManifest | None) -> Iterator[str]:
     """Contamination: how much of the eval set is in the training data."""
-    if found is None:
+    if check is None:
         yield "Whether samples of the eval set are in the training data was not checked."
         return
-    rule = f"at least {100 * found.threshold:.0f}% of its {found.ngram}-grams of words"
+    found, identity = check.results, check.identity
+    share = float(100 * Fraction(identity.threshold))
+    rule = f"at least {share:.0f}% of its {identity.ngram}-grams of words"
     if found.n_contaminated:
         yield (
             f"{found.n_contaminated:,} of {count(found.n_samples, 'sample')} of the eval set are "
@@ -156,12 +158,7 @@ def contamination_sentences(found: Contamination | None) -> Iterator[str]:
             f"case, spaces and punctuation, and none with {rule}; compared with "
             f"{count(found.n_prompts, 'prompt')}."
         )
-    if found.n_redacted:
-        yield (
-            f"{count(found.n_redacted, 'training record')} were redacted, and their prompts could "
-            "not be compared with the eval set."
-        )
-    if not found.complete:
+    if not identity.complete:
         yield (
             "Training started from external weights, and whether these had seen the eval set "
             "is not known."

@@ -176,7 +176,7 @@ def _limits(experiment: Experiment) -> Iterator[str]:
                 yield from (
                     f"{run.run_id[:_SHORT_ID]}: {sentence}"
                     for sentence in contamination_sentences(run.contamination)
-                    if run.contamination.n_contaminated
+                    if run.contamination.results.n_contaminated
                 )
     yield from _clean(experiment)
     yield JUDGE_LIMIT
@@ -184,8 +184,8 @@ def _limits(experiment: Experiment) -> Iterator[str]:
 
 def _clean(experiment: Experiment) -> Iterator[str]:
     runs = [run for pair in experiment.pairs for run in (pair.before, pair.after) if run.training]
-    checked = [run for run in runs if run.contamination is not None]
-    clean = [run for run in checked if run.contamination and not run.contamination.n_contaminated]
+    checked = [run.contamination for run in runs if run.contamination is not None]
+    clean = [check for check in checked if not check.results.n_contaminated]
     if clean:
         yield (
             f"No sample of the eval set is in the training data of {len(clean):,} of "
