@@ -145,5 +145,5 @@ def test_untrained_needs_a_configuration_and_is_no_base(store: Store) -> None:
         store.runs.evaluate("untrained:", evalset="sums")
     with pytest.raises(NoModelError, match="training with that configuration starts from anyway"):
         store.runs.train("nano", dataset="sums-v1", base="untrained:nano")
-    with pytest.raises(TunixrtError, match="Did you mean nano"):
+    with pytest.raises(TunixrtError, match='Did you mean "nano"'):
         store.evalsets.check_prompts("sums", "untrained:nan")

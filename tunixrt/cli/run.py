@@ -14,6 +14,7 @@ from tunixrt.cli.options import lock_timeout_option, recorded_at_option
 from tunixrt.cli.output import emit_json, say, short, table
 from tunixrt.cli.suggestions import Choice
 from tunixrt.errors import ExitCode
+from tunixrt.words import series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,7 +177,7 @@ def promotion_sentence(done: Promotion) -> str:
     """What a promotion did, for a person."""
     if done.segment is None:
         return f"{short(done.run_id)} is {done.name} already."
-    before = " and ".join(short(run) for run in done.before)
+    before = series(short(run) for run in done.before)
     moved = f"; before, it was {before}" if before else ""
     return f"{short(done.run_id)} is {done.name} now{moved}."
 

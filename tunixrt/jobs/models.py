@@ -29,7 +29,7 @@ from tunixrt.runs.manifests import (
 from tunixrt.runs.presets import PRESETS
 from tunixrt.runs.promotions import UnknownRunError
 from tunixrt.runs.run import MODEL_DIRECTORY, WEIGHTS_NAME
-from tunixrt.words import nearest
+from tunixrt.words import nearest, series
 
 if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
@@ -139,7 +139,7 @@ def _directory_at(layout: Layout, model: str) -> Path:
 
 def _no_directory(model: str, path: Path) -> str:
     if path.is_file():
-        return f"{model} is a file: name the directory that holds {', '.join(_FILES)}."
+        return f"{model} is a file: name the directory with {series(_FILES)}."
     if model.startswith("~"):
         return (
             f"The directory {model} does not exist: "
@@ -155,7 +155,7 @@ def _no_directory(model: str, path: Path) -> str:
 
 def _instead(path: Path, name: str) -> str:
     """The end of a message on a missing file: what exists instead."""
-    expected = f": expected a model in Hugging Face's layout ({', '.join(_FILES)})."
+    expected = f": expected a model in Hugging Face's layout ({series(_FILES)})."
     if name == CONFIG_NAME:
         below = sorted(p.parent.name for p in path.glob(f"*/{CONFIG_NAME}"))
         return expected + (f" Did you mean {path / below[0]}?" if below else "")

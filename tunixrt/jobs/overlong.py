@@ -30,7 +30,7 @@ from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.config import load_config
 from tunixrt.runs.manifests import OverlongPrompts
 from tunixrt.traces.violations import describe
-from tunixrt.words import suggestion
+from tunixrt.words import choice, plural, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -85,7 +85,7 @@ def overlong_sentence(lengths: PromptLengths) -> str:
     n, found = lengths.n_samples, lengths.overlong
     listed = ", ".join(f"{sample} ({n_tokens:,})" for sample, n_tokens in found.items())
     return (
-        f"{len(found):,} of {n:,} {'prompt' if n == 1 else 'prompts'} of the eval set "
+        f"{len(found):,} of {plural(n, 'prompt')} of the eval set "
         f"{lengths.evalset} leave no room for an answer in the model's context of "
         f"{lengths.max_length:,} tokens: {listed}."
     )
@@ -188,7 +188,7 @@ def check_treatment(on_overlong: str) -> Treatment | None:
             return treatment
     known = (REFUSE, *TREATMENTS)
     raise BadInputError(
-        f"There is no on_overlong {on_overlong!r}: expected {', '.join(known)}."
+        f"There is no on_overlong {on_overlong!r}: expected {choice(known)}."
         f"{suggestion(on_overlong, known)}"
     )
 

@@ -40,7 +40,7 @@ class RedactionDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         n_unknown: How many of them the log does not record; they are redacted on arrival.
         segment: The segment with the new events; None where there are none.
         removed: Where payloads were removed: path relative to the root, and line.
-        mended: Parts that a merge had left with conflict markers, joined before the sweep.
+        repaired: Parts that a merge had left with conflict markers, joined before the sweep.
         remains: Where the traces still exist.
         history_command: The command that redacts them in the history of Git.
     """
@@ -50,7 +50,7 @@ class RedactionDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_unknown: int
     segment: Digest | None
     removed: tuple[tuple[str, int], ...]
-    mended: tuple[str, ...]
+    repaired: tuple[str, ...]
     remains: Remains
     history_command: str
 
@@ -136,7 +136,7 @@ def _report(
         n_unknown=n_unknown,
         segment=done.segment,
         removed=done.removed,
-        mended=done.mended,
+        repaired=done.repaired,
         remains=find_remains(layout, set(traces), prompts, parts),
         history_command=history_command(traces),
     )

@@ -29,7 +29,11 @@ from tunixrt.runs.manifests import (
 )
 from tunixrt.runs.numeric_class import beyond_the_promise
 from tunixrt.runs.run import LEDGER_NAME, METRICS_NAME, MODEL_DIRECTORY, WEIGHTS_NAME, Run
-from tunixrt.runs.verdict import explain_training, losses_beyond_tolerance, only_fingerprints_differ
+from tunixrt.runs.tolerance import (
+    explain_training,
+    losses_beyond_tolerance,
+    only_fingerprints_differ,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NewType
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.stored import open_stored, refuse_pointer
+from tunixrt.words import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +29,9 @@ class InvalidDigestError(BadInputError):
     """
 
     def __init__(self, text: str) -> None:
-        shown = text if len(text) <= 80 else text[:80] + "..."
         super().__init__(
-            f"{shown!r} is not a digest: expected 'sha256:' and 64 lower-case hexadecimal digits."
+            f"{shorten(text, 80)!r} is not a digest: "
+            "expected 'sha256:' and 64 lower-case hexadecimal digits."
         )
         self.text = text
 

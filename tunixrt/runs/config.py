@@ -20,7 +20,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.runs.architecture import Architecture
 from tunixrt.runs.presets import PRESETS
 from tunixrt.traces.importers.file_kinds import without_mark
-from tunixrt.words import nearest
+from tunixrt.words import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -227,7 +227,7 @@ def _read_file(path: str) -> str:
             [
                 (
                     " is neither a preset nor the name of a TOML file."
-                    f"{_did_you_mean(path, PRESETS)} The presets are {', '.join(PRESETS)}."
+                    f"{suggestion(path, PRESETS)} The presets are {', '.join(PRESETS)}."
                 )
             ],
         )
@@ -257,7 +257,7 @@ def _preset_of(written: Mapping[str, Any], source: str, text: str) -> str:
         source,
         [
             (
-                f"{place}: model.name {found}.{_did_you_mean(str(name), PRESETS)} "
+                f"{place}: model.name {found}.{suggestion(str(name), PRESETS)} "
                 f"Name the preset to start from: {', '.join(PRESETS)}."
             )
         ],
@@ -304,7 +304,7 @@ def _apply_override(config: dict[str, Any], said: str, key: str, value: object) 
     # Said here, where the whole key is known: below an unknown section it would be lost.
     if ".".join(path) not in known_keys() and not _is_below_a_value(path):
         problem = f": {'.'.join(path)} is not a key."
-        hint = _did_you_mean(".".join(path), value_keys(), dotted=True)
+        hint = suggestion(".".join(path), value_keys(), dotted=True)
         raise ConfigError(said, [problem + hint])
     section = config
     for part in path[:-1]:
@@ -345,11 +345,11 @@ def _sentence(key: str, detail: ErrorDetails) -> str:
             known = value_keys()
             if isinstance(detail["input"], dict):  # a section, so not a key that holds a value
                 known = [section for section in known_keys() if section not in known]
-            return f"{key} is not a key.{_did_you_mean(key, known, dotted=True)}"
+            return f"{key} is not a key.{suggestion(key, known, dotted=True)}"
         case "literal_error":
             known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
             found = detail["input"]
-            hint = _did_you_mean(found, known) if isinstance(found, str) else ""
+            hint = suggestion(found, known) if isinstance(found, str) else ""
             return f"{key} should be {detail['ctx']['expected']}; found {found!r}.{hint}"
         case "model_type":
             return f"{key} should be a table; found {detail['input']!r}."
@@ -378,12 +378,6 @@ def _keys_of(model: type[BaseModel], prefix: str) -> Iterable[str]:
         yield f"{prefix}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _keys_of(field.annotation, f"{prefix}{name}.")
-
-
-def _did_you_mean(word: str, known: Iterable[str], *, dotted: bool = False) -> str:
-    """Return a sentence with the nearest known word, or nothing if none is near."""
-    meant = nearest(word, known, dotted=dotted)
-    return "" if meant is None else f" Did you mean {meant}?"
 
 
 def _line_of(text: str, key: str) -> str:

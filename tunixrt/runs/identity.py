@@ -18,6 +18,7 @@ import msgspec
 from tunixrt.derive import derivation_id
 from tunixrt.extras import TRAIN, require
 from tunixrt.log.digests import Digest, digest_file, digest_value
+from tunixrt.words import plural
 
 if TYPE_CHECKING:
     from tunixrt.log.canonical import JsonValue
@@ -106,7 +107,7 @@ class Draws(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __str__(self) -> str:
         """Return all but the seed, in words."""
-        each = "1 response" if self.n == 1 else f"{self.n:,} responses"
+        each = plural(self.n, "response")
         return f"temperature {self.temperature:g}, top-p {self.top_p:g}, {each} per sample"
 
 

@@ -19,7 +19,7 @@ def test_without_the_library_a_sentence_says_how_to_get_it(monkeypatch: pytest.M
 
 def test_it_is_among_the_judges_that_are_known() -> None:
     with pytest.raises(
-        UnknownJudgeError, match=r"the judges are exact, exact-first, math-verify, verbatim\."
+        UnknownJudgeError, match=r"the judges are exact, exact-first, math-verify and verbatim\."
     ):
         judge_by_name("math_verify")
 
@@ -27,10 +27,10 @@ def test_it_is_among_the_judges_that_are_known() -> None:
 def test_the_versions_of_the_libraries_are_its_version() -> None:
     math_verify = pytest.importorskip("math_verify")
     assert math_verify
-    identity = judge_by_name("math-verify").identity
-    assert identity.name == "math-verify"
-    assert identity.version.startswith("2+math-verify-")
-    assert "+sympy-" in identity.version
+    judge = judge_by_name("math-verify")
+    assert judge.name == "math-verify"
+    assert judge.version.startswith("2+math-verify-")
+    assert "+sympy-" in judge.version
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from tunixrt.runs.identity import (
     Draws,
     EvaluationIdentity,
     GenerationSettings,
+    Judge,
     ResponsesIdentity,
     current_code,
 )
@@ -223,7 +224,9 @@ def evaluate_run(
             for finding in verify_run(layout, answered.id):
                 raise DamagedError(finding)
     judged = Judgement(
-        EvaluationIdentity(IDENTITY_FORMAT, identity, judge.identity), evalset, answered
+        EvaluationIdentity(IDENTITY_FORMAT, identity, Judge(judge.name, judge.version)),
+        evalset,
+        answered,
     )
     run = Run.of(layout, judged.id)
     made = obtain(layout, judged, run.directory, watch)

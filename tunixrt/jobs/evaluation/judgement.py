@@ -23,7 +23,7 @@ from tunixrt.runs.manifests import (
     read_manifest,
 )
 from tunixrt.runs.run import PREDICTIONS_NAME, Run
-from tunixrt.runs.verdict import score_beyond_tolerance
+from tunixrt.runs.tolerance import score_beyond_tolerance
 
 if TYPE_CHECKING:
     from pathlib import Path
