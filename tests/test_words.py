@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tunixrt.runs.config import ConfigError, known_keys, load_config, value_keys
+from tunixrt.runs.config import ConfigError, known_keys, value_keys
+from tunixrt.runs.config_sources import load_config
 from tunixrt.words import ALIASES, choice, near, nearest, plural, series, shorten
 
 COMMON = {

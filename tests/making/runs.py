@@ -20,7 +20,7 @@ from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.files import publish_directory, staging_directory
 from tunixrt.log.sums import output_digests, seal
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.identity import Draws, GenerationSettings, Judge, ModelDigests, Template
 from tunixrt.runs.lines import LedgerLine, MetricsLine, Response, encode_lines
 from tunixrt.runs.manifests import EvaluationManifest, ResponsesManifest

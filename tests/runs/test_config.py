@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tunixrt.datasets.render import DataFormat
-from tunixrt.runs.config import ConfigError, RunConfig, known_keys, load_config
+from tunixrt.runs.config import ConfigError, RunConfig, known_keys
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.presets import PRESETS
 
 if TYPE_CHECKING:

@@ -218,16 +218,6 @@ def model_digests(directory: Path) -> ModelDigests:
         ) from error
 
 
-def digests_of(trained: TrainingManifest) -> ModelDigests:
-    """The model of a training run."""
-    outputs = trained.outputs
-    return ModelDigests(
-        weights=trained.weights,
-        model_config=outputs[f"{MODEL_DIRECTORY}/{CONFIG_NAME}"],
-        tokenizer=outputs[f"{MODEL_DIRECTORY}/{TOKENIZER_NAME}"],
-    )
-
-
 def training_of(catalogue: Catalogue, model: ModelDigests) -> TrainingManifest | None:
     """The training run that made a model, wherever the model's directory was found."""
     run = catalogue.training_of(model.weights)

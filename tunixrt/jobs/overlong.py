@@ -27,7 +27,7 @@ from tunixrt.jobs.models import (
 from tunixrt.jobs.training import template_of
 from tunixrt.log import canonical
 from tunixrt.runs.catalogue import Catalogue
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.manifests import OverlongPrompts
 from tunixrt.traces.violations import describe
 from tunixrt.words import choice, plural, suggestion

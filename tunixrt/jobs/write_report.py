@@ -25,7 +25,7 @@ from tunixrt.report import (
     render_report,
 )
 from tunixrt.runs.catalogue import Catalogue
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.promotions import looks_like_an_id
 from tunixrt.runs.run import Run
 
