@@ -146,6 +146,14 @@ def test_an_evaluation_is_close_within_five_points(tmp_path: Path) -> None:
     assert "…" in verdict.first_difference
 
 
+def test_other_versions_of_judge_and_figures_are_reasons_to_be_close_only(tmp_path: Path) -> None:
+    identity = evaluation_identity(Judge("exact", "1"), summary=2)
+    assert Judgement(identity, EvalSet("sums", D, ()), Run(tmp_path)).reasons() == [
+        "the judge exact is version 2 here and was 1",
+        "figures are version 1 here and were 2",
+    ]
+
+
 def test_an_evaluation_beyond_five_points_has_diverged(tmp_path: Path) -> None:
     verdict = judge_evaluation(tmp_path, 44.9, OTHER_CLASS)
     assert verdict.verdict is Answer.DIVERGED

@@ -159,17 +159,30 @@ class ResponsesIdentity(
 
 
 class EvaluationIdentity(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="evaluation",
 ):
-    """What decides the bytes of an evaluation: the responses, and the judge that reads them.
+    """What decides the bytes of an evaluation: the responses, the judge, and how figures are made.
 
     It contains the whole identity of the responses, so an evaluation states by itself what was
     asked of which model; the digest of that identity names the directory of the responses.
+
+    Attributes:
+        format: of this structure.
+        responses: what is judged.
+        judge: the judge that reads them.
+        summary: the version of the figures (averages, intervals, categories, draws), see
+            ``tunixrt.eval.evaluation``; absent for version 1.
     """
 
     format: int
     responses: ResponsesIdentity
     judge: Judge
+    summary: int = 1
 
     @property
     def run_id(self) -> str:

@@ -9,6 +9,7 @@ from tunixrt.datasets.reading import DatasetReader
 from tunixrt.derive import QUIET, obtain
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, load_evalset
+from tunixrt.eval.evaluation import SUMMARY_VERSION
 from tunixrt.eval.judge.judges import DEFAULT_JUDGE, judge_by_name
 from tunixrt.extras import TRAIN, require
 from tunixrt.jobs.contamination import check_training, require_clean
@@ -211,7 +212,9 @@ def evaluate_run(
             for finding in verify_run(layout, answered.id):
                 raise DamagedError(finding)
     judged = Judgement(
-        EvaluationIdentity(IDENTITY_FORMAT, identity, Judge(judge.name, judge.version)),
+        EvaluationIdentity(
+            IDENTITY_FORMAT, identity, Judge(judge.name, judge.version), SUMMARY_VERSION
+        ),
         evalset,
         answered,
     )
