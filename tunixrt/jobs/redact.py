@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.jobs.remains import Remains, find_remains, history_command
-from tunixrt.log.digests import Digest, from_hex, is_hex
+from tunixrt.log.digests import Digest, digits_of, from_hex, is_hex
 from tunixrt.log.redaction import Redaction, redact, redacted_traces, sweep
 from tunixrt.traces import facts as events
 from tunixrt.traces.lookup import find_trace
@@ -115,7 +115,7 @@ def sweep_traces(layout: Layout, log: EventLog, *, waiting: Waiting | None = Non
 
 
 def _resolve(projection: Projection, prefix: str) -> Digest:
-    digits = prefix.lower().removeprefix("sha256:")
+    digits = digits_of(prefix)
     return from_hex(digits) if is_hex(digits) else find_trace(projection, prefix).id
 
 

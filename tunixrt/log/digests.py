@@ -97,6 +97,14 @@ def hex_of(digest: Digest) -> str:
     return digest[len(_PREFIX) :]
 
 
+def digits_of(text: str) -> str:
+    """Return the digits of a digest, or of its beginning, as a person writes it.
+
+    They are in lower case, without the prefix; nothing checks that they are digits.
+    """
+    return text.lower().removeprefix(_PREFIX)
+
+
 def from_hex(text: str) -> Digest:
     """Return the digest with these 64 hexadecimal digits.
 
