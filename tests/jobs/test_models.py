@@ -71,7 +71,7 @@ WAYS: dict[str, Callable[[Store, str], object]] = {
         ("gemma", "A directory of that name does not exist here either."),
         ("nano", "The untrained weights of a configuration are untrained:nano."),
         ("run.toml", "The untrained weights of a configuration are untrained:run.toml."),
-        ("00aabb", "There is no run 00aabb here."),
+        ("00aabb", "The run 00aabb does not exist here."),
     ],
 )
 def test_what_is_no_model_is_told_as_what_it_was_meant_to_be(

@@ -266,8 +266,8 @@ def test_a_value_without_canonical_form_gets_a_sentence(value: object, sentence:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "There is no JSON value here: the text is empty"),
-        (b" \r\n", "There is no JSON value here: the text is empty"),
+        (b"", "The text is empty: expected a JSON value"),
+        (b" \r\n", "The text is empty: expected a JSON value"),
         (b"\xef\xbb\xbf{}", "The text begins with a byte order mark"),
         (b'{"a":1,"a":2}', "The key 'a' occurs twice in one object"),
         (b'[{"a":1,"b":{"c":1,"\\u0063":2}}]', "The key 'c' occurs twice in one object"),

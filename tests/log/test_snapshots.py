@@ -103,7 +103,7 @@ def test_old_snapshots_stay_true_while_the_log_grows(log: EventLog) -> None:
 
 
 def test_a_snapshot_that_is_not_there_gets_a_sentence(log: EventLog) -> None:
-    with pytest.raises(SnapshotNotFoundError, match="There is no snapshot sha256:00") as caught:
+    with pytest.raises(SnapshotNotFoundError, match="The snapshot sha256:00") as caught:
         load_snapshot(log.layout, from_hex("00" * 32))
     assert caught.value.exit_code == ExitCode.BAD_INPUT
     assert caught.value.digest == from_hex("00" * 32)

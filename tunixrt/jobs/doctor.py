@@ -85,7 +85,7 @@ def _git(layout: Layout) -> Iterator[Check]:
         yield Check(
             name,
             ok=True,
-            found="The store is not in a Git repository, or Git is not installed: there is no "
+            found="The store is not in a Git repository, or Git is not installed: it has no "
             "history to return to and nothing to merge with.",
         )
         return

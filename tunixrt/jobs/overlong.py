@@ -161,7 +161,7 @@ def check_prompts(layout: Layout, evalset: EvalSet, model: str) -> PromptLengths
 
 
 def treatment_of(on_overlong: str, lengths: PromptLengths) -> Treatment | None:
-    """How overlong prompts are treated; None where there are none.
+    """How overlong prompts are treated; None where every prompt fits.
 
     Raises:
         OverlongPromptsError: there are some and they are refused, or all prompts are overlong.
@@ -188,8 +188,7 @@ def check_treatment(on_overlong: str) -> Treatment | None:
             return treatment
     known = (REFUSE, *TREATMENTS)
     raise BadInputError(
-        f"There is no on_overlong {on_overlong!r}: expected {choice(known)}."
-        f"{suggestion(on_overlong, known)}"
+        f"on_overlong is {on_overlong!r}: expected {choice(known)}.{suggestion(on_overlong, known)}"
     )
 
 

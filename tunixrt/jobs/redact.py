@@ -38,7 +38,7 @@ class RedactionDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         traces: The traces that were named.
         n_new: How many of them had not been redacted before.
         n_unknown: How many of them the log does not record; they are redacted on arrival.
-        segment: The segment with the new events; None where there are none.
+        segment: The segment with the new events; None where nothing was new.
         removed: Where payloads were removed: path relative to the root, and line.
         repaired: Parts that a merge had left with conflict markers, joined before the sweep.
         remains: Where the traces still exist.

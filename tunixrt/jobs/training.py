@@ -168,7 +168,7 @@ class Training(Derivation[TrainingManifest]):
         )
 
     def _starting_point(self, work: Path, watch: Watch) -> Path | None:
-        """The checkpoint to continue from; a notice names it, or why there is none."""
+        """The checkpoint to continue from; a notice names it, or states why none is used."""
         if not self._resume:
             if steps := steps_saved(work):
                 watch.notice(

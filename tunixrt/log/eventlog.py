@@ -219,7 +219,7 @@ class EventLog:
                 ``SegmentWriter.extend`` takes them.
 
         Returns:
-            The segment; None if there were no events.
+            The segment; None if the batch was empty.
 
         Raises:
             StoreFormatError: If the store is not one of this version's format.

@@ -230,7 +230,7 @@ def parse(data: bytes, *, stored: bool = False) -> JsonValue:
 
 def _syntax(text: str, error: json.JSONDecodeError) -> str:
     if not text.strip(" \t\r\n"):
-        return "There is no JSON value here: the text is empty."
+        return "The text is empty: expected a JSON value."
     if text.startswith("\ufeff"):
         return "The text begins with a byte order mark: save it as UTF-8 without one."
     where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} of the value"

@@ -32,8 +32,8 @@ class Redaction(msgspec.Struct, frozen=True):
     """What a redaction did.
 
     Attributes:
-        segment: The segment with the new ``trace.redacted`` events; None if there were no new
-            ones.
+        segment: The segment with the new ``trace.redacted`` events; None if all traces
+            were redacted before.
         removed: Where payloads were removed: path relative to the root, and line counted from 1.
         repaired: Parts whose merge conflict was resolved.
     """

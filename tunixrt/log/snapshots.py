@@ -50,8 +50,8 @@ class SnapshotNotFoundError(BadInputError):
 
     def __init__(self, digest: Digest) -> None:
         super().__init__(
-            f"There is no snapshot {digest} in this store: `tunixrt snapshot list` shows those "
-            "that there are."
+            f"The snapshot {digest} does not exist in this store: `tunixrt snapshot list` shows "
+            "those that exist."
         )
         self.digest = digest
 

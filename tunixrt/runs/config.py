@@ -69,7 +69,7 @@ class TrainingSection(_Section):
     )
     optimizer: Literal["adamw", "muon"] = Field(
         default="adamw",
-        description="muon updates the hidden matrices, and adamw what is left.",
+        description="muon updates the hidden matrices, and adamw the other parameters.",
     )
     muon_momentum: Share = 0.95
     adam_b1: Share = 0.9

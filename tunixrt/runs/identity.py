@@ -117,7 +117,7 @@ class GenerationSettings(
     """How answers were generated; greedy is the highest logit, the lowest token id on a tie.
 
     ``draws`` is how tokens were sampled; absent for greedy decoding. ``overlong`` is what was done
-    with prompts that leave no room for an answer; absent if there were none.
+    with prompts that leave no room for an answer; absent if every prompt fitted.
     """
 
     strategy: Literal["greedy", "sampling"]

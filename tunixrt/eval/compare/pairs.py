@@ -61,7 +61,7 @@ class EvaluatedRun(msgspec.Struct, frozen=True):
         max_new_tokens: the limit of generated tokens.
         predictions: one per sample, or as many as were drawn.
         draws: how several were drawn; None for greedy answers.
-        overlong: prompts that left no room for an answer; None where there were none.
+        overlong: prompts that left no room for an answer; None where every prompt fitted.
     """
 
     label: str

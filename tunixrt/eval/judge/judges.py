@@ -188,7 +188,7 @@ def _exact_first(expected: str, response: str, cut: bool) -> Judgement:
 
 
 def unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | None:
-    """Why there is no answer to compare, or None if there is one."""
+    """Why the response has no answer to compare; None if it has one."""
     if not strip_end_tokens(response):
         return "The response is empty."
     if parsed.answer is None:

@@ -159,7 +159,7 @@ def _verify_part(
     whole: MerkleTree,
     survey: Survey,
 ) -> Generator[Finding, None, bool]:
-    """Check a part; return whether it could be read at all."""
+    """Check a part; return whether it could be read."""
     path = directory / part.name
     place = place_of(path, directory)
     if proved is None:
