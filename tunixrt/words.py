@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Likeness from which on a word is another one misspelt: surely, and where nothing else is near.
 _SURE: Final = 0.8
 _LIKELY: Final = 0.6
-#: A beginning of fewer characters says too little.
+#: A beginning of fewer characters fits too many names.
 _SHORTEST: Final = 3
 #: What is longer is not a name, and comparing takes the square of the length.
 _LONGEST: Final = 100

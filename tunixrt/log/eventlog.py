@@ -255,6 +255,6 @@ class EventLog:
         """Check store.json and every byte of the log.
 
         Yields:
-            Everything that is not as the format says. What is in ``store/.tmp/`` is not a finding.
+            Everything that does not follow the format. What is in ``store/.tmp/`` is not a finding.
         """
         return verify_log(self.layout)

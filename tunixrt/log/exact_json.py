@@ -1,8 +1,8 @@
 """The exact, slow half of canonical JSON: RFC 8785 written out in Python, and a strict parser.
 
-``tunixrt.log.canonical`` comes here only for what msgspec does not do as RFC 8785 says: numbers
+``tunixrt.log.canonical`` uses it only where msgspec does not follow RFC 8785: numbers
 that are not small integers, key orders beyond the Basic Multilingual Plane, duplicate keys, and
-the sentence that says what is wrong with a document.
+the sentence about what is wrong with a document.
 """
 
 from __future__ import annotations

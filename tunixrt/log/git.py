@@ -65,7 +65,7 @@ def resolve_revision(root: Path, revision: str) -> str:
 
     Raises:
         GitError: If the directory is not in a repository, or the revision does not exist; for a
-            shallow clone the message says how to get it.
+            shallow clone the message gives the command that gets it.
     """
     if not is_repository(root):
         raise GitError(

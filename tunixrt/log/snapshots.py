@@ -239,7 +239,7 @@ def _read(layout: Layout, path: Path) -> tuple[Snapshot | None, list[Finding]]:
         findings.append(
             Finding(
                 place,
-                "The name of the snapshot is not the digest of what it says.",
+                "The name of the snapshot is not the digest of its fields.",
                 expected=expected,
                 found=snapshot.digest,
             )

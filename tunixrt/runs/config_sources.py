@@ -125,7 +125,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _command_line_value(override: str) -> tuple[str, str, object]:
-    """What is said, the key and the value of ``KEY=VALUE``."""
+    """What messages call it, the key and the value of ``KEY=VALUE``."""
     key, equals, text = override.partition("=")
     if not equals or not _KEY.fullmatch(key.strip()):
         raise ConfigError(
@@ -137,7 +137,7 @@ def _command_line_value(override: str) -> tuple[str, str, object]:
 def _python_values(
     overrides: Mapping[str, object], above: str = ""
 ) -> Iterator[tuple[str, str, object]]:
-    """What is said, the dotted key and the value of everything in a mapping, however nested."""
+    """What messages call it, the dotted key and the value of each entry of a nested mapping."""
     for name, value in overrides.items():
         key = f"{above}{name}"
         said = f"The override {key!r}"

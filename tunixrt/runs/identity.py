@@ -61,7 +61,7 @@ class TrainingIdentity(
 
     Attributes:
         format: of this structure.
-        dataset: the digest of the dataset, which says how many members the split has.
+        dataset: the digest of the dataset, which determines the number of members of the split.
         text: the digest of the examples that are read: see `tunixrt.datasets.text.Text`. A redacted
             member is not among them, so a redaction changes the digest.
         validation_text: the same for the validation split; None if no loss over it is computed.

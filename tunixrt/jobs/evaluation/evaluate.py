@@ -166,7 +166,7 @@ def evaluate_run(
     Raises:
         BadInputError: model, eval set, judge or settings cannot be used; the journal is damaged.
         WorkHeldError: another process generates the same responses.
-        ContaminatedError: samples are in the training data, and the request said to fail.
+        ContaminatedError: samples are in the training data, and the request was to fail then.
         DamagedError: existing responses do not match their digests.
         OverlongPromptsError: prompts leave no room for an answer, and the request refuses them.
         MissingExtraError: the packages that generate are not installed.

@@ -72,7 +72,7 @@ class Survey:
                 for place, line in places:
                     yield Finding(
                         place,
-                        "The payload is null, and no trace.redacted event says why.",
+                        "The payload is null, and no trace.redacted event explains it.",
                         line=line,
                         expected=f"the payload {payload}",
                         found="null",
@@ -165,7 +165,7 @@ def _verify_part(
     if proved is None:
         leaves = yield from _verify_lines(path, place, part, survey)
         if leaves is None:
-            return False  # its lines cannot be checked, and a finding says why
+            return False  # its lines cannot be checked, and a finding explains it
         tree = MerkleTree()
         tree.extend_hashes(leaves)
         proved = ProvedPart(tree.root(), leaves)
