@@ -385,7 +385,7 @@ _CASES = {
     "an empty part": Case(
         lambda s: s.part.write_bytes(b""),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "number of lines is not the one in the header",
     ),
     "a truncated part": Case(
         lambda s: s.part.write_bytes(s.part.read_bytes()[:-9]),
@@ -396,17 +396,17 @@ _CASES = {
     "a part without its last event": Case(
         lambda s: s.part.write_bytes(b"\n".join(s.part.read_bytes().split(b"\n")[:4]) + b"\n"),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "number of lines is not the one in the header",
     ),
     "an extra line": Case(
         lambda s: s.part.write_bytes(s.part.read_bytes() + b"{}\n"),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "number of lines is not the one in the header",
     ),
     "an extra line feed": Case(
         lambda s: s.part.write_bytes(s.part.read_bytes() + b"\n"),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "number of lines is not the one in the header",
     ),
     "an extra event": Case(
         lambda s: s.part.write_bytes(
