@@ -330,7 +330,7 @@ def _on_error(text: str) -> OnError:
 
 
 def _has(trace: StoredTrace, where: Mapping[str, str]) -> bool:
-    return all(value_of(trace.state, trace.flat, key) == text for key, text in where.items())
+    return all(value_of(trace.state, trace.content, key) == text for key, text in where.items())
 
 
 def _reader(
