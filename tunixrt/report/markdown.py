@@ -21,6 +21,7 @@ from tunixrt.report.blocks import (
     Paragraph,
     Strong,
     Table,
+    Tokens,
     Verdict,
 )
 from tunixrt.report.escape import (
@@ -30,6 +31,7 @@ from tunixrt.report.escape import (
     markdown_line,
     markdown_text,
 )
+from tunixrt.report.tokens import marked_text
 
 if TYPE_CHECKING:
     from tunixrt.report.blocks import Block, Document, Inline, Inlines
@@ -71,6 +73,12 @@ def _(block: Bullets) -> str:
 def _(block: Listing) -> str:
     label = markdown_line(markdown_text(block.label))
     return f"{label}\n\n{markdown_fence(block.text, block.language)}"
+
+
+@_block.register
+def _(block: Tokens) -> str:
+    label = markdown_line(markdown_text(block.label))
+    return f"{label}\n\n{markdown_fence(marked_text(block.tokens), 'text')}"
 
 
 @_block.register
