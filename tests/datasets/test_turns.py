@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -76,6 +77,11 @@ def test_the_text_of_a_conversation_is_this_byte_for_byte() -> None:
         "<start_of_turn>tool\nResult 1: 4.827<end_of_turn>\n"
         "<start_of_turn>model\nAnswer: About 4.8 km.<end_of_turn>"
     )
+
+
+def test_the_page_on_training_shows_this_text() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    assert f"```\n<bos>{tunix_sft_text(conversation())}\n```" in page
 
 
 def test_every_assistant_turn_is_learned_with_its_end_of_turn() -> None:
