@@ -119,6 +119,16 @@ def test_the_counts_are_those_of_training(store: Store, data_format: DataFormat)
     assert sum(summary.reasons.values()) == summary.n_dropped
 
 
+def test_a_dry_run_of_a_training_counts_the_same(store: Store) -> None:
+    settings = ["model.max_length=512"]
+    ledger = store.runs.rehearse("nano", dataset="mixed-v1", overrides=settings).ledger
+    summary = store.datasets["mixed-v1"].tokens(config="nano", overrides=settings).summary()
+    assert (ledger.n_kept, ledger.n_dropped) == (summary.n_kept, summary.n_dropped)
+    assert ledger.n_dropped == 1
+    assert ledger.n_loss_tokens == summary.n_trained_tokens
+    assert ledger.n_tokens == summary.n_trained_tokens + summary.n_masked_tokens
+
+
 def test_only_the_records_that_are_shown_carry_their_tokens(store: Store) -> None:
     read = store.datasets["mixed-v1"].tokens(show=2, split="all")
     assert [bool(record.tokens) for record in read][:4] == [True, True, False, False]
