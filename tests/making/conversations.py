@@ -76,10 +76,9 @@ objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
 )
 
 
-@st.composite
-def _some(draw: st.DrawFn, **fields: st.SearchStrategy[Any]) -> dict[str, Any]:
+def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     """Some of the fields; the others are absent."""
-    return {name: draw(values) for name, values in fields.items() if draw(st.booleans())}
+    return st.fixed_dictionaries({}, optional=fields)
 
 
 @st.composite
