@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.making.traces import trace
 from tunixrt.datasets.render import (
     DataFormat,
-    Part,
+    ExamplePart,
     Special,
     render_example,
     render_prompt,
@@ -72,7 +72,7 @@ def test_an_example_is_a_prompt_that_ends_where_the_model_begins(
         Special.START_OF_TURN,
         "model\n",
     )
-    assert example.parts[1] == Part((model, Special.END_OF_TURN), is_learned=True)
+    assert example.parts[1] == ExamplePart((model, Special.END_OF_TURN), is_learned=True)
     assert len(example.parts) == 2
     assert example.trace == ID
     assert render_prompt(trace().prompt, data_format=data_format) == example.prompt

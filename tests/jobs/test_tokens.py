@@ -17,7 +17,7 @@ from tests.making.runs import made_store
 from tests.making.trainings import training_of
 from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import Split
-from tunixrt.datasets.render import DataFormat, Example, Part, Special, render_example
+from tunixrt.datasets.render import DataFormat, Example, ExamplePart, Special, render_example
 from tunixrt.datasets.text import Text
 from tunixrt.errors import BadInputError
 from tunixrt.jobs.tokens.records import (
@@ -172,19 +172,24 @@ BOS, END = Special.BOS, Special.END_OF_TURN
 @pytest.mark.parametrize(
     ("parts", "warning"),
     [
-        ((Part((BOS, "a")), Part(("b", END), is_learned=True)), None),
-        ((Part((BOS, "a", END)),), TokenWarning.NOTHING_TRAINED),
-        ((Part((BOS, "a", END), is_learned=True),), TokenWarning.ALL_TRAINED),
-        ((Part((BOS,)), Part(("a", END), is_learned=True)), TokenWarning.ALL_TRAINED),
+        ((ExamplePart((BOS, "a")), ExamplePart(("b", END), is_learned=True)), None),
+        ((ExamplePart((BOS, "a", END)),), TokenWarning.NOTHING_TRAINED),
+        ((ExamplePart((BOS, "a", END), is_learned=True),), TokenWarning.ALL_TRAINED),
+        ((ExamplePart((BOS,)), ExamplePart(("a", END), is_learned=True)), TokenWarning.ALL_TRAINED),
         (
-            (Part((BOS, "a")), Part(("b",), is_learned=True), Part((END,))),
+            (ExamplePart((BOS, "a")), ExamplePart(("b",), is_learned=True), ExamplePart((END,))),
             TokenWarning.END_NOT_TRAINED,
         ),
-        ((Part((BOS, BOS, "a")), Part(("b", END), is_learned=True)), TokenWarning.TWO_BOS),
-        ((Part((BOS, "<bos>")), Part(("b", END), is_learned=True)), None),
+        (
+            (ExamplePart((BOS, BOS, "a")), ExamplePart(("b", END), is_learned=True)),
+            TokenWarning.TWO_BOS,
+        ),
+        ((ExamplePart((BOS, "<bos>")), ExamplePart(("b", END), is_learned=True)), None),
     ],
 )
-def test_each_warning_has_its_reason(parts: tuple[Part, ...], warning: TokenWarning | None) -> None:
+def test_each_warning_has_its_reason(
+    parts: tuple[ExamplePart, ...], warning: TokenWarning | None
+) -> None:
     encoded = encode_example(Example("id", ID, parts), BYTES)
     assert list(warnings_about(encoded, BYTES)) == ([] if warning is None else [warning])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.datasets.turns import MODEL, USER, turns_of
+from tunixrt.datasets.conversation_text import MODEL, USER, turns_of
 from tunixrt.log.digests import Digest, digest_value
 from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.schema import in_order
@@ -23,7 +23,7 @@ from tunixrt.traces.schema import in_order
 if TYPE_CHECKING:
     from tunixrt.traces.schema import AnyTrace, Trace
 
-#: Part of every run id: change it with any text below.
+#: ExamplePart of every run id: change it with any text below.
 TEMPLATE_VERSION: Final = "1"
 
 _REQUEST = "Please show your reasoning steps."
@@ -49,7 +49,7 @@ class DataFormat(StrEnum):
     ANSWER_ONLY = "answer_only"
 
 
-class Part(msgspec.Struct, frozen=True):
+class ExamplePart(msgspec.Struct, frozen=True):
     """Consecutive pieces that the model all learns to write, or all only reads."""
 
     pieces: tuple[Piece, ...]
@@ -65,7 +65,7 @@ class Example(msgspec.Struct, frozen=True):
 
     id: str
     trace: Digest
-    parts: tuple[Part, ...]
+    parts: tuple[ExamplePart, ...]
 
     @property
     def prompt(self) -> tuple[Piece, ...]:
@@ -78,7 +78,9 @@ def single_turn(
     identifier: str, trace: Digest, prompt: tuple[Piece, ...], completion: tuple[Piece, ...]
 ) -> Example:
     """Return the example of a prompt that is read and a completion that is learned."""
-    return Example(identifier, trace, (Part(prompt), Part(completion, is_learned=True)))
+    return Example(
+        identifier, trace, (ExamplePart(prompt), ExamplePart(completion, is_learned=True))
+    )
 
 
 def render_example(
@@ -96,9 +98,9 @@ def render_example(
 
 def _parts(
     conversation: Conversation, data_format: DataFormat, system: str | None
-) -> tuple[Part, ...]:
+) -> tuple[ExamplePart, ...]:
     """Every turn of a conversation, in the pieces that a single turn has."""
-    parts: list[Part] = []
+    parts: list[ExamplePart] = []
     read: list[Piece] = [Special.BOS]
     separator: tuple[Piece, ...] = ()
     answer_only = data_format is DataFormat.ANSWER_ONLY
@@ -109,12 +111,12 @@ def _parts(
             asked = question(text, data_format) if role == USER else text
             read += (f"{role}\n{asked}", Special.END_OF_TURN)
         elif is_learned:
-            parts.append(Part((*read, f"{role}\n")))
-            parts.append(Part((text, Special.END_OF_TURN), is_learned=True))
+            parts.append(ExamplePart((*read, f"{role}\n")))
+            parts.append(ExamplePart((text, Special.END_OF_TURN), is_learned=True))
             read = []
         else:
             read += (f"{role}\n", text, Special.END_OF_TURN)
-    return (*parts, Part(tuple(read))) if read else tuple(parts)
+    return (*parts, ExamplePart(tuple(read))) if read else tuple(parts)
 
 
 def render_prompt(

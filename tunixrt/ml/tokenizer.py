@@ -49,7 +49,7 @@ class ByteTokenizer:
             if isinstance(piece, Special):
                 ids.append(_SPECIAL_IDS[piece])
             else:
-                ids.extend(byte + FIRST_BYTE for byte in piece.encode())
+                ids += [byte + FIRST_BYTE for byte in piece.encode()]
         return ids
 
     def spans(self, text: str) -> Iterator[tuple[tuple[int, ...], str]]:

@@ -19,7 +19,7 @@ from tunixrt.datasets.recipes import Split
 from tunixrt.datasets.render import (
     DataFormat,
     Example,
-    Part,
+    ExamplePart,
     Special,
     render_example,
     tunix_sft_text,
@@ -329,7 +329,7 @@ def test_lines_are_equal_exactly_if_pieces_and_masks_are(
 
 def test_a_text_piece_that_spells_a_token_has_another_line_than_the_token() -> None:
     token, text = (
-        Example("id", ID, (Part((piece,)), Part(("a",), is_learned=True)))
+        Example("id", ID, (ExamplePart((piece,)), ExamplePart(("a",), is_learned=True)))
         for piece in (Special.BOS, "<bos>")
     )
     assert text_line(token) != text_line(text)
