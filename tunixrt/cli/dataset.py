@@ -12,6 +12,7 @@ from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets
 from tunixrt.cli.dataset_check import check
 from tunixrt.cli.dataset_diff import diff
+from tunixrt.cli.dataset_tokens import tokens
 from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, output_option
 from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
 from tunixrt.cli.pairs import parse_pairs
@@ -27,7 +28,7 @@ def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
 
 
-for _command in (check, diff):
+for _command in (check, diff, tokens):
     dataset.add_command(_command)
 
 

@@ -12,7 +12,7 @@ from tunixrt.cli.completing import datasets
 from tunixrt.cli.output import count, emit_json, say, short
 
 if TYPE_CHECKING:
-    from tunixrt.datasets.diff import MemberChange
+    from tunixrt.datasets.diff import DatasetDiff, MemberChange
     from tunixrt.store import Store
 
 
@@ -62,6 +62,10 @@ def diff(store: Store, a: str, b: str, limit: int, as_markdown: bool, as_json: b
     if as_json:
         emit_json(msgspec.structs.asdict(found) | {"n_changes": n_changes, "changes": shown})
         return
+    _print(found, shown, n_changes)
+
+
+def _print(found: DatasetDiff, shown: list[MemberChange], n_changes: int) -> None:
     for change in shown:
         click.echo(_line(change))
     if n_changes > len(shown):

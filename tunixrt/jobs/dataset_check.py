@@ -23,6 +23,7 @@ from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.normal_text import tokens_of
 from tunixrt.traces.spill import spill
 from tunixrt.traces.views import answer_of
+from tunixrt.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,8 +179,8 @@ class _Pass:
         return CheckFinding(
             fault=Fault.EMPTY,
             n_traces=self._n_empty,
-            sentence=f"{_n(self._n_empty, 'trace')} with an answer of white space only, or without "
-            "a turn that is learned.",
+            sentence=f"{plural(self._n_empty, 'trace')} with an answer of white space only, or "
+            "without a turn that is learned.",
             examples=tuple((trace,) for trace in self._empty),
         )
 
@@ -190,8 +191,8 @@ class _Pass:
         return CheckFinding(
             fault=Fault.UNBALANCED,
             n_traces=n,
-            sentence=f"{n:,} of {_n(self._n_traces, 'trace')} ({n / self._n_traces:.1%}) have the "
-            f"source {source}; at most {float(max_share):.1%} may.",
+            sentence=f"{n:,} of {plural(self._n_traces, 'trace')} ({n / self._n_traces:.1%}) have "
+            f"the source {source}; at most {float(max_share):.1%} may.",
             examples=(),
         )
 
@@ -212,9 +213,9 @@ def _evalset_leak(key: str, evalset: EvalSet, check: ContaminationCheck) -> Chec
     return CheckFinding(
         fault=Fault.EVALSET_LEAK,
         n_traces=len({overlap.trace for overlap in overlaps}),
-        sentence=f"{len(overlaps):,} of the {_n(len(evalset), 'sample')} of {evalset.name} are in "
-        f"the dataset ({listed}); `tunixrt evalset check {evalset.name} --dataset {key}` lists "
-        "them.",
+        sentence=f"{len(overlaps):,} of the {plural(len(evalset), 'sample')} of {evalset.name} "
+        f"are in the dataset ({listed}); `tunixrt evalset check {evalset.name} --dataset {key}` "
+        "lists them.",
         examples=tuple((overlap.trace,) for overlap in overlaps[:_N_EXAMPLES]),
         evalset=evalset.name,
     )
@@ -261,8 +262,8 @@ class _Table:
         return CheckFinding(
             fault=Fault.SPLIT_LEAK,
             n_traces=n,
-            sentence=f"{_n(n_groups, 'prompt')} in more than one split ({_n(n, 'trace')}), but for "
-            "case, spaces and punctuation.",
+            sentence=f"{plural(n_groups, 'prompt')} in more than one split "
+            f"({plural(n, 'trace')}), but for case, spaces and punctuation.",
             examples=self._examples("prompt"),
         )
 
@@ -275,8 +276,8 @@ class _Table:
         return CheckFinding(
             fault=Fault.DUPLICATE,
             n_traces=n - n_groups,
-            sentence=f"{_n(n - n_groups, 'trace')} repeating the prompt and the answer of another "
-            "one, but for case, spaces and punctuation.",
+            sentence=f"{plural(n - n_groups, 'trace')} repeating the prompt and the answer of "
+            "another one, but for case, spaces and punctuation.",
             examples=self._examples("text"),
         )
 
@@ -317,7 +318,3 @@ class _Table:
 
 def _key(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
-
-
-def _n(n: int, noun: str) -> str:
-    return f"1 {noun}" if n == 1 else f"{n:,} {noun}s"

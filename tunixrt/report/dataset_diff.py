@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tunixrt.datasets.diff import MemberChange
 from tunixrt.report.blocks import Block, CodeSpan, Details, Document, Paragraph, Strong, Table
 from tunixrt.report.numbers import decimal, signed
+from tunixrt.traces.schema import Trace
 from tunixrt.traces.side_by_side import Change, compare_traces
 from tunixrt.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.datasets.diff import DatasetDiff, MemberChange
+    from tunixrt.datasets.diff import DatasetDiff
     from tunixrt.datasets.files import Dataset, DatasetManifest
-    from tunixrt.report.blocks import Inlines
-    from tunixrt.traces.schema import Trace
+    from tunixrt.report.blocks import Inline, Inlines
 
 _PROMPT: Final = 80
 
@@ -45,9 +46,7 @@ def diff_document(
         found: their differences.
         shown: the changes to list; all are counted.
     """
-    n_changes = sum(
-        sum(counts.values()) for counts in (found.added, found.removed, found.moved)
-    )
+    n_changes = sum(sum(counts.values()) for counts in (found.added, found.removed, found.moved))
     blocks: list[Block] = [_figures(a.manifest, b.manifest), Paragraph(_summary(found))]
     if not found.same_recipe:
         blocks.append(_recipes(a.manifest, b.manifest))
@@ -85,16 +84,16 @@ def _row(name: str, before: float, after: float, n_digits: int = 0) -> tuple[Inl
     )
 
 
-def _summary(found: DatasetDiff) -> tuple[Inlines, ...]:
+def _summary(found: DatasetDiff) -> tuple[Inline, ...]:
     n_added, n_removed = sum(found.added.values()), sum(found.removed.values())
-    parts: list[Inlines] = [
+    moved = (f" {n:,} moved from {m.replace(' -> ', ' to ')}." for m, n in found.moved.items())
+    return (
         Strong(f"{n_added:,} added"),
         f"{_reasons(found.added_because)}, ",
         Strong(f"{n_removed:,} left out"),
         f"{_reasons(found.removed_because)}, {found.n_same:,} unchanged.",
-    ]
-    parts += [f" {n:,} moved from {move.replace(' -> ', ' to ')}." for move, n in found.moved.items()]
-    return tuple(parts)  # type: ignore[return-value]
+        *moved,
+    )
 
 
 def _reasons(counts: dict[str, int]) -> str:
@@ -133,7 +132,9 @@ def _revisions(shown: Sequence[ShownChange]) -> list[Block]:
         answer = one.instead.final_answer
         answer = "same" if answer == one.trace.final_answer else f"now {shorten(answer, 40)}"
         prompt = shorten(one.trace.prompt, _PROMPT)
-        rows.append((prompt, _short(one.change.trace), _short(one.change.superseded_by), what, answer))
+        rows.append(
+            (prompt, _short(one.change.trace), _short(one.change.superseded_by), what, answer)
+        )
     if not rows:
         return []
     head = ("prompt", "trace", "superseded by", "steps", "answer")
