@@ -29,6 +29,8 @@ _SHOWN = 10
         "tunixrt trace import part-1.jsonl part-2.jsonl --from tunixrt",
         "tunixrt trace import train.jsonl --from gsm8k --strip-calculator",
         "gzip -dc train.jsonl.gz | tunixrt trace import - --from gsm8k",
+        "tunixrt trace import chats.jsonl --from messages",
+        "tunixrt trace import math.jsonl --from columns --map prompt=problem,answer=solution",
         "tunixrt trace import exported.jsonl --from trace",
         "tunixrt trace import runs/RUN/predictions.jsonl --from predictions",
     ),
@@ -39,8 +41,16 @@ _SHOWN = 10
     "source_format",
     required=True,
     metavar="FORMAT",
-    help="tunixrt, gsm8k, trace (what `dataset export --format trace` wrote), or predictions (of a "
-    "run).",
+    help="tunixrt, gsm8k, messages, sharegpt, alpaca, prompt-completion, think, columns (with "
+    "--map), atif, session, lm-eval, trace (what `dataset export --format trace` wrote), or "
+    "predictions (of a run).",
+)
+@click.option(
+    "--map",
+    "columns",
+    metavar="TARGET=COLUMN,...",
+    help="columns: which column is prompt, system, reasoning, response, answer, messages or tools; "
+    "a dotted path reaches into objects and lists.",
 )
 @click.option("--source", metavar="NAME", help="Set meta.source of every trace.")
 @click.option("--strip-calculator", is_flag=True, help="gsm8k: cut the <<48/2=24>> annotations.")
@@ -59,6 +69,7 @@ def import_(
     source_format: str,
     source: str | None,
     strip_calculator: bool,
+    columns: str | None,
     on_error: str,
     recorded_at: str | None,
     as_json: bool,
@@ -77,6 +88,7 @@ def import_(
             source_format=source_format,
             source=source,
             strip_calculator=strip_calculator,
+            columns=columns,
             on_error=on_error,
             recorded_at=recorded_at,
             on_rejection=rejects.add if on_error == "quarantine" else None,
@@ -105,6 +117,10 @@ def _say_imported(report: FileReport, rejects: RejectsFiles) -> None:
         lines = [drop.line for drop in report.drops if str(drop.reason) == reason]
         shown = ", ".join(map(str, lines[:_SHOWN])) + (", ..." if len(lines) > _SHOWN else "")
         say(f"  dropped: {n:,} x {reason} (line {shown})")
+    for reason, n in report.noted.items():
+        lines = [note.line for note in report.notes if note.reason == reason]
+        shown = ", ".join(map(str, lines)) + (", ..." if len(lines) < n else "")
+        say(f"  noted: {n:,} x {reason} (line {shown})")
     path = rejects.of(report.file)
     if path is not None:
         say(f"  the rejected records and the reasons are in {path}")
@@ -117,6 +133,7 @@ def _document(report: ImportReport, rejects: RejectsFiles) -> dict[str, object]:
         "rejected": report.rejected,
         "dropped": sum(report.dropped.values()),
         "dropped_reasons": report.dropped,
+        "noted": report.noted,
         "segment": report.segment,
         "files": [
             {
@@ -127,6 +144,7 @@ def _document(report: ImportReport, rejects: RejectsFiles) -> dict[str, object]:
                 "dropped": sum(file.dropped.values()),
                 "rejects_file": None if (path := rejects.of(file.file)) is None else str(path),
                 "drops": [{"line": d.line, "reason": str(d.reason)} for d in file.drops],
+                "noted": file.noted,
                 "segment": report.segment if file.recorded else None,
             }
             for file in report.files

@@ -16,8 +16,15 @@ from tunixrt.errors import BadInputError
 from tunixrt.store.stored_trace import StoredTrace
 from tunixrt.traces import stating as statements
 from tunixrt.traces.arithmetic import generate_arithmetic
+from tunixrt.traces.importers.columns import ColumnMap
 from tunixrt.traces.importers.lines import OpenText
-from tunixrt.traces.importers.table import check_strips, imported, parse_source_format, read_traces
+from tunixrt.traces.importers.table import (
+    check_columns,
+    check_strips,
+    imported,
+    parse_source_format,
+    read_traces,
+)
 from tunixrt.traces.importing import ImportReport, OnError, import_files, import_traces
 from tunixrt.traces.lookup import TraceLookupError
 from tunixrt.traces.saved_index import find_saved, find_with_meta
@@ -149,6 +156,7 @@ class Traces:
         source_format: str,
         source: str | None = None,
         strip_calculator: bool = False,
+        columns: Mapping[str, str] | str | None = None,
         on_error: str = OnError.ABORT,
         recorded_at: str | None = None,
         on_rejection: Callable[[Rejection], None] | None = None,
@@ -158,10 +166,12 @@ class Traces:
 
         Args:
             files: a file with one record per line, or several; an ``OpenText`` is a stream.
-            source_format: ``tunixrt``, ``gsm8k``, ``trace`` for what the export of that name
-                wrote, or ``predictions`` for what a model wrote in an evaluation.
+            source_format: the name of a `SourceFormat`, such as ``messages``; or ``predictions``
+                for what a model wrote in an evaluation.
             source: sets ``meta.source``.
             strip_calculator: cut GSM8K's ``<<48/2=24>>`` annotations.
+            columns: for the format ``columns``, which column is what: ``{"prompt": "problem",
+                "answer": "solution"}``, or the same as a text, ``prompt=problem,answer=solution``.
             on_error: ``abort`` rejects all files for one bad record; ``quarantine`` sets bad
                 records aside and records the rest.
             recorded_at: an RFC 3339 time to put into the events; by default, the one that a
@@ -174,7 +184,12 @@ class Traces:
         """
         listed = [files] if isinstance(files, str | Path | OpenText) else files
         sources = [f if isinstance(f, OpenText) else Path(f) for f in listed]
-        read = _reader(source_format, source, strip_calculator=strip_calculator)
+        read = _reader(
+            source_format,
+            source,
+            strip_calculator=strip_calculator,
+            columns=_column_map(columns),
+        )
         count = itertools.count(1)
         return import_files(
             self._log,
@@ -332,20 +347,32 @@ def _has(trace: StoredTrace, where: Mapping[str, str]) -> bool:
     return all(value_of(trace.state, trace.flat, key) == text for key, text in where.items())
 
 
+def _column_map(columns: Mapping[str, str] | str | None) -> ColumnMap | None:
+    if isinstance(columns, str):
+        return ColumnMap.parse(columns)
+    return None if columns is None else ColumnMap.of(columns)
+
+
 def _reader(
-    source_format: str, source: str | None, *, strip_calculator: bool
+    source_format: str,
+    source: str | None,
+    *,
+    strip_calculator: bool,
+    columns: ColumnMap | None,
 ) -> Callable[[TextSource], Iterator[Record]]:
     """What reads a file of this format."""
     from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
 
     check_strips(source_format, strip_calculator=strip_calculator)
     if source_format == PREDICTIONS:
+        check_columns(source_format, columns)
         return functools.partial(read_prediction_traces, source=source)
     return functools.partial(
         read_traces,
         source_format=parse_source_format(source_format, others=(PREDICTIONS,)),
         source=source,
         strip_calculator=strip_calculator,
+        columns=columns,
     )
 
 

@@ -8,28 +8,36 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.log.digests import Digest
+from tunixrt.traces.importers.atif import read_atif, read_document
+from tunixrt.traces.importers.columns import ColumnMap, read_columns
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
+from tunixrt.traces.importers.flat import read_alpaca, read_prompt_completion, read_think
 from tunixrt.traces.importers.gsm8k import read_gsm8k
 from tunixrt.traces.importers.lines import on_one_line, read_chunks
-from tunixrt.traces.quick_reading import quick_trace
-from tunixrt.traces.schema import Trace, payload_of, trace_id, trace_of
-from tunixrt.traces.second_reader import SecondReader, is_worth_it
+from tunixrt.traces.importers.lm_eval import samples_reader
+from tunixrt.traces.importers.messages import read_messages
+from tunixrt.traces.importers.reading import LeftOut, Read, Reader
+from tunixrt.traces.importers.session import read_session, whole_sessions
+from tunixrt.traces.importers.sharegpt import read_sharegpt
+from tunixrt.traces.schema import AnyTrace, Trace, payload_of, trace_id, trace_of
+from tunixrt.traces.second_reader import QUICK, SecondReader, is_worth_it
 from tunixrt.traces.trace_rows import is_row, read_row
+from tunixrt.traces.views import flat_view
 from tunixrt.traces.violations import TraceError
 from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from tunixrt.traces.importers.lines import TextSource
-    from tunixrt.traces.quick_reading import QuickAnswer
+    from tunixrt.traces.quick_reading import QuickAnswer, QuickReader
 
 
 class SourceFormat(StrEnum):
@@ -39,6 +47,21 @@ class SourceFormat(StrEnum):
     GSM8K = "gsm8k"
     #: What `dataset export --format trace` writes.
     TRACE = "trace"
+    #: Chats of OpenAI, TRL, Hugging Face, Anthropic and Gemini.
+    MESSAGES = "messages"
+    SHAREGPT = "sharegpt"
+    ALPACA = "alpaca"
+    PROMPT_COMPLETION = "prompt-completion"
+    #: A completion with tags around its reasoning and its answer.
+    THINK = "think"
+    #: Any flat record, with a `ColumnMap`.
+    COLUMNS = "columns"
+    #: Trajectories of agents.
+    ATIF = "atif"
+    #: Session traces of the Hugging Face Hub.
+    SESSION = "session"
+    #: Samples of lm-evaluation-harness.
+    LM_EVAL = "lm-eval"
 
 
 class DropReason(StrEnum):
@@ -103,7 +126,15 @@ class Dropped(msgspec.Struct, frozen=True):
     reason: str
 
 
-Record = ImportedTrace | Rejection | Dropped
+class Noted(msgspec.Struct, frozen=True):
+    """What a reader did to a record that it kept; a `Note` of :mod:`.reading`."""
+
+    file: str
+    line: int
+    reason: str
+
+
+Record = ImportedTrace | Rejection | Dropped | Noted
 
 
 class UnknownFormatError(BadInputError):
@@ -118,15 +149,27 @@ class OptionError(BadInputError):
     """An option of the import that does not apply to its format."""
 
 
-class _Read(msgspec.Struct, frozen=True):
-    """What a line holds: a trace, the number of dropped blank lines, its first recording time."""
-
-    trace: Trace
-    n_blank: int = 0
-    recorded_at: str | None = None
+#: What reads the bytes of a record.
+_BytesReader = Callable[[bytes], Read | LeftOut]
 
 
-_Reader = Callable[[bytes], _Read]
+class _Reading(NamedTuple):
+    """How a file is read: strictly, quickly where that is certain, and under which source."""
+
+    reader: _BytesReader
+    quick: QuickReader | None
+    source: str | None
+
+
+#: The formats whose records are read one by one and without options.
+READERS: Final[Mapping[SourceFormat, Reader]] = {
+    SourceFormat.MESSAGES: read_messages,
+    SourceFormat.SHAREGPT: read_sharegpt,
+    SourceFormat.ALPACA: read_alpaca,
+    SourceFormat.PROMPT_COMPLETION: read_prompt_completion,
+    SourceFormat.THINK: read_think,
+    SourceFormat.ATIF: read_atif,
+}
 
 
 def parse_source_format(text: str, *, others: Sequence[str] = ()) -> SourceFormat:
@@ -158,12 +201,30 @@ def check_strips(source_format: str, *, strip_calculator: bool) -> None:
         )
 
 
+def check_columns(source_format: str, columns: ColumnMap | None) -> None:
+    """Refuse a map of columns for a format that has none, and its absence for the one that does.
+
+    Raises:
+        OptionError: The one or the other.
+    """
+    if columns is None and source_format == SourceFormat.COLUMNS:
+        raise OptionError(
+            "The format columns needs a map (--map) that states which column is what, such as "
+            "prompt=problem,reasoning=thoughts,answer=solution."
+        )
+    if columns is not None and source_format != SourceFormat.COLUMNS:
+        raise OptionError(
+            f"Only the format columns has a map: columns (--map) has no effect on {source_format}."
+        )
+
+
 def read_traces(
     path: TextSource,
     source_format: SourceFormat,
     *,
     source: str | None = None,
     strip_calculator: bool = False,
+    columns: ColumnMap | None = None,
 ) -> Iterator[Record]:
     """Yield the records of a file, one JSON object per line.
 
@@ -171,20 +232,25 @@ def read_traces(
         path: The file, or a stream that is open.
         source_format: What a record looks like.
         source: Becomes ``meta.source`` of every trace, instead of the record's own. GSM8K
-            records get ``gsm8k`` if it is None.
+            records without one get ``gsm8k`` if it is None.
         strip_calculator: Whether to cut GSM8K's ``<<48/2=24>>`` annotations out of the steps.
+        columns: What the columns of the format ``columns`` are.
 
     Raises:
-        OptionError: ``strip_calculator`` with another format than GSM8K.
+        OptionError: ``strip_calculator`` with another format than GSM8K; ``columns`` with another
+            format than ``columns``, or that format without them.
         UnreadableFileError: The file is absent, not a file, empty, or not JSON Lines; or a line is
             longer than 64 MiB.
     """
-    reader = _reader(source_format, source, strip_calculator=strip_calculator)
-    quick = source_format is SourceFormat.TUNIXRT and source is None
+    check_strips(source_format, strip_calculator=strip_calculator)
+    check_columns(source_format, columns)
+    reader = _reader(source_format, columns, strip_calculator=strip_calculator)
+    quick = QUICK.get(source_format) if source is None else None
+    reading = _Reading(reader, quick, source)
     name = str(path)
     is_empty = True
     with contextlib.ExitStack() as stack:
-        for (first, lines), answers in _answered(path, stack, quick=quick):
+        for (first, lines), answers in _answered(path, source_format, stack, quick=quick):
             if answers is not None:
                 is_empty = False
                 for line, (payload, trace, n_steps) in enumerate(answers, first):
@@ -193,7 +259,7 @@ def read_traces(
             for line, raw in enumerate(lines, first):
                 if raw.strip(b" \t\r"):
                     is_empty = False
-                    yield from _record(name, line, raw, reader, quick=quick)
+                    yield from _record(name, line, raw, reading)
                 else:
                     yield Dropped(name, line, DropReason.BLANK_LINE)
     if is_empty:
@@ -203,14 +269,27 @@ def read_traces(
 
 
 def _answered(
-    path: TextSource, stack: contextlib.ExitStack, *, quick: bool
+    path: TextSource,
+    source_format: SourceFormat,
+    stack: contextlib.ExitStack,
+    *,
+    quick: QuickReader | None,
 ) -> Iterator[tuple[tuple[int, list[bytes]], list[QuickAnswer] | None]]:
     """Yield the lines of a file, parsed by a second process if that is worth it."""
-    chunks = read_chunks(path)
-    if quick and is_worth_it(path):
+    chunks = _chunks(path, source_format)
+    if quick is not None and is_worth_it(path):
         with contextlib.suppress(OSError):
-            return stack.enter_context(SecondReader()).answered(chunks)
+            return stack.enter_context(SecondReader(source_format)).answered(chunks)
     return ((chunk, None) for chunk in chunks)
+
+
+def _chunks(path: TextSource, source_format: SourceFormat) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the records of a file in groups, each with the number of its first line."""
+    if source_format is SourceFormat.SESSION:
+        return whole_sessions(read_chunks(path))
+    if source_format is SourceFormat.ATIF and (document := read_document(path)) is not None:
+        return iter([(1, [document])])
+    return read_chunks(path)
 
 
 def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
@@ -224,24 +303,32 @@ def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
     return ImportedTrace(payload, trace_id(payload), len(checked.steps), file, line)
 
 
-def _record(name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool) -> Iterator[Record]:
-    found = quick_trace(raw) if quick else None
-    if found is not None:
-        trace, payload = found
-        yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line)
+def _record(name: str, line: int, raw: bytes, reading: _Reading) -> Iterator[Record]:
+    answer = None if reading.quick is None else reading.quick(raw)
+    if answer is not None:
+        yield ImportedTrace(*answer, name, line)
         return
     try:
-        read = reader(raw)
-        payload = payload_of(read.trace)
+        read = reading.reader(raw)
+        if isinstance(read, LeftOut):
+            yield Dropped(name, line, read.reason)
+            return
+        reads = (read, *read.more)
+        traces = [_with_source(each.trace, reading.source) for each in reads]
+        payloads = [payload_of(trace) for trace in traces]
     except CanonicalError as error:
         yield Rejection(name, line, error.reason, raw, column=_column(error))
+        return
     except TraceError as error:
         yield Rejection(name, line, str(error), raw, field=error.violation.field)
-    else:
-        for _ in range(read.n_blank):
+        return
+    for each, trace, payload in zip(reads, traces, payloads, strict=True):
+        for _ in range(each.n_blank):
             yield Dropped(name, line, DropReason.BLANK_STEP)
-        n_steps = len(read.trace.steps)
-        yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, read.recorded_at)
+        for note in each.notes:
+            yield Noted(name, line, note)
+        n_steps = len(flat_view(trace).steps)
+        yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, each.recorded_at)
 
 
 def _column(error: CanonicalError) -> int | None:
@@ -255,30 +342,34 @@ def _column(error: CanonicalError) -> int | None:
             return None
 
 
-def _reader(source_format: SourceFormat, source: str | None, *, strip_calculator: bool) -> _Reader:
-    check_strips(source_format, strip_calculator=strip_calculator)
+def _reader(
+    source_format: SourceFormat, columns: ColumnMap | None, *, strip_calculator: bool
+) -> _BytesReader:
     match source_format:
         case SourceFormat.TUNIXRT:
-            return lambda raw: _Read(_with_source(_trace_of(decode(raw)), source))
+            return lambda raw: Read(_trace_of(decode(raw)))
         case SourceFormat.GSM8K:
-            named = SourceFormat.GSM8K if source is None else source
-
-            def from_gsm8k(raw: bytes) -> _Read:
-                return _Read(
-                    *read_gsm8k(decode(raw), source=named, strip_calculator=strip_calculator)
-                )
-
-            return from_gsm8k
+            return lambda raw: read_gsm8k(decode(raw), strip_calculator=strip_calculator)
         case SourceFormat.TRACE:
+            return _read_row
+        case SourceFormat.SESSION:
+            return read_session
+        case SourceFormat.COLUMNS:
+            assert columns is not None
+            return lambda raw: read_columns(decode(raw), columns)
+        case SourceFormat.LM_EVAL:
+            reader = samples_reader()
+        case _:
+            reader = READERS[source_format]
+    return lambda raw: reader(decode(raw))
 
-            def from_row(raw: bytes) -> _Read:
-                trace, recorded_at = read_row(raw)
-                return _Read(_with_source(trace, source), recorded_at=recorded_at)
 
-            return from_row
+def _read_row(raw: bytes) -> Read:
+    trace, recorded_at = read_row(raw)
+    return Read(trace, recorded_at=recorded_at)
 
 
-def _trace_of(value: object) -> Trace:
+def _trace_of(value: object) -> AnyTrace:
     try:
         return trace_of(value)
     except TraceError as error:
@@ -293,7 +384,7 @@ def _trace_of(value: object) -> Trace:
         ) from None
 
 
-def _with_source(trace: Trace, source: str | None) -> Trace:
+def _with_source(trace: AnyTrace, source: str | None) -> AnyTrace:
     if source is None:
         return trace
     return msgspec.structs.replace(trace, meta={**trace.meta, "source": source})
