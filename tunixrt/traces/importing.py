@@ -151,9 +151,9 @@ class _Account:
         """Return whether a trace is to be recorded; count it either way."""
         file = self.files[-1]
         if trace.id in known.redacted:
-            file.drops.append(Dropped(trace.file, trace.line, ImportDrop.REDACTED))
+            file.drops.append(Dropped(trace.file, trace.line, ImportDrop.REDACTED, trace.unit))
         elif trace.id in known.retracted:
-            file.drops.append(Dropped(trace.file, trace.line, ImportDrop.RETRACTED))
+            file.drops.append(Dropped(trace.file, trace.line, ImportDrop.RETRACTED, trace.unit))
         elif not known.claim(trace.id):
             file.n_duplicates += 1
         else:

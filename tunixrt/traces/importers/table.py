@@ -1,4 +1,4 @@
-"""Reads input files as traces: one record per line, each accepted or rejected separately.
+"""Reads input files as traces: each record of a container is accepted or rejected separately.
 
 A reader yields, in the order of the file, traces, records that are not traces, and what it
 dropped. It holds one line at a time. Nothing here writes.
@@ -17,9 +17,10 @@ import msgspec
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.log.digests import Digest
+from tunixrt.traces.importers.containers import Container, Unit, open_records
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.gsm8k import read_gsm8k
-from tunixrt.traces.importers.lines import on_one_line, read_chunks
+from tunixrt.traces.importers.lines import on_one_line
 from tunixrt.traces.quick_reading import quick_trace
 from tunixrt.traces.schema import Trace, payload_of, trace_id, trace_of
 from tunixrt.traces.second_reader import SecondReader, is_worth_it
@@ -28,7 +29,7 @@ from tunixrt.traces.violations import TraceError
 from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
-    from tunixrt.traces.importers.lines import TextSource
+    from tunixrt.traces.importers.lines import Chunk, TextSource
     from tunixrt.traces.quick_reading import QuickAnswer
 
 
@@ -60,10 +61,15 @@ class ImportedTrace(msgspec.Struct, frozen=True, gc=False):
     file: str
     line: int
     recorded_at: str | None = None
+    unit: str = Unit.LINE
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A record that is not a trace. ``raw`` is its line without the line feed."""
+    """A record that is not a trace.
+
+    ``raw`` is its line without the line feed, its text in a JSON array, or its row as JSON.
+    ``line`` counts in ``unit``.
+    """
 
     file: str
     line: int
@@ -71,10 +77,11 @@ class Rejection(msgspec.Struct, frozen=True):
     raw: bytes
     field: str | None = None
     column: int | None = None
+    unit: str = Unit.LINE
 
     def __str__(self) -> str:
         """Return where the record is and what is wrong with it, as one sentence."""
-        return f"{self.file}, line {self.line}: {self.reason}"
+        return f"{self.file}, {self.unit} {self.line}: {self.reason}"
 
     def as_line(self) -> bytes:
         """Return the record of a rejects file: one JSON object and a line feed.
@@ -87,6 +94,7 @@ class Rejection(msgspec.Struct, frozen=True):
             "file": self.file,
             "line": self.line,
             "reason": self.reason,
+            "unit": self.unit,
         }
         try:
             fields["raw"] = self.raw.decode()
@@ -96,11 +104,12 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """Something that was left out, and the reason."""
+    """Something that was left out, and the reason. ``line`` counts in ``unit``."""
 
     file: str
     line: int
     reason: str
+    unit: str = Unit.LINE
 
 
 Record = ImportedTrace | Rejection | Dropped
@@ -184,18 +193,23 @@ def read_traces(
     name = str(path)
     is_empty = True
     with contextlib.ExitStack() as stack:
-        for (first, lines), answers in _answered(path, stack, quick=quick):
+        container = stack.enter_context(open_records(path))
+        unit = container.unit
+        for (first, records, faults), answers in _answered(container, path, stack, quick=quick):
             if answers is not None:
                 is_empty = False
                 for line, (payload, trace, n_steps) in enumerate(answers, first):
                     yield ImportedTrace(payload, trace, n_steps, name, line)
                 continue
-            for line, raw in enumerate(lines, first):
-                if raw.strip(b" \t\r"):
+            for line, raw in enumerate(records, first):
+                if line in faults:
                     is_empty = False
-                    yield from _record(name, line, raw, reader, quick=quick)
+                    yield Rejection(name, line, faults[line], raw, unit=unit)
+                elif raw.strip(b" \t\r"):
+                    is_empty = False
+                    yield from _record(name, line, raw, reader, quick=quick, unit=unit)
                 else:
-                    yield Dropped(name, line, DropReason.BLANK_LINE)
+                    yield Dropped(name, line, DropReason.BLANK_LINE, unit)
     if is_empty:
         raise UnreadableFileError(
             name, f"The file {name} holds no records: it is empty or has only blank lines."
@@ -203,14 +217,14 @@ def read_traces(
 
 
 def _answered(
-    path: TextSource, stack: contextlib.ExitStack, *, quick: bool
-) -> Iterator[tuple[tuple[int, list[bytes]], list[QuickAnswer] | None]]:
-    """Yield the lines of a file, parsed by a second process if that is worth it."""
-    chunks = read_chunks(path)
-    if quick and is_worth_it(path):
+    container: Container, path: TextSource, stack: contextlib.ExitStack, *, quick: bool
+) -> Iterator[tuple[Chunk, list[QuickAnswer] | None]]:
+    """Yield the records of a file, parsed by a second process if that is worth it."""
+    # It splits what it receives at line feeds, and other records than lines may have them inside.
+    if quick and container.unit == Unit.LINE and is_worth_it(path):
         with contextlib.suppress(OSError):
-            return stack.enter_context(SecondReader()).answered(chunks)
-    return ((chunk, None) for chunk in chunks)
+            return stack.enter_context(SecondReader()).answered(container.chunks)
+    return ((chunk, None) for chunk in container.chunks)
 
 
 def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
@@ -224,24 +238,26 @@ def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
     return ImportedTrace(payload, trace_id(payload), len(checked.steps), file, line)
 
 
-def _record(name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool) -> Iterator[Record]:
+def _record(
+    name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool, unit: str
+) -> Iterator[Record]:
     found = quick_trace(raw) if quick else None
     if found is not None:
         trace, payload = found
-        yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line)
+        yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line, unit=unit)
         return
     try:
         read = reader(raw)
         payload = payload_of(read.trace)
     except CanonicalError as error:
-        yield Rejection(name, line, error.reason, raw, column=_column(error))
+        yield Rejection(name, line, error.reason, raw, column=_column(error), unit=unit)
     except TraceError as error:
-        yield Rejection(name, line, str(error), raw, field=error.violation.field)
+        yield Rejection(name, line, str(error), raw, field=error.violation.field, unit=unit)
     else:
         for _ in range(read.n_blank):
-            yield Dropped(name, line, DropReason.BLANK_STEP)
+            yield Dropped(name, line, DropReason.BLANK_STEP, unit)
         n_steps = len(read.trace.steps)
-        yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, read.recorded_at)
+        yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, read.recorded_at, unit)
 
 
 def _column(error: CanonicalError) -> int | None:
