@@ -43,6 +43,7 @@ PARQUET_MAGIC: Final = b"PAR1"
 ARROW_FILE_MAGIC: Final = b"ARROW1"
 #: A message of an Arrow stream begins with the mark of one, and the first message is the schema.
 ARROW_STREAM_MAGIC: Final = b"\xff\xff\xff\xff"
+TABLE_MAGICS: Final = (PARQUET_MAGIC, ARROW_FILE_MAGIC, ARROW_STREAM_MAGIC)
 MAGIC_BYTES: Final = 8
 
 
@@ -93,12 +94,12 @@ def open_records(source: TextSource) -> Iterator[Container]:
 
 def _opened(name: str, file: Any, stack: contextlib.ExitStack) -> Container:
     beginning = _read_up_to(file, MAGIC_BYTES)
-    is_table = beginning.startswith((PARQUET_MAGIC, ARROW_FILE_MAGIC))
-    if is_table or beginning.startswith(ARROW_STREAM_MAGIC):
+    if beginning.startswith(TABLE_MAGICS):
         whole = _seekable(file, beginning, stack)
         if beginning.startswith(PARQUET_MAGIC):
             return Container(name, Unit.ROW, parquet_rows(name, whole))
-        return Container(name, Unit.ROW, arrow_rows(name, whole, is_stream=not is_table))
+        is_stream = beginning.startswith(ARROW_STREAM_MAGIC)
+        return Container(name, Unit.ROW, arrow_rows(name, whole, is_stream=is_stream))
     stream: Readable = _Resumed(beginning, file)
     compression = compression_of(beginning)
     if compression is not None:
@@ -108,7 +109,7 @@ def _opened(name: str, file: Any, stack: contextlib.ExitStack) -> Container:
 
 def _text(name: str, stream: Readable, compression: str | None) -> Container:
     beginning = _read_up_to(stream, _BEGINNING_BYTES)
-    if compression is not None and beginning.startswith((PARQUET_MAGIC, ARROW_FILE_MAGIC)):
+    if compression is not None and beginning.startswith(TABLE_MAGICS):
         kind = "Parquet or Arrow in a compressed file"
         raise FileKindError(name, RECORDS, kind, "Decompress it first, since it is read by place")
     beginning = without_mark(name, beginning, RECORDS)
