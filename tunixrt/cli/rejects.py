@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import BinaryIO
 
-    from tunixrt.traces.importers.table import Rejection
+    from tunixrt.traces.importers.records import Rejection
 
 
 class RejectsFiles:

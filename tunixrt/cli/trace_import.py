@@ -18,10 +18,10 @@ from tunixrt.cli.suggestions import Choice
 from tunixrt.visible import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tunixrt.store import Store
-    from tunixrt.traces.importers.table import Rejection
+    from tunixrt.traces.importers.records import Dropped, Noted, Rejection
     from tunixrt.traces.importing import FileReport, ImportReport
     from tunixrt.traces.schema import AnyTrace
 
@@ -40,7 +40,9 @@ _MEGABYTE = 1_000_000
         "tunixrt trace import train.jsonl.gz --dry-run",
         "tunixrt trace import data/ --source web --on-error quarantine --rejects bad.jsonl",
         "tunixrt trace import 'data/*.parquet' --from gsm8k",
-        "curl -s https://example.org/train.jsonl.zst | tunixrt trace import - --from gsm8k",
+        "cat train.jsonl.zst | tunixrt trace import - --from gsm8k",
+        "tunixrt trace import chats.jsonl --from messages",
+        "tunixrt trace import math.jsonl --from columns --map prompt=problem,answer=solution",
         "tunixrt trace import exported.jsonl --from trace",
         "tunixrt trace import runs/RUN/predictions.jsonl --from predictions",
     ),
@@ -50,8 +52,16 @@ _MEGABYTE = 1_000_000
     "--from",
     "source_format",
     metavar="FORMAT",
-    help="tunixrt, gsm8k, trace (what `dataset export --format trace` wrote), or predictions (of a "
-    "run); by default, what the first records are.",
+    help="tunixrt, gsm8k, messages, sharegpt, alpaca, prompt-completion, think, columns (with "
+    "--map), atif, session, lm-eval, trace (what `dataset export --format trace` wrote), or "
+    "predictions (of a run); by default, what the first records are.",
+)
+@click.option(
+    "--map",
+    "columns",
+    metavar="TARGET=COLUMN,...",
+    help="columns: which column is prompt, system, reasoning, response, answer, messages or tools; "
+    "a dotted path reaches into objects and lists.",
 )
 @click.option("--source", metavar="NAME", help="Set meta.source of every trace.")
 @click.option("--strip-calculator", is_flag=True, help="gsm8k: cut the <<48/2=24>> annotations.")
@@ -82,6 +92,7 @@ def import_(
     source_format: str | None,
     source: str | None,
     strip_calculator: bool,
+    columns: str | None,
     on_error: str,
     rejects_file: Path | None,
     dry_run: bool,
@@ -114,6 +125,7 @@ def import_(
             source_format=source_format,
             source=source,
             strip_calculator=strip_calculator,
+            columns=columns,
             on_error=on_error,
             recorded_at=recorded_at,
             on_rejection=add if on_error == "quarantine" else None,
@@ -183,14 +195,19 @@ def _say_imported(report: FileReport, rejects: RejectsFiles, *, dry_run: bool) -
     say(f"{report.file}: {_counts(report, dry_run=dry_run)}.")
     for reason, n in report.dropped.items():
         drops = [drop for drop in report.drops if str(drop.reason) == reason]
-        shown = ", ".join(str(drop.line) for drop in drops[:_SHOWN])
-        say(
-            f"  dropped: {n:,} x {reason} ({drops[0].unit} {shown}"
-            f"{', ...' if len(drops) > _SHOWN else ''})"
-        )
+        say(f"  dropped: {n:,} x {reason} ({_places(drops[:_SHOWN], n)})")
+    for reason, n in report.noted.items():
+        notes = [note for note in report.notes if note.reason == reason]
+        say(f"  noted: {n:,} x {reason} ({_places(notes, n)})")
     path = rejects.of(report.file)
     if path is not None:
         say(f"  the rejected records and the reasons are in {path}")
+
+
+def _places(records: Sequence[Dropped | Noted], n: int) -> str:
+    """Return where records are: ``line 3, 5, ...``."""
+    shown = ", ".join(str(record.line) for record in records)
+    return f"{records[0].unit} {shown}{', ...' if len(records) < n else ''}"
 
 
 def _document(report: ImportReport, rejects: RejectsFiles, *, dry_run: bool) -> dict[str, object]:
@@ -203,6 +220,7 @@ def _document(report: ImportReport, rejects: RejectsFiles, *, dry_run: bool) -> 
         "rejected": report.rejected,
         "dropped": sum(report.dropped.values()),
         "dropped_reasons": report.dropped,
+        "noted": report.noted,
         "segment": report.segment,
         "files": [
             {
@@ -215,6 +233,7 @@ def _document(report: ImportReport, rejects: RejectsFiles, *, dry_run: bool) -> 
                 "drops": [
                     {"line": d.line, "unit": d.unit, "reason": str(d.reason)} for d in file.drops
                 ],
+                "noted": file.noted,
                 "segment": report.segment if file.recorded else None,
             }
             for file in report.files

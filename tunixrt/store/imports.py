@@ -13,21 +13,27 @@ import msgspec
 from tunixrt.derive import QUIET, Watch
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
+from tunixrt.traces.importers.columns import ColumnMap
 from tunixrt.traces.importers.first_records import first_records
 from tunixrt.traces.importers.guess import GuessError, guess
 from tunixrt.traces.importers.lines import MeteredFile
 from tunixrt.traces.importers.places import find
-from tunixrt.traces.importers.table import check_strips, parse_source_format, read_traces
+from tunixrt.traces.importers.table import (
+    check_columns,
+    check_strips,
+    parse_source_format,
+    read_traces,
+)
 from tunixrt.traces.importing import ImportReport, OnError, RejectedError, import_files
 from tunixrt.words import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tunixrt.log.eventlog import EventLog
     from tunixrt.traces.importers.lines import OpenText, TextSource
     from tunixrt.traces.importers.places import Given
-    from tunixrt.traces.importers.table import Record, Rejection
+    from tunixrt.traces.importers.records import Record, Rejection
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class ImportRequest:
     source_format: str | None = None
     source: str | None = None
     strip_calculator: bool = False
+    columns: Mapping[str, str] | str | None = None
     on_error: str = OnError.ABORT
     recorded_at: str | None = None
     on_rejection: Callable[[Rejection], None] | None = None
@@ -68,14 +75,11 @@ def import_request(log: EventLog, request: ImportRequest) -> ImportReport:
         if source_format is None:
             source_format, sources[0] = _recognised(sources[0], stack)
             watch.notice(f"Read as {source_format}, which the first records of {sources[0]} are.")
-        read = _reader(source_format, request.source, strip_calculator=request.strip_calculator)
+        read = _reader(source_format, request)
         try:
             report = import_files(
                 log,
-                (
-                    (str(s), read(MeteredFile(s, metered) if isinstance(s, Path) else s))
-                    for s in sources
-                ),
+                ((str(s), read(_observed(s, metered))) for s in sources),
                 on_error=on_error,
                 recorded_at=request.recorded_at,
                 on_rejection=request.on_rejection,
@@ -85,6 +89,10 @@ def import_request(log: EventLog, request: ImportRequest) -> ImportReport:
             hint = _hint(error.rejection, source_format)
             raise RejectedError(error.rejection, error.n_rejected, hint) from error
     return msgspec.structs.replace(report, format=source_format)
+
+
+def _observed(source: Path | OpenText, on_read: Callable[[int], None]) -> TextSource:
+    return MeteredFile(source, on_read) if isinstance(source, Path) else source
 
 
 def _recognised(
@@ -128,18 +136,25 @@ def _on_error(text: str) -> OnError:
     return OnError(text)
 
 
-def _reader(
-    source_format: str, source: str | None, *, strip_calculator: bool
-) -> Callable[[TextSource], Iterator[Record]]:
+def _reader(source_format: str, request: ImportRequest) -> Callable[[TextSource], Iterator[Record]]:
     """Return what reads a file of this format."""
     from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
 
-    check_strips(source_format, strip_calculator=strip_calculator)
+    columns = _column_map(request.columns)
+    check_strips(source_format, strip_calculator=request.strip_calculator)
+    check_columns(source_format, columns)
     if source_format == PREDICTIONS:
-        return functools.partial(read_prediction_traces, source=source)
+        return functools.partial(read_prediction_traces, source=request.source)
     return functools.partial(
         read_traces,
         source_format=parse_source_format(source_format, others=(PREDICTIONS,)),
-        source=source,
-        strip_calculator=strip_calculator,
+        source=request.source,
+        strip_calculator=request.strip_calculator,
+        columns=columns,
     )
+
+
+def _column_map(columns: Mapping[str, str] | str | None) -> ColumnMap | None:
+    if isinstance(columns, str):
+        return ColumnMap.parse(columns)
+    return None if columns is None else ColumnMap.of(columns)

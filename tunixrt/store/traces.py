@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
     from tunixrt.traces.importers.places import Given
-    from tunixrt.traces.importers.table import ImportedTrace, Record, Rejection
+    from tunixrt.traces.importers.records import ImportedTrace, Record, Rejection
     from tunixrt.traces.scores import Score
     from tunixrt.traces.stating import Stated
 
@@ -146,6 +146,7 @@ class Traces:
         source_format: str | None = None,
         source: str | None = None,
         strip_calculator: bool = False,
+        columns: Mapping[str, str] | str | None = None,
         on_error: str = OnError.ABORT,
         recorded_at: str | None = None,
         on_rejection: Callable[[Rejection], None] | None = None,
@@ -158,11 +159,13 @@ class Traces:
             files: a file, a pattern such as ``data/*.parquet``, a directory or an ``OpenText``
                 (a stream), or several of them. JSON Lines, a JSON array, CSV, Parquet and Arrow
                 are read, compressed or not; docs/containers.md has the details.
-            source_format: ``tunixrt``, ``gsm8k``, ``trace`` for what the export of that name
-                wrote, or ``predictions`` for what a model wrote in an evaluation; None recognises
-                the format by the first records.
+            source_format: the name of a `SourceFormat`, such as ``messages``; or ``predictions``
+                for what a model wrote in an evaluation; None recognises the format by the first
+                records.
             source: sets ``meta.source``.
             strip_calculator: cut GSM8K's ``<<48/2=24>>`` annotations.
+            columns: for the format ``columns``, which column is what: ``{"prompt": "problem",
+                "answer": "solution"}``, or the same as a text, ``prompt=problem,answer=solution``.
             on_error: ``abort`` rejects all files for one bad record; ``quarantine`` sets bad
                 records aside and records the rest.
             recorded_at: an RFC 3339 time to put into the events; by default, the one that a
@@ -181,6 +184,7 @@ class Traces:
             source_format=source_format,
             source=source,
             strip_calculator=strip_calculator,
+            columns=columns,
             on_error=on_error,
             recorded_at=recorded_at,
             on_rejection=on_rejection,

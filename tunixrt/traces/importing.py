@@ -17,7 +17,7 @@ import msgspec
 from tunixrt.errors import BadInputError
 from tunixrt.log.digests import Digest
 from tunixrt.log.segment.events import RECORDED, Envelope, encode_envelope, recording_line
-from tunixrt.traces.importers.table import Dropped, ImportedTrace, Record, Rejection
+from tunixrt.traces.importers.records import Dropped, ImportedTrace, Noted, Record, Rejection
 from tunixrt.traces.known_traces import KnownTraces
 from tunixrt.traces.schema import AnyTrace, parse_payload
 from tunixrt.traces.times import check_utc
@@ -44,6 +44,7 @@ class ImportDrop(StrEnum):
 
 _BATCH_BYTES: Final = 1024 * 1024
 _N_FIRST: Final = 3
+_KEPT_NOTES: Final = 10
 
 
 class RejectedError(BadInputError):
@@ -56,8 +57,9 @@ class RejectedError(BadInputError):
     def __init__(self, rejection: Rejection, n_rejected: int, hint: str = "") -> None:
         more = n_rejected - 1
         others = f" {more:,} more {'record is' if more == 1 else 'records are'} bad." * bool(more)
+        hinted = f"{rejection} {hint}" if hint else str(rejection)
         super().__init__(
-            f"{rejection}{hint and f' {hint}'}{others} Nothing was recorded; fix the file, or import with "
+            f"{hinted}{others} Nothing was recorded; fix the file, or import with "
             "--on-error quarantine to record the good records and set the bad ones aside."
         )
         self.rejection = rejection
@@ -67,7 +69,8 @@ class RejectedError(BadInputError):
 class FileReport(msgspec.Struct, frozen=True):
     """The outcome of every record of one file; the fields are those of the whole report.
 
-    A trace that is in two files counts as a duplicate in the second.
+    A trace that is in two files counts as a duplicate in the second. ``notes`` has the first ten of
+    each kind.
     """
 
     file: str
@@ -76,12 +79,15 @@ class FileReport(msgspec.Struct, frozen=True):
     rejected: int
     dropped: dict[str, int]
     drops: tuple[Dropped, ...]
+    noted: dict[str, int]
+    notes: tuple[Noted, ...]
 
 
 class ImportReport(msgspec.Struct, frozen=True):
     """The outcome of every record.
 
     ``dropped`` counts what was left out by reason, and ``drops`` names each one's file and line.
+    ``noted`` counts in the same way what was done to records that were kept.
     ``rejections`` are the records that are not traces, unless ``on_rejection`` received them.
     ``segment`` is None if nothing was recorded. ``files`` has the same for each file, in the order
     in which they were read. ``format`` is the format of the files, and ``first_traces`` are the
@@ -92,6 +98,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     duplicates: int
     rejected: int
     dropped: dict[str, int]
+    noted: dict[str, int]
     n_steps: int
     segment: Digest | None
     drops: tuple[Dropped, ...]
@@ -110,6 +117,14 @@ class _FileAccount:
     n_duplicates: int = 0
     n_rejected: int = 0
     drops: list[Dropped] = field(default_factory=list)
+    noted: Counter[str] = field(default_factory=Counter)
+    notes: list[Noted] = field(default_factory=list)
+
+    def note(self, note: Noted) -> None:
+        """Count a note; most files have none or one per record, so only the first are kept."""
+        self.noted[note.reason] += 1
+        if self.noted[note.reason] <= _KEPT_NOTES:
+            self.notes.append(note)
 
     def report(self) -> FileReport:
         return FileReport(
@@ -119,6 +134,8 @@ class _FileAccount:
             rejected=self.n_rejected,
             dropped=_by_reason(self.drops),
             drops=tuple(self.drops),
+            noted=_in_order(self.noted),
+            notes=tuple(self.notes),
         )
 
 
@@ -143,8 +160,11 @@ class _Account:
         """Start the account of the next file."""
         self.files.append(_FileAccount(file))
 
-    def note(self, record: Rejection | Dropped) -> None:
-        """Count a record that is not a trace."""
+    def note(self, record: Rejection | Dropped | Noted) -> None:
+        """Count a record that is not a trace, or what was done to one that is."""
+        if isinstance(record, Noted):
+            self.files[-1].note(record)
+            return
         if isinstance(record, Dropped):
             self.files[-1].drops.append(record)
             return
@@ -184,11 +204,13 @@ class _Account:
         first_traces: Iterable[AnyTrace] = (),
     ) -> ImportReport:
         drops = [drop for file in self.files for drop in file.drops]
+        noted = sum((file.noted for file in self.files), Counter[str]())
         return ImportReport(
             recorded=sum(file.n_recorded for file in self.files),
             duplicates=sum(file.n_duplicates for file in self.files),
             rejected=sum(file.n_rejected for file in self.files),
             dropped=_by_reason(drops),
+            noted=_in_order(noted),
             n_steps=self.n_steps,
             segment=segment,
             drops=tuple(drops),
@@ -199,7 +221,11 @@ class _Account:
 
 
 def _by_reason(drops: Iterable[Dropped]) -> dict[str, int]:
-    return dict(sorted(Counter(str(drop.reason) for drop in drops).items()))
+    return _in_order(Counter(str(drop.reason) for drop in drops))
+
+
+def _in_order(counts: Counter[str]) -> dict[str, int]:
+    return {str(reason): counts[reason] for reason in sorted(counts)}
 
 
 def import_traces(

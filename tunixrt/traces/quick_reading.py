@@ -17,12 +17,13 @@ from tunixrt.log.canonical import CanonicalError
 from tunixrt.traces.schema import MAX_PAYLOAD_BYTES, Trace, canonical_trace, trace_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tunixrt.log.digests import Digest
     from tunixrt.traces.schema import TraceStep
 
     QuickAnswer = tuple[bytes, Digest, int]
+    QuickReader = Callable[[bytes], QuickAnswer | None]
 
 _decode = msgspec.json.Decoder(Trace).decode
 _META_KEY: Final = re.compile(rb'"meta"[ \t\r\n]*:')
@@ -44,19 +45,23 @@ def quick_trace(line: bytes) -> tuple[Trace, bytes] | None:
     return trace, payload
 
 
-def quick_batch(lines: Sequence[bytes]) -> list[QuickAnswer] | None:
-    """Return the answers of `quick_trace` for lines; None if one needs the strict reader.
+def quick_answer(line: bytes) -> QuickAnswer | None:
+    """Return the payload of `quick_trace`, the id of the trace and the number of its steps."""
+    found = quick_trace(line)
+    if found is None:
+        return None
+    trace, payload = found
+    return payload, trace_id(payload), len(trace.steps)
 
-    Returns:
-        For each line, the payload, the id of the trace and the number of its steps.
-    """
+
+def quick_batch(lines: Sequence[bytes], read: QuickReader) -> list[QuickAnswer] | None:
+    """Return the answers of a quick reader for lines; None if one needs the strict reader."""
     answers: list[QuickAnswer] = []
     for line in lines:
-        found = quick_trace(line)
-        if found is None:
+        answer = read(line)
+        if answer is None:
             return None
-        trace, payload = found
-        answers.append((payload, trace_id(payload), len(trace.steps)))
+        answers.append(answer)
     return answers
 
 

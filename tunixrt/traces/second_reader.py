@@ -15,16 +15,20 @@ from typing import IO, TYPE_CHECKING, Final
 
 from tunixrt.log.second_process import SecondProcess, run_second
 from tunixrt.traces.importers.lines import MeteredFile, OpenText
-from tunixrt.traces.quick_reading import quick_batch
+from tunixrt.traces.quick_messages import quick_messages
+from tunixrt.traces.quick_reading import quick_answer, quick_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tunixrt.traces.importers.lines import Chunk, TextSource
-    from tunixrt.traces.quick_reading import QuickAnswer
+    from tunixrt.traces.quick_reading import QuickAnswer, QuickReader
 
 MIN_FILE_BYTES: Final = 16 * 1024 * 1024
 """With a file of this size, the process is worth the fifth of a second that its start takes."""
+
+QUICK: Final[Mapping[str, QuickReader]] = {"messages": quick_messages, "tunixrt": quick_answer}
+"""The quick readers, by the name of the source format."""
 
 _LENGTH_BYTES: Final = 4
 
@@ -45,13 +49,17 @@ def is_worth_it(source: TextSource) -> bool:
 class SecondReader(SecondProcess):
     """A process that reads lines while this one does something else; use it in a ``with``."""
 
-    def __init__(self) -> None:
+    def __init__(self, source_format: str) -> None:
         """Start it.
+
+        Args:
+            source_format: A key of `QUICK`.
 
         Raises:
             OSError: If it cannot be started.
         """
         super().__init__("tunixrt.traces.second_reader")
+        self._format = source_format.encode()
 
     def answered(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[QuickAnswer] | None]]:
         """Yield chunks with the answers of the process for their lines; None if it has none.
@@ -72,7 +80,7 @@ class SecondReader(SecondProcess):
 
     def _ask(self, lines: Sequence[bytes]) -> bool:
         try:
-            _send(self._questions, b"\n".join(lines))
+            _send(self._questions, b"\n".join([self._format, *lines]))
         except OSError:
             return False  # it has exited; this process reads the lines
         return True
@@ -87,8 +95,10 @@ class SecondReader(SecondProcess):
 def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
     """Answer questions until the input ends."""
     while (data := _receive(questions)) is not None:
+        source_format, *lines = data.split(b"\n")
+        read = QUICK[source_format.decode()]
         # Between two processes of the same Python, marshal is safe, and the fastest format.
-        _send(answers, marshal.dumps(quick_batch(data.split(b"\n"))))
+        _send(answers, marshal.dumps(quick_batch(lines, read)))
 
 
 def _send(pipe: IO[bytes], data: bytes) -> None:

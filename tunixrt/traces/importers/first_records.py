@@ -54,7 +54,7 @@ def first_records(
     is_table = beginning.startswith(TABLE_MAGICS)
     replayed.rewind(keep=not is_table)
     if is_table:
-        copy: Any = stack.enter_context(tempfile.TemporaryFile())
+        copy: Any = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         shutil.copyfileobj(replayed, copy)
         copy.seek(0)
         return first_records(OpenText(name, copy), stack)

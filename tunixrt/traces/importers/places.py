@@ -59,7 +59,6 @@ class Found:
     Attributes:
         sources: the files and streams, in order.
         notices: what was passed over, and names that say something else than the content.
-        n_bytes: the sizes of the files; None where a stream has no size.
     """
 
     sources: list[Path | OpenText] = field(default_factory=list)
@@ -67,6 +66,7 @@ class Found:
 
     @property
     def n_bytes(self) -> int | None:
+        """The sizes of the files together; None if one of them is a stream."""
         sizes = [_size(source) for source in self.sources]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
@@ -116,7 +116,7 @@ def _add_directory(directory: Path, found: Found) -> None:
     if skipped:
         shown = ", ".join(sorted(skipped)[:_SHOWN]) + (", ..." if len(skipped) > _SHOWN else "")
         found.notices.append(
-            f"Skipped in {directory}, as hidden or not a file of records: {len(skipped):,} ({shown})."
+            f"Skipped in {directory}: {len(skipped):,}, hidden or not files of records ({shown})."
         )
     if len(found.sources) == n_before:
         known = ", ".join(sorted(_RECORDS))
@@ -158,10 +158,10 @@ def _files_below(
 
 
 def _is_named_records(name: str) -> bool:
-    stem, ending = os.path.splitext(name.lower())
-    if ending in (*_ENDINGS["compressed with gzip"], *_ENDINGS["compressed with Zstandard"]):
-        ending = os.path.splitext(stem)[1]
-    return ending in _RECORDS and name not in _NO_RECORDS and not _is_rejects(name)
+    path = Path(name.lower())
+    if path.suffix in (*_ENDINGS["compressed with gzip"], *_ENDINGS["compressed with Zstandard"]):
+        path = path.with_suffix("")
+    return path.suffix in _RECORDS and name not in _NO_RECORDS and not _is_rejects(name)
 
 
 def _is_rejects(name: str) -> bool:

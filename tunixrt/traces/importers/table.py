@@ -1,36 +1,50 @@
 """Reads input files as traces: each record of a container is accepted or rejected separately.
 
 A reader yields, in the order of the file, traces, records that are not traces, and what it
-dropped. It holds one line at a time. Nothing here writes.
+dropped. It holds some records at a time. Nothing here writes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.log.digests import Digest
+from tunixrt.traces.importers.atif import read_atif
+from tunixrt.traces.importers.columns import ColumnMap, read_columns
 from tunixrt.traces.importers.containers import Container, Unit, open_records
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
+from tunixrt.traces.importers.flat import read_alpaca, read_prompt_completion, read_think
 from tunixrt.traces.importers.gsm8k import read_gsm8k
-from tunixrt.traces.importers.lines import on_one_line
-from tunixrt.traces.quick_reading import quick_trace
-from tunixrt.traces.schema import Trace, payload_of, trace_id, trace_of
-from tunixrt.traces.second_reader import SecondReader, is_worth_it
+from tunixrt.traces.importers.lm_eval import samples_reader
+from tunixrt.traces.importers.messages import read_messages
+from tunixrt.traces.importers.reading import LeftOut, Read, Reader
+from tunixrt.traces.importers.records import (
+    Dropped,
+    DropReason,
+    ImportedTrace,
+    Noted,
+    Record,
+    Rejection,
+)
+from tunixrt.traces.importers.session import read_session, whole_sessions
+from tunixrt.traces.importers.sharegpt import read_sharegpt
+from tunixrt.traces.schema import AnyTrace, Trace, payload_of, trace_id, trace_of
+from tunixrt.traces.second_reader import QUICK, SecondReader, is_worth_it
 from tunixrt.traces.trace_rows import is_row, read_row
+from tunixrt.traces.views import flat_view
 from tunixrt.traces.violations import TraceError
 from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from tunixrt.traces.importers.lines import Chunk, TextSource
-    from tunixrt.traces.quick_reading import QuickAnswer
+    from tunixrt.traces.quick_reading import QuickAnswer, QuickReader
 
 
 class SourceFormat(StrEnum):
@@ -40,79 +54,21 @@ class SourceFormat(StrEnum):
     GSM8K = "gsm8k"
     #: What `dataset export --format trace` writes.
     TRACE = "trace"
-
-
-class DropReason(StrEnum):
-    """Why something in a file was left out without the record being wrong."""
-
-    BLANK_LINE = "blank line between records"
-    BLANK_STEP = "blank line in an answer"
-
-
-class ImportedTrace(msgspec.Struct, frozen=True, gc=False):
-    """A trace that was read: its canonical payload, its id, and its place in the file.
-
-    ``recorded_at`` is the time of its first recording, if the record states it.
-    """
-
-    payload: bytes
-    id: Digest
-    n_steps: int
-    file: str
-    line: int
-    recorded_at: str | None = None
-    unit: str = Unit.LINE
-
-
-class Rejection(msgspec.Struct, frozen=True):
-    """A record that is not a trace.
-
-    ``raw`` is its line without the line feed, its text in a JSON array, or its row as JSON.
-    ``line`` counts in ``unit``.
-    """
-
-    file: str
-    line: int
-    reason: str
-    raw: bytes
-    field: str | None = None
-    column: int | None = None
-    unit: str = Unit.LINE
-
-    def __str__(self) -> str:
-        """Return where the record is and what is wrong with it, as one sentence."""
-        return f"{self.file}, {self.unit} {self.line}: {self.reason}"
-
-    def as_line(self) -> bytes:
-        """Return the record of a rejects file: one JSON object and a line feed.
-
-        ``raw`` is the line as text if it is valid UTF-8; else ``raw_base64`` holds its bytes.
-        """
-        fields: dict[str, object] = {
-            "column": self.column,
-            "field": self.field,
-            "file": self.file,
-            "line": self.line,
-            "reason": self.reason,
-            "unit": self.unit,
-        }
-        try:
-            fields["raw"] = self.raw.decode()
-        except UnicodeDecodeError:
-            fields["raw_base64"] = self.raw
-        return on_one_line(msgspec.json.encode(fields, order="sorted")) + b"\n"
-
-
-class Dropped(msgspec.Struct, frozen=True):
-    """Something that was left out, and the reason. ``line`` counts in ``unit``."""
-
-    file: str
-    line: int
-    reason: str
-    unit: str = Unit.LINE
-
-
-Record = ImportedTrace | Rejection | Dropped
+    #: Chats of OpenAI, TRL, Hugging Face, Anthropic and Gemini.
+    MESSAGES = "messages"
+    SHAREGPT = "sharegpt"
+    ALPACA = "alpaca"
+    PROMPT_COMPLETION = "prompt-completion"
+    #: A completion with tags around its reasoning and its answer.
+    THINK = "think"
+    #: Any flat record, with a `ColumnMap`.
+    COLUMNS = "columns"
+    #: Trajectories of agents.
+    ATIF = "atif"
+    #: Session traces of the Hugging Face Hub.
+    SESSION = "session"
+    #: Samples of lm-evaluation-harness.
+    LM_EVAL = "lm-eval"
 
 
 class UnknownFormatError(BadInputError):
@@ -127,15 +83,27 @@ class OptionError(BadInputError):
     """An option of the import that does not apply to its format."""
 
 
-class _Read(msgspec.Struct, frozen=True):
-    """What a line holds: a trace, the number of dropped blank lines, its first recording time."""
-
-    trace: Trace
-    n_blank: int = 0
-    recorded_at: str | None = None
+#: What reads the bytes of a record.
+_BytesReader = Callable[[bytes], Read | LeftOut]
 
 
-_Reader = Callable[[bytes], _Read]
+class _Reading(NamedTuple):
+    """How a file is read: strictly, quickly where that is certain, and under which source."""
+
+    reader: _BytesReader
+    quick: QuickReader | None
+    source: str | None
+
+
+#: The formats whose records are read one by one and without options.
+READERS: Final[Mapping[SourceFormat, Reader]] = {
+    SourceFormat.MESSAGES: read_messages,
+    SourceFormat.SHAREGPT: read_sharegpt,
+    SourceFormat.ALPACA: read_alpaca,
+    SourceFormat.PROMPT_COMPLETION: read_prompt_completion,
+    SourceFormat.THINK: read_think,
+    SourceFormat.ATIF: read_atif,
+}
 
 
 def parse_source_format(text: str, *, others: Sequence[str] = ()) -> SourceFormat:
@@ -167,39 +135,64 @@ def check_strips(source_format: str, *, strip_calculator: bool) -> None:
         )
 
 
+def check_columns(source_format: str, columns: ColumnMap | None) -> None:
+    """Refuse a map of columns for a format that has none, and its absence for the one that does.
+
+    Raises:
+        OptionError: The one or the other.
+    """
+    if columns is None and source_format == SourceFormat.COLUMNS:
+        raise OptionError(
+            "The format columns needs a map (--map) that states which column is what, such as "
+            "prompt=problem,reasoning=thoughts,answer=solution."
+        )
+    if columns is not None and source_format != SourceFormat.COLUMNS:
+        raise OptionError(
+            f"Only the format columns has a map: columns (--map) has no effect on {source_format}."
+        )
+
+
 def read_traces(
     path: TextSource,
     source_format: SourceFormat,
     *,
     source: str | None = None,
     strip_calculator: bool = False,
+    columns: ColumnMap | None = None,
 ) -> Iterator[Record]:
-    """Yield the records of a file, one JSON object per line.
+    """Yield the records of a file, in any of the containers of :mod:`.containers`.
 
     Args:
         path: The file, or a stream that is open.
         source_format: What a record looks like.
         source: Becomes ``meta.source`` of every trace, instead of the record's own. GSM8K
-            records get ``gsm8k`` if it is None.
+            records without one get ``gsm8k`` if it is None.
         strip_calculator: Whether to cut GSM8K's ``<<48/2=24>>`` annotations out of the steps.
+        columns: What the columns of the format ``columns`` are.
 
     Raises:
-        OptionError: ``strip_calculator`` with another format than GSM8K.
-        UnreadableFileError: The file is absent, not a file, empty, or not JSON Lines; or a line is
-            longer than 64 MiB.
+        OptionError: ``strip_calculator`` with another format than GSM8K; ``columns`` with another
+            format than ``columns``, or that format without them.
+        UnreadableFileError: The file is absent, not a file, empty, cut off, damaged or of an
+            unknown kind; or a record is longer than 64 MiB.
     """
-    reader = _reader(source_format, source, strip_calculator=strip_calculator)
-    quick = source_format is SourceFormat.TUNIXRT and source is None
+    check_strips(source_format, strip_calculator=strip_calculator)
+    check_columns(source_format, columns)
+    reader = _reader(source_format, columns, strip_calculator=strip_calculator)
+    quick = QUICK.get(source_format) if source is None else None
+    reading = _Reading(reader, quick, source)
     name = str(path)
     is_empty = True
     with contextlib.ExitStack() as stack:
         container = stack.enter_context(open_records(path))
         unit = container.unit
-        for (first, records, faults), answers in _answered(container, path, stack, quick=quick):
-            if answers is not None:
+        for (first, records, faults), answers in _answered(
+            container, path, source_format, stack, quick=quick
+        ):
+            if answers is not None and not faults:
                 is_empty = False
-                for line, (payload, trace, n_steps) in enumerate(answers, first):
-                    yield ImportedTrace(payload, trace, n_steps, name, line)
+                for line, answer in enumerate(answers, first):
+                    yield ImportedTrace(*answer, name, line, unit=unit)
                 continue
             for line, raw in enumerate(records, first):
                 if line in faults:
@@ -207,7 +200,7 @@ def read_traces(
                     yield Rejection(name, line, faults[line], raw, unit=unit)
                 elif raw.strip(b" \t\r"):
                     is_empty = False
-                    yield from _record(name, line, raw, reader, quick=quick, unit=unit)
+                    yield from _record(name, line, raw, reading, unit)
                 else:
                     yield Dropped(name, line, DropReason.BLANK_LINE, unit)
     if is_empty:
@@ -217,14 +210,22 @@ def read_traces(
 
 
 def _answered(
-    container: Container, path: TextSource, stack: contextlib.ExitStack, *, quick: bool
+    container: Container,
+    path: TextSource,
+    source_format: SourceFormat,
+    stack: contextlib.ExitStack,
+    *,
+    quick: QuickReader | None,
 ) -> Iterator[tuple[Chunk, list[QuickAnswer] | None]]:
     """Yield the records of a file, parsed by a second process if that is worth it."""
-    # It splits what it receives at line feeds, and other records than lines may have them inside.
-    if quick and container.unit == Unit.LINE and is_worth_it(path):
+    chunks = container.chunks
+    if source_format is SourceFormat.SESSION:
+        chunks = whole_sessions(chunks)
+    # It splits what it receives at line feeds, which only the records of an array have inside.
+    if quick is not None and container.unit != Unit.RECORD and is_worth_it(path):
         with contextlib.suppress(OSError):
-            return stack.enter_context(SecondReader()).answered(container.chunks)
-    return ((chunk, None) for chunk in container.chunks)
+            return stack.enter_context(SecondReader(source_format)).answered(chunks)
+    return ((chunk, None) for chunk in chunks)
 
 
 def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
@@ -238,26 +239,33 @@ def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
     return ImportedTrace(payload, trace_id(payload), len(checked.steps), file, line)
 
 
-def _record(
-    name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool, unit: str
-) -> Iterator[Record]:
-    found = quick_trace(raw) if quick else None
-    if found is not None:
-        trace, payload = found
-        yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line, unit=unit)
+def _record(name: str, line: int, raw: bytes, reading: _Reading, unit: str) -> Iterator[Record]:
+    answer = None if reading.quick is None else reading.quick(raw)
+    if answer is not None:
+        yield ImportedTrace(*answer, name, line, unit=unit)
         return
     try:
-        read = reader(raw)
-        payload = payload_of(read.trace)
+        read = reading.reader(raw)
+        if isinstance(read, LeftOut):
+            yield Dropped(name, line, read.reason, unit)
+            return
+        reads = (read, *read.more)
+        traces = [_with_source(each.trace, reading.source) for each in reads]
+        payloads = [payload_of(trace) for trace in traces]
     except CanonicalError as error:
         yield Rejection(name, line, error.reason, raw, column=_column(error), unit=unit)
+        return
     except TraceError as error:
         yield Rejection(name, line, str(error), raw, field=error.violation.field, unit=unit)
-    else:
-        for _ in range(read.n_blank):
+        return
+    for each, trace, payload in zip(reads, traces, payloads, strict=True):
+        for _ in range(each.n_blank):
             yield Dropped(name, line, DropReason.BLANK_STEP, unit)
-        n_steps = len(read.trace.steps)
-        yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, read.recorded_at, unit)
+        for note in each.notes:
+            yield Noted(name, line, note, unit)
+        n_steps = len(flat_view(trace).steps)
+        id_ = trace_id(payload)
+        yield ImportedTrace(payload, id_, n_steps, name, line, each.recorded_at, unit)
 
 
 def _column(error: CanonicalError) -> int | None:
@@ -271,30 +279,34 @@ def _column(error: CanonicalError) -> int | None:
             return None
 
 
-def _reader(source_format: SourceFormat, source: str | None, *, strip_calculator: bool) -> _Reader:
-    check_strips(source_format, strip_calculator=strip_calculator)
+def _reader(
+    source_format: SourceFormat, columns: ColumnMap | None, *, strip_calculator: bool
+) -> _BytesReader:
     match source_format:
         case SourceFormat.TUNIXRT:
-            return lambda raw: _Read(_with_source(_trace_of(decode(raw)), source))
+            return lambda raw: Read(_trace_of(decode(raw)))
         case SourceFormat.GSM8K:
-            named = SourceFormat.GSM8K if source is None else source
-
-            def from_gsm8k(raw: bytes) -> _Read:
-                return _Read(
-                    *read_gsm8k(decode(raw), source=named, strip_calculator=strip_calculator)
-                )
-
-            return from_gsm8k
+            return lambda raw: read_gsm8k(decode(raw), strip_calculator=strip_calculator)
         case SourceFormat.TRACE:
+            return _read_row
+        case SourceFormat.SESSION:
+            return read_session
+        case SourceFormat.COLUMNS:
+            assert columns is not None
+            return lambda raw: read_columns(decode(raw), columns)
+        case SourceFormat.LM_EVAL:
+            reader = samples_reader()
+        case _:
+            reader = READERS[source_format]
+    return lambda raw: reader(decode(raw))
 
-            def from_row(raw: bytes) -> _Read:
-                trace, recorded_at = read_row(raw)
-                return _Read(_with_source(trace, source), recorded_at=recorded_at)
 
-            return from_row
+def _read_row(raw: bytes) -> Read:
+    trace, recorded_at = read_row(raw)
+    return Read(trace, recorded_at=recorded_at)
 
 
-def _trace_of(value: object) -> Trace:
+def _trace_of(value: object) -> AnyTrace:
     try:
         return trace_of(value)
     except TraceError as error:
@@ -309,7 +321,7 @@ def _trace_of(value: object) -> Trace:
         ) from None
 
 
-def _with_source(trace: Trace, source: str | None) -> Trace:
+def _with_source(trace: AnyTrace, source: str | None) -> AnyTrace:
     if source is None:
         return trace
     return msgspec.structs.replace(trace, meta={**trace.meta, "source": source})
