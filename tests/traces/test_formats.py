@@ -16,21 +16,15 @@ from tunixrt.log.canonical import CanonicalError, decode, encode
 from tunixrt.store import Store
 from tunixrt.traces.importers.columns import ColumnMap
 from tunixrt.traces.importers.guess import guess
-from tunixrt.traces.importers.table import (
-    READERS,
-    Dropped,
-    ImportedTrace,
-    Noted,
-    SourceFormat,
-    read_traces,
-)
+from tunixrt.traces.importers.records import Dropped, ImportedTrace, Noted
+from tunixrt.traces.importers.table import READERS, SourceFormat, read_traces
 from tunixrt.traces.importing import import_traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tunixrt.traces.importers.table import Record
+    from tunixrt.traces.importers.records import Record
 
 by_name = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
 

@@ -13,12 +13,9 @@ from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.importers import lines
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.lines import OpenText
+from tunixrt.traces.importers.records import Dropped, DropReason, ImportedTrace, Rejection
 from tunixrt.traces.importers.table import (
-    Dropped,
-    DropReason,
-    ImportedTrace,
     OptionError,
-    Rejection,
     SourceFormat,
     UnknownFormatError,
     imported,

@@ -15,13 +15,8 @@ import pytest
 from tunixrt import Store
 from tunixrt.traces import second_reader
 from tunixrt.traces.importers.lines import OpenText
-from tunixrt.traces.importers.table import (
-    Dropped,
-    ImportedTrace,
-    Rejection,
-    SourceFormat,
-    read_traces,
-)
+from tunixrt.traces.importers.records import Dropped, ImportedTrace, Rejection
+from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.quick_reading import quick_answer, quick_batch
 from tunixrt.traces.second_reader import SecondReader, is_worth_it, serve
 
@@ -29,7 +24,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    from tunixrt.traces.importers.table import Record
+    from tunixrt.traces.importers.records import Record
     from tunixrt.traces.importing import ImportReport
 
 N = 6_000

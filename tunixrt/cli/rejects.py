@@ -12,25 +12,28 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import BinaryIO
 
-    from tunixrt.traces.importers.table import Rejection
+    from tunixrt.traces.importers.records import Rejection
 
 
 class RejectsFiles:
     """``FILE.rejects.jsonl`` of each file with rejected records; they are published at the end.
 
     Input without a directory, such as standard input or a pipe, has its rejects in the current
-    directory.
+    directory. If one file for all rejects is given, they go there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, for_all: Path | None = None) -> None:
+        self._for_all = for_all
         self._opened = contextlib.ExitStack()
         self._open: dict[Path, BinaryIO] = {}
         self._published: set[Path] = set()
         self._paths: dict[str, Path] = {}
+        self._rejecting: set[str] = set()
 
     def add(self, rejection: Rejection) -> None:
         """Add a rejected record."""
         path = self._path(rejection.file)
+        self._rejecting.add(rejection.file)
         if path not in self._open:
             self._open[path] = self._opened.enter_context(writing_to(path))
         self._open[path].write(rejection.as_line())
@@ -38,7 +41,7 @@ class RejectsFiles:
     def of(self, file: str) -> Path | None:
         """The rejects of this file, once they are published; None where it has none."""
         path = self._path(file)
-        return path if path in self._published else None
+        return path if path in self._published and file in self._rejecting else None
 
     def __enter__(self) -> Self:
         """Begin; nothing is written before there is a rejected record."""
@@ -56,6 +59,8 @@ class RejectsFiles:
             self._published.update(self._open)
 
     def _path(self, file: str) -> Path:
+        if self._for_all is not None:
+            return self._for_all
         if file not in self._paths:
             path = Path(file)
             place = path.parent if path.is_file() else Path()

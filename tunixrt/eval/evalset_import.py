@@ -29,14 +29,8 @@ from tunixrt.log.digests import Digest, digest_bytes, digest_value, hex_of
 from tunixrt.log.files import ImmutableFileError, publish_file, staging_directory
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.lines import on_one_line, read_lines
-from tunixrt.traces.importers.table import (
-    Dropped,
-    DropReason,
-    Noted,
-    Rejection,
-    SourceFormat,
-    read_traces,
-)
+from tunixrt.traces.importers.records import Dropped, DropReason, Noted, Rejection
+from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.views import flat_view

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.predictions import iterate_predictions
 from tunixrt.runs.lines import encode_lines
-from tunixrt.traces.importers.table import Dropped, Rejection, imported
+from tunixrt.traces.importers.records import Dropped, Rejection
+from tunixrt.traces.importers.table import imported
 from tunixrt.traces.schema import TRACE_VERSION, Trace, TraceStep
 from tunixrt.traces.violations import TraceError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tunixrt.runs.lines import Prediction
     from tunixrt.traces.importers.lines import TextSource
-    from tunixrt.traces.importers.table import Record
+    from tunixrt.traces.importers.records import Record
 
 PREDICTIONS: Final = "predictions"
 SOURCE: Final = "evaluation"

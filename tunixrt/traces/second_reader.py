@@ -14,17 +14,15 @@ import os
 from typing import IO, TYPE_CHECKING, Final
 
 from tunixrt.log.second_process import SecondProcess, run_second
-from tunixrt.traces.importers.lines import OpenText
+from tunixrt.traces.importers.lines import MeteredFile, OpenText
 from tunixrt.traces.quick_messages import quick_messages
 from tunixrt.traces.quick_reading import quick_answer, quick_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tunixrt.traces.importers.lines import TextSource
+    from tunixrt.traces.importers.lines import Chunk, TextSource
     from tunixrt.traces.quick_reading import QuickAnswer, QuickReader
-
-    Chunk = tuple[int, list[bytes]]
 
 MIN_FILE_BYTES: Final = 16 * 1024 * 1024
 """With a file of this size, the process is worth the fifth of a second that its start takes."""
@@ -39,7 +37,10 @@ def is_worth_it(source: TextSource) -> bool:
     """Return whether file size and free CPUs make two processes faster than one."""
     try:
         # The length of a pipe is unknown; that of a redirected file is its size.
-        stat = os.fstat(source.stream.fileno()) if isinstance(source, OpenText) else source.stat()
+        if isinstance(source, OpenText):
+            stat = os.fstat(source.stream.fileno())
+        else:
+            stat = (source.path if isinstance(source, MeteredFile) else source).stat()
         return stat.st_size >= MIN_FILE_BYTES and len(os.sched_getaffinity(0)) > 1
     except (OSError, AttributeError):  # no such file, or no such call on this system
         return False
@@ -70,7 +71,7 @@ class SecondReader(SecondProcess):
         asked = False
         for chunk in chunks:
             answers = self._answer() if asked else None
-            asked = self._ask(chunk[1])
+            asked = self._ask(chunk.records)
             if waiting is not None:
                 yield waiting, answers
             waiting = chunk

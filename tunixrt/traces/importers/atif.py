@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.traces.conversation import Role
 from tunixrt.traces.importers.content import read_content
 from tunixrt.traces.importers.draft import Draft
-from tunixrt.traces.importers.file_kinds import BYTE_ORDER_MARK
-from tunixrt.traces.importers.lines import MAX_LINE_BYTES, OpenText, open_text
 from tunixrt.traces.importers.reading import Note, as_object, metadata
 from tunixrt.traces.importers.tools import call_of, tools_of
 from tunixrt.traces.violations import TraceError, describe, missing, wrong
 from tunixrt.words import did_you_mean
 
 if TYPE_CHECKING:
-    from tunixrt.traces.importers.lines import TextSource
     from tunixrt.traces.importers.reading import Read
 
 _ROLES: Final = {"system": Role.SYSTEM, "user": Role.USER, "agent": Role.ASSISTANT}
@@ -28,26 +24,6 @@ _ROLES: Final = {"system": Role.SYSTEM, "user": Role.USER, "agent": Role.ASSISTA
 _READ: Final = ("step_id", "source", "message", "reasoning_content", "tool_calls", "observation")
 _STEPS_EXPECTED: Final = "a list of steps, each with source and message"
 _BLANK_LINE: Final = "\n\n"
-
-
-def read_document(source: TextSource) -> bytes | None:
-    """Return a file that is one JSON object over several lines; None if it is not one.
-
-    A stream is not read ahead, so its trajectories have one line each.
-
-    Raises:
-        UnreadableFileError: The file cannot be opened.
-    """
-    if isinstance(source, OpenText):
-        return None
-    with open_text(source) as file:
-        data = file.read(MAX_LINE_BYTES).removeprefix(BYTE_ORDER_MARK).strip()
-        if file.read(1) or b"\n" not in data:
-            return None
-    try:
-        return data if isinstance(decode(data), dict) else None
-    except CanonicalError:
-        return None
 
 
 def read_atif(value: object) -> Read:

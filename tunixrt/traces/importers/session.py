@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.traces.importers.draft import Draft
+from tunixrt.traces.importers.lines import Chunk
 from tunixrt.traces.importers.messages import add_message
 from tunixrt.traces.importers.reading import as_object
 from tunixrt.traces.violations import TraceError, Violation, describe, missing, wrong
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tunixrt.traces.importers.reading import Read
-
-    Chunk = tuple[int, list[bytes]]
 
 _HEADER: Final = b'"session"'
 
@@ -26,21 +25,24 @@ def whole_sessions(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     A file is one session; in a file with several, one after the other, each has its header.
 
     Args:
-        chunks: Groups of lines, each with the number of its first line.
+        chunks: The lines, or the rows, of a file.
     """
-    begun, lines = 1, list[bytes]()
-    for first, group in chunks:
-        for line, raw in enumerate(group, first):
+    begun, lines, found = 1, list[bytes](), dict[int, str]()
+    for first, records, faults in chunks:
+        for line, raw in enumerate(records, first):
             if not raw.strip(b" \t\r"):
                 continue
             if lines and _is_header(raw):
-                yield begun, [b"\n".join(lines)]
-                lines = []
+                yield Chunk(begun, [b"\n".join(lines)], found)
+                lines, found = [], {}
             if not lines:
                 begun = line
-            lines.append(raw)
+            if line in faults:
+                found = {begun: faults[line]}
+            # In an array a line may be written over several; within a text JSON escapes line feeds.
+            lines.append(raw.replace(b"\n", b" "))
     if lines:
-        yield begun, [b"\n".join(lines)]
+        yield Chunk(begun, [b"\n".join(lines)], found)
 
 
 def _is_header(raw: bytes) -> bool:

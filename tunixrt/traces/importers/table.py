@@ -1,7 +1,7 @@
-"""Reads input files as traces: one record per line, each accepted or rejected separately.
+"""Reads input files as traces: each record of a container is accepted or rejected separately.
 
 A reader yields, in the order of the file, traces, records that are not traces, and what it
-dropped. It holds one line at a time. Nothing here writes.
+dropped. It holds some records at a time. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,23 @@ import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.log.digests import Digest
-from tunixrt.traces.importers.atif import read_atif, read_document
+from tunixrt.traces.importers.atif import read_atif
 from tunixrt.traces.importers.columns import ColumnMap, read_columns
+from tunixrt.traces.importers.containers import Container, Unit, open_records
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.flat import read_alpaca, read_prompt_completion, read_think
 from tunixrt.traces.importers.gsm8k import read_gsm8k
-from tunixrt.traces.importers.lines import on_one_line, read_chunks
 from tunixrt.traces.importers.lm_eval import samples_reader
 from tunixrt.traces.importers.messages import read_messages
 from tunixrt.traces.importers.reading import LeftOut, Read, Reader
+from tunixrt.traces.importers.records import (
+    Dropped,
+    DropReason,
+    ImportedTrace,
+    Noted,
+    Record,
+    Rejection,
+)
 from tunixrt.traces.importers.session import read_session, whole_sessions
 from tunixrt.traces.importers.sharegpt import read_sharegpt
 from tunixrt.traces.schema import AnyTrace, any_trace_of, payload_of, trace_id
@@ -36,7 +43,7 @@ from tunixrt.traces.violations import TraceError
 from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
-    from tunixrt.traces.importers.lines import TextSource
+    from tunixrt.traces.importers.lines import Chunk, TextSource
     from tunixrt.traces.quick_reading import QuickAnswer, QuickReader
 
 
@@ -62,79 +69,6 @@ class SourceFormat(StrEnum):
     SESSION = "session"
     #: Samples of lm-evaluation-harness.
     LM_EVAL = "lm-eval"
-
-
-class DropReason(StrEnum):
-    """Why something in a file was left out without the record being wrong."""
-
-    BLANK_LINE = "blank line between records"
-    BLANK_STEP = "blank line in an answer"
-
-
-class ImportedTrace(msgspec.Struct, frozen=True, gc=False):
-    """A trace that was read: its canonical payload, its id, and its place in the file.
-
-    ``recorded_at`` is the time of its first recording, if the record states it.
-    """
-
-    payload: bytes
-    id: Digest
-    n_steps: int
-    file: str
-    line: int
-    recorded_at: str | None = None
-
-
-class Rejection(msgspec.Struct, frozen=True):
-    """A record that is not a trace. ``raw`` is its line without the line feed."""
-
-    file: str
-    line: int
-    reason: str
-    raw: bytes
-    field: str | None = None
-    column: int | None = None
-
-    def __str__(self) -> str:
-        """Return where the record is and what is wrong with it, as one sentence."""
-        return f"{self.file}, line {self.line}: {self.reason}"
-
-    def as_line(self) -> bytes:
-        """Return the record of a rejects file: one JSON object and a line feed.
-
-        ``raw`` is the line as text if it is valid UTF-8; else ``raw_base64`` holds its bytes.
-        """
-        fields: dict[str, object] = {
-            "column": self.column,
-            "field": self.field,
-            "file": self.file,
-            "line": self.line,
-            "reason": self.reason,
-        }
-        try:
-            fields["raw"] = self.raw.decode()
-        except UnicodeDecodeError:
-            fields["raw_base64"] = self.raw
-        return on_one_line(msgspec.json.encode(fields, order="sorted")) + b"\n"
-
-
-class Dropped(msgspec.Struct, frozen=True):
-    """Something that was left out, and the reason."""
-
-    file: str
-    line: int
-    reason: str
-
-
-class Noted(msgspec.Struct, frozen=True):
-    """What a reader did to a record that it kept; a `Note` of :mod:`.reading`."""
-
-    file: str
-    line: int
-    reason: str
-
-
-Record = ImportedTrace | Rejection | Dropped | Noted
 
 
 class UnknownFormatError(BadInputError):
@@ -226,7 +160,7 @@ def read_traces(
     strip_calculator: bool = False,
     columns: ColumnMap | None = None,
 ) -> Iterator[Record]:
-    """Yield the records of a file, one JSON object per line.
+    """Yield the records of a file, in any of the containers of :mod:`.containers`.
 
     Args:
         path: The file, or a stream that is open.
@@ -239,8 +173,8 @@ def read_traces(
     Raises:
         OptionError: ``strip_calculator`` with another format than GSM8K; ``columns`` with another
             format than ``columns``, or that format without them.
-        UnreadableFileError: The file is absent, not a file, empty, or not JSON Lines; or a line is
-            longer than 64 MiB.
+        UnreadableFileError: The file is absent, not a file, empty, cut off, damaged or of an
+            unknown kind; or a record is longer than 64 MiB.
     """
     check_strips(source_format, strip_calculator=strip_calculator)
     check_columns(source_format, columns)
@@ -250,18 +184,25 @@ def read_traces(
     name = str(path)
     is_empty = True
     with contextlib.ExitStack() as stack:
-        for (first, lines), answers in _answered(path, source_format, stack, quick=quick):
-            if answers is not None:
+        container = stack.enter_context(open_records(path))
+        unit = container.unit
+        for (first, records, faults), answers in _answered(
+            container, path, source_format, stack, quick=quick
+        ):
+            if answers is not None and not faults:
                 is_empty = False
-                for line, (payload, trace, n_steps) in enumerate(answers, first):
-                    yield ImportedTrace(payload, trace, n_steps, name, line)
+                for line, answer in enumerate(answers, first):
+                    yield ImportedTrace(*answer, name, line, unit=unit)
                 continue
-            for line, raw in enumerate(lines, first):
-                if raw.strip(b" \t\r"):
+            for line, raw in enumerate(records, first):
+                if line in faults:
                     is_empty = False
-                    yield from _record(name, line, raw, reading)
+                    yield Rejection(name, line, faults[line], raw, unit=unit)
+                elif raw.strip(b" \t\r"):
+                    is_empty = False
+                    yield from _record(name, line, raw, reading, unit)
                 else:
-                    yield Dropped(name, line, DropReason.BLANK_LINE)
+                    yield Dropped(name, line, DropReason.BLANK_LINE, unit)
     if is_empty:
         raise UnreadableFileError(
             name, f"The file {name} holds no records: it is empty or has only blank lines."
@@ -269,27 +210,22 @@ def read_traces(
 
 
 def _answered(
+    container: Container,
     path: TextSource,
     source_format: SourceFormat,
     stack: contextlib.ExitStack,
     *,
     quick: QuickReader | None,
-) -> Iterator[tuple[tuple[int, list[bytes]], list[QuickAnswer] | None]]:
-    """Yield the lines of a file, parsed by a second process if that is worth it."""
-    chunks = _chunks(path, source_format)
-    if quick is not None and is_worth_it(path):
+) -> Iterator[tuple[Chunk, list[QuickAnswer] | None]]:
+    """Yield the records of a file, parsed by a second process if that is worth it."""
+    chunks = container.chunks
+    if source_format is SourceFormat.SESSION:
+        chunks = whole_sessions(chunks)
+    # It splits what it receives at line feeds, which only the records of an array have inside.
+    if quick is not None and container.unit != Unit.RECORD and is_worth_it(path):
         with contextlib.suppress(OSError):
             return stack.enter_context(SecondReader(source_format)).answered(chunks)
     return ((chunk, None) for chunk in chunks)
-
-
-def _chunks(path: TextSource, source_format: SourceFormat) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield the records of a file in groups, each with the number of its first line."""
-    if source_format is SourceFormat.SESSION:
-        return whole_sessions(read_chunks(path))
-    if source_format is SourceFormat.ATIF and (document := read_document(path)) is not None:
-        return iter([(1, [document])])
-    return read_chunks(path)
 
 
 def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace:
@@ -303,32 +239,33 @@ def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace
     return ImportedTrace(payload, trace_id(payload), n_steps_of(checked), file, line)
 
 
-def _record(name: str, line: int, raw: bytes, reading: _Reading) -> Iterator[Record]:
+def _record(name: str, line: int, raw: bytes, reading: _Reading, unit: str) -> Iterator[Record]:
     answer = None if reading.quick is None else reading.quick(raw)
     if answer is not None:
-        yield ImportedTrace(*answer, name, line)
+        yield ImportedTrace(*answer, name, line, unit=unit)
         return
     try:
         read = reading.reader(raw)
         if isinstance(read, LeftOut):
-            yield Dropped(name, line, read.reason)
+            yield Dropped(name, line, read.reason, unit)
             return
         reads = (read, *read.more)
         traces = [_with_source(each.trace, reading.source) for each in reads]
         payloads = [payload_of(trace) for trace in traces]
     except CanonicalError as error:
-        yield Rejection(name, line, error.reason, raw, column=_column(error))
+        yield Rejection(name, line, error.reason, raw, column=_column(error), unit=unit)
         return
     except TraceError as error:
-        yield Rejection(name, line, str(error), raw, field=error.violation.field)
+        yield Rejection(name, line, str(error), raw, field=error.violation.field, unit=unit)
         return
     for each, trace, payload in zip(reads, traces, payloads, strict=True):
         for _ in range(each.n_blank):
-            yield Dropped(name, line, DropReason.BLANK_STEP)
+            yield Dropped(name, line, DropReason.BLANK_STEP, unit)
         for note in each.notes:
-            yield Noted(name, line, note)
+            yield Noted(name, line, note, unit)
         n_steps = n_steps_of(trace)
-        yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, each.recorded_at)
+        id_ = trace_id(payload)
+        yield ImportedTrace(payload, id_, n_steps, name, line, each.recorded_at, unit)
 
 
 def _column(error: CanonicalError) -> int | None:
