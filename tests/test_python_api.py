@@ -51,7 +51,7 @@ def test_a_list_of_dictionaries_is_one_segment_and_all_of_it_can_be_read_again(
     added = store.traces.add([value(n) for n in range(3)])
     assert (added.report.recorded, len(store.log.segments()), len(store.traces)) == (3, 1, 3)
     assert [trace.id for trace in store.traces] == list(added.ids)
-    assert [trace.content.prompt for trace in store.traces] == ["0 + 1?", "1 + 1?", "2 + 1?"]
+    assert [trace.flat.prompt for trace in store.traces] == ["0 + 1?", "1 + 1?", "2 + 1?"]
     assert store.traces[added.ids[1][7:17]].as_dict()["final_answer"] == "2"
     assert store.traces.add(value(1)).report.duplicates == 1
     assert added.ids[0] in store.traces

@@ -93,7 +93,7 @@ def test_every_trace_is_shown_so_that_all_of_it_can_be_seen(
     states = list(store.traces.projection().traces())
     (evil,) = store.traces.select({"source": EVIL})
     for state in (evil.state, *states[-3:]):
-        trace = store.traces[state.id].content
+        trace = store.traces[state.id].flat
         shown = cli("trace", "show", state.id, *root)
         check("show", shown)
         assert visible(trace.prompt) in shown.out

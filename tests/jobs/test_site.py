@@ -211,7 +211,7 @@ def test_a_redacted_trace_is_gone_after_building_again(tmp_path: Path) -> None:
                 labelled(state.id, "quality", "good"),
             ][i : i + 1]
         )
-    secret = store.traces[states[4].id].content.prompt
+    secret = store.traces[states[4].id].flat.prompt
     site = tmp_path / "site"
     built = store.build_site(site, title="Sums")
     assert built.n_traces == 11

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.making.traces import Place, value, write_lines
+from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.importers import lines
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.lines import OpenText
@@ -23,6 +24,7 @@ from tunixrt.traces.importers.table import (
 )
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.schema import Trace, TraceStep, parse_payload
+from tunixrt.traces.views import flat_view
 from tunixrt.traces.violations import TraceError
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def test_a_record_is_read_with_its_line_and_its_number_of_steps(tmp_path: Path) 
     path = write_lines(tmp_path / "t.jsonl", [value(), value(prompt="Other?")])
     first, second = read(path)
     assert (first.file, first.line, first.n_steps) == (str(path), 1, 2)
-    assert (second.line, parse_payload(second.payload).prompt) == (2, "Other?")
+    assert (second.line, flat_view(parse_payload(second.payload)).prompt) == (2, "Other?")
 
 
 def test_the_last_line_needs_no_line_feed_and_crlf_is_white_space(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_a_byte_order_mark_is_passed_over_and_changes_nothing(tmp_path: Path, si
     record = json.dumps({"question": "q", "answer": "a\n#### 2"}).encode()
     path.write_bytes(b"\xef\xbb\xbf" + record)
     (trace,) = read(path, SourceFormat.GSM8K)
-    assert parse_payload(trace.payload).prompt == "q"
+    assert flat_view(parse_payload(trace.payload)).prompt == "q"
 
 
 def test_a_stream_is_read_as_a_file_is_and_called_by_its_name(tmp_path: Path) -> None:
@@ -253,7 +255,7 @@ def test_an_unknown_format_lists_the_known_ones() -> None:
     assert parse_source_format("gsm8k") is SourceFormat.GSM8K
     with pytest.raises(UnknownFormatError, match=r'no source format "gsm"\. Did you mean "gsm8'):
         parse_source_format("gsm")
-    with pytest.raises(UnknownFormatError, match=r"The known ones are tunixrt, gsm8k, trace\."):
+    with pytest.raises(UnknownFormatError, match=r"The known ones are tunixrt, gsm8k, trace, mess"):
         parse_source_format("csv")
 
 
@@ -293,7 +295,7 @@ def test_calculator_annotations_go_only_when_asked(tmp_path: Path) -> None:
     record = {"question": "q", "answer": "a <<1+1=2>>2 b<<2=2>>2\n<<x>>\n#### 4"}
     dropped, read_ = gsm8k(tmp_path, record, strip_calculator=True, source="mine")
     assert dropped.reason == DropReason.BLANK_STEP
-    whole = parse_payload(read_.payload)
+    whole = flat_view(parse_payload(read_.payload))
     assert [step.content for step in whole.steps] == ["a 2 b2"]
     assert whole.meta == {"source": "mine"}
 
@@ -302,17 +304,12 @@ GSM8K: list[tuple[str, object, str]] = [
     ("text", "[]", 'an object with question and answer, but is the text "[]".'),
     ("missing", {"question": "q"}, 'The field "answer" is missing; it should be text whose last'),
     ("no text", {"question": "q", "answer": 4}, 'The field "answer" should be text whose last'),
-    ("misspelt", {"qestion": "q", "answer": "a"}, 'Did you mean "question"?'),
-    ("empty question", {"question": "", "answer": "a"}, "characters, but is empty."),
-    ("long", {"question": "q" * 50_001, "answer": "a"}, "but is text of 50,001 characters."),
+    ("misspelt", {"qestion": "q", "answer": "a"}, 'Did you mean "qestion"?'),
+    ("empty question", {"question": "", "answer": "a"}, "should be text, but is empty."),
     ("blank", {"question": "q", "answer": " \n"}, "but is blank."),
     ("no mark", {"question": "q", "answer": "a\nb"}, 'but is text that ends with "b".'),
     ("no answer", {"question": "q", "answer": "a\n#### "}, 'but is text that ends with "#### ".'),
     ("two marks", {"question": "q", "answer": "#### 1\n#### 2"}, "more than one line of"),
-    ("no steps", {"question": "q", "answer": "#### 2"}, "1 to 1,000 lines of steps, but is text"),
-    ("steps", {"question": "q", "answer": "s\n" * 1001 + "#### 2"}, "but is text with 1,001."),
-    ("step", {"question": "q", "answer": "s" * 20_001 + "\n#### 2"}, "20,001 characters in step 1"),
-    ("final", {"question": "q", "answer": "s\n#### " + "2" * 50_001}, "with one of 50,001."),
 ]
 
 
@@ -323,3 +320,42 @@ def test_a_bad_gsm8k_record_is_rejected_in_its_own_words(
     (rejection,) = gsm8k(tmp_path, record)
     assert isinstance(rejection, Rejection)
     assert sentence in rejection.reason
+
+
+BEYOND_1_0: list[tuple[str, str, str, int]] = [
+    ("no steps", "q", "#### 2", 0),
+    ("many steps", "q", "s\n" * 1_001 + "#### 2", 1_001),
+    ("a long step", "q", "s" * 20_001 + "\n#### 2", 1),
+    ("a long answer", "q", "s\n#### " + "2" * 50_001, 1),
+    ("a long question", "q" * 50_001, "s\n#### 2", 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "n_steps"), [b[1:] for b in BEYOND_1_0], ids=[b[0] for b in BEYOND_1_0]
+)
+def test_a_gsm8k_record_beyond_schema_1_0_is_a_conversation_of_one_turn(
+    tmp_path: Path, question: str, answer: str, n_steps: int
+) -> None:
+    (record,) = gsm8k(tmp_path, {"question": question, "answer": answer})
+    conversation = parse_payload(record.payload)
+    assert isinstance(conversation, Conversation)
+    user, model = conversation.messages
+    assert (user.content, record.n_steps) == (question, n_steps)
+    assert answer.endswith(f"#### {model.content}")
+    assert conversation.final_answer == model.content
+    assert model.thought == answer.rpartition("#### ")[0].rstrip("\n")
+
+
+def test_other_columns_of_gsm8k_are_metadata_and_do_not_move_the_id_of_a_plain_record(
+    tmp_path: Path,
+) -> None:
+    plain = {"question": "How many?", "answer": "Two.\n#### 2"}
+    more = {**plain, "id": 7, "split": None, "meta": {"level": "easy"}, "source": "mine"}
+    first, second = gsm8k(tmp_path, plain, more)
+    assert parse_payload(second.payload).meta == {"id": 7, "level": "easy", "source": "mine"}
+    assert first.id == GSM8K_ID
+
+
+#: Of the commit before other columns were read.
+GSM8K_ID = "sha256:952a269b53607c2ee4d658634f65375106a2256050e1d75b2182e172fdabd3e3"

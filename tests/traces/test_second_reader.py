@@ -17,7 +17,7 @@ from tunixrt.traces import second_reader
 from tunixrt.traces.importers.lines import OpenText
 from tunixrt.traces.importers.records import Dropped, ImportedTrace, Rejection
 from tunixrt.traces.importers.table import SourceFormat, read_traces
-from tunixrt.traces.quick_reading import quick_batch
+from tunixrt.traces.quick_reading import quick_answer, quick_batch
 from tunixrt.traces.second_reader import SecondReader, is_worth_it, serve
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     found: list[subprocess.Popen[bytes]] = []
     start = SecondReader.__init__
 
-    def noted(self: SecondReader) -> None:
-        start(self)
+    def noted(self: SecondReader, source_format: str) -> None:
+        start(self, source_format)
         found.append(self._process)
 
     monkeypatch.setattr(SecondReader, "__init__", noted)
@@ -149,13 +149,14 @@ def test_a_reading_that_is_given_up_leaves_no_process(
 
 def test_answers_are_given_until_the_questions_end() -> None:
     good, bad = b"\n".join(lines({})[:3]), b'{"prompt": 1}'
-    questions = b"".join(len(q).to_bytes(4, "big") + q for q in (good, bad, good))
+    asked = [b"tunixrt\n" + lines for lines in (good, bad, good)]
+    questions = b"".join(len(q).to_bytes(4, "big") + q for q in asked)
     answers = io.BytesIO()
     serve(io.BytesIO(questions + b"\x00\x00"), answers)
     answers.seek(0)
     given = [second_reader._receive(answers) for _ in range(4)]
     assert given.pop() is None
-    known = quick_batch(good.split(b"\n"))
+    known = quick_batch(good.split(b"\n"), quick_answer)
     assert known is not None
     assert [marshal.loads(data or b"") for data in given] == [known, None, known]
 

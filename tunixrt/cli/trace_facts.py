@@ -92,11 +92,11 @@ def add(
 def _from_stdin() -> dict[str, Any]:
     from tunixrt.log.canonical import decode
     from tunixrt.traces.importers.file_kinds import without_mark
-    from tunixrt.traces.schema import trace_of
+    from tunixrt.traces.schema import any_trace_of
 
     value = decode(without_mark("stdin", sys.stdin.buffer.read(), "JSON"))
     if not isinstance(value, dict):
-        trace_of(value)  # raises: it says what was expected and what was found
+        any_trace_of(value)  # raises: it says what was expected and what was found
     return dict(value)  # type: ignore[arg-type]
 
 

@@ -50,6 +50,11 @@ def chat_view(trace: AnyTrace) -> Conversation:
     )
 
 
+def n_steps_of(trace: AnyTrace) -> int:
+    """Return the number of steps of the flat view."""
+    return len(trace.steps) if isinstance(trace, Trace) else len(_reasoning_lines(trace))
+
+
 def answer_of(conversation: Conversation) -> str:
     """Return the stated final answer; without one, the last text of the assistant, or no text."""
     if conversation.final_answer is not UNSET:

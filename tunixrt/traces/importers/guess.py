@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tunixrt.errors import BadInputError
 from tunixrt.traces.importers.table import SourceFormat
 from tunixrt.traces.importers.tags import has_tags
+from tunixrt.traces.trace_rows import is_row
 from tunixrt.words import quoted
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def _is_gsm8k(records: Records) -> bool:
 def _is_messages(records: Records) -> bool:
     return all(
         "trace_version" not in record
+        and not is_row(record)
         and (
             _turns(record, ("messages", "conversation", "conversations"), "role")
             or _turns(record, ("contents",), "parts")
@@ -166,7 +168,7 @@ def _is_session(records: Records) -> bool:
 
 _FITS: Final[dict[SourceFormat, Callable[[Records], bool]]] = {
     SourceFormat.TUNIXRT: _is_tunixrt,
-    SourceFormat.TRACE: _each("prompts", "trace_steps"),
+    SourceFormat.TRACE: lambda records: all(map(is_row, records)),
     SourceFormat.GSM8K: _is_gsm8k,
     SourceFormat.MESSAGES: _is_messages,
     SourceFormat.SHAREGPT: _is_sharegpt,

@@ -35,10 +35,10 @@ from tunixrt.traces.importers.records import (
 )
 from tunixrt.traces.importers.session import read_session, whole_sessions
 from tunixrt.traces.importers.sharegpt import read_sharegpt
-from tunixrt.traces.schema import AnyTrace, Trace, payload_of, trace_id, trace_of
+from tunixrt.traces.schema import AnyTrace, any_trace_of, payload_of, trace_id
 from tunixrt.traces.second_reader import QUICK, SecondReader, is_worth_it
 from tunixrt.traces.trace_rows import is_row, read_row
-from tunixrt.traces.views import flat_view
+from tunixrt.traces.views import n_steps_of
 from tunixrt.traces.violations import TraceError
 from tunixrt.words import did_you_mean, quoted
 
@@ -228,15 +228,15 @@ def _answered(
     return ((chunk, None) for chunk in chunks)
 
 
-def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
-    """Return a trace of a program, ready to be imported.
+def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace:
+    """Return a trace or a conversation of a program, ready to be imported.
 
     Raises:
         TraceError: It breaks a limit of the schema.
     """
-    checked = trace_of(msgspec.to_builtins(trace))
+    checked = any_trace_of(msgspec.to_builtins(trace))
     payload = payload_of(checked)
-    return ImportedTrace(payload, trace_id(payload), len(checked.steps), file, line)
+    return ImportedTrace(payload, trace_id(payload), n_steps_of(checked), file, line)
 
 
 def _record(name: str, line: int, raw: bytes, reading: _Reading, unit: str) -> Iterator[Record]:
@@ -263,7 +263,7 @@ def _record(name: str, line: int, raw: bytes, reading: _Reading, unit: str) -> I
             yield Dropped(name, line, DropReason.BLANK_STEP, unit)
         for note in each.notes:
             yield Noted(name, line, note, unit)
-        n_steps = len(flat_view(trace).steps)
+        n_steps = n_steps_of(trace)
         id_ = trace_id(payload)
         yield ImportedTrace(payload, id_, n_steps, name, line, each.recorded_at, unit)
 
@@ -308,7 +308,7 @@ def _read_row(raw: bytes) -> Read:
 
 def _trace_of(value: object) -> AnyTrace:
     try:
-        return trace_of(value)
+        return any_trace_of(value)
     except TraceError as error:
         if not is_row(value):
             raise
