@@ -111,7 +111,7 @@ def import_(
     """
     from tunixrt.derive import Watch
 
-    goes_with("strip_calculator", "--from gsm8k", holds=source_format == "gsm8k")
+    goes_with("strip_calculator", "--from gsm8k", holds=source_format in (None, "gsm8k"))
     goes_with("rejects_file", "--on-error quarantine", holds=on_error == "quarantine")
     sources = text_sources(files)
     with Progress("importing", "megabyte") as progress, RejectsFiles(rejects_file) as rejects:

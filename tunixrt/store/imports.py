@@ -74,7 +74,10 @@ def import_request(log: EventLog, request: ImportRequest) -> ImportReport:
         source_format = request.source_format
         if source_format is None:
             source_format, sources[0] = _recognised(sources[0], stack)
-            watch.notice(f"Read as {source_format}, which the first records of {sources[0]} are.")
+            watch.notice(
+                f"Read as {source_format}, recognised by the first records of {sources[0]}; --from "
+                "states another format."
+            )
         read = _reader(source_format, request)
         try:
             report = import_files(

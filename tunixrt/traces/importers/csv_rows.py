@@ -45,8 +45,8 @@ def csv_rows(name: str, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     for number, row in enumerate(rows, 1):
         if row and len(row) != len(header):
             faults[number] = (
-                f"The first line of the file names {len(header):,} columns, but the row has "
-                f"{len(row):,} cells."
+                f"The first line of the file has {len(header):,} cells, but the row has "
+                f"{len(row):,}."
             )
             data = msgspec.json.encode(row)
         else:

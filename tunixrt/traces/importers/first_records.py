@@ -40,7 +40,7 @@ def first_records(
     """
     if isinstance(source, Path) and not _is_pipe(source):
         return _decoded(source), source
-    stream = (
+    stream: Any = (
         source.stream if isinstance(source, OpenText) else stack.enter_context(open_text(source))
     )
     name = str(source)
@@ -49,7 +49,7 @@ def first_records(
         found = _decoded(OpenText(name, stream))
         stream.seek(place)
         return found, OpenText(name, stream)
-    replayed = _Replayed(stream)
+    replayed: Any = _Replayed(stream)
     beginning = replayed.read(MAGIC_BYTES)
     is_table = beginning.startswith(TABLE_MAGICS)
     replayed.rewind(keep=not is_table)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _SHOWN: Final = 20
+#: Far beyond what a reader accepts; a text of brackets alone would take a minute.
+_MAX_DEPTH: Final = 10_000
 
 # Possessive, so that nothing is tried twice: one pass, however long the text is.
 _STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
@@ -155,6 +157,8 @@ class _Text:
             depth += 1 if self._data[place - 1] in b"[{" else -1
             if depth == 0:
                 return place
+            if depth > _MAX_DEPTH:
+                raise self.error(f"The record has more than {_MAX_DEPTH:,} brackets open at once")
 
     def _end_of(self, pattern: re.Pattern[bytes], start: int) -> int:
         """Return where a match from ``start`` ends; reads on until there is one.
