@@ -39,6 +39,15 @@ class UnreadableFileError(BadInputError):
         self.line = line
 
 
+class NoRecordsError(UnreadableFileError):
+    """A file without a record."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            name, f"The file {name} holds no records: it is empty or has only blank lines."
+        )
+
+
 class FileKindError(UnreadableFileError):
     """A file of another kind than expected."""
 

@@ -14,6 +14,7 @@ from tunixrt.traces.importers.containers import (
     TABLE_MAGICS,
     open_records,
 )
+from tunixrt.traces.importers.file_kinds import NoRecordsError
 from tunixrt.traces.importers.lines import OpenText, open_text
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def first_records(
         with what was read.
 
     Raises:
-        UnreadableFileError: As of `open_records`.
+        UnreadableFileError: As of `open_records`; or the source has no records.
     """
     if isinstance(source, Path) and not _is_pipe(source):
         return _decoded(source), source
@@ -95,10 +96,14 @@ class _Replayed:
 
 def _decoded(source: Path | OpenText) -> list[object]:
     found: list[object] = []
+    is_empty = True
     with open_records(source) as container:
         for chunk in container.chunks:
             for number, record in enumerate(chunk.records, chunk.first):
-                if not record.strip() or number in chunk.faults:
+                if not record.strip():
+                    continue
+                is_empty = False
+                if number in chunk.faults:
                     continue
                 try:
                     found.append(decode(record))
@@ -108,6 +113,8 @@ def _decoded(source: Path | OpenText) -> list[object]:
                     return found
             if found:
                 return found
+    if is_empty:
+        raise NoRecordsError(str(source))
     return found
 
 

@@ -19,7 +19,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.traces.importers.columns import ColumnMap, read_columns
 from tunixrt.traces.importers.containers import Container, Unit, open_records
-from tunixrt.traces.importers.file_kinds import UnreadableFileError
+from tunixrt.traces.importers.file_kinds import NoRecordsError
 from tunixrt.traces.importers.gsm8k import read_gsm8k
 from tunixrt.traces.importers.lm_eval import samples_reader
 from tunixrt.traces.importers.readers import QUICK, READERS, in_background
@@ -195,9 +195,7 @@ def read_traces(
                 else:
                     yield Dropped(name, line, DropReason.BLANK_LINE, unit)
     if is_empty:
-        raise UnreadableFileError(
-            name, f"The file {name} holds no records: it is empty or has only blank lines."
-        )
+        raise NoRecordsError(name)
 
 
 def _answered(
