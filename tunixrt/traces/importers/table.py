@@ -191,11 +191,11 @@ def read_traces(
         ):
             if answers is not None and not faults:
                 is_empty = False
-                for line, answer in enumerate(answers, first):
-                    yield ImportedTrace(*answer, name, line, unit=unit)
+                for line, (payload, trace, n_steps) in enumerate(answers, first):
+                    yield ImportedTrace(payload, trace, n_steps, name, line, None, unit)
                 continue
             for line, raw in enumerate(records, first):
-                if line in faults:
+                if faults and line in faults:
                     is_empty = False
                     yield Rejection(name, line, faults[line], raw, unit=unit)
                 elif raw.strip(b" \t\r"):
@@ -240,7 +240,8 @@ def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace
 def _record(name: str, line: int, raw: bytes, reading: _Reading, unit: str) -> Iterator[Record]:
     answer = None if reading.quick is None else reading.quick(raw)
     if answer is not None:
-        yield ImportedTrace(*answer, name, line, unit=unit)
+        payload, trace_digest, n_steps = answer
+        yield ImportedTrace(payload, trace_digest, n_steps, name, line, None, unit)
         return
     try:
         read = reading.reader(raw)
