@@ -183,12 +183,13 @@ def read_traces(
         unit = container.unit
         for (first, records, faults), answers in _answered(container, path, given, stack):
             for line, (raw, answer) in enumerate(zip(records, answers, strict=False), first):
-                if line in faults:
+                if faults and line in faults:
                     is_empty = False
                     yield Rejection(name, line, faults[line], raw, unit=unit)
                 elif answer is not None:
                     is_empty = False
-                    yield ImportedTrace(*answer, name, line, unit=unit)
+                    payload, trace, n_steps = answer
+                    yield ImportedTrace(payload, trace, n_steps, name, line, None, unit)
                 elif raw.strip(b" \t\r"):
                     is_empty = False
                     yield from _record(name, line, raw, reading, unit)
@@ -235,7 +236,8 @@ def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace
 def _record(name: str, line: int, raw: bytes, reading: _Reading, unit: str) -> Iterator[Record]:
     answer = None if reading.quick is None else reading.quick(raw)
     if answer is not None:
-        yield ImportedTrace(*answer, name, line, unit=unit)
+        payload, trace_digest, n_steps = answer
+        yield ImportedTrace(payload, trace_digest, n_steps, name, line, None, unit)
         return
     try:
         read = reading.reader(raw)
