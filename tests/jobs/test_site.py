@@ -148,12 +148,12 @@ def test_a_conversation_has_its_flat_view_and_its_texts_with_their_authors(tmp_p
     (row,) = rows_of(tmp_path / "traces-0.js")
     assert row[4] == [["reason", "1 mile is 1.609 km."], ["reason", "3 * 1.609 = 4.828"]]
     assert row[6] == [
-        ["system", "Be brief."],
-        ["user", "How far is 3 miles in km?"],
-        ["assistant reasoning", "1 mile is 1.609 km.\n3 * 1.609 = 4.828"],
-        ["assistant calls multiply (c1)", '{"a":3,"b":1.609}'],
-        ["tool (c1)", "4.827"],
-        ["assistant", "About 4.8 km."],
+        ["system", "Be brief.", 1],
+        ["user", "How far is 3 miles in km?", 2],
+        ["assistant reasoning", "1 mile is 1.609 km.\n3 * 1.609 = 4.828", 3],
+        ["assistant calls multiply (c1)", '{"a":3,"b":1.609}', 3],
+        ["tool (c1)", "4.827", 4],
+        ["assistant", "About 4.8 km.", 5],
     ]
     assert len(plain) == len(rows_of(tmp_path / "traces-1.js")[0]) == 6
 

@@ -154,7 +154,11 @@ def write_evalset(
 def list_traces(
     store: Store, where: tuple[str, ...], limit: int | None, everything: bool, as_json: bool
 ) -> None:
-    """List traces in the order of the log, as they are read from it."""
+    """List traces in the order of the log, as they are read from it.
+
+    A conversation is listed with its first question, its last answer and the lines of its reasoning
+    as steps; in the JSON it also has its `messages` and `tools`.
+    """
     filters = parse_pairs(where, "--where")
     found = store.traces.select(filters, everything=everything)
     rows = itertools.islice(found, limit)

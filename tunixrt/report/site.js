@@ -185,7 +185,7 @@
 
   const conversation = (trace) => [
     element("h2", {}, "Conversation"),
-    ...trace.turns.flatMap(([label, text]) => pre(label, text)),
+    ...trace.turns.flatMap(([label, text, message]) => pre(`${message}. ${label}`, text)),
   ];
 
   // A trace without turns is compared with a conversation as one of a single turn.

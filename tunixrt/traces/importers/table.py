@@ -7,9 +7,8 @@ dropped. It holds some records at a time. Nothing here writes.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -182,7 +181,7 @@ def read_traces(
         container = stack.enter_context(open_records(path))
         unit = container.unit
         for (first, records, faults), answers in _answered(container, path, given, stack):
-            for line, (raw, answer) in enumerate(zip(records, answers, strict=False), first):
+            for line, (raw, answer) in enumerate(zip(records, answers, strict=True), first):
                 if faults and line in faults:
                     is_empty = False
                     yield Rejection(name, line, faults[line], raw, unit=unit)
@@ -201,7 +200,7 @@ def read_traces(
 
 def _answered(
     container: Container, path: TextSource, given: _Given, stack: contextlib.ExitStack
-) -> Iterator[tuple[Chunk, Iterable[QuickAnswer | None]]]:
+) -> Iterator[tuple[Chunk, Sequence[QuickAnswer | None]]]:
     """Yield the records of a file, with what a second process read them as if that is worth it."""
     chunks = container.chunks
     if given.source_format is SourceFormat.SESSION:
@@ -216,10 +215,10 @@ def _answered(
         with contextlib.suppress(OSError):
             second = stack.enter_context(SecondReader(given.source_format))
             return (
-                (chunk, itertools.repeat(None) if answers is None else answers)
+                (chunk, answers or [None] * len(chunk.records))
                 for chunk, answers in second.answered(chunks)
             )
-    return ((chunk, itertools.repeat(None)) for chunk in chunks)
+    return ((chunk, [None] * len(chunk.records)) for chunk in chunks)
 
 
 def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace:
