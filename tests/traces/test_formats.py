@@ -16,8 +16,9 @@ from tunixrt.log.canonical import CanonicalError, decode, encode
 from tunixrt.store import Store
 from tunixrt.traces.importers.columns import ColumnMap
 from tunixrt.traces.importers.guess import guess
+from tunixrt.traces.importers.readers import READERS
 from tunixrt.traces.importers.records import Dropped, ImportedTrace, Noted
-from tunixrt.traces.importers.table import READERS, SourceFormat, read_traces
+from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.importing import import_traces
 
 if TYPE_CHECKING:

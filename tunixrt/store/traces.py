@@ -330,4 +330,4 @@ def _numbered(number: int, trace: AnyTrace | Mapping[str, object]) -> ImportedTr
 
 
 def _has(trace: StoredTrace, where: Mapping[str, str]) -> bool:
-    return all(value_of(trace.state, trace.flat, key) == text for key, text in where.items())
+    return all(value_of(trace.state, trace.content, key) == text for key, text in where.items())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -181,27 +182,25 @@ def _why_not(value: object, otherwise: str) -> Violation:
     return next(conversation_violations(value), other)
 
 
-FIELDS = ("trace_version", "messages", "tools", "final_answer", "meta")
-MESSAGE_FIELDS = (
-    "role",
-    "content",
-    "reasoning",
-    "tool_calls",
-    "tool_call_id",
-    "name",
-    "train",
-)
-CALL_FIELDS = ("id", "name", "arguments")
+FIELDS = Conversation.__struct_fields__
+MESSAGE_FIELDS = Message.__struct_fields__
+CALL_FIELDS = ToolCall.__struct_fields__
 
 #: The roles whose messages may have a field; a field that is not listed is for all roles.
-_ONLY = {
+ONLY = {
     "reasoning": (Role.ASSISTANT,),
     "tool_calls": (Role.ASSISTANT,),
     "train": (Role.ASSISTANT,),
     "tool_call_id": (Role.TOOL,),
     "name": (Role.USER, Role.ASSISTANT, Role.TOOL),
 }
-_FOREIGN = {role: [name for name, roles in _ONLY.items() if role not in roles] for role in Role}
+#: For each role, what reads the fields that it does not have, and what is read if none is there.
+_FOREIGN = {
+    role: (fields, fields(Message(role, "")))
+    for role in Role
+    for fields in [attrgetter(*(name for name, roles in ONLY.items() if role not in roles))]
+}
+_SYSTEM, _USER, _ASSISTANT, _TOOL = Role
 _CONTENT = f"text of at most {MAX_TEXT:,} characters"
 _MESSAGES = f"a list of 2 to {MAX_MESSAGES:,} messages"
 _NAMES = tuple(TextLimit(name, 256) for name in ("name", "tool_call_id"))
@@ -287,7 +286,7 @@ def _role_violations(prefix: str, message: dict[str, object]) -> Iterator[Violat
         fault = wrong(f"{prefix}.role", expected, describe(role))
         yield msgspec.structs.replace(fault, sentence=fault.sentence + hint)
         return
-    for name, roles in _ONLY.items():
+    for name, roles in ONLY.items():
         if name in message and role not in roles:
             only = " or ".join(roles)
             yield wrong(
@@ -296,8 +295,9 @@ def _role_violations(prefix: str, message: dict[str, object]) -> Iterator[Violat
 
 
 def _is_misplaced(message: Message) -> bool:
-    """Return whether a valid message has a field that its role does not have; see `_ONLY`."""
-    return any(getattr(message, name) is not UNSET for name in _FOREIGN[message.role])
+    """Return whether a valid message has a field that its role does not have; see `ONLY`."""
+    fields, absent = _FOREIGN[message.role]
+    return bool(fields(message) != absent)
 
 
 def _call_list_violations(prefix: str, calls: object) -> Iterator[Violation]:
@@ -342,42 +342,44 @@ def _turn_violations(messages: Sequence[Message]) -> Iterator[Violation]:
     """Yield what is wrong with the order of valid messages and with what they leave out."""
     before: Message | None = None
     calls: dict[str, None] = {}
+    has_assistant = False
     for position, message in enumerate(messages):
         fault = _turn_fault(message, before, calls)
         if fault is not None:
             expected, found = fault
             yield wrong(f"messages[{position}]", expected, found)
-        for call in message.calls:
-            if call.id is not UNSET:
-                calls[call.id] = None
+        if message.role is _ASSISTANT:
+            has_assistant = True
+            if message.tool_calls is not UNSET:
+                calls.update((call.id, None) for call in message.tool_calls if call.id is not UNSET)
         before = message
-    if messages and not any(message.role is Role.ASSISTANT for message in messages):
+    if messages and not has_assistant:
         yield wrong("messages", "a list with at least one assistant message", "without one")
 
 
 def _turn_fault(
     message: Message, before: Message | None, calls: Mapping[str, None]
 ) -> tuple[str, str] | None:
-    """Return what was expected at a message and what was found; None if it may stand there."""
+    """Return what was expected at a message and what was found; None if it may be there."""
     previous = None if before is None else before.role
-    match message.role:
-        case Role.SYSTEM if before is not None:
-            return "another role, as a system message is the first", "a system message"
-        case Role.USER | Role.ASSISTANT if message.role is previous:
+    if message.role is _TOOL:
+        return _tool_turn_fault(message, before, calls)
+    if message.role is previous:
+        if previous is not _SYSTEM:
             return "a message of another role", f"a second {previous} message in a row"
-        case Role.USER if not message.content:
-            return "a user message with text", "one with empty content"
-        case Role.ASSISTANT:
-            return _assistant_turn_fault(message, previous)
-        case Role.TOOL:
-            return _tool_turn_fault(message, before, calls)
+    elif message.role is _ASSISTANT:
+        return _assistant_turn_fault(message, previous)
+    if message.role is _USER:
+        return None if message.content else ("a user message with text", "one with empty content")
+    if before is not None:
+        return "another role, as a system message is the first", "a system message"
     return None
 
 
 def _assistant_turn_fault(message: Message, previous: Role | None) -> tuple[str, str] | None:
-    if previous in {None, Role.SYSTEM}:
+    if previous is None or previous is _SYSTEM:
         return "the first user message", "an assistant message"
-    if not (message.content or message.thought or message.calls):
+    if not (message.content or message.reasoning or message.tool_calls):
         return "an assistant message with content, reasoning or tool calls", "an empty one"
     return None
 
@@ -385,7 +387,7 @@ def _assistant_turn_fault(message: Message, previous: Role | None) -> tuple[str,
 def _tool_turn_fault(
     message: Message, before: Message | None, calls: Mapping[str, None]
 ) -> tuple[str, str] | None:
-    if before is None or not (before.role is Role.TOOL or before.calls):
+    if before is None or not (before.role is _TOOL or before.calls):
         return "another role, as no tool was called", "a tool message"
     if message.tool_call_id is not UNSET and message.tool_call_id not in calls:
         known = ", ".join(map(quoted, calls)) or "none with an id"

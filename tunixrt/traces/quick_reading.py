@@ -25,7 +25,7 @@ from tunixrt.traces.schema import (
 from tunixrt.traces.views import n_steps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tunixrt.log.digests import Digest
     from tunixrt.traces.schema import AnyTrace, TraceStep
@@ -79,17 +79,6 @@ def quick_answer(line: bytes) -> QuickAnswer | None:
         return None
     trace, payload = found
     return payload, trace_id(payload), n_steps_of(trace)
-
-
-def quick_batch(lines: Sequence[bytes], read: QuickReader) -> list[QuickAnswer] | None:
-    """Return the answers of a quick reader for lines; None if one needs the strict reader."""
-    answers: list[QuickAnswer] = []
-    for line in lines:
-        answer = read(line)
-        if answer is None:
-            return None
-        answers.append(answer)
-    return answers
 
 
 def _ascend(steps: tuple[TraceStep, ...]) -> bool:

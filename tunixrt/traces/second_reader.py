@@ -1,7 +1,7 @@
 """Reads lines as traces in a second process, while this one records those before them.
 
 Reading is half of the work of an import, and the result does not depend on the process. Lines that
-the second process is not certain of are left to the import, which has the messages, and so is
+the second process is not certain of, or has a remark about, are left to the import, and so is
 everything if the process exits.
 
 Run as ``python -m tunixrt.traces.second_reader``.
@@ -15,20 +15,18 @@ from typing import IO, TYPE_CHECKING, Final
 
 from tunixrt.log.second_process import SecondProcess, run_second
 from tunixrt.traces.importers.lines import MeteredFile, OpenText
-from tunixrt.traces.quick_messages import quick_messages
-from tunixrt.traces.quick_reading import quick_answer, quick_batch
+from tunixrt.traces.importers.readers import in_background
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tunixrt.traces.importers.lines import Chunk, TextSource
-    from tunixrt.traces.quick_reading import QuickAnswer, QuickReader
+    from tunixrt.traces.quick_reading import QuickAnswer
+
+    Answers = list[QuickAnswer | None]
 
 MIN_FILE_BYTES: Final = 16 * 1024 * 1024
 """With a file of this size, the process is worth the fifth of a second that its start takes."""
-
-QUICK: Final[Mapping[str, QuickReader]] = {"messages": quick_messages, "tunixrt": quick_answer}
-"""The quick readers, by the name of the source format."""
 
 _LENGTH_BYTES: Final = 4
 
@@ -53,7 +51,7 @@ class SecondReader(SecondProcess):
         """Start it.
 
         Args:
-            source_format: A key of `QUICK`.
+            source_format: One that `in_background` has a reader for.
 
         Raises:
             OSError: If it cannot be started.
@@ -61,8 +59,8 @@ class SecondReader(SecondProcess):
         super().__init__("tunixrt.traces.second_reader")
         self._format = source_format.encode()
 
-    def answered(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[QuickAnswer] | None]]:
-        """Yield chunks with the answers of the process for their lines; None if it has none.
+    def answered(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Answers | None]]:
+        """Yield chunks with the answer of the process for each line; None if it has exited.
 
         It works on the next chunk while the caller works on this one. The next question is sent
         only after the last answer is read: otherwise both could block on a full pipe.
@@ -85,10 +83,10 @@ class SecondReader(SecondProcess):
             return False  # it has exited; this process reads the lines
         return True
 
-    def _answer(self) -> list[QuickAnswer] | None:
+    def _answer(self) -> Answers | None:
         data = _receive(self._answers)
         # From a child process, which reads nothing but what it was sent.
-        answers: list[QuickAnswer] | None = None if data is None else marshal.loads(data)  # noqa: S302
+        answers: Answers | None = None if data is None else marshal.loads(data)  # noqa: S302
         return answers
 
 
@@ -96,9 +94,10 @@ def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
     """Answer questions until the input ends."""
     while (data := _receive(questions)) is not None:
         source_format, *lines = data.split(b"\n")
-        read = QUICK[source_format.decode()]
+        read = in_background(source_format.decode())
+        assert read is not None
         # Between two processes of the same Python, marshal is safe, and the fastest format.
-        _send(answers, marshal.dumps(quick_batch(lines, read)))
+        _send(answers, marshal.dumps([read(line) for line in lines]))
 
 
 def _send(pipe: IO[bytes], data: bytes) -> None:

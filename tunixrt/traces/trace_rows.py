@@ -74,9 +74,7 @@ def trace_row(trace: AnyTrace, identity: Digest, recorded_at: str | None) -> dic
     for key, value in trace.meta.items():
         metadata[f"{_PREFIX}{key}" if _is_reserved(key) else key] = value
     if isinstance(trace, Conversation):
-        whole = msgspec.to_builtins(trace)
-        contents = {name: whole[name] for name in _CONTENTS if name in whole}
-        return {"id": identity, **contents, "metadata": metadata}
+        return {"id": identity, **_contents_of(trace), "metadata": metadata}
     steps = in_order(trace.steps)
     return {
         "id": identity,
@@ -86,6 +84,18 @@ def trace_row(trace: AnyTrace, identity: Digest, recorded_at: str | None) -> dic
         "trace_step_indices": [step.i for step in steps],
         "final_answer": trace.final_answer,
         "metadata": metadata,
+    }
+
+
+def _contents_of(conversation: Conversation) -> dict[str, Any]:
+    whole = msgspec.to_builtins(conversation)
+    for message in whole["messages"]:
+        if "tool_calls" in message:
+            message["tool_calls"] = list(message["tool_calls"])
+    return {
+        name: whole[name] if isinstance(whole[name], str) else list(whole[name])
+        for name in _CONTENTS
+        if name in whole
     }
 
 

@@ -38,6 +38,8 @@ ROLES: Final = {
     "tool": Role.TOOL,
     "function": Role.TOOL,
 }
+#: Messages of these roles with nothing but text are what most of a chat is.
+_PLAIN: Final = (Role.USER, Role.SYSTEM)
 _REASONING: Final = (
     "reasoning_content",
     "reasoning",
@@ -148,6 +150,9 @@ def add_message(draft: Draft, message: object, place: str) -> None:
     if not isinstance(message, dict):
         raise TraceError(wrong(place, "an object with role and content", describe(message)))
     role = _role(message, place)
+    if len(message) == 2 and role in _PLAIN and isinstance(message.get("content"), str):
+        draft.add(role, message["content"], place=place)
+        return
     extra = {key: item for key, item in message.items() if key not in _FIELDS and item is not None}
     if isinstance(message.get("audio"), dict):
         refuse_media(f"{place}.audio", "audio")
@@ -158,9 +163,7 @@ def add_message(draft: Draft, message: object, place: str) -> None:
         else:
             fields["name"] = message["name"]
     if role is Role.TOOL:
-        identity = next((key for key in _CALL_IDS if message.get(key) is not None), None)
-        if identity is not None:
-            fields["tool_call_id"] = message[identity]
+        fields |= _call_id(message)
         text = result_text(message.get("content"), f"{place}.content", draft.note)
         draft.add(role, text, place=place, fields=fields, extra=extra)
         return
@@ -175,6 +178,11 @@ def add_message(draft: Draft, message: object, place: str) -> None:
         return
     _refuse_misplaced(message, role, place)
     draft.add(role, content.text, place=place, fields=fields, extra=extra)
+
+
+def _call_id(message: dict[str, Any]) -> dict[str, Any]:
+    found = next((message[key] for key in _CALL_IDS if message.get(key) is not None), None)
+    return {} if found is None else {"tool_call_id": found}
 
 
 def _role(message: dict[str, Any], place: str) -> Role:

@@ -128,7 +128,9 @@ def _tagged_calls(text: str, place: str, draft: Draft) -> tuple[str, list[dict[s
     for block in blocks:
         inner, closed, after = block.partition(closing)
         if not closed:
-            raise TraceError(wrong(place, f"text with {closing} after each {opening}", "not"))
+            raise TraceError(
+                wrong(place, f"text with {closing} after each {opening}", "without one")
+            )
         calls += _calls(inner.strip(), place, draft)
         texts.append(after)
     return "".join(part.strip() for part in texts), calls

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.traces.importers.atif import read_atif
 from tunixrt.traces.importers.columns import ColumnMap, read_columns
 from tunixrt.traces.importers.containers import Container, Unit, open_records
 from tunixrt.traces.importers.file_kinds import NoRecordsError
-from tunixrt.traces.importers.flat import read_alpaca, read_prompt_completion, read_think
 from tunixrt.traces.importers.gsm8k import read_gsm8k
 from tunixrt.traces.importers.lm_eval import samples_reader
-from tunixrt.traces.importers.messages import read_messages
-from tunixrt.traces.importers.reading import LeftOut, Read, Reader
+from tunixrt.traces.importers.readers import QUICK, READERS, in_background
+from tunixrt.traces.importers.reading import LeftOut, Read
 from tunixrt.traces.importers.records import (
     Dropped,
     DropReason,
@@ -34,9 +32,8 @@ from tunixrt.traces.importers.records import (
     Rejection,
 )
 from tunixrt.traces.importers.session import read_session, whole_sessions
-from tunixrt.traces.importers.sharegpt import read_sharegpt
 from tunixrt.traces.schema import AnyTrace, any_trace_of, payload_of, trace_id
-from tunixrt.traces.second_reader import QUICK, SecondReader, is_worth_it
+from tunixrt.traces.second_reader import SecondReader, is_worth_it
 from tunixrt.traces.trace_rows import is_row, read_row
 from tunixrt.traces.views import n_steps_of
 from tunixrt.traces.violations import TraceError
@@ -95,15 +92,11 @@ class _Reading(NamedTuple):
     source: str | None
 
 
-#: The formats whose records are read one by one and without options.
-READERS: Final[Mapping[SourceFormat, Reader]] = {
-    SourceFormat.MESSAGES: read_messages,
-    SourceFormat.SHAREGPT: read_sharegpt,
-    SourceFormat.ALPACA: read_alpaca,
-    SourceFormat.PROMPT_COMPLETION: read_prompt_completion,
-    SourceFormat.THINK: read_think,
-    SourceFormat.ATIF: read_atif,
-}
+class _Given(NamedTuple):
+    """A format, and whether its records are read without options."""
+
+    source_format: SourceFormat
+    is_plain: bool
 
 
 def parse_source_format(text: str, *, others: Sequence[str] = ()) -> SourceFormat:
@@ -179,25 +172,23 @@ def read_traces(
     check_strips(source_format, strip_calculator=strip_calculator)
     check_columns(source_format, columns)
     reader = _reader(source_format, columns, strip_calculator=strip_calculator)
-    quick = QUICK.get(source_format) if source is None else None
-    reading = _Reading(reader, quick, source)
+    is_plain = source is None and not strip_calculator
+    reading = _Reading(reader, QUICK.get(source_format) if is_plain else None, source)
+    given = _Given(source_format, is_plain=is_plain)
     name = str(path)
     is_empty = True
     with contextlib.ExitStack() as stack:
         container = stack.enter_context(open_records(path))
         unit = container.unit
-        for (first, records, faults), answers in _answered(
-            container, path, source_format, stack, quick=quick
-        ):
-            if answers is not None and not faults:
-                is_empty = False
-                for line, (payload, trace, n_steps) in enumerate(answers, first):
-                    yield ImportedTrace(payload, trace, n_steps, name, line, None, unit)
-                continue
-            for line, raw in enumerate(records, first):
+        for (first, records, faults), answers in _answered(container, path, given, stack):
+            for line, (raw, answer) in enumerate(zip(records, answers, strict=True), first):
                 if faults and line in faults:
                     is_empty = False
                     yield Rejection(name, line, faults[line], raw, unit=unit)
+                elif answer is not None:
+                    is_empty = False
+                    payload, trace, n_steps = answer
+                    yield ImportedTrace(payload, trace, n_steps, name, line, None, unit)
                 elif raw.strip(b" \t\r"):
                     is_empty = False
                     yield from _record(name, line, raw, reading, unit)
@@ -208,22 +199,26 @@ def read_traces(
 
 
 def _answered(
-    container: Container,
-    path: TextSource,
-    source_format: SourceFormat,
-    stack: contextlib.ExitStack,
-    *,
-    quick: QuickReader | None,
-) -> Iterator[tuple[Chunk, list[QuickAnswer] | None]]:
-    """Yield the records of a file, parsed by a second process if that is worth it."""
+    container: Container, path: TextSource, given: _Given, stack: contextlib.ExitStack
+) -> Iterator[tuple[Chunk, Sequence[QuickAnswer | None]]]:
+    """Yield the records of a file, with what a second process read them as if that is worth it."""
     chunks = container.chunks
-    if source_format is SourceFormat.SESSION:
+    if given.source_format is SourceFormat.SESSION:
         chunks = whole_sessions(chunks)
     # It splits what it receives at line feeds, which only the records of an array have inside.
-    if quick is not None and container.unit != Unit.RECORD and is_worth_it(path):
+    if (
+        given.is_plain
+        and in_background(given.source_format) is not None
+        and container.unit != Unit.RECORD
+        and is_worth_it(path)
+    ):
         with contextlib.suppress(OSError):
-            return stack.enter_context(SecondReader(source_format)).answered(chunks)
-    return ((chunk, None) for chunk in chunks)
+            second = stack.enter_context(SecondReader(given.source_format))
+            return (
+                (chunk, answers or [None] * len(chunk.records))
+                for chunk, answers in second.answered(chunks)
+            )
+    return ((chunk, [None] * len(chunk.records)) for chunk in chunks)
 
 
 def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace:

@@ -68,9 +68,10 @@ def _flat(item: dict[str, Any], place: str) -> dict[str, Any]:
     schema = next((name for name in _SCHEMAS if name in item), None)
     if schema is not None and "parameters" not in item:
         item["parameters"] = item.pop(schema)
-    if "name" not in item:
-        # A tool of the maker's own, such as {"type": "code_interpreter"} or {"googleSearch": {}}.
-        name = item.get("type", next(iter(item), None))
+    if "name" not in item and not isinstance(function, dict):
+        # A tool of the maker's own: {"type": "code_interpreter"} or {"googleSearch": {}}.
+        alone = next(iter(item)) if len(item) == 1 else None
+        name = item.get("type", alone)
         if isinstance(name, str):
             item["name"] = name
     return item
