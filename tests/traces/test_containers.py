@@ -335,9 +335,9 @@ print(int(re.search("VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1
 
 def bomb(kind: str, path: Path) -> None:
     if kind == "Parquet":
-        # One value of 20 MiB, in each of 4,000 rows: 80 GB of text in a few kilobytes.
+        # One value of 10 MiB, in each of 4,000 rows: 40 GB of text in a few kilobytes.
         indices = pa.array([0] * 4_000, pa.int32())
-        column = pa.DictionaryArray.from_arrays(indices, pa.array(["x" * (20 * 2**20)]))
+        column = pa.DictionaryArray.from_arrays(indices, pa.array(["x" * (10 * 2**20)]))
         table = pa.table({"prompt": column})
         pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=2**30)
         return

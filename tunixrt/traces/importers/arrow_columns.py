@@ -100,11 +100,15 @@ class Columns:
             return [b if b is None else b.decode("utf-8", "surrogateescape") for b in raw]
 
     def shared(self, array: Any, path: str) -> list[Any]:
-        """Convert a dictionary: each of its values once, however often it occurs."""
-        values = self.values(array.dictionary, path)
+        """Convert a dictionary: each value that occurs once, however often it does."""
+        import pyarrow.compute as pc
+
+        used = pc.unique(array.indices).drop_null()
+        values = self.values(array.dictionary.take(used), path)
         if any(isinstance(v, str) and len(v) > self._large for v in values):
             self.is_large = True
-        return [None if i is None else values[i] for i in array.indices.to_pylist()]
+        value_at = dict(zip(used.to_pylist(), values, strict=True))
+        return [value_at.get(i) for i in array.indices.to_pylist()]
 
     def lists(self, array: Any, path: str) -> list[Any]:
         """Convert lists."""

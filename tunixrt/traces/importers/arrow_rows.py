@@ -1,11 +1,12 @@
 """Reads the rows of Parquet and Arrow files as JSON objects, batch by batch.
 
-Texts of a Parquet file are read as dictionaries, so that a value which occurs in every row is in
-memory once: neither a batch nor a row grows with what a file expands to.
+Where a Parquet file has a dictionary with long texts, these are read as such, so that a text which
+occurs in every row is in memory once: neither a batch nor a row grows with what a file expands to.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,22 +62,41 @@ def arrow_rows(name: str, file: Any, *, is_stream: bool) -> Iterator[Chunk]:
 def _parquet_batches(file: Any) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
-    metadata = pq.ParquetFile(file).metadata
-    file.seek(0)
-    texts = _text_columns(metadata)
-    with pq.ParquetFile(
-        file, read_dictionary=texts, pre_buffer=False, buffer_size=_CHUNK_BYTES
-    ) as opened:
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            row_bytes = group.total_byte_size // max(group.num_rows, 1) + 1
-            n_rows = min(max(_BATCH_BYTES // row_bytes, 1), _MAX_BATCH_ROWS)
-            yield from opened.iter_batches(batch_size=n_rows, row_groups=[number])
-
-
-def _text_columns(metadata: Any) -> list[str]:
+    options = {"pre_buffer": False, "buffer_size": _CHUNK_BYTES}
+    plain = pq.ParquetFile(file, **options)
+    metadata = plain.metadata
     columns = (metadata.schema.column(i) for i in range(metadata.num_columns))
-    return [c.path for c in columns if c.physical_type == "BYTE_ARRAY"]
+    texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+    shared = pq.ParquetFile(file, metadata=metadata, read_dictionary=texts, **options)
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        row_bytes = group.total_byte_size // max(group.num_rows, 1) + 1
+        n_rows = min(max(_BATCH_BYTES // row_bytes, 1), _MAX_BATCH_ROWS)
+        # One row has the whole dictionary.
+        beginning = shared.iter_batches(batch_size=1, row_groups=[number])
+        reader = shared if any(map(_has_long_text, itertools.islice(beginning, 1))) else plain
+        yield from reader.iter_batches(batch_size=n_rows, row_groups=[number])
+
+
+def _has_long_text(batch: Any) -> bool:
+    """Return whether a dictionary in a batch has a text that must not be copied to every row."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    waiting = list(batch.columns)
+    while waiting:
+        array = waiting.pop()
+        if isinstance(array, pa.DictionaryArray):
+            longest = pc.max(pc.binary_length(array.dictionary)).as_py()
+            if (longest or 0) > _LARGE:
+                return True
+        elif isinstance(array, pa.StructArray):
+            waiting.extend(array.flatten())
+        elif isinstance(array, pa.MapArray):
+            waiting.extend((array.keys, array.items))
+        elif isinstance(array, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+            waiting.append(array.flatten())
+    return False
 
 
 def _arrow_batches(file: Any, *, is_stream: bool) -> Iterator[Any]:
