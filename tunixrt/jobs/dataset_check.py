@@ -75,7 +75,7 @@ class DatasetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         n_traces: traces that were read.
         n_redacted: members whose text was redacted, so that nothing is known of it.
         n_repeated_prompts: traces whose prompt another trace of the same split has: several
-            solutions of a problem are no fault.
+            solutions of a problem are allowed.
         sources: how many traces each ``meta.source`` has, the most frequent first; at most 20.
         evalsets: the eval sets that were compared.
         findings: what is wrong.
