@@ -324,7 +324,7 @@ BAD = [
         "arguments with a key twice",
         call({"name": "f", "arguments": '{"a": 1, "a": 2}'}),
         f'The field "messages[1].tool_calls[0].function.arguments" should be {_OBJECT}, but is '
-        'the text "{"a": 1, "a": 2}": The key \'a\' occurs twice in one object: keep one of '
+        'the text "{"a": 1, "a": 2}": The key "a" occurs twice in one object: keep one of '
         "the two.",
     ),
     Bad(
@@ -407,7 +407,7 @@ BAD = [
         chat(user("q"), model("a"), tools="[{]"),
         'The field "tools" should be a list of tools, or the text of one in JSON, but is the text '
         '"[{]": This is not JSON at column 3: Expecting property name enclosed in double quotes, '
-        "and found ']'.",
+        'and found "]".',
     ),
     Bad(
         "messages",
@@ -484,7 +484,7 @@ BAD = [
         turns(("human", "q"), ("function_call", "weather(Oslo)"), ("observation", "rain")),
         'The field "conversations[1].value" should be a tool call in JSON, but is the text '
         '"weather(Oslo)": This is not JSON at column 1: Expecting value, and found '
-        "'weather(Oslo)'.",
+        '"weather(Oslo)".',
     ),
     Bad(
         "sharegpt",
