@@ -19,7 +19,8 @@ from tunixrt.datasets.recipes import RecipeError, make_recipe
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalset_import import EvalsetExistsError
 from tunixrt.extras import MissingPackageError
-from tunixrt.runs.config import ConfigError, load_config
+from tunixrt.runs.config import ConfigError
+from tunixrt.runs.config_sources import load_config
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.violations import TraceError
 

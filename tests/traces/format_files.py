@@ -120,7 +120,7 @@ OPENAI_FUNCTIONS = FormatFile(
     [
         {
             "messages": [
-                {"role": "user", "content": "Rain in Bergen?"},
+                {"role": "user", "content": "Rain in Bergen?", "name": ""},
                 {
                     "role": "assistant",
                     "content": "",
@@ -181,7 +181,7 @@ CHAT_LOG = FormatFile(
         {
             "conversation_id": "a1b2",
             "conversation": [
-                {"role": "user", "content": "3 * 3?", "timestamp": "2026-01-02T03:04:05Z"},
+                {"role": "user", "content": "3 * 3?", "timestamp": "2026-01-02Z", "weight": 0.5},
                 {"role": "assistant", "content": "<think>\nNine.\n</think>\n\n9", "turn": 2},
             ],
             "final_answer": "9",
@@ -209,7 +209,7 @@ CHAT_LOG = FormatFile(
                 "conversation_id": "a1b2",
                 "language": "English",
                 "message_fields": {
-                    "0": {"timestamp": "2026-01-02T03:04:05Z"},
+                    "0": {"timestamp": "2026-01-02Z", "weight": 0.5},
                     "1": {"turn": 2},
                 },
             },
@@ -408,7 +408,7 @@ HERMES = FormatFile(
                     "value": "Calling.\n<tool_call>\n"
                     '{"name": "echo", "arguments": {"text": "a"}}\n</tool_call>',
                 },
-                {"from": "tool", "value": "<tool_response>a</tool_response>"},
+                {"from": "tool", "value": "<tool_response>\na\n</tool_response>"},
                 {"from": "gpt", "value": "It said a."},
             ]
         }
@@ -418,7 +418,7 @@ HERMES = FormatFile(
             system("You may call echo."),
             user("Echo a."),
             model("Calling.", tool_calls=[{"name": "echo", "arguments": {"text": "a"}}]),
-            tool("<tool_response>a</tool_response>"),
+            tool("a"),
             model("It said a."),
         )
     ],

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.making.traces import write_lines
 from tests.traces.format_files import model, user
+from tunixrt import Store
 from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.importers.columns import ColumnMap, MapError, read_columns
 from tunixrt.traces.importers.guess import GuessError, guess
 from tunixrt.traces.importers.messages import read_messages
-from tunixrt.traces.importers.table import SourceFormat
+from tunixrt.traces.importers.table import OptionError, SourceFormat, read_traces
 from tunixrt.traces.importers.tags import ALL, find_answer, split_thought
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def read(record: dict[str, Any], text: str) -> Conversation:
@@ -149,6 +154,34 @@ def test_reasoning_and_answers_are_found_by_their_tags(
     assert (thought.reasoning, found.text, found.answer) == (reasoning, rest, answer)
 
 
+def test_a_text_of_a_hundred_thousand_thoughts_is_read_in_one_pass() -> None:
+    thought = split_thought("<think>a</think>" * 100_000 + "b")
+    assert (thought.reasoning.count("a"), thought.text) == (100_000, "b")
+
+
 @given(st.text("a \n"))
 def test_a_text_without_tags_is_not_changed(text: str) -> None:
     assert split_thought(text, ALL).text == text
+
+
+def test_a_map_goes_with_the_format_columns_and_with_no_other(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "in.jsonl", [{"q": "q", "a": "a"}])
+    columns = ColumnMap.of({"prompt": "q", "answer": "a"})
+    with pytest.raises(OptionError, match="The format columns needs a map"):
+        list(read_traces(path, SourceFormat.COLUMNS))
+    with pytest.raises(OptionError, match=r"Only the format columns has a map: .* on think\."):
+        list(read_traces(path, SourceFormat.THINK, columns=columns))
+    store = Store.init(tmp_path / "store")
+    given = {"prompt": "q", "answer": "a"}
+    for of, recorded in (("prompt=q,answer=a", 1), (given, 0)):
+        report = store.traces.import_(path, source_format="columns", columns=of)
+        assert (report.recorded, report.duplicates) == (recorded, 1 - recorded)
+
+
+def test_notes_are_counted_by_reason_and_the_first_lines_are_kept(tmp_path: Path) -> None:
+    records = [{"prompt": f"{i}?", "completion": f"t</think>{i}"} for i in range(30)]
+    path = write_lines(tmp_path / "in.jsonl", records)
+    report = Store.init(tmp_path / "store").traces.import_(path, source_format="think")
+    assert report.noted == {"reasoning without opening tag, kept as reasoning": 30}
+    assert [note.line for note in report.files[0].notes] == list(range(1, 11))
+    assert (report.recorded, report.dropped) == (30, {})

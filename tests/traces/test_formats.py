@@ -85,7 +85,7 @@ def leaves(value: object) -> Iterator[object]:
 
 def words(text: str) -> list[str]:
     """The words of a text without the tags that mark its parts."""
-    for tag in ("think", "reasoning", "answer", "tool_call"):
+    for tag in ("think", "reasoning", "answer", "tool_call", "tool_response"):
         text = text.replace(f"<{tag}>", " ").replace(f"</{tag}>", " ")
     for mark in ("begin_of_thought", "end_of_thought", "begin_of_solution", "end_of_solution"):
         text = text.replace(f"<|{mark}|>", " ")

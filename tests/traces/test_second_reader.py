@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.making.conversations import conversation
 from tests.traces.format_files import FILES, FormatFile
 from tunixrt import Store
 from tunixrt.traces import second_reader
@@ -21,7 +20,6 @@ from tunixrt.traces.importers.readers import in_background
 from tunixrt.traces.importers.records import Dropped, ImportedTrace, Rejection
 from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.quick_reading import quick_answer
-from tunixrt.traces.schema import any_trace_of, payload_of, trace_id
 from tunixrt.traces.second_reader import SecondReader, is_worth_it, serve
 
 if TYPE_CHECKING:
@@ -49,16 +47,6 @@ def line(number: int) -> bytes:
 def lines(changed: dict[int, bytes]) -> list[bytes]:
     """Four mebibytes of traces, with some lines replaced."""
     return [changed.get(number, line(number)) for number in range(N)]
-
-
-def test_a_conversation_is_read_like_a_trace() -> None:
-    chat = payload_of(conversation())
-    of_chat, of_line = quick_answer(chat), quick_answer(line(1))
-    assert of_chat is not None
-    assert of_line is not None
-    (_, first, n_steps), (payload, _, _) = of_chat, of_line
-    assert (first, n_steps) == (trace_id(chat), 2)
-    assert payload == payload_of(any_trace_of(msgspec.json.decode(line(1))))
 
 
 @pytest.fixture

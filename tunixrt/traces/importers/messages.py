@@ -19,7 +19,7 @@ from tunixrt.traces.importers.draft import Draft
 from tunixrt.traces.importers.gemini import read_gemini
 from tunixrt.traces.importers.reading import Note, as_object, metadata, refuse_media, refuse_two
 from tunixrt.traces.importers.tags import split_thought
-from tunixrt.traces.importers.tools import call_of, tools_of
+from tunixrt.traces.importers.tools import call_of, from_text, tools_of
 from tunixrt.traces.violations import TraceError, describe, missing, wrong
 from tunixrt.words import did_you_mean
 
@@ -57,13 +57,12 @@ _FIELDS: Final = frozenset(
         "name",
         "function_call",
         "refusal",
-        "weight",
-        "train",
         *_REASONING,
         *_CALLS,
         *_CALL_IDS,
     }
 )
+_ASSISTANT_FIELDS: Final = _FIELDS | {"weight", "train"}
 
 
 def read_messages(value: object) -> Read:
@@ -153,11 +152,12 @@ def add_message(draft: Draft, message: object, place: str) -> None:
     if len(message) == 2 and role in _PLAIN and isinstance(message.get("content"), str):
         draft.add(role, message["content"], place=place)
         return
-    extra = {key: item for key, item in message.items() if key not in _FIELDS and item is not None}
+    known = _ASSISTANT_FIELDS if role is Role.ASSISTANT else _FIELDS
+    extra = {key: item for key, item in message.items() if key not in known and item is not None}
     if isinstance(message.get("audio"), dict):
         refuse_media(f"{place}.audio", "audio")
     fields: dict[str, Any] = {}
-    if message.get("name") is not None:
+    if message.get("name"):
         if role is Role.SYSTEM:
             draft.note(Note.NAMELESS_ROLE)
         else:
@@ -181,7 +181,7 @@ def add_message(draft: Draft, message: object, place: str) -> None:
 
 
 def _call_id(message: dict[str, Any]) -> dict[str, Any]:
-    found = next((message[key] for key in _CALL_IDS if message.get(key) is not None), None)
+    found = next((message[key] for key in _CALL_IDS if message.get(key)), None)
     return {} if found is None else {"tool_call_id": found}
 
 
@@ -275,6 +275,8 @@ def _calls(message: dict[str, Any], place: str, draft: Draft) -> list[dict[str, 
         at = f"{place}.function_call"
         return [] if legacy is None else [call_of(legacy, at, draft.note)]
     calls, at = message[name], f"{place}.{name}"
+    if isinstance(calls, str):
+        calls = from_text(calls, at, "a list of tool calls, or the text of one in JSON")
     if not isinstance(calls, list):
         raise TraceError(wrong(at, "a list of tool calls", describe(calls)))
     return [call_of(call, f"{at}[{i}]", draft.note) for i, call in enumerate(calls)]

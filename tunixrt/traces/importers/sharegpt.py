@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tunixrt.log.canonical import CanonicalError, decode
 from tunixrt.traces.conversation import Role
 from tunixrt.traces.importers.draft import Draft
 from tunixrt.traces.importers.messages import finish, is_masked
 from tunixrt.traces.importers.reading import as_object, refuse_two, text_at
 from tunixrt.traces.importers.tags import split_thought
-from tunixrt.traces.importers.tools import call_of
+from tunixrt.traces.importers.tools import call_of, from_text
 from tunixrt.traces.violations import TraceError, describe, missing, wrong
-from tunixrt.words import did_you_mean, quoted
+from tunixrt.words import did_you_mean
 
 if TYPE_CHECKING:
     from tunixrt.traces.importers.reading import Read
@@ -34,9 +33,12 @@ _ROLES: Final = {
     "function_response": Role.TOOL,
 }
 _CALL: Final = "function_call"
-_FIELDS: Final = ("from", "value", "weight", "train")
+_FIELDS: Final = ("from", "value")
+_ASSISTANT_FIELDS: Final = (*_FIELDS, "weight", "train")
 _EXPECTED: Final = "a list of turns, each with from and value"
 _TAGS: Final = ("<tool_call>", "</tool_call>")
+#: What chat templates write around the result of a tool.
+_RESPONSE_TAGS: Final = ("<tool_response>", "</tool_response>")
 
 
 def read_sharegpt(value: object) -> Read:
@@ -88,7 +90,8 @@ def _add_turn(
     if not isinstance(text, str):
         found = "missing" if text is None else describe(text)
         raise TraceError(wrong(f"{place}.value", "text", found))
-    extra = {key: item for key, item in turn.items() if key not in _FIELDS and item is not None}
+    known = _ASSISTANT_FIELDS if role is Role.ASSISTANT else _FIELDS
+    extra = {key: item for key, item in turn.items() if key not in known and item is not None}
     fields: dict[str, Any] = {}
     if role is Role.ASSISTANT:
         thought = split_thought(text)
@@ -105,17 +108,22 @@ def _add_turn(
             fields["tool_calls"] = calls
         if is_masked(turn, place):
             fields["train"] = False
+    elif role is Role.TOOL:
+        text = _without_tags(text)
     draft.add(role, text, place=place, fields=fields, extra=extra)
+
+
+def _without_tags(text: str) -> str:
+    """Return the result of a tool without the tags around the whole of it."""
+    opening, closing = _RESPONSE_TAGS
+    inner = text.strip().removeprefix(opening).removesuffix(closing)
+    is_one = len(text.strip()) - len(inner) == len(opening) + len(closing)
+    return inner.strip() if is_one and opening not in inner else text
 
 
 def _calls(text: str, place: str, draft: Draft) -> list[dict[str, Any]]:
     """Return the calls that a text in JSON states."""
-    try:
-        value = decode(text.encode())
-    except (CanonicalError, UnicodeEncodeError) as error:
-        reason = error.reason if isinstance(error, CanonicalError) else "it is not valid Unicode"
-        found = f"the text {quoted(text)}: {reason.rstrip('.')}"
-        raise TraceError(wrong(place, "a tool call in JSON", found)) from None
+    value = from_text(text, place, "a tool call in JSON")
     calls = value if isinstance(value, list) else [value]
     return [call_of(call, place, draft.note) for call in calls]
 

@@ -26,6 +26,7 @@ ALL: Final = (
 _ANSWER: Final = ("<answer>", "</answer>")
 _SOLUTION: Final = ("<|begin_of_solution|>", "<|end_of_solution|>")
 _BOX: Final = re.compile(r"\\boxed\s*\{")
+_BLANKS: Final = re.compile(r"\s*")
 _BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -76,21 +77,27 @@ def split_thought(text: str, known: Sequence[Tags] = THINK) -> Thought:
 def _closed(text: str, known: Sequence[Tags]) -> tuple[list[str], str, list[Note]]:
     """Return the thoughts that begin at the start of a text; the last one may be cut off."""
     thoughts: list[str] = []
-    rest = text
-    while (tags := _opened(rest.lstrip(), known)) is not None:
-        inner, closing, after = rest.lstrip().removeprefix(tags[0]).partition(tags[1])
-        if not closing:
+    place = _after_blanks(text, 0)
+    while (tags := _opened(text, place, known)) is not None:
+        begin = place + len(tags[0])
+        end = text.find(tags[1], begin)
+        if end < 0:
             # What was cut off may have begun to answer.
-            inner, opening, after = inner.partition(_ANSWER[0])
+            inner, opening, after = text[begin:].partition(_ANSWER[0])
             thoughts.append(inner.strip())
             return thoughts, opening + after, [Note.NO_CLOSING_TAG]
-        thoughts.append(inner.strip())
-        rest = after
-    return thoughts, rest.lstrip() if thoughts else rest, []
+        thoughts.append(text[begin:end].strip())
+        place = _after_blanks(text, end + len(tags[1]))
+    return thoughts, text[place:] if thoughts else text, []
 
 
-def _opened(text: str, known: Sequence[Tags]) -> Tags | None:
-    return next((tags for tags in known if text.startswith(tags[0])), None)
+def _after_blanks(text: str, place: int) -> int:
+    match = _BLANKS.match(text, place)
+    return place if match is None else match.end()
+
+
+def _opened(text: str, place: int, known: Sequence[Tags]) -> Tags | None:
+    return next((tags for tags in known if text.startswith(tags[0], place)), None)
 
 
 def _half_open(text: str, known: Sequence[Tags]) -> tuple[list[str], str, list[Note]]:

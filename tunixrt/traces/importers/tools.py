@@ -31,7 +31,7 @@ def tools_of(value: object, place: str) -> list[dict[str, Any]]:
         TraceError: It is something else.
     """
     if isinstance(value, str):
-        value = _from_text(value, place, _TOOLS_EXPECTED) if value.strip() else None
+        value = from_text(value, place, _TOOLS_EXPECTED) if value.strip() else None
     if value is None:
         return []
     items = [value] if isinstance(value, dict) else value
@@ -44,7 +44,7 @@ def tools_of(value: object, place: str) -> list[dict[str, Any]]:
 
 def _tools(item: object, place: str) -> list[dict[str, Any]]:
     if isinstance(item, str):
-        item = _from_text(item, place, "a tool, or the text of one in JSON")
+        item = from_text(item, place, "a tool, or the text of one in JSON")
     if not isinstance(item, dict):
         raise TraceError(wrong(place, "an object with the name of a tool", describe(item)))
     item = {name: part for name, part in item.items() if part is not None}
@@ -126,7 +126,7 @@ def arguments_of(value: object, place: str) -> dict[str, Any]:
     """
     expected = "an object, or the text of one in JSON"
     if isinstance(value, str):
-        value = _from_text(value, place, expected) if value.strip() else None
+        value = from_text(value, place, expected) if value.strip() else None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -134,7 +134,12 @@ def arguments_of(value: object, place: str) -> dict[str, Any]:
     return value
 
 
-def _from_text(text: str, place: str, expected: str) -> object:
+def from_text(text: str, place: str, expected: str) -> object:
+    """Return the value of a field that is the text of it in JSON.
+
+    Raises:
+        TraceError: It is not JSON.
+    """
     try:
         return decode(text.encode())
     except (CanonicalError, UnicodeEncodeError) as error:
