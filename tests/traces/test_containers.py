@@ -19,8 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.making.traces import value
+from tunixrt.traces.importers import json_values
 from tunixrt.traces.importers.containers import open_records
 from tunixrt.traces.importers.first_records import first_records
 from tunixrt.traces.importers.lines import MeteredFile, OpenText
@@ -293,6 +296,23 @@ def test_an_array_that_is_empty_or_of_other_values_says_so(tmp_path: Path) -> No
     assert rows(path) == [b'"a"', b"1.5e3", b"null", b"true", b"[1,[2]]", b'{"a":{"b":"]"}}']
     path.write_bytes(b"[ ]")
     assert rows(path) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text('a"\\\\[]{},:\n é'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('a"}'), inner, max_size=3),
+    max_leaves=40,
+)
+
+
+@given(st.lists(JSON, max_size=6), st.sampled_from([None, 1]), st.booleans())
+def test_an_array_is_split_where_a_json_parser_would_split_it(
+    values: list[Any], indent: int | None, ensure_ascii: bool
+) -> None:
+    deep = json.loads("[" * 20 + "]" * 20)
+    data = json.dumps([deep, *values], indent=indent, ensure_ascii=ensure_ascii).encode()
+    chunks = json_values.array_elements("array", io.BytesIO(data))
+    assert [json.loads(raw) for chunk in chunks for raw in chunk.records] == [deep, *values]
 
 
 def test_reading_in_pieces_of_any_size_gives_the_same_records() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,9 +25,10 @@ from tunixrt.traces.importing import import_traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tunixrt.traces.importers.records import Record
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 by_name = pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
 
@@ -170,3 +173,26 @@ def test_sessions_one_after_the_other_are_traces_of_their_own(tmp_path: Path) ->
     assert isinstance(second, ImportedTrace)
     assert (first.line, second.line) == (1, 7)
     assert json.loads(second.payload)["meta"]["id"] == "def456"
+
+
+PAGE = ROOT / "docs" / "importing.md"
+#: The rows of the table of formats: the name, and the rest of the row.
+ROWS = re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_page_has_a_row_for_every_format() -> None:
+    assert [name for name, _ in ROWS] == [*dict.fromkeys(name for name, _ in ROWS)]
+    assert {name for name, _ in ROWS} == {*SourceFormat, "predictions"}
+
+
+@pytest.mark.parametrize(
+    ("name", "row"), [row for row in ROWS if "`{" in row[1]], ids=lambda text: text[:20]
+)
+def test_the_record_that_the_page_shows_is_one_trace(name: str, row: str, tmp_path: Path) -> None:
+    shown = re.findall(r"`(.*?)`", row)
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join(line for line in shown if line.startswith("{")))
+    maps = [text.removeprefix("--map ") for text in shown if text.startswith("--map ")]
+    columns = ColumnMap.parse(maps[0]) if maps else None
+    (record,) = read_traces(path, SourceFormat(name), columns=columns)
+    assert isinstance(record, ImportedTrace)

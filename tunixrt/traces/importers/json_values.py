@@ -26,6 +26,15 @@ _MAX_DEPTH: Final = 10_000
 # Possessive, so that nothing is tried twice: one pass, however long the text is.
 _STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
 _TO_BRACKET: Final = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+[\[\]{}]", re.DOTALL)
+#: A list or an object with up to five more levels of brackets in it: nearly every record. As in the
+#: loop for deeper ones, brackets are counted, and whether they fit is left to the reader.
+_SHALLOW: Final = re.compile(
+    rb"[\[{](?:[^\"\[\]{}]++|"
+    + (_STRING + rb"|[\[{](?:[^\"\[\]{}]++|") * 5
+    + _STRING
+    + rb")*+[\]}]" * 6,
+    re.DOTALL,
+)
 _WHOLE_STRING: Final = re.compile(_STRING, re.DOTALL)
 #: A number, a literal, or what should be one, and one byte that shows that it is complete.
 _SCALAR: Final = re.compile(rb'[^\s,\[\]{}"]+(?=[\s,\[\]{}"])|[,\]}]')
@@ -128,7 +137,8 @@ class _Text:
         self._n_values += 1
         first = self.peek()
         if first in (b"{", b"["):
-            end = self._end_of_nested()
+            whole = _SHALLOW.match(self._data, self._place)
+            end = self._end_of_nested() if whole is None else whole.end()
         else:
             end = self._end_of(_WHOLE_STRING if first == b'"' else _SCALAR, self._place)
         value = self._data[self._place : end]
