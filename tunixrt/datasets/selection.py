@@ -6,34 +6,31 @@ The candidates are kept in a private table on disk, so memory does not grow with
 from __future__ import annotations
 
 import weakref
-from collections import Counter
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import UNSET
 
+from tunixrt.datasets.expressions.fields import MISSING, Subject, n_chars, reader_of
+from tunixrt.datasets.expressions.parsing import parse_expression, parse_field
+from tunixrt.datasets.matching import Matcher
 from tunixrt.datasets.recipes import RecipeError, SelectionStrategy, Split, Splitter, sample_key
-from tunixrt.log.canonical import encode
+from tunixrt.log.canonical import decode_canonical, encode
 from tunixrt.log.digests import Digest, from_raw, raw_of
 from tunixrt.traces.payloads import read_in_order
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.spill import spill
-from tunixrt.traces.views import flat_view
-from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tunixrt.datasets.recipes import Recipe
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.traces.schema import Trace
-    from tunixrt.traces.state import Projection, TraceState
+    from tunixrt.traces.state import Projection
 
-#: A filter on ``label.NAME`` matches a label; any other key is one of ``meta``.
-LABEL_PREFIX: Final = "label."
-
-#: How many keys and values are kept for the message that lists possible ones.
-_REMEMBERED: Final = 20
+#: How many values of a field are counted for a stratified split.
+MAX_STRATA: Final = 1_000
 _BUFFERED: Final = 2_000
 
 
@@ -56,6 +53,16 @@ class DatasetStats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     avg_total_chars: float
 
 
+class Stratum(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the members with one value of the stratifying field are split.
+
+    ``value`` is its JSON value; absent for the members that lack the field.
+    """
+
+    split_counts: dict[str, int]
+    value: Any = UNSET
+
+
 class Selection:
     """The selected traces: iterate for the members in ascending order of their ids."""
 
@@ -64,36 +71,53 @@ class Selection:
         self.close = weakref.finalize(self, self._database.close)
         self._database.execute(
             "CREATE TABLE members (place INTEGER PRIMARY KEY, id BLOB, key BLOB, split TEXT,"
-            " n_steps INTEGER, n_chars INTEGER)"
+            " n_steps INTEGER, n_chars INTEGER, stratum TEXT)"
         )
         self._database.execute("BEGIN")
         self._recipe = recipe
         self._is_random = recipe.selection_strategy is SelectionStrategy.RANDOM
-        self._splitter = Splitter(recipe)
+        self._split_of = Splitter(recipe).split_of
+        self._group = _reader(recipe.group_by)
+        self._stratum = _reader(recipe.stratify)
+        self._strata: set[str] = set()
         self._rows: list[tuple[object, ...]] = []
 
-    def add(self, place: int, trace_id: Digest, trace: Trace) -> None:
-        """Add a candidate that matches the recipe's filters."""
-        n_chars = len(trace.prompt) + len(trace.final_answer)
-        for step in trace.steps:
-            n_chars += len(step.content)
-        split = self._splitter.split_of(trace.prompt)
-        self._add(place, trace_id, split, len(trace.steps), n_chars)
-
-    def add_listed(self, place: int, member: Member) -> None:
-        """Add a candidate that cannot be read any more, as a dataset lists it."""
-        self._add(place, member.trace, member.split, None, None)
-
-    def _add(
-        self, place: int, trace: Digest, split: Split, n_steps: int | None, n_chars: int | None
-    ) -> None:
-        key = sample_key(self._recipe.seed or 0, trace) if self._is_random else b""
-        self._rows.append((place, raw_of(trace), key, str(split), n_steps, n_chars))
+    def add(self, subject: Subject) -> None:
+        """Add a candidate that matches the recipe."""
+        state, flat = subject.state, subject.flat
+        group = None if self._group is None else self._group(subject)
+        # A group is named by a value; without one, the prompt decides.
+        split = self._split_of(flat.prompt, None if group is MISSING else group)
+        stratum = None if self._stratum is None else self._stratum_of(self._stratum(subject))
+        facts = (split, len(flat.steps), n_chars(flat), stratum)
+        self._rows.append((state.place, raw_of(state.id), self._key(state.id), *facts))
         if len(self._rows) >= _BUFFERED:
             self._flush()
 
+    def add_listed(self, place: int, member: Member) -> None:
+        """Add a candidate that cannot be read any more, as a dataset lists it."""
+        facts = (member.split, None, None, None)
+        self._rows.append((place, raw_of(member.trace), self._key(member.trace), *facts))
+
+    def _key(self, trace: Digest) -> bytes | None:
+        return sample_key(self._recipe.seed or 0, trace) if self._is_random else None
+
+    def _stratum_of(self, value: object) -> str | None:
+        if value is MISSING:
+            return None
+        text = encode(value).decode()
+        if text not in self._strata:
+            self._strata.add(text)
+            if len(self._strata) > MAX_STRATA:
+                raise RecipeError(
+                    f"{self._recipe.stratify} has more than {MAX_STRATA:,} values. Stratify by a "
+                    "field with few values, such as a source; --group-by keeps the traces of each "
+                    "value in one split."
+                )
+        return text
+
     def _flush(self) -> None:
-        self._database.executemany("INSERT INTO members VALUES (?, ?, ?, ?, ?, ?)", self._rows)
+        self._database.executemany("INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
         self._rows.clear()
 
     def cut(self) -> None:
@@ -111,6 +135,12 @@ class Selection:
             (self._recipe.limit,),
         )
 
+    def lines(self) -> Iterator[bytes]:
+        """Yield the member lines, without line feeds, in ascending order of the ids."""
+        for raw, split in self._database.execute("SELECT id, split FROM members ORDER BY id"):
+            # Two texts without a character to escape: these are RFC 8785's bytes.
+            yield b'{"split":"%b","trace":"%b"}' % (split.encode(), from_raw(raw).encode())
+
     def __iter__(self) -> Iterator[Member]:
         for raw, split in self._database.execute("SELECT id, split FROM members ORDER BY id"):
             yield Member(from_raw(raw), Split(split))
@@ -122,6 +152,23 @@ class Selection:
         """Return the number of members of each split that has any."""
         rows = self._database.execute("SELECT split, count(*) FROM members GROUP BY split")
         return dict(sorted(rows))
+
+    def strata(self) -> list[Stratum] | None:
+        """Return how each value of the stratifying field is split; None without such a field."""
+        if self._stratum is None:
+            return None
+        counts: dict[str | None, dict[str, int]] = {}
+        rows = self._database.execute(
+            "SELECT stratum, split, count(*) FROM members GROUP BY stratum, split"
+        )
+        for stratum, split, n in rows:
+            counts.setdefault(stratum, {})[split] = n
+        return [
+            Stratum(
+                dict(sorted(by.items())), UNSET if text is None else decode_canonical(text.encode())
+            )
+            for text, by in sorted(counts.items(), key=lambda item: item[0] or "")
+        ]
 
     def stats(self) -> DatasetStats:
         """Return the statistics of the selected traces, of which there must be one at least."""
@@ -140,106 +187,45 @@ def select(
     log: EventLog,
     projection: Projection,
     recipe: Recipe,
-    segments: Collection[Digest] | None = None,
     listed: Mapping[Digest, Member] | None = None,
 ) -> Selection:
     """Return the active traces that match the recipe, up to its limit.
 
     Args:
         log: Where the payloads are.
-        projection: The state of every trace at the segments.
+        projection: The state of every trace.
         recipe: What to select.
-        segments: The segments of the projection; all of them if None.
         listed: Members that cannot be read any more and are kept as they are listed.
 
     Raises:
         RecipeError: Nothing matches; the message lists the nearest keys or values.
     """
-    selection, seen = Selection(recipe), _Seen(recipe)
+    selection = Selection(recipe)
+    expression = None if recipe.where is None else parse_expression(recipe.where)
+    matcher = Matcher(recipe.filters, expression)
     if listed:
         for state in projection.traces():
             if state.id in listed and state.place is not None:
                 selection.add_listed(state.place, listed[state.id])
     found = bool(listed)
-    for state, payload in read_in_order(log, projection.active(), segments):
-        trace = flat_view(parse_payload(payload))
-        if seen.matches(state, trace) and state.place is not None:
-            selection.add(state.place, state.id, trace)
+    for state, payload in read_in_order(log, projection.active()):
+        subject = Subject(state, parse_payload(payload))
+        if matcher.matches(subject):
+            selection.add(subject)
             found = True
     if not found:
         selection.close()
-        raise RecipeError(seen.explain())
+        raise RecipeError(matcher.explain())
     selection.cut()
     return selection
 
 
-class _Seen:
-    """Matches traces against filters, and collects keys and values for the explanation."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._filters = list(recipe.filters.items())
-        self._keys: Counter[str] = Counter()
-        self._values: dict[str, Counter[str]] = {key: Counter() for key in recipe.filters}
-        self._met: set[str] = set()
-        self._n_traces = 0
-
-    def matches(self, state: TraceState, trace: Trace) -> bool:
-        """Return whether a trace passes all filters."""
-        self._n_traces += 1
-        if not self._filters:
-            return True
-        for key in (*trace.meta, *(LABEL_PREFIX + label for label in state.labels)):
-            _remember(self._keys, key)
-        matched = True
-        for key, wanted in self._filters:
-            value = value_of(state, trace, key)
-            if value is not None:
-                _remember(self._values[key], value)
-            if value == wanted:
-                self._met.add(key)
-            else:
-                matched = False
-        return matched
-
-    def explain(self) -> str:
-        """Return why nothing matched."""
-        if not self._n_traces:
-            return "There are no traces to select from: import some first."
-        for key, values in self._values.items():
-            if not values:
-                known = sorted(self._keys)
-                listed = (
-                    f"{suggestion(key, known)} The keys are {', '.join(known)}."
-                    if known
-                    else " No trace has any metadata."
-                )
-                return f"No trace has the metadata key {quoted(key)}.{listed}"
-        for key, wanted in self._filters:
-            if key not in self._met:
-                known = sorted(self._values[key])
-                values_shown = ", ".join(quoted(value) for value in known)
-                return (
-                    f"No trace matches {key}={wanted}: the values of {quoted(key)} are "
-                    f"{values_shown}{', and more' * (len(known) >= _REMEMBERED)}."
-                    f"{suggestion(wanted, known)}"
-                )
-        pairs = " and ".join(f"{key}={wanted}" for key, wanted in self._filters)
-        return f"No trace matches {pairs} together, though some match each of them alone."
+def _reader(field: str | None) -> Callable[[Subject], Any] | None:
+    return None if field is None else reader_of(parse_field(field))
 
 
-def value_of(state: TraceState, trace: Trace, key: str) -> str | None:
-    """Return a value as filters compare it: text as it is, anything else as canonical JSON."""
-    if key.startswith(LABEL_PREFIX):
-        return state.labels.get(key.removeprefix(LABEL_PREFIX))
-    if key not in trace.meta:
-        return None
-    value = trace.meta[key]
-    return value if isinstance(value, str) else encode(value).decode()
-
-
-def _remember(counter: Counter[str], text: str) -> None:
-    if text in counter or len(counter) < _REMEMBERED:
-        counter[text] += 1
+def _value(text: str) -> object:
+    return decode_canonical(text.encode())
 
 
 def _average(total: int, n: int) -> float:

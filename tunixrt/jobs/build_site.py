@@ -164,7 +164,7 @@ class _Builder:
                         n_redacted += 1
 
             with site_traces.TraceFiles(self._directory / "data", n_recorded) as files:
-                for state, payload in read_in_order(self._log, kept(), None):
+                for state, payload in read_in_order(self._log, kept()):
                     files.add(state.id, _state_of(state), flat_view(parse_payload(payload)))
                     if on_progress is not None and files.n_rows % 500 == 0:
                         on_progress(files.n_rows, n_recorded)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tunixrt.datasets.selection import LABEL_PREFIX, value_of
+from tunixrt.datasets.expressions.fields import Subject
+from tunixrt.datasets.expressions.where import equal_metadata, parse_where
+from tunixrt.datasets.matching import Matcher
 from tunixrt.errors import BadInputError
 from tunixrt.store.stored_trace import StoredTrace
 from tunixrt.traces import stating as statements
@@ -30,6 +32,7 @@ from tunixrt.words import suggestion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from tunixrt.datasets.expressions.where import Where
     from tunixrt.jobs.redact import RedactionDone
     from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
@@ -63,7 +66,7 @@ class Traces:
         return f"<traces of {self._layout.root}>"
 
     def __iter__(self) -> Iterator[StoredTrace]:
-        return self.select({})
+        return self.select()
 
     def __len__(self) -> int:
         with self.projection() as projection:
@@ -89,17 +92,30 @@ class Traces:
         return project(self._log)
 
     def select(
-        self, where: Mapping[str, str], *, everything: bool = False
+        self,
+        where: Mapping[str, str] | Iterable[str] | str | None = None,
+        *,
+        everything: bool = False,
     ) -> Iterator[StoredTrace]:
-        """The traces with these metadata and labels, in the order of the log.
+        """The traces that match, in the order of the log.
 
         Args:
-            where: what a trace must have; ``label.NAME`` names a label.
+            where: an expression, or several texts as ``--where`` takes them, or a mapping of
+                metadata and labels (``label.NAME``) to the texts that a trace must have.
             everything: also those that were retracted, superseded or redacted.
+
+        Raises:
+            ExpressionError: a text is not an expression.
+            FilterError: two filters ask for two values of one key.
         """
-        # Labels are not in the index of metadata: they are looked at with each trace.
-        indexed = {k: v for k, v in where.items() if not k.startswith(LABEL_PREFIX)}
+        asked = parse_where(where)
+        return self._select(asked, everything=everything)
+
+    def _select(self, asked: Where, *, everything: bool) -> Iterator[StoredTrace]:
+        # Only equal metadata are in the index; all else is looked at with each trace.
+        indexed = equal_metadata(asked)
         found = find_with_meta(self._log, indexed) if indexed else None
+        matcher = Matcher(asked.filters, asked.expression)
         with contextlib.ExitStack() as stack:
             if found is None:
                 projection = stack.enter_context(self.projection())
@@ -107,7 +123,9 @@ class Traces:
             for state in found:
                 if state.active or everything:
                     trace = StoredTrace(self._log, state)
-                    if not where or (trace.is_readable and _has(trace, where)):
+                    if asked.is_empty or (
+                        trace.is_readable and matcher.matches(Subject(state, trace.content))
+                    ):
                         yield trace
 
     def add(
@@ -326,10 +344,6 @@ def _on_error(text: str) -> OnError:
             f"{suggestion(text, OnError)}"
         )
     return OnError(text)
-
-
-def _has(trace: StoredTrace, where: Mapping[str, str]) -> bool:
-    return all(value_of(trace.state, trace.flat, key) == text for key, text in where.items())
 
 
 def _reader(
