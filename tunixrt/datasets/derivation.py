@@ -94,40 +94,37 @@ class DatasetDerivation(Derivation[DatasetManifest]):
         """
         identity, recipe = self._identity, self._identity.recipe
         selection = select(self._log, self._projection, recipe, self._listed)
-        try:
-            root = write_members(directory, selection.lines())
-            # Steps, characters and fields of redacted members are known only from the record.
-            if self._recorded is not None and self._listed:
-                stats, strata = self._recorded.manifest.stats, self._recorded.manifest.strata
-            else:
-                stats, strata = selection.stats(), selection.strata()
-            return DatasetManifest(
-                format=DATASET_FORMAT,
-                dataset_key=self.name,
-                dataset_name=identity.name,
-                dataset_version=identity.version,
-                dataset_schema_version=DATASET_SCHEMA_VERSION,
-                digest=dataset_digest(recipe, root, len(selection)),
-                filters=recipe.filters,
-                selection_strategy=recipe.selection_strategy,
-                limit=recipe.limit,
-                seed=recipe.seed,
-                splits=recipe.splits,
-                trace_count=len(selection),
-                split_counts=selection.split_counts(),
-                stats=stats,
-                members_root=root,
-                snapshot=identity.snapshot,
-                where=recipe.where,
-                group_by=recipe.group_by,
-                stratify=recipe.stratify,
-                strata=strata,
-                parent_dataset_id=identity.parent,
-                parent_digest=identity.parent_digest,
-                built_at=identity.built_at,
-            )
-        finally:
-            selection.close()
+        root = write_members(directory, selection.lines())
+        # Steps, characters and fields of redacted members are known only from the record.
+        if self._recorded is not None and self._listed:
+            stats, strata = self._recorded.manifest.stats, self._recorded.manifest.strata
+        else:
+            stats, strata = selection.stats(), selection.strata()
+        return DatasetManifest(
+            format=DATASET_FORMAT,
+            dataset_key=self.name,
+            dataset_name=identity.name,
+            dataset_version=identity.version,
+            dataset_schema_version=DATASET_SCHEMA_VERSION,
+            digest=dataset_digest(recipe, root, len(selection)),
+            filters=recipe.filters,
+            selection_strategy=recipe.selection_strategy,
+            limit=recipe.limit,
+            seed=recipe.seed,
+            splits=recipe.splits,
+            trace_count=len(selection),
+            split_counts=selection.split_counts(),
+            stats=stats,
+            members_root=root,
+            snapshot=identity.snapshot,
+            where=recipe.where,
+            group_by=recipe.group_by,
+            stratify=recipe.stratify,
+            strata=strata,
+            parent_dataset_id=identity.parent,
+            parent_digest=identity.parent_digest,
+            built_at=identity.built_at,
+        )
 
     def _unreadable(self, recorded: Dataset) -> dict[Digest, Member]:
         gone = {state.id for state in self._projection.traces() if not state.kept}

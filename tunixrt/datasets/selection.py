@@ -1,11 +1,9 @@
-"""Selects traces by a recipe, with their splits and statistics.
-
-The candidates are kept in a private table on disk, so memory does not grow with their number.
-"""
+"""Selects traces by a recipe, with their splits and statistics."""
 
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +30,11 @@ if TYPE_CHECKING:
 #: How many values of a field are counted for a stratified split.
 MAX_STRATA: Final = 1_000
 _BUFFERED: Final = 2_000
+#: SQLite stores plain text faster than a member of an enumeration.
+_NAMES: Final = {split: split.value for split in Split}
+_CODES: Final = {split.value: code for code, split in enumerate(Split, start=1)}
+#: Place, split, steps, characters (None if it cannot be read any more), stratum.
+_Candidate = tuple[int, str, int | None, int | None, str | None]
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,122 +67,169 @@ class Stratum(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Selection:
-    """The selected traces: iterate for the members in ascending order of their ids."""
+    """The selected traces: iterate for the members in ascending order of their ids.
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._database = spill()
-        self.close = weakref.finalize(self, self._database.close)
-        self._database.execute(
-            "CREATE TABLE members (place INTEGER PRIMARY KEY, id BLOB, key BLOB, split TEXT,"
-            " n_steps INTEGER, n_chars INTEGER, stratum TEXT)"
-        )
-        self._database.execute("BEGIN")
+    A member is one byte at its place in the log, and the table of the projection has the order of
+    the ids. Only a limit needs a table of candidates, of which it keeps some.
+    """
+
+    def __init__(self, recipe: Recipe, projection: Projection) -> None:
         self._recipe = recipe
-        self._is_random = recipe.selection_strategy is SelectionStrategy.RANDOM
+        self._projection = projection
+        self._candidates = None if recipe.limit is None else _Candidates(recipe)
         self._split_of = Splitter(recipe).split_of
         self._group = _reader(recipe.group_by)
         self._stratum = _reader(recipe.stratify)
-        self._strata: set[str] = set()
-        self._rows: list[tuple[object, ...]] = []
+        self._values: set[str] = set()
+        self._splits = bytearray()
+        self._counts: Counter[tuple[str | None, str]] = Counter()
+        self._n_steps: Counter[int] = Counter()
+        self._n_chars = 0
 
     def add(self, subject: Subject) -> None:
         """Add a candidate that matches the recipe."""
         state, flat = subject.state, subject.flat
+        assert state.place is not None
         group = None if self._group is None else self._group(subject)
         # A group is named by a value; without one, the prompt decides.
-        split = self._split_of(flat.prompt, None if group is MISSING else group)
+        split = _NAMES[self._split_of(flat.prompt, None if group is MISSING else group)]
         stratum = None if self._stratum is None else self._stratum_of(self._stratum(subject))
-        facts = (split, len(flat.steps), n_chars(flat), stratum)
-        self._rows.append((state.place, raw_of(state.id), self._key(state.id), *facts))
-        if len(self._rows) >= _BUFFERED:
-            self._flush()
+        candidate = (state.place, split, len(flat.steps), n_chars(flat), stratum)
+        if self._candidates is None:
+            self._take(*candidate)
+        else:
+            self._candidates.add(state.id, candidate)
 
     def add_listed(self, place: int, member: Member) -> None:
         """Add a candidate that cannot be read any more, as a dataset lists it."""
-        facts = (member.split, None, None, None)
-        self._rows.append((place, raw_of(member.trace), self._key(member.trace), *facts))
+        candidate = (place, _NAMES[member.split], None, None, None)
+        if self._candidates is None:
+            self._take(*candidate)
+        else:
+            self._candidates.add(member.trace, candidate)
 
-    def _key(self, trace: Digest) -> bytes | None:
-        return sample_key(self._recipe.seed or 0, trace) if self._is_random else None
+    def cut(self) -> None:
+        """Apply the recipe's limit; nothing is added after it."""
+        if self._candidates is not None:
+            for candidate in self._candidates.cut():
+                self._take(*candidate)
+            self._candidates.close()
+
+    def _take(
+        self,
+        place: int,
+        split: str,
+        n_steps: int | None,
+        n_chars: int | None,
+        stratum: str | None,
+    ) -> None:
+        if place >= len(self._splits):
+            self._splits.extend(bytes(place + 1 - len(self._splits) + _BUFFERED))
+        self._splits[place] = _CODES[split]
+        self._counts[stratum, split] += 1
+        if n_steps is not None and n_chars is not None:
+            self._n_steps[n_steps] += 1
+            self._n_chars += n_chars
 
     def _stratum_of(self, value: object) -> str | None:
         if value is MISSING:
             return None
         text = encode(value).decode()
-        if text not in self._strata:
-            self._strata.add(text)
-            if len(self._strata) > MAX_STRATA:
-                raise RecipeError(
-                    f"{self._recipe.stratify} has more than {MAX_STRATA:,} values. Stratify by a "
-                    "field with few values, such as a source; --group-by keeps the traces of each "
-                    "value in one split."
-                )
+        self._values.add(text)
+        if len(self._values) > MAX_STRATA:
+            raise RecipeError(
+                f"{self._recipe.stratify} has more than {MAX_STRATA:,} values. Stratify by a field "
+                "with few values, such as a source; --group-by keeps the traces of each value in "
+                "one split."
+            )
         return text
-
-    def _flush(self) -> None:
-        self._database.executemany("INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
-        self._rows.clear()
-
-    def cut(self) -> None:
-        """Apply the recipe's limit."""
-        self._flush()
-        if self._recipe.limit is None:
-            return
-        order = {
-            SelectionStrategy.LATEST: "place DESC",
-            SelectionStrategy.RANDOM: "key, id",
-        }[self._recipe.selection_strategy]
-        self._database.execute(
-            "DELETE FROM members WHERE place NOT IN"  # noqa: S608 - one of two constants
-            f" (SELECT place FROM members ORDER BY {order} LIMIT ?)",
-            (self._recipe.limit,),
-        )
 
     def lines(self) -> Iterator[bytes]:
         """Yield the member lines, without line feeds, in ascending order of the ids."""
-        for raw, split in self._database.execute("SELECT id, split FROM members ORDER BY id"):
-            # Two texts without a character to escape: these are RFC 8785's bytes.
-            yield b'{"split":"%b","trace":"%b"}' % (split.encode(), from_raw(raw).encode())
+        splits = self._splits
+        # Two texts without a character to escape: these are RFC 8785's bytes.
+        begins = {code: f'{{"split":"{name}","trace":"sha256:' for name, code in _CODES.items()}
+        for raw, place in self._projection.places_by_id():
+            if place < len(splits) and (code := splits[place]):
+                yield f'{begins[code]}{raw.hex()}"}}'.encode()
 
     def __iter__(self) -> Iterator[Member]:
-        for raw, split in self._database.execute("SELECT id, split FROM members ORDER BY id"):
-            yield Member(from_raw(raw), Split(split))
+        names = {code: Split(name) for name, code in _CODES.items()}
+        for raw, place in self._projection.places_by_id():
+            if place < len(self._splits) and (code := self._splits[place]):
+                yield Member(from_raw(raw), names[code])
 
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM members").fetchone()[0])
+        return self._counts.total()
 
     def split_counts(self) -> dict[str, int]:
         """Return the number of members of each split that has any."""
-        rows = self._database.execute("SELECT split, count(*) FROM members GROUP BY split")
-        return dict(sorted(rows))
+        counts = Counter[str]()
+        for (_, split), n in self._counts.items():
+            counts[split] += n
+        return dict(sorted(counts.items()))
 
     def strata(self) -> list[Stratum] | None:
         """Return how each value of the stratifying field is split; None without such a field."""
         if self._stratum is None:
             return None
-        counts: dict[str | None, dict[str, int]] = {}
-        rows = self._database.execute(
-            "SELECT stratum, split, count(*) FROM members GROUP BY stratum, split"
-        )
-        for stratum, split, n in rows:
-            counts.setdefault(stratum, {})[split] = n
+        by_value: dict[str | None, dict[str, int]] = {}
+        for (value, split), n in self._counts.items():
+            by_value.setdefault(value, {})[split] = n
+        # Those without a value are first: no JSON text is empty.
+        ordered = sorted(by_value.items(), key=lambda item: item[0] or "")
         return [
-            Stratum(
-                dict(sorted(by.items())), UNSET if text is None else decode_canonical(text.encode())
-            )
-            for text, by in sorted(counts.items(), key=lambda item: item[0] or "")
+            Stratum(dict(sorted(by.items())), UNSET if text is None else _value(text))
+            for text, by in ordered
         ]
 
     def stats(self) -> DatasetStats:
         """Return the statistics of the selected traces, of which there must be one at least."""
-        n, steps, least, most, chars = self._database.execute(
-            "SELECT count(*), sum(n_steps), min(n_steps), max(n_steps), sum(n_chars) FROM members"
-        ).fetchone()
+        n_traces = self._n_steps.total()
         return DatasetStats(
-            avg_step_count=_average(steps, n),
-            min_step_count=least,
-            max_step_count=most,
-            avg_total_chars=_average(chars, n),
+            avg_step_count=_average(sum(n * by for n, by in self._n_steps.items()), n_traces),
+            min_step_count=min(self._n_steps),
+            max_step_count=max(self._n_steps),
+            avg_total_chars=_average(self._n_chars, n_traces),
+        )
+
+
+class _Candidates:
+    """The matching traces of a recipe with a limit, in a private table on disk."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._is_random = recipe.selection_strategy is SelectionStrategy.RANDOM
+        self._database = spill()
+        self.close = weakref.finalize(self, self._database.close)
+        self._database.execute(
+            "CREATE TABLE candidates (place INTEGER PRIMARY KEY, split TEXT, n_steps INTEGER,"
+            " n_chars INTEGER, stratum TEXT, id BLOB, key BLOB)"
+        )
+        self._database.execute("BEGIN")
+        self._rows: list[tuple[object, ...]] = []
+
+    def add(self, trace: Digest, candidate: _Candidate) -> None:
+        """Add a matching trace."""
+        key = sample_key(self._recipe.seed or 0, trace) if self._is_random else None
+        self._rows.append((*candidate, raw_of(trace), key))
+        if len(self._rows) >= _BUFFERED:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._database.executemany(
+            "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows
+        )
+        self._rows.clear()
+
+    def cut(self) -> Iterator[_Candidate]:
+        """Yield those that the limit keeps."""
+        self._flush()
+        order = "key, id" if self._is_random else "place DESC"
+        yield from self._database.execute(
+            "SELECT place, split, n_steps, n_chars, stratum FROM candidates"  # noqa: S608
+            f" ORDER BY {order} LIMIT ?",
+            (self._recipe.limit,),
         )
 
 
@@ -200,7 +250,7 @@ def select(
     Raises:
         RecipeError: Nothing matches; the message lists the nearest keys or values.
     """
-    selection = Selection(recipe)
+    selection = Selection(recipe, projection)
     expression = None if recipe.where is None else parse_expression(recipe.where)
     matcher = Matcher(recipe.filters, expression)
     if listed:
@@ -214,7 +264,6 @@ def select(
             selection.add(subject)
             found = True
     if not found:
-        selection.close()
         raise RecipeError(matcher.explain())
     selection.cut()
     return selection
