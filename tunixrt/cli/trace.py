@@ -23,6 +23,7 @@ from tunixrt.cli.output import (
 )
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 from tunixrt.cli.trace_import import import_
+from tunixrt.cli.trace_score import score
 from tunixrt.visible import one_line
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def trace() -> None:
     """Reasoning traces: a prompt, numbered steps, a final answer, free metadata."""
 
 
-for _command in (*FACT_COMMANDS, import_):
+for _command in (*FACT_COMMANDS, import_, score):
     trace.add_command(_command)
 
 

@@ -24,6 +24,7 @@ from tunixrt.traces.importing import ImportReport, OnError, import_files, import
 from tunixrt.traces.lookup import TraceLookupError
 from tunixrt.traces.saved_index import find_saved, find_with_meta
 from tunixrt.traces.schema import Trace, trace_of
+from tunixrt.traces.scorers import load_scorer
 from tunixrt.traces.state import Projection, project
 from tunixrt.traces.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
 from tunixrt.traces.violations import TraceError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tunixrt.log.lock import Waiting
     from tunixrt.traces.importers.lines import TextSource
     from tunixrt.traces.importers.table import ImportedTrace, Record, Rejection
+    from tunixrt.traces.scorers import CustomScore
     from tunixrt.traces.scores import Score
     from tunixrt.traces.stating import Stated
 
@@ -108,11 +110,10 @@ class Traces:
             ExpressionError: a text is not an expression.
             FilterError: two filters ask for two values of one key.
         """
-        asked = parse_where(where)
-        return self._select(asked, everything=everything)
+        return self._select(parse_where(where), everything=everything)
 
     def _select(self, asked: Where, *, everything: bool) -> Iterator[StoredTrace]:
-        # Only equal metadata are in the index; all else is looked at with each trace.
+        # Only equal metadata are in the index.
         indexed = equal_metadata(asked)
         found = find_with_meta(self._log, indexed) if indexed else None
         matcher = Matcher(asked.filters, asked.expression)
@@ -237,11 +238,35 @@ class Traces:
         self,
         ids: Sequence[str],
         *,
+        scorer: str | Callable[[StoredTrace], object] | None = None,
         recorded_at: str | None = None,
         waiting: Waiting | None = None,
-    ) -> tuple[Stated, list[Score]]:
-        """Record the baseline scores of traces; what is recorded already is not recorded again."""
-        return statements.score(self._log, ids, recorded_at=recorded_at, waiting=waiting)
+    ) -> tuple[Stated, list[Score | CustomScore]]:
+        """Record the scores of traces, the baseline score by default; none is recorded twice.
+
+        Args:
+            ids: the traces.
+            scorer: ``module:function``, or the function itself, if an import finds it: it receives
+                a `StoredTrace` and returns a number, or a dictionary of ``score`` and ``details``.
+            recorded_at: an RFC 3339 time to put into the events.
+            waiting: how long to wait for the lock.
+
+        Raises:
+            ScorerError: the scorer cannot be loaded, fails, or does not return a score.
+        """
+        if scorer is None:
+            return statements.score(self._log, ids, recorded_at=recorded_at, waiting=waiting)
+        reference = (
+            scorer if isinstance(scorer, str) else f"{scorer.__module__}:{scorer.__qualname__}"
+        )
+        loaded = load_scorer(reference)
+        return statements.score(
+            self._log,
+            ids,
+            scorer=lambda state: loaded.score(StoredTrace(self._log, state), state.id),
+            recorded_at=recorded_at,
+            waiting=waiting,
+        )
 
     def label(
         self,

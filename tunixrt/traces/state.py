@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _LABEL: Final = "label:"
 _SCORE: Final = "score:"
+_SCORER: Final = "scorer:"
 
 
 class TraceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class TraceState(msgspec.Struct, frozen=True, kw_only=True):
     redacted: bool = False
     labels: dict[str, str]
     scores: dict[str, float]
+    scorers: dict[str, str] = {}
 
     @property
     def active(self) -> bool:
@@ -75,8 +77,8 @@ class Claim(msgspec.Struct, frozen=True):
 class Conflict(msgspec.Struct, frozen=True):
     """Different facts under one name; the last claim counts until it is decided.
 
-    ``fact`` is ``label:NAME``, ``score:SCORER``, ``superseded`` (None: by none) or ``retracted``
-    (True or False).
+    ``fact`` is ``label:NAME``, ``score:SCORER``, ``scorer:SCORER`` (its version), ``superseded``
+    (None: by none) or ``retracted`` (True or False).
     """
 
     trace: Digest
@@ -232,6 +234,7 @@ class Projection:
             redacted=REDACTED in known,
             labels=_named(known, _LABEL),
             scores=_named(known, _SCORE),
+            scorers=_named(known, _SCORER),
         )
 
 
@@ -342,7 +345,10 @@ def _problem(event: StoredEvent, sentence: str) -> EventProblem:
 
 def _scored(payload: bytes | None) -> dict[str, object]:
     content = msgspec.json.decode(payload or b"", type=events.Scored)
-    return {_SCORE + content.scorer: content.score}
+    stated: dict[str, object] = {_SCORE + content.scorer: content.score}
+    if content.version is not None:
+        stated[_SCORER + content.scorer] = content.version
+    return stated
 
 
 def _labelled(payload: bytes | None) -> dict[str, object]:
