@@ -40,12 +40,19 @@ dataset.add_command(diff)
         "tunixrt dataset build gsm v1 --where source=gsm8k --split test=0.1",
         "tunixrt dataset build gsm v2 --strategy random --limit 1000 --seed 7",
         'tunixrt dataset build short v1 --where \'n_steps < 20 and meta.source in ("a", "b")\'',
+        "tunixrt dataset build long v1 --sql 'SELECT id FROM traces WHERE n_steps > 9'",
         "tunixrt dataset build gsm v3 --split test=0.1 --group-by meta.problem",
     )
 )
 @click.argument("name")
 @click.argument("version")
 @where_option
+@click.option(
+    "--sql",
+    metavar="QUERY",
+    help="Only traces whose id this query over the views traces, labels and scores returns "
+    "(DuckDB; extra `sql`).",
+)
 @click.option("-n", "--limit", type=int, metavar="N", help="At most N traces.")
 @click.option(
     "--strategy",
@@ -81,6 +88,7 @@ def build(
     name: str,
     version: str,
     where: tuple[str, ...],
+    sql: str | None,
     limit: int | None,
     strategy: str,
     seed: int | None,
@@ -105,6 +113,7 @@ def build(
         name,
         version,
         where=where,
+        sql=sql,
         limit=limit,
         strategy=strategy,
         seed=seed,

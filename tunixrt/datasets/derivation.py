@@ -120,6 +120,7 @@ class DatasetDerivation(Derivation[DatasetManifest]):
             where=recipe.where,
             group_by=recipe.group_by,
             stratify=recipe.stratify,
+            sql=recipe.sql,
             strata=strata,
             parent_dataset_id=identity.parent,
             parent_digest=identity.parent_digest,

@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from tunixrt.datasets.recipes import Recipe, SelectionStrategy
 from tunixrt.datasets.selection import DatasetStats, Member, Stratum
+from tunixrt.datasets.sql import SqlQuery
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import (
     Digest,
@@ -44,8 +45,8 @@ class DatasetManifest(
 ):
     """The recipe, content and origin of a dataset.
 
-    ``filters``, ``selection_strategy``, ``limit``, ``seed``, ``splits``, ``where``, ``group_by``
-    and ``stratify`` are the recipe. The lineage names the parent's key and digest.
+    ``filters``, ``selection_strategy``, ``limit``, ``seed``, ``splits``, ``where``, ``group_by``,
+    ``stratify`` and ``sql`` are the recipe. The lineage names the parent's key and digest.
     ``members_root`` is the Merkle root over the lines, ``strata`` has the splits of every value of
     the field ``stratify``.
     """
@@ -69,6 +70,7 @@ class DatasetManifest(
     where: str | None = None
     group_by: str | None = None
     stratify: str | None = None
+    sql: SqlQuery | None = None
     strata: list[Stratum] | None = None
     parent_dataset_id: str | None = None
     parent_digest: Digest | None = None
@@ -86,6 +88,7 @@ class DatasetManifest(
             where=self.where,
             group_by=self.group_by,
             stratify=self.stratify,
+            sql=self.sql,
         )
 
 

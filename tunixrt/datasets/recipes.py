@@ -19,6 +19,7 @@ import msgspec
 
 from tunixrt.datasets.expressions.parsing import parse_field
 from tunixrt.datasets.expressions.where import parse_where
+from tunixrt.datasets.sql import SqlQuery, sql_query
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import MAX_INTEGER, encode
 from tunixrt.words import did_you_mean, quoted
@@ -54,8 +55,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     ``filters`` maps keys to the text that they must have. ``splits`` maps ``test`` and
     ``validation`` to their fractions as decimal text, without trailing zeros; the rest is train.
     ``seed`` is None if and only if nothing depends on it. The other fields are absent from the
-    canonical JSON if they are None: ``where`` is an expression in canonical form, ``group_by`` the
-    field whose values share a split, ``stratify`` the field for whose values splits are counted.
+    canonical JSON if they are None: ``where`` is an expression in canonical form, ``sql`` a query
+    that selects too, ``group_by`` the field whose values share a split, ``stratify`` the field for
+    whose values splits are counted.
     """
 
     filters: dict[str, str]
@@ -66,6 +68,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     where: str | None = None
     group_by: str | None = None
     stratify: str | None = None
+    sql: SqlQuery | None = None
 
 
 _DECIMAL: Final = re.compile(r"([0-9]{1,20})?(?:\.([0-9]{0,20}))?", re.ASCII)
@@ -75,6 +78,7 @@ def make_recipe(
     *,
     filters: Mapping[str, str] | None = None,
     where: str | Iterable[str] | None = None,
+    sql: str | SqlQuery | None = None,
     selection_strategy: str = SelectionStrategy.LATEST,
     limit: int | None = None,
     seed: int | None = None,
@@ -87,6 +91,7 @@ def make_recipe(
     Args:
         filters: Metadata that a trace must have, as text.
         where: An expression that a trace must match, or several texts as ``--where`` takes them.
+        sql: A query that returns the ids of traces, or one that was recorded, which is not checked.
         selection_strategy: ``latest`` (the end of the log's order) or ``random``.
         limit: How many traces at most, at least 1; None for all of them.
         seed: From 0 upwards; ``random`` demands one, splits use 0 where none is given.
@@ -99,6 +104,8 @@ def make_recipe(
         RecipeError: An argument is invalid.
         ExpressionError: An expression, or the name of a field, is invalid.
         FilterError: Two filters ask for two values of one key.
+        SqlError: The query may not be run.
+        MissingExtraError: A query is given, and DuckDB is not installed.
     """
     asked = parse_where(where)
     filters = dict(filters or {}) | asked.filters
@@ -135,6 +142,7 @@ def make_recipe(
         where=asked.text,
         group_by=_split_field(group_by, fractions),
         stratify=_split_field(stratify, fractions),
+        sql=sql_query(sql) if isinstance(sql, str) else sql,
     )
 
 

@@ -14,6 +14,7 @@ from tunixrt.datasets.expressions.fields import MISSING, Subject, n_chars, reade
 from tunixrt.datasets.expressions.parsing import parse_expression, parse_field
 from tunixrt.datasets.matching import Matcher
 from tunixrt.datasets.recipes import RecipeError, SelectionStrategy, Split, Splitter, sample_key
+from tunixrt.datasets.sql import selected_places
 from tunixrt.log.canonical import decode_canonical, encode
 from tunixrt.log.digests import Digest, from_raw, raw_of
 from tunixrt.traces.payloads import read_in_order
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from tunixrt.datasets.recipes import Recipe
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.traces.state import Projection
+    from tunixrt.traces.state import Projection, TraceState
 
 #: How many values of a field are counted for a stratified split.
 MAX_STRATA: Final = 1_000
@@ -249,7 +250,10 @@ def select(
 
     Raises:
         RecipeError: Nothing matches; the message lists the nearest keys or values.
+        SqlError: The query fails, or returns something else than ids of traces.
+        MissingExtraError: The recipe has a query, and DuckDB is not installed.
     """
+    chosen = None if recipe.sql is None else selected_places(recipe.sql, log, projection)
     selection = Selection(recipe, projection)
     expression = None if recipe.where is None else parse_expression(recipe.where)
     matcher = Matcher(recipe.filters, expression)
@@ -258,15 +262,33 @@ def select(
             if state.id in listed and state.place is not None:
                 selection.add_listed(state.place, listed[state.id])
     found = bool(listed)
-    for state, payload in read_in_order(log, projection.active()):
+    for state, payload in read_in_order(log, _chosen(projection, chosen)):
         subject = Subject(state, parse_payload(payload))
         if matcher.matches(subject):
             selection.add(subject)
             found = True
+    if not found and chosen is not None:
+        n = sum(chosen)
+        raise RecipeError(
+            f"The query selects {n:,} traces, none of which matches the other conditions."
+            if n
+            else "The query selects no trace."
+        )
     if not found:
         raise RecipeError(matcher.explain())
     selection.cut()
     return selection
+
+
+def _chosen(projection: Projection, chosen: bytearray | None) -> Iterator[TraceState]:
+    """Yield the active traces; only those at the chosen places, if there are such."""
+    if chosen is None:
+        yield from projection.active()
+        return
+    for state in projection.active():
+        assert state.place is not None
+        if state.place < len(chosen) and chosen[state.place]:
+            yield state
 
 
 def _reader(field: str | None) -> Callable[[Subject], Any] | None:

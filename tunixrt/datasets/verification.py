@@ -167,6 +167,7 @@ def _recipe_problems(manifest: DatasetManifest) -> Iterator[tuple[str, str, str]
             where=manifest.where,
             group_by=manifest.group_by,
             stratify=manifest.stratify,
+            sql=manifest.sql,
         )
     except (RecipeError, ExpressionError) as error:
         yield f"The recipe is invalid: {error}", "a recipe", "another"

@@ -166,6 +166,7 @@ class Datasets:
         version: str,
         *,
         where: Mapping[str, str] | Iterable[str] | str | None = None,
+        sql: str | None = None,
         limit: int | None = None,
         strategy: str = "latest",
         seed: int | None = None,
@@ -183,6 +184,7 @@ class Datasets:
             version: of the dataset; the key is ``name-version``.
             where: an expression that a trace must match, several texts as ``--where`` takes them,
                 or a mapping of metadata and labels (``label.NAME``) to their texts.
+            sql: a query over the views ``traces``, ``labels`` and ``scores`` that returns ids.
             limit: how many traces at most.
             strategy: which are taken where a limit leaves some out: ``latest`` or ``random``.
             seed: what a random selection and the splits come from.
@@ -196,12 +198,14 @@ class Datasets:
         Raises:
             RecipeError: the selection makes no sense, or selects nothing.
             ExpressionError: a text is not an expression.
+            SqlError: the query may not be run, or fails.
             DatasetExistsError: the key is taken by a dataset with another digest.
         """
         asked = parse_where(where)
         recipe = make_recipe(
             filters=asked.filters,
             where=asked.text,
+            sql=sql,
             selection_strategy=strategy,
             limit=limit,
             seed=seed,

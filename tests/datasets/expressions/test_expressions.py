@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -278,6 +279,13 @@ def test_every_field_reads_a_trace_and_a_conversation() -> None:
         assert match(text, flat), text
     named = {field.name for text in told for field in fields_of(parse_expression(text))}
     assert named == set(FIELDS)
+
+
+def test_the_page_on_selections_lists_every_field_and_only_these() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "selection.md").read_text(encoding="utf-8")
+    rows = [f"| `{name}` | {info.kind} | {info.meaning} |" for name, info in FIELDS.items()]
+    table = page.partition("| Field | Type | Value |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == rows
 
 
 # --- what follows --where ------------------------------------------------------------------------

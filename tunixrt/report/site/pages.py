@@ -14,6 +14,7 @@ from tunixrt.report.site.traces import search_form
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tunixrt.datasets.files import DatasetManifest
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.report.blocks import Block, Inlines
     from tunixrt.report.site.view import DatasetView, SiteView
@@ -163,7 +164,7 @@ def _dataset_table(datasets: Sequence[DatasetView]) -> str:
             (Link(d.manifest.dataset_key, f"datasets/{d.page}.html"),),
             (Text(f"{d.manifest.trace_count:,}"),),
             (Text(_splits(d.manifest.split_counts)),),
-            (Text(_filters(d.manifest.filters)),),
+            (Text(_selected_where(d.manifest)),),
             (Code(_short(d.manifest.digest)),),
         )
         for d in datasets
@@ -180,7 +181,7 @@ def dataset_body(view: DatasetView, rows: Sequence[RunRow]) -> str:
     shown = facts(
         ("Digest", (Code(manifest.digest),)),
         ("Traces", (Text(f"{manifest.trace_count:,} ({_splits(manifest.split_counts)})"),)),
-        ("Selected where", (Text(_filters(manifest.filters)),)),
+        ("Selected where", (Text(_selected_where(manifest)),)),
         ("Selection", (Text(_selection(manifest.selection_strategy, manifest.limit)),)),
         ("Seed", (Text("none" if manifest.seed is None else str(manifest.seed)),)),
         (
@@ -325,8 +326,11 @@ def _splits(counts: dict[str, int]) -> str:
     return ", ".join(f"{n:,} {name}" for name, n in counts.items())
 
 
-def _filters(filters: dict[str, str]) -> str:
-    return ", ".join(f"{key} = {value}" for key, value in filters.items()) or "everything"
+def _selected_where(manifest: DatasetManifest) -> str:
+    conditions = [f"{key} = {value}" for key, value in manifest.filters.items()]
+    conditions += [manifest.where] if manifest.where is not None else []
+    conditions += [f"id in ({manifest.sql.query})"] if manifest.sql is not None else []
+    return ", ".join(conditions) or "everything"
 
 
 def _selection(strategy: str, limit: int | None) -> str:
