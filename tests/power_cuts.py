@@ -325,13 +325,16 @@ def _judge(
 
 def cut_all(writers: Sequence[str], order: str, n_draws: int, seed: int) -> dict[str, Seen]:
     """Cut the power at every moment of some writers."""
-    rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         begin_store(directory / "template")
         # Building and sweeping disks is not what is looked at: that need not outlive anything.
         os.fsync = lambda descriptor: None  # type: ignore[assignment]
-        return {writer: cut(directory, writer, order, rng, n_draws) for writer in writers}
+        # Each has draws of its own: what the others do never decides which disks it is given.
+        return {
+            writer: cut(directory, writer, order, random.Random(f"{seed} {writer}"), n_draws)
+            for writer in writers
+        }
 
 
 def main() -> int:

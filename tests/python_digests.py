@@ -69,6 +69,14 @@ def _fill(store: Store) -> None:
     for n in range(6):
         (trace_id,), _ = store.traces.add({**lines[0], "prompt": f"{n}?"}, recorded_at=_AT)
         ids.append(trace_id)
+    call = {"name": "f", "arguments": lines[1]["meta"], "id": _PROMPTS[4]}
+    messages = [
+        {"role": "user", "content": _PROMPTS[1]},
+        {"role": "assistant", "content": _PROMPTS[2], "train": False, "tool_calls": [call]},
+        {"role": "tool", "content": _PROMPTS[3], "tool_call_id": _PROMPTS[4]},
+        {"role": "assistant", "content": _PROMPTS[0], "reasoning": "\n".join(_PROMPTS)},
+    ]
+    store.traces.add({"trace_version": "1.1", "messages": messages}, recorded_at=_AT)
     with store.traces.stream(recorded_at=_AT) as stream:
         for n in range(20):
             stream.add({**lines[1], "prompt": f"streamed {n}?"})

@@ -157,7 +157,7 @@ def test_samples_that_are_in_a_dataset_are_listed_with_exit_1(
     cli: Callable[..., Outcome], store: Store
 ) -> None:
     state = next(iter(store.traces.projection().active()))
-    prompt = store.traces[state.id].content.prompt
+    prompt = store.traces[state.id].flat.prompt
     write_evalset(store, "seen", [prompt, prompt.lower() + "!", "Why " + "so long " * 60 + "?"])
     found = cli("evalset", "check", "seen", "--dataset", "sums-v1")
     assert found.code == 1
@@ -174,7 +174,7 @@ def test_a_contaminated_evaluation_exits_1_and_publishes_nothing(
 ) -> None:
     trained = made_training(store)
     train = next(m.trace for m in store.datasets["sums-v1"].members() if m.split == "train")
-    write_evalset(store, "seen", [store.traces[train].content.prompt])
+    write_evalset(store, "seen", [store.traces[train].flat.prompt])
     before = tree(store.root)
     outcome = cli("eval", trained.run_id, "--evalset", "seen", "--fail-on-contamination")
     assert outcome.code == 1
@@ -338,6 +338,11 @@ def test_a_site_is_built_and_built_again(
     assert "<h1>Our sums</h1>" in (tmp_path / "public" / "index.html").read_text()
     document = cli("site", "build", "-o", "public", "--json").document
     assert (document["n_traces"], document["directory"]) == (24, "public")
+    checked = cli("site", "build", "-o", "public", "--check", "--json").document
+    assert checked == document
+    other = cli("site", "build", "-o", "public", "--title", "Other sums", "--check")
+    assert other.code == 1
+    assert 'site.json: identity.title was "tunixrt store", is "Other sums".' in other.err
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("important")
     refused = cli("site", "build", "-o", "thesis")
@@ -389,10 +394,22 @@ def test_two_ways_of_training_are_compared_and_reported_seed_by_seed(
     assert "| 1 and" not in text
     checked = cli("report", before, after, "-o", str(tmp_path / "out"), "--check")
     assert (checked.code, checked.out) == (0, written.out)
+    assert cli("report", before, "-o", str(tmp_path / "out"), "--check").code == 2
+    assert "Name both runs" in cli("report").err
+    compared = cli("run", "compare", before, after, "-o", "compared")
+    assert (compared.code, compared.out) == (0, shown.out)
+    assert cli("run", "compare", before, after, "-o", "compared", "--check").out == shown.out
+    other = cli("run", "compare", after, before, "-o", "compared", "--check")
+    assert other.code == 1
+    assert "comparison.json: identity.a.0 was " in other.err
+    assert "goes with -o DIR" in cli("run", "compare", before, after, "--check").err
+    # Without runs, those that the report states.
+    checked = cli("report", "-o", str(tmp_path / "out"), "--check")
+    assert (checked.code, checked.out) == (0, written.out)
     (tmp_path / "out" / "report.md").write_text(text + "More.\n")
     refused = cli("report", before, after, "-o", str(tmp_path / "out"), "--check")
     assert refused.code == 1
-    assert "report.md is not what follows from the runs" in refused.err
+    assert "the first difference: report.md, line 487: one of the two ends here." in refused.err
     assert (tmp_path / "out" / "report.md").read_text().endswith("More.\n")
 
 

@@ -89,7 +89,7 @@ def test_what_is_no_trace_is_refused_with_a_sentence(
     [
         ("trace", "add"),
         ("trace", "add", "-", "--answer", "1"),
-        ("trace", "add", "--prompt", "x", "--answer", "1"),
+        ("trace", "add", "--answer", "1"),
         ("trace", "redact"),
         ("trace", "redact", "abcdef"),
         ("trace", "retract", "abcdef"),

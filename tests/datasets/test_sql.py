@@ -60,7 +60,7 @@ def filled(place: Place) -> tuple[Place, list[Digest]]:
         ("SELECT id FROM traces WHERE n_turns = 2 AND n_tool_calls = 1", [4]),
         ("SELECT id FROM traces WHERE prompt LIKE 'a%b' AND prompt_chars = 3", [0]),
         ("SELECT id FROM traces WHERE recorded_at IS NULL AND final_answer = '7'", [2]),
-        ("SELECT id FROM traces WHERE n_steps = 2 ORDER BY n_chars DESC, id LIMIT 1", [1]),
+        ("SELECT id FROM traces WHERE n_steps = 2 ORDER BY n_chars DESC, id LIMIT 1", [4]),
         (
             """WITH ranked AS (SELECT id, row_number() OVER (PARTITION BY meta->>'source'
             ORDER BY prompt, id) AS nth FROM traces) SELECT id FROM ranked WHERE nth = 1""",

@@ -10,7 +10,7 @@ import pytest
 from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
 from tests.making.trainings import SMALL_MODEL, make_store
 from tunixrt.errors import BadInputError
-from tunixrt.eval.compare.pairs import NotComparableError
+from tunixrt.eval.compare.conditions import NotComparableError
 from tunixrt.jobs.overlong import OverlongPromptsError
 from tunixrt.runs.manifests import EvaluationManifest, ResponsesManifest, TrainingManifest
 from tunixrt.runs.run import Run

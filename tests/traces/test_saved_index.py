@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.making.conversations import conversation, turns
 from tests.making.locks import held
 from tests.making.traces import Place, trace
 from tunixrt.jobs.redact import redact_traces
@@ -98,6 +99,9 @@ def test_traces_are_found_by_their_metadata_in_the_order_of_the_log(
     (last,) = place.record(trace("long?", meta={"text": long, "list": [1, 2.5]}))
     assert search(text=long) == search(text="x" * 250) == [last]
     assert search(list="[1,2.5]") == [last]
+    chats = place.record(conversation(), turns("Q", "A", meta={"list": [1, 2.5]}))
+    assert search(source="chat") == chats[:1]
+    assert search(list="[1,2.5]") == [last, chats[1]]
 
 
 def test_an_index_of_other_segments_is_made_again(place: Place, ids: list[Digest]) -> None:

@@ -15,6 +15,8 @@ from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunixrt.jobs.redact import RedactionDone
     from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
@@ -56,21 +58,20 @@ def add(
 ) -> None:
     """Record one trace, given by options or, with -, as one JSON object on stdin.
 
+    The object may be a conversation: `{"trace_version": "1.1", "messages": [...]}`. Without a
+    --step, question and answer are recorded as a conversation, since schema 1.0 demands steps.
+
     Prints the id of the trace. A trace that is known already is not recorded again.
     """
     given = [prompt, answer, *steps, *meta]
     if source is not None and any(value is not None for value in given):
         raise click.UsageError("A trace comes from stdin or from options, not from both.")
-    if source is None and (prompt is None or answer is None or not steps):
-        raise click.UsageError("--prompt, --answer and at least one --step are needed, or -.")
-    value = {
-        "trace_version": "1.0",
-        "prompt": prompt,
-        "final_answer": answer,
-        "steps": [{"i": i, "type": t, "content": text} for i, (t, text) in enumerate(steps)],
-        "meta": parse_pairs(meta, "--meta"),
-    }
-    document = _from_stdin() if source is not None else value
+    if source is not None:
+        document = _from_stdin()
+    elif prompt is None or answer is None:
+        raise click.UsageError("--prompt and --answer are needed, or -.")
+    else:
+        document = _from_options(prompt, answer, steps) | {"meta": parse_pairs(meta, "--meta")}
     (trace,), report = store.traces.add(document, recorded_at=recorded_at)
     if as_json:
         emit_json(
@@ -89,14 +90,26 @@ def add(
     click.echo(trace)
 
 
+def _from_options(prompt: str, answer: str, steps: Sequence[tuple[str, str]]) -> dict[str, object]:
+    if steps:
+        return {
+            "trace_version": "1.0",
+            "prompt": prompt,
+            "steps": [{"i": i, "type": t, "content": text} for i, (t, text) in enumerate(steps)],
+            "final_answer": answer,
+        }
+    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+    return {"trace_version": "1.1", "messages": messages, "final_answer": answer}
+
+
 def _from_stdin() -> dict[str, Any]:
     from tunixrt.log.canonical import decode
     from tunixrt.traces.importers.file_kinds import without_mark
-    from tunixrt.traces.schema import trace_of
+    from tunixrt.traces.schema import any_trace_of
 
     value = decode(without_mark("stdin", sys.stdin.buffer.read(), "JSON"))
     if not isinstance(value, dict):
-        trace_of(value)  # raises: it says what was expected and what was found
+        any_trace_of(value)  # raises: it says what was expected and what was found
     return dict(value)  # type: ignore[arg-type]
 
 

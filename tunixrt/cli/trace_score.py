@@ -51,6 +51,8 @@ def score(
 ) -> None:
     """Record the baseline score of traces: 0 to 100, from the number and length of their steps.
 
+    The steps of a conversation are the lines of its reasoning; without steps, the score is 0.
+
     With --scorer, the score is what your own function returns. Its name and version are in the
     event, and expressions read the score as `score.NAME`.
 

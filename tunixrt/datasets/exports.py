@@ -26,9 +26,10 @@ from tunixrt.datasets.render import (
     tunix_sft_text,
 )
 from tunixrt.errors import BadInputError
+from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, from_hex
 from tunixrt.traces.importers.lines import on_one_line
-from tunixrt.traces.schema import encode_around
+from tunixrt.traces.schema import Trace, encode_around
 from tunixrt.traces.trace_rows import trace_row
 from tunixrt.traces.views import flat_view
 from tunixrt.words import quoted, suggestion
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from tunixrt.datasets.files import Dataset
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.traces.schema import AnyTrace, Trace
+    from tunixrt.traces.schema import AnyTrace
     from tunixrt.traces.state import TraceState
 
 
@@ -153,10 +154,13 @@ class Export:
 
     def line(self, state: TraceState, trace: AnyTrace, split: Split) -> bytes:
         """The line of one trace, with its line feed; it is not counted."""
-        record = _record(self._format, state, flat_view(trace), self._system)
+        record = _record(self._format, state, trace, self._system)
         if self.split is None:
             record["split"] = split
-        return on_one_line(encode_around(trace.meta, record)) + b"\n"
+        # A conversation holds free-form values in other places than its metadata, too.
+        is_flat = isinstance(trace, Trace) or self._format is not ExportFormat.TRACE
+        data = encode_around(trace.meta, record) if is_flat else encode(record)
+        return on_one_line(data) + b"\n"
 
     def report(self) -> ExportReport:
         """Return what was written so far."""
@@ -241,10 +245,11 @@ _SPECIAL_BYTES = tuple(special.encode() for special in _SPECIALS)
 
 
 def _record(
-    export_format: ExportFormat, state: TraceState, trace: Trace, system: str | None
+    export_format: ExportFormat, state: TraceState, whole: AnyTrace, system: str | None
 ) -> dict[str, Any]:
     if export_format is ExportFormat.TRACE:
-        return trace_row(trace, state.id, state.recorded_at)
+        return trace_row(whole, state.id, state.recorded_at)
+    trace = flat_view(whole)
     own = {"trace_version": trace.trace_version}
     if export_format is ExportFormat.TRAINING_EXAMPLE:
         data_format = DataFormat.TRAINING_EXAMPLE

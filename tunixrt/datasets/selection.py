@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET
 
-from tunixrt.datasets.expressions.fields import MISSING, Subject, n_chars, reader_of
+from tunixrt.datasets.expressions.fields import MISSING, Subject, reader_of
 from tunixrt.datasets.expressions.parsing import parse_expression, parse_field
 from tunixrt.datasets.matching import Matcher
 from tunixrt.datasets.recipes import RecipeError, SelectionStrategy, Split, Splitter, sample_key
@@ -20,6 +20,7 @@ from tunixrt.log.digests import Digest, from_raw, raw_of
 from tunixrt.traces.payloads import read_in_order
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.spill import spill
+from tunixrt.traces.views import n_characters_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +49,8 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DatasetStats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Steps per trace, and characters of prompt, steps and final answer together.
 
-    Averages are exact fractions, rounded once to two decimals (half to even).
+    The steps of a conversation are those of its flat view, its characters those of all contents and
+    all reasoning. Averages are exact fractions, rounded once to two decimals (half to even).
     """
 
     avg_step_count: float
@@ -95,7 +97,7 @@ class Selection:
         # A group is named by a value; without one, the prompt decides.
         split = _NAMES[self._split_of(flat.prompt, None if group is MISSING else group)]
         stratum = None if self._stratum is None else self._stratum_of(self._stratum(subject))
-        candidate = (state.place, split, len(flat.steps), n_chars(flat), stratum)
+        candidate = (state.place, split, len(flat.steps), n_characters_of(subject.trace), stratum)
         if self._candidates is None:
             self._take(*candidate)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from abc import ABC, abstractmethod
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
@@ -16,7 +17,7 @@ from tunixrt.log.stored import is_plain_file, open_stored, read_stored
 from tunixrt.log.sums import MANIFEST, recorded_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -107,9 +108,11 @@ class Comparable(ABC):
         kind: the name of the kind.
         records: the files whose differences are named by record, in the order of cause and effect,
             by a pattern of their names: the noun of a record, and the fields that name it.
+        manifest_name: the file that is about all others.
     """
 
     kind: ClassVar[str]
+    manifest_name: ClassVar[str] = MANIFEST
     records: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
 
     @property
@@ -121,6 +124,10 @@ class Comparable(ABC):
     def name(self) -> str:
         """Its name in messages."""
         return self.id[:12]
+
+    def digests(self, directory: Path) -> dict[str, Digest]:
+        """Return the digest of every file that a directory of it has, or should have."""
+        return recorded_digests(directory)
 
     def reasons(self) -> list[str]:
         """Return why identical bytes are not promised on this machine; empty if they are."""
@@ -144,7 +151,7 @@ def compare(derivation: Comparable, recorded: Path, rebuilt: Path) -> Verdict:
 
     A recorded file that is missing or cannot be read is compared by its recorded digest.
     """
-    old, new = recorded_digests(recorded), recorded_digests(rebuilt)
+    old, new = derivation.digests(recorded), derivation.digests(rebuilt)
     files = [
         FileVerdict(file=name, recorded=old.get(name), rebuilt=new.get(name))
         for name in sorted(old.keys() | new.keys())
@@ -206,7 +213,8 @@ def first_difference(
     """
     by_name = {file.file: file for file in differing}
     listed = [n for pattern in derivation.records for n in fnmatch.filter(by_name, pattern)]
-    others = sorted(by_name.keys() - set(listed), key=lambda name: (name == MANIFEST, name))
+    last = derivation.manifest_name
+    others = sorted(by_name.keys() - set(listed), key=lambda name: (name == last, name))
     in_order = listed + others
     try:
         worth = [
@@ -231,7 +239,7 @@ def _difference(
         for pattern, (noun, keys) in derivation.records.items():
             if fnmatch.fnmatchcase(name, pattern):
                 return _first_line(name, recorded / name, rebuilt / name, noun, keys)
-        if name == MANIFEST:
+        if name == derivation.manifest_name:
             before, after = (
                 canonical.decode_stored(read_stored(directory / name))
                 for directory in (recorded, rebuilt)
@@ -272,12 +280,23 @@ def _record(old: bytes, new: bytes, noun: str, keys: tuple[str, ...]) -> str:
 
 
 def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    changed = [
-        f"{key} was {_short(before.get(key))}, is {_short(after.get(key))}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-    return "; ".join(changed[:3])
+    changed = (
+        f"{key} was {_short(old)}, is {_short(new)}" for key, old, new in _leaves("", before, after)
+    )
+    return "; ".join(islice(changed, 3))
+
+
+def _leaves(key: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
+    """Yield the values that differ, each with the dotted key that leads to it."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in sorted(before.keys() | after.keys()):
+            inner = f"{key}.{name}" if key else name
+            yield from _leaves(inner, before.get(name), after.get(name))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _leaves(f"{key}.{number}", old, new)
+    elif before != after:
+        yield key, before, after
 
 
 def _short(value: object) -> str:

@@ -27,6 +27,9 @@ IDENTITY_FORMAT = 2
 #: The packages whose version may change a bit of a weight.
 NUMERIC_PACKAGES = ("flax", "jax", "jaxlib", "ml_dtypes", "numpy", "optax", "safetensors")
 
+#: Prompts that are generated for at a time, if no other number is chosen.
+BATCH_SIZE = 64
+
 _ML_SOURCES = Path(__file__).resolve().parent.parent / "ml"
 
 

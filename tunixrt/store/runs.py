@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tunixrt.eval.compare.pairs import Comparison
     from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.jobs.compare_runs import RunComparison
     from tunixrt.jobs.dry_run import DryRun
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
     from tunixrt.jobs.promote_run import Promotion
@@ -199,18 +200,32 @@ class Runs:
         allow_differences: bool = False,
         metric: str = "avg_score",
         category: str | None = None,
+        directory: Path | str | None = None,
+        check: bool = False,
     ) -> Comparison:
-        """Compare evaluation ``b`` with evaluation ``a``, pair by pair."""
-        from tunixrt.jobs.compare_runs import compare_runs
+        """Compare evaluation ``b`` with evaluation ``a``, pair by pair.
 
-        return compare_runs(
+        The figures and the scores of each sample are written to a ``directory`` if there is one;
+        with ``check`` they are compared with what it contains.
+
+        Raises:
+            NotComparableError: something other than the model differs.
+            OtherContentError: ``check``, and the directory has other content.
+        """
+        from tunixrt.eval.compare.pairs import Comparison
+        from tunixrt.jobs.compare_runs import RunComparison
+
+        comparison = RunComparison(
             self._layout,
-            run_name(a),
-            run_name(b),
+            [run_name(a)],
+            [run_name(b)],
             allow_differences=allow_differences,
             metric=metric,
             category=category,
         )
+        self._deliver(comparison, directory, check=check)
+        assert isinstance(comparison.results, Comparison)
+        return comparison.results
 
     def compare_seeds(
         self,
@@ -220,18 +235,28 @@ class Runs:
         allow_differences: bool = False,
         metric: str = "avg_score",
         category: str | None = None,
+        directory: Path | str | None = None,
+        check: bool = False,
     ) -> SeedsComparison:
-        """Compare two ways of training, each with several evaluations, seed by seed."""
-        from tunixrt.jobs.compare_runs import compare_seeds
+        """Compare two ways of training, each with several evaluations, seed by seed.
 
-        return compare_seeds(
+        ``directory`` and ``check`` are those of `compare`.
+        """
+        from tunixrt.eval.compare.seeds import SeedsComparison
+        from tunixrt.jobs.compare_runs import RunComparison
+
+        comparison = RunComparison(
             self._layout,
             [run_name(run) for run in a],
             [run_name(run) for run in b],
             allow_differences=allow_differences,
             metric=metric,
             category=category,
+            by_seed=True,
         )
+        self._deliver(comparison, directory, check=check)
+        assert isinstance(comparison.results, SeedsComparison)
+        return comparison.results
 
     def promote(
         self,
@@ -276,18 +301,44 @@ class Runs:
         *,
         check: bool = False,
     ) -> list[Path]:
-        """Write the report on evaluations into a directory; the files that were written.
+        """Write the report on evaluations into a directory, and return its files.
 
         Several on each side are two ways of training, with an evaluation for each seed. ``check``
-        writes nothing, and raises `OtherReportError` if the directory holds other bytes.
+        writes nothing and compares the report with what the directory contains.
+
+        Raises:
+            NotComparableError: something other than the model differs.
+            OtherContentError: ``check``, and the directory has other content.
         """
-        from tunixrt.jobs.write_report import write_report
+        from tunixrt.derive.delivery import deliver
+        from tunixrt.jobs.write_report import Report
 
         old, new = (
             [run_name(run) for run in side] if isinstance(side, list | tuple) else [run_name(side)]
             for side in (before, after)
         )
-        return write_report(self._layout, old, new, Path(directory), check=check)
+        place = Path(directory)
+        done = deliver(self._layout, Report(self._layout, old, new), place, check=check)
+        return [place / name for name in done.sizes]
+
+    def check_report(self, directory: Path | str) -> list[Path]:
+        """Compare the report in a directory with the one on the runs that it states.
+
+        Raises:
+            BadInputError: the directory contains no report that states its runs.
+            OtherContentError: the report has other content.
+        """
+        from tunixrt.jobs.write_report import runs_of_report
+
+        return self.report(*runs_of_report(Path(directory)), directory, check=True)
+
+    def _deliver(
+        self, comparison: RunComparison, directory: Path | str | None, *, check: bool
+    ) -> None:
+        from tunixrt.derive.delivery import deliver
+
+        if directory is not None:
+            deliver(self._layout, comparison, Path(directory), check=check)
 
     def _check_name(self, name: str | None, recorded_at: str | None) -> None:
         from tunixrt.jobs.promote_run import check_run_name

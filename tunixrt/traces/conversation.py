@@ -3,13 +3,15 @@
 A conversation keeps what schema 1.0 cannot: several turns, tool calls, reasoning of any length, and
 turns that are not learned. An absent field is absent from the payload, never null; only ``meta``
 is always present, as in schema 1.0. ``"train": true`` says what an absent ``train`` says, so it is
-not stored. `TraceView` in :mod:`tunixrt.traces.views` is what both schemas have in common.
+not stored. :mod:`tunixrt.traces.views` shows each schema as the other.
 """
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -30,7 +32,7 @@ from tunixrt.words import did_you_mean, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-CONVERSATION_VERSION = "1.1"
+CONVERSATION_VERSION: Final = "1.1"
 
 MAX_MESSAGES = 10_000
 MAX_TEXT = 4 * 1024 * 1024
@@ -113,9 +115,15 @@ class Conversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def is_conversation(value: object) -> bool:
-    """Return whether a decoded record means to be a conversation, valid or not."""
-    return isinstance(value, dict) and (
-        "messages" in value or value.get("trace_version") == CONVERSATION_VERSION
+    """Return whether a decoded record means to be a conversation, valid or not.
+
+    Schema 1.0 takes any text as its version, so a prompt with steps stays a trace of that schema
+    even if its version is "1.1".
+    """
+    if not isinstance(value, dict) or "messages" in value:
+        return isinstance(value, dict)
+    return value.get("trace_version") == CONVERSATION_VERSION and value.keys().isdisjoint(
+        ("prompt", "steps")
     )
 
 
@@ -134,20 +142,37 @@ def conversation_of(value: Mapping[str, object]) -> Conversation:
         conversation = msgspec.convert(value, Conversation)
     except msgspec.ValidationError as error:
         raise TraceError(_why_not(value, str(error))) from error
-    messages = conversation.messages
-    if (
-        any(map(_is_misplaced, messages))
-        or any(_turn_violations(messages))
-        or any(_tool_violations(value))
-    ):
+    if not is_sound(conversation):
         raise TraceError(_why_not(value, "its messages do not follow each other"))
-    if any(message.train is True for message in messages):
-        messages = tuple(
-            msgspec.structs.replace(message, train=UNSET) if message.train is True else message
-            for message in messages
+    return without_defaults(conversation)
+
+
+def is_sound(conversation: Conversation) -> bool:
+    """Return whether a decoded conversation keeps the rules that its types do not state.
+
+    Each message has only the fields of its role and may follow the one before it; each tool has a
+    name.
+    """
+    messages = conversation.messages
+    return (
+        not any(map(_is_misplaced, messages))
+        and not any(_turn_violations(messages))
+        and (
+            conversation.tools is UNSET or not any(_tool_violations({"tools": conversation.tools}))
         )
-        return msgspec.structs.replace(conversation, messages=messages)
-    return conversation
+    )
+
+
+def without_defaults(conversation: Conversation) -> Conversation:
+    """Return the conversation without ``"train": true``, which means the same as no ``train``."""
+    messages = conversation.messages
+    if not any(message.train is True for message in messages):
+        return conversation
+    kept = (
+        msgspec.structs.replace(message, train=UNSET) if message.train is True else message
+        for message in messages
+    )
+    return msgspec.structs.replace(conversation, messages=tuple(kept))
 
 
 def _why_not(value: object, otherwise: str) -> Violation:
@@ -157,26 +182,25 @@ def _why_not(value: object, otherwise: str) -> Violation:
     return next(conversation_violations(value), other)
 
 
-FIELDS = ("trace_version", "messages", "tools", "final_answer", "meta")
-MESSAGE_FIELDS = (
-    "role",
-    "content",
-    "reasoning",
-    "tool_calls",
-    "tool_call_id",
-    "name",
-    "train",
-)
-CALL_FIELDS = ("id", "name", "arguments")
+FIELDS = Conversation.__struct_fields__
+MESSAGE_FIELDS = Message.__struct_fields__
+CALL_FIELDS = ToolCall.__struct_fields__
 
 #: The roles whose messages may have a field; a field that is not listed is for all roles.
-_ONLY = {
+ONLY = {
     "reasoning": (Role.ASSISTANT,),
     "tool_calls": (Role.ASSISTANT,),
     "train": (Role.ASSISTANT,),
     "tool_call_id": (Role.TOOL,),
     "name": (Role.USER, Role.ASSISTANT, Role.TOOL),
 }
+#: For each role, what reads the fields that it does not have, and what is read if none is there.
+_FOREIGN = {
+    role: (fields, fields(Message(role, "")))
+    for role in Role
+    for fields in [attrgetter(*(name for name, roles in ONLY.items() if role not in roles))]
+}
+_SYSTEM, _USER, _ASSISTANT, _TOOL = Role
 _CONTENT = f"text of at most {MAX_TEXT:,} characters"
 _MESSAGES = f"a list of 2 to {MAX_MESSAGES:,} messages"
 _NAMES = tuple(TextLimit(name, 256) for name in ("name", "tool_call_id"))
@@ -222,7 +246,9 @@ def _message_list_violations(value: dict[str, object]) -> Iterator[Violation]:
     ]
     yield from faults
     if not faults:
-        yield from _turn_violations(msgspec.convert(messages, tuple[Message, ...]))
+        # What no JSON text holds, such as a key that is not text, is for the caller to explain.
+        with contextlib.suppress(msgspec.ValidationError):
+            yield from _turn_violations(msgspec.convert(messages, tuple[Message, ...]))
 
 
 def _message_violations(prefix: str, message: object) -> Iterator[Violation]:
@@ -260,7 +286,7 @@ def _role_violations(prefix: str, message: dict[str, object]) -> Iterator[Violat
         fault = wrong(f"{prefix}.role", expected, describe(role))
         yield msgspec.structs.replace(fault, sentence=fault.sentence + hint)
         return
-    for name, roles in _ONLY.items():
+    for name, roles in ONLY.items():
         if name in message and role not in roles:
             only = " or ".join(roles)
             yield wrong(
@@ -269,11 +295,9 @@ def _role_violations(prefix: str, message: dict[str, object]) -> Iterator[Violat
 
 
 def _is_misplaced(message: Message) -> bool:
-    """Return whether a valid message has a field that its role does not have; see `_ONLY`."""
-    return any(
-        getattr(message, name) is not UNSET and message.role not in roles
-        for name, roles in _ONLY.items()
-    )
+    """Return whether a valid message has a field that its role does not have; see `ONLY`."""
+    fields, absent = _FOREIGN[message.role]
+    return bool(fields(message) != absent)
 
 
 def _call_list_violations(prefix: str, calls: object) -> Iterator[Violation]:
@@ -318,42 +342,44 @@ def _turn_violations(messages: Sequence[Message]) -> Iterator[Violation]:
     """Yield what is wrong with the order of valid messages and with what they leave out."""
     before: Message | None = None
     calls: dict[str, None] = {}
+    has_assistant = False
     for position, message in enumerate(messages):
         fault = _turn_fault(message, before, calls)
         if fault is not None:
             expected, found = fault
             yield wrong(f"messages[{position}]", expected, found)
-        for call in message.calls:
-            if call.id is not UNSET:
-                calls[call.id] = None
+        if message.role is _ASSISTANT:
+            has_assistant = True
+            if message.tool_calls is not UNSET:
+                calls.update((call.id, None) for call in message.tool_calls if call.id is not UNSET)
         before = message
-    if messages and not any(message.role is Role.ASSISTANT for message in messages):
+    if messages and not has_assistant:
         yield wrong("messages", "a list with at least one assistant message", "without one")
 
 
 def _turn_fault(
     message: Message, before: Message | None, calls: Mapping[str, None]
 ) -> tuple[str, str] | None:
-    """Return what was expected at a message and what was found; None if it may stand there."""
+    """Return what was expected at a message and what was found; None if it may be there."""
     previous = None if before is None else before.role
-    match message.role:
-        case Role.SYSTEM if before is not None:
-            return "another role, as a system message is the first", "a system message"
-        case Role.USER | Role.ASSISTANT if message.role is previous:
+    if message.role is _TOOL:
+        return _tool_turn_fault(message, before, calls)
+    if message.role is previous:
+        if previous is not _SYSTEM:
             return "a message of another role", f"a second {previous} message in a row"
-        case Role.USER if not message.content:
-            return "a user message with text", "one with empty content"
-        case Role.ASSISTANT:
-            return _assistant_turn_fault(message, previous)
-        case Role.TOOL:
-            return _tool_turn_fault(message, before, calls)
+    elif message.role is _ASSISTANT:
+        return _assistant_turn_fault(message, previous)
+    if message.role is _USER:
+        return None if message.content else ("a user message with text", "one with empty content")
+    if before is not None:
+        return "another role, as a system message is the first", "a system message"
     return None
 
 
 def _assistant_turn_fault(message: Message, previous: Role | None) -> tuple[str, str] | None:
-    if previous in {None, Role.SYSTEM}:
+    if previous is None or previous is _SYSTEM:
         return "the first user message", "an assistant message"
-    if not (message.content or message.thought or message.calls):
+    if not (message.content or message.reasoning or message.tool_calls):
         return "an assistant message with content, reasoning or tool calls", "an empty one"
     return None
 
@@ -361,7 +387,7 @@ def _assistant_turn_fault(message: Message, previous: Role | None) -> tuple[str,
 def _tool_turn_fault(
     message: Message, before: Message | None, calls: Mapping[str, None]
 ) -> tuple[str, str] | None:
-    if before is None or not (before.role is Role.TOOL or before.calls):
+    if before is None or not (before.role is _TOOL or before.calls):
         return "another role, as no tool was called", "a tool message"
     if message.tool_call_id is not UNSET and message.tool_call_id not in calls:
         known = ", ".join(map(quoted, calls)) or "none with an id"

@@ -191,7 +191,7 @@ def value_of(field: Field, of: Subject) -> Any:
         "n_turns": 1 if messages is None else sum(m.role == "assistant" for m in messages),
         "n_messages": 2 if messages is None else len(messages),
         "n_tool_calls": 0 if messages is None else sum(len(m.calls) for m in messages),
-        "n_chars": len(flat.prompt) + len("".join(steps)) + len(flat.final_answer),
+        "n_chars": len("".join(texts)),
         "prompt_chars": len(flat.prompt),
         "reasoning_chars": len("".join(steps)),
         "answer_chars": len(flat.final_answer),

@@ -263,7 +263,7 @@ def test_every_field_reads_a_trace_and_a_conversation() -> None:
         'text contains "Be brief." and text contains "4.827" and text contains "one"',
         "recorded_at missing",
         "n_steps = 2 and n_turns = 2 and n_messages = 5 and n_tool_calls = 1",
-        "prompt_chars = 19 and reasoning_chars = 6 and answer_chars = 13 and n_chars = 38",
+        "prompt_chars = 19 and reasoning_chars = 6 and answer_chars = 13 and n_chars = 53",
         'meta.source = "chat" and label.q = "good" and score.baseline = 12.5',
     )
     for text in told:

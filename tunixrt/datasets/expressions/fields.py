@@ -10,7 +10,7 @@ import msgspec
 
 from tunixrt.traces.conversation import Conversation, Role
 from tunixrt.traces.schema import in_order
-from tunixrt.traces.views import flat_view
+from tunixrt.traces.views import flat_view, n_characters_of
 
 if TYPE_CHECKING:
     from tunixrt.datasets.expressions.nodes import Field
@@ -60,11 +60,6 @@ class FieldInfo(msgspec.Struct, frozen=True):
     kind: Kind
     meaning: str
     read: Callable[[Subject], Any] | None = None
-
-
-def n_chars(trace: Trace) -> int:
-    """Return the characters of prompt, steps and final answer together."""
-    return len(trace.prompt) + len(trace.final_answer) + _reasoning_chars(trace)
 
 
 def _reasoning_chars(trace: Trace) -> int:
@@ -141,8 +136,9 @@ FIELDS: Final[dict[str, FieldInfo]] = {
     "n_tool_calls": FieldInfo(Kind.NUMBER, "how many tool calls", _n_tool_calls),
     "n_chars": FieldInfo(
         Kind.NUMBER,
-        "characters of prompt, steps and final answer together",
-        lambda s: n_chars(s.flat),
+        "characters of prompt, steps and final answer together; of a conversation, of the "
+        "reasoning and content of all messages",
+        lambda s: n_characters_of(s.trace),
     ),
     "prompt_chars": FieldInfo(
         Kind.NUMBER, "characters of the prompt", lambda s: len(s.flat.prompt)

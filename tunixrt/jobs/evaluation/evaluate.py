@@ -27,6 +27,7 @@ from tunixrt.log.findings import DamagedError
 from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.directories import verify_run
 from tunixrt.runs.identity import (
+    BATCH_SIZE,
     IDENTITY_FORMAT,
     Draws,
     EvaluationIdentity,
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from tunixrt.jobs.promote_run import Promotion
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-
-BATCH_SIZE = 64
 
 
 class GreedyDrawsError(BadInputError):
