@@ -41,7 +41,7 @@ environment.prepare(environment.FAST)
 from tunixrt.ml.model import ModelConfig, initial_weights  # noqa: E402
 from tunixrt.ml.training import model_config_of  # noqa: E402
 from tunixrt.ml.weights import save_model  # noqa: E402
-from tunixrt.runs.config import load_config  # noqa: E402
+from tunixrt.runs.config_sources import load_config  # noqa: E402
 
 if TYPE_CHECKING:
     from tunixrt.traces.schema import Trace
@@ -79,7 +79,7 @@ def equal_examples() -> dict[str, np.ndarray]:
     return {
         "tokens": tokens.astype(np.int32),
         "lengths": lengths,
-        "loss_starts": np.ones_like(lengths),
+        "learned": np.arange(129) >= np.ones_like(lengths)[:, None],
     }
 
 
@@ -104,7 +104,7 @@ def mixed_examples() -> dict[str, np.ndarray]:
     return {
         "tokens": encoded.tokens[order],
         "lengths": encoded.lengths[order],
-        "loss_starts": encoded.loss_starts[order],
+        "learned": encoded.learned[order],
     }
 
 
@@ -115,7 +115,7 @@ def run(name: str, arrays: dict[str, np.ndarray], work: Path, options: argparse.
     weights = initial_weights(config, 0)
     save_model(directory / "model", weights, config, ByteTokenizer())
     np.savez(directory / "examples.npz", **arrays)
-    n_learned = int((arrays["lengths"] - arrays["loss_starts"]).sum())
+    n_learned = int(arrays["learned"].sum())
     lengths = arrays["lengths"]
     print(
         f"\n### {TITLES[name]}\n\n{len(lengths)} examples of {lengths.min()} to {lengths.max()} "

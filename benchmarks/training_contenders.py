@@ -29,7 +29,7 @@ def trainer(mode: str, directory: Path) -> None:
     from tunixrt.ml.optimizer import StepScalars
     from tunixrt.ml.steps import StepInputs, compile_steps
     from tunixrt.ml.weights import load_model
-    from tunixrt.runs.config import load_config
+    from tunixrt.runs.config_sources import load_config
 
     model = load_model(directory / "model")
     batches = packed(directory)
@@ -59,7 +59,7 @@ def packed(directory: Path) -> Any:
     given = np.load(directory / "examples.npz")
     n_rows = ROWS_A_STEP[directory.name]
     places = np.arange(len(given["tokens"]))
-    examples = EncodedExamples(given["tokens"], given["lengths"], given["loss_starts"], (), places)
+    examples = EncodedExamples(given["tokens"], given["lengths"], given["learned"], (), places)
     packing = pack(examples)
     n_steps = -(-len(packing.rows) // n_rows)
     batches = packed_batches_of_steps(

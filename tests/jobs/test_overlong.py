@@ -146,7 +146,7 @@ def test_a_set_of_overlong_prompts_alone_is_refused_whatever_is_chosen(store: St
 
 
 def test_another_word_is_refused_before_the_model_is_looked_at(store: Store) -> None:
-    with pytest.raises(BadInputError, match=r'refuse, wrong, omit\. Did you mean "omit"'):
+    with pytest.raises(BadInputError, match=r'refuse, wrong or omit\. Did you mean "omit"'):
         evaluated(store, on_overlong="omitt")
 
 

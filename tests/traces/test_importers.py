@@ -82,7 +82,7 @@ RECORDS: list[tuple[str, bytes, str, str | None, int | None]] = [
     ("broken", b'{"prompt": ', "This is not JSON at column 12", None, 12),
     ("not utf-8", b'{"prompt": "\xff"}', "Byte 13 (0xff) is not valid UTF-8", None, 13),
     ("NaN", b'{"meta": {"x": NaN}}', "NaN is not a JSON number", None, None),
-    ("twice", b'{"prompt": "a", "prompt": "b"}', "The key 'prompt' occurs twice", None, None),
+    ("twice", b'{"prompt": "a", "prompt": "b"}', 'The key "prompt" occurs twice', None, None),
     ("2^53", b'{"meta": {"x": 9007199254740993}}', "is beyond 2^53 - 1", None, None),
     ("surrogate", b'{"prompt": "\\ud800"}', "lone surrogate U+D800", None, None),
     ("two values", GOOD + b" 1", "Extra data", None, len(GOOD) + 2),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.making.conversations import conversation
 from tunixrt import Store
 from tunixrt.traces import second_reader
 from tunixrt.traces.importers.lines import OpenText
@@ -24,7 +23,6 @@ from tunixrt.traces.importers.table import (
     read_traces,
 )
 from tunixrt.traces.quick_reading import quick_batch
-from tunixrt.traces.schema import any_trace_of, payload_of, trace_id
 from tunixrt.traces.second_reader import SecondReader, is_worth_it, serve
 
 if TYPE_CHECKING:
@@ -52,15 +50,6 @@ def line(number: int) -> bytes:
 def lines(changed: dict[int, bytes]) -> list[bytes]:
     """Four mebibytes of traces, with some lines replaced."""
     return [changed.get(number, line(number)) for number in range(N)]
-
-
-def test_a_conversation_is_read_like_a_trace() -> None:
-    chat = payload_of(conversation())
-    answers = quick_batch([chat, line(1)])
-    assert answers is not None
-    (_, first, n_steps), (payload, _, _) = answers
-    assert (first, n_steps) == (trace_id(chat), 2)
-    assert payload == payload_of(any_trace_of(msgspec.json.decode(line(1))))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import msgspec
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets
 from tunixrt.cli.dataset_diff import diff
+from tunixrt.cli.dataset_tokens import tokens
 from tunixrt.cli.options import (
     built_at_option,
     goes_with,
@@ -33,6 +34,7 @@ def dataset() -> None:
 
 
 dataset.add_command(diff)
+dataset.add_command(tokens)
 
 
 @dataset.command(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -17,13 +18,17 @@ import click
 import msgspec
 
 from tunixrt.visible import one_line, visible_json
+from tunixrt.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
 #: The version of the JSON documents that `--json` prints. Fields are only ever added.
 SCHEMA_VERSION = "1"
+
+#: A number and its noun, as in every line that is printed.
+count = plural
 
 
 def emit_json(document: Mapping[str, Any]) -> None:
@@ -99,12 +104,17 @@ def stream_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         click.echo(line)
 
 
-def stream_json(name: str, items: Iterable[Mapping[str, Any]]) -> None:
+def stream_json(
+    name: str,
+    items: Iterable[object],
+    after: Callable[[], Mapping[str, Any]] = dict,
+) -> None:
     """Print one JSON document with a list that is never all in memory: what `emit_json` prints.
 
     Args:
         name: The field that the list has.
         items: Its items.
+        after: Called after the last item; returns the fields that follow the list.
     """
     out = data_out()
     out.write(f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "{name}": ['.encode())
@@ -114,8 +124,31 @@ def stream_json(name: str, items: Iterable[Mapping[str, Any]]) -> None:
         document = textwrap.indent(visible_json(text), "    ", _always)
         out.write(separator.encode() + document.encode())
         separator = ",\n"
-    out.write(b"]\n}\n" if separator == "\n" else b"\n  ]\n}\n")
+    out.write(b"]" if separator == "\n" else b"\n  ]")
+    for field, value in after().items():
+        text = json.dumps({field: msgspec.to_builtins(value)}, ensure_ascii=False, indent=2)
+        out.write(b",\n" + visible_json(text)[2:-2].encode())
+    out.write(b"\n}\n")
     out.flush()
+
+
+def echo_styled(runs: Iterable[tuple[str, str]]) -> None:
+    """Print text in the colours of a terminal: pairs of SGR parameters and text.
+
+    Only these parameters reach the terminal as control characters; those of the text are shown.
+    """
+    for style, text in runs:
+        data_out().write(f"\x1b[{style}m".encode())
+        sys.stdout.write(text)
+        data_out().write(b"\x1b[0m")
+    click.echo("")
+
+
+def has_colour() -> bool:
+    """Whether stdout is a terminal whose user wants colours (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty()
 
 
 def _table_lines(
@@ -153,8 +186,3 @@ def _is_number(cell: str) -> bool:
 def short(digest: str) -> str:
     """The first 12 hex digits of a digest or run id: what people read and paste."""
     return digest.removeprefix("sha256:")[:12]
-
-
-def count(n: int, noun: str, plural: str | None = None) -> str:
-    """``1 trace``, ``7,473 traces``."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

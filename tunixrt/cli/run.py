@@ -15,6 +15,7 @@ from tunixrt.cli.options import goes_with, lock_timeout_option, recorded_at_opti
 from tunixrt.cli.output import emit_json, say, short, table
 from tunixrt.cli.suggestions import Choice
 from tunixrt.errors import ExitCode
+from tunixrt.words import series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +178,7 @@ def promotion_sentence(done: Promotion) -> str:
     """What a promotion did, for a person."""
     if done.segment is None:
         return f"{short(done.run_id)} is {done.name} already."
-    before = " and ".join(short(run) for run in done.before)
+    before = series(short(run) for run in done.before)
     moved = f"; before, it was {before}" if before else ""
     return f"{short(done.run_id)} is {done.name} now{moved}."
 

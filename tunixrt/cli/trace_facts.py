@@ -280,7 +280,7 @@ def redact(
 
 
 def _say_redacted(done: RedactionDone, *, swept_only: bool) -> None:
-    for place in done.mended:
+    for place in done.repaired:
         say(f"repaired: {place} (mark it as resolved with `git add`)")
     if not swept_only:
         known = len(done.traces) - done.n_new

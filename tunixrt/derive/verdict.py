@@ -15,6 +15,7 @@ from tunixrt.log import canonical
 from tunixrt.log.digests import Digest
 from tunixrt.log.stored import is_plain_file, open_stored, read_stored
 from tunixrt.log.sums import MANIFEST, recorded_digests
+from tunixrt.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -190,7 +191,7 @@ def compare(derivation: Comparable, recorded: Path, rebuilt: Path) -> Verdict:
 _UNREADABLE = (OSError, BadInputError, msgspec.MsgspecError, ValueError, RecursionError)
 
 
-class Difference(NamedTuple):
+class FirstDifference(NamedTuple):
     """The first difference of two directories."""
 
     file: str
@@ -205,7 +206,7 @@ def first_difference(
     rebuilt: Path,
     *,
     promised: bool,
-) -> Difference:
+) -> FirstDifference:
     """Return the first difference: by record if a file has records, else the file.
 
     Files are taken in the order of cause and effect, as the kind lists them; others follow by
@@ -225,17 +226,17 @@ def first_difference(
         file = by_name[(worth or in_order)[0]]
         return _difference(derivation, file, recorded, rebuilt, promised=promised)
     except _UNREADABLE:
-        return Difference(in_order[0], None, f"{in_order[0]} as a whole")
+        return FirstDifference(in_order[0], None, f"{in_order[0]} as a whole")
 
 
 def _difference(
     derivation: Comparable, file: FileVerdict, recorded: Path, rebuilt: Path, *, promised: bool
-) -> Difference:
+) -> FirstDifference:
     name = file.file
     if is_plain_file(recorded / name) and is_plain_file(rebuilt / name):
         explained = derivation.explain(name, recorded, rebuilt, promised=promised)
         if explained is not None:
-            return Difference(name, None, explained)
+            return FirstDifference(name, None, explained)
         for pattern, (noun, keys) in derivation.records.items():
             if fnmatch.fnmatchcase(name, pattern):
                 return _first_line(name, recorded / name, rebuilt / name, noun, keys)
@@ -245,24 +246,26 @@ def _difference(
                 for directory in (recorded, rebuilt)
             )
             if isinstance(before, dict) and isinstance(after, dict):
-                return Difference(name, None, f"{name}: {_changed(before, after)}")
-        return Difference(name, None, f"{name} as a whole")
+                return FirstDifference(name, None, f"{name}: {_changed(before, after)}")
+        return FirstDifference(name, None, f"{name} as a whole")
     if file.rebuilt is None:
         missing = "it was not rebuilt"
     else:
         missing = "it was not recorded" if file.recorded is None else "the recorded file is missing"
-    return Difference(name, None, f"{name} as a whole: {missing}")
+    return FirstDifference(name, None, f"{name} as a whole: {missing}")
 
 
-def _first_line(name: str, old: Path, new: Path, noun: str, keys: tuple[str, ...]) -> Difference:
+def _first_line(
+    name: str, old: Path, new: Path, noun: str, keys: tuple[str, ...]
+) -> FirstDifference:
     with open_stored(old) as recorded, open_stored(new) as rebuilt:
         number = 0
         for number, (before, after) in enumerate(zip(recorded, rebuilt, strict=False), start=1):
             if before != after:
                 sentence = _record(before, after, noun, keys)
-                return Difference(name, number, f"{name}, line {number}: {sentence}")
+                return FirstDifference(name, number, f"{name}, line {number}: {sentence}")
     line = number + 1
-    return Difference(name, line, f"{name}, line {line}: one of the two ends here")
+    return FirstDifference(name, line, f"{name}, line {line}: one of the two ends here")
 
 
 def _record(old: bytes, new: bytes, noun: str, keys: tuple[str, ...]) -> str:
@@ -300,5 +303,4 @@ def _leaves(key: str, before: object, after: object) -> Iterator[tuple[str, obje
 
 
 def _short(value: object) -> str:
-    text = canonical.encode(value).decode()
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(canonical.encode(value).decode(), 60)

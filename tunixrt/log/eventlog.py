@@ -231,7 +231,7 @@ class EventLog:
                 ``SegmentWriter.extend`` takes them.
 
         Returns:
-            The segment; None if there were no events.
+            The segment; None if the batch was empty.
 
         Raises:
             StoreFormatError: If the store is not one of this version's format.
@@ -267,6 +267,6 @@ class EventLog:
         """Check store.json and every byte of the log.
 
         Yields:
-            Everything that is not as the format says. What is in ``store/.tmp/`` is not a finding.
+            Everything that does not follow the format. What is in ``store/.tmp/`` is not a finding.
         """
         return verify_log(self.layout)

@@ -32,14 +32,16 @@ from tunixrt.log.outputs import output_file
 from tunixrt.store.snapshots import trace_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from tunixrt.datasets.diff import DatasetDiff, MemberChange
     from tunixrt.datasets.member_proofs import MemberProof
     from tunixrt.datasets.selection import Member
+    from tunixrt.jobs.tokens.reading import DatasetTokens
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
+    from tunixrt.runs.config import RunConfig
 
 
 class StoredDataset(Dataset, frozen=True):
@@ -104,6 +106,51 @@ class StoredDataset(Dataset, frozen=True):
             with output_file(Path(out)) as file:
                 return export_dataset(self.log, self, shape, file, split=split, system=system)
         return export_dataset(self.log, self, shape, out, split=split, system=system)
+
+    def tokens(
+        self,
+        *,
+        run: str | None = None,
+        config: str | Path | RunConfig | None = None,
+        overrides: Mapping[str, object] | Sequence[str] = (),
+        tokenizer: Path | str | None = None,
+        split: str | None = None,
+        show: int = 3,
+    ) -> DatasetTokens:
+        """The records as training sees them: token by token, with what is trained.
+
+        Iterating reads the records one by one as `RecordTokens`, and ``.summary()`` counts all of
+        them. Without an argument, they are rendered as ``tunix_sft`` for the byte tokenizer.
+
+        Args:
+            run: a training run or a model directory whose template, tokenizer and context apply.
+            config: a preset, the path of a TOML file, or a configuration; in place of a run.
+            overrides: settings over those of ``config``, as in ``store.runs.train``.
+            tokenizer: the path of a ``tokenizer.json``; needs the package ``tokenizers`` unless it
+                is that of the byte tokenizer.
+            split: ``train``, ``validation``, ``test`` or ``all``; by default what is trained on.
+            show: how many records carry their tokens; the others are counted only.
+
+        Raises:
+            BadInputError: the arguments do not go together, or one cannot be read; or the split
+                does not exist or has no members.
+        """
+        from tunixrt.jobs.tokens.reading import DatasetTokens
+        from tunixrt.jobs.tokens.settings import settings_of
+        from tunixrt.runs.config import RunConfig
+        from tunixrt.runs.config_sources import load_config
+
+        if config is None and overrides:
+            raise BadInputError("Overrides change a configuration, and none was given.")
+        if config is not None and not isinstance(config, RunConfig):
+            config = load_config(str(config), overrides)
+        settings = settings_of(
+            self.log.layout,
+            run=run,
+            config=config,
+            tokenizer=None if tokenizer is None else Path(tokenizer),
+        )
+        return DatasetTokens(self.log, self, settings, split=split, show=show)
 
     def arrow(
         self,

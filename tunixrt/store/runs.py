@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.compare_runs import RunComparison
     from tunixrt.jobs.dry_run import DryRun
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
-    from tunixrt.jobs.promote_run import Promotion
+    from tunixrt.jobs.promote_run import PromoteRequest, Promotion
     from tunixrt.jobs.training import TrainingDone, TrainRequest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
@@ -123,11 +122,9 @@ class Runs:
         """
         from tunixrt.jobs.training import train_run
 
-        self._check_name(as_name, recorded_at)
-        request = _request(config, overrides, dataset, base, resume=resume)
-        done = train_run(self._layout, self._log, request, watch)
-        promotion = self._name_made_run(done.run_id, as_name, recorded_at, waiting)
-        return dataclasses.replace(done, promotion=promotion)
+        promote = _promotion(as_name, recorded_at, waiting)
+        request = _request(config, overrides, dataset, base, promote, resume=resume)
+        return train_run(self._layout, self._log, request, watch)
 
     def rehearse(
         self,
@@ -141,8 +138,7 @@ class Runs:
         """What `train` would do with the same arguments: nothing is trained or written."""
         from tunixrt.jobs.dry_run import rehearse_training
 
-        self._check_name(as_name, None)
-        request = _request(config, overrides, dataset, base)
+        request = _request(config, overrides, dataset, base, _promotion(as_name))
         return rehearse_training(self._layout, self._log, request)
 
     def evaluate(
@@ -174,7 +170,6 @@ class Runs:
         """
         from tunixrt.jobs.evaluation.evaluate import EvalRequest, evaluate_run
 
-        self._check_name(as_name, recorded_at)
         request = EvalRequest(
             model=run_name(model),
             evalset=evalset if isinstance(evalset, str) else evalset.name,
@@ -187,10 +182,9 @@ class Runs:
             judge=judge,
             fail_on_contamination=fail_on_contamination,
             on_overlong=on_overlong,
+            promote=_promotion(as_name, recorded_at, waiting),
         )
-        done = evaluate_run(self._layout, self._log, request, watch)
-        promotion = self._name_made_run(done.run_id, as_name, recorded_at, waiting)
-        return dataclasses.replace(done, promotion=promotion)
+        return evaluate_run(self._layout, self._log, request, watch)
 
     def compare(
         self,
@@ -267,11 +261,10 @@ class Runs:
         waiting: Waiting | None = None,
     ) -> Promotion:
         """Give a run a name, which is then good wherever a run is asked for."""
-        from tunixrt.jobs.promote_run import promote_run
+        from tunixrt.jobs.promote_run import PromoteRequest, promote_run
 
-        return promote_run(
-            self._layout, self._log, run_name(run), name, recorded_at=recorded_at, waiting=waiting
-        )
+        request = PromoteRequest(name, recorded_at, waiting)
+        return promote_run(self._layout, self._log, run_name(run), request)
 
     def promotions(self) -> Promotions:
         """The names that runs were given."""
@@ -340,34 +333,19 @@ class Runs:
         if directory is not None:
             deliver(self._layout, comparison, Path(directory), check=check)
 
-    def _check_name(self, name: str | None, recorded_at: str | None) -> None:
-        from tunixrt.jobs.promote_run import check_run_name
-
-        if name is not None:
-            check_run_name(name, recorded_at)
-
-    def _name_made_run(
-        self, run_id: str, name: str | None, recorded_at: str | None, waiting: Waiting | None
-    ) -> Promotion | None:
-        from tunixrt.jobs.promote_run import name_made_run
-
-        if name is None:
-            return None
-        return name_made_run(
-            self._layout, self._log, run_id, name, recorded_at=recorded_at, waiting=waiting
-        )
-
 
 def _request(
     config: AnyConfig,
     overrides: Overrides,
     dataset: AnyDataset,
     base: AnyRun | Path | None,
+    promote: PromoteRequest | None,
     *,
     resume: bool = False,
 ) -> TrainRequest:
     from tunixrt.jobs.training import TrainRequest
-    from tunixrt.runs.config import RunConfig, load_config
+    from tunixrt.runs.config import RunConfig
+    from tunixrt.runs.config_sources import load_config
 
     if isinstance(config, RunConfig):
         if overrides:
@@ -375,7 +353,15 @@ def _request(
     else:
         config = load_config(str(config), overrides)
     start = None if base is None else run_name(base)
-    return TrainRequest(config, dataset_key(dataset), start, resume)
+    return TrainRequest(config, dataset_key(dataset), start, resume, promote)
+
+
+def _promotion(
+    name: str | None, recorded_at: str | None = None, waiting: Waiting | None = None
+) -> PromoteRequest | None:
+    from tunixrt.jobs.promote_run import PromoteRequest
+
+    return None if name is None else PromoteRequest(name, recorded_at, waiting)
 
 
 def run_name(run: object) -> str:

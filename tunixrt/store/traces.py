@@ -114,9 +114,8 @@ class Traces:
         return self._select(parse_where(where), everything=everything)
 
     def _select(self, asked: Where, *, everything: bool) -> Iterator[StoredTrace]:
-        # Only equal metadata are in the index.
-        indexed = equal_metadata(asked)
-        found = find_with_meta(self._log, indexed) if indexed else None
+        equal = equal_metadata(asked)  # what the index knows
+        found = find_with_meta(self._log, equal) if equal else None
         matcher = Matcher(asked.filters, asked.expression)
         with contextlib.ExitStack() as stack:
             if found is None:

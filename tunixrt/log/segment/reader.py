@@ -106,7 +106,7 @@ def read_events_of(
     Raises:
         DamagedError: If the shape of a part that holds such events is damaged.
     """
-    marker = b'"type":"%b"' % event_type.encode()  # as every canonical envelope of it says
+    marker = b'"type":"%b"' % event_type.encode()  # as in every canonical envelope of this type
     segment = from_hex(directory.name)
     position = 0
     for part in header.parts:
@@ -200,7 +200,7 @@ def read_lines(path: Path, n_events: int) -> tuple[list[bytes], Finding | None]:
     if len(lines) != 2 * n_events:
         return lines, Finding(
             place_of(path, path.parent),
-            "The part has another number of lines than its header says.",
+            "The number of lines is not the one in the header.",
             expected=f"{2 * n_events} lines",
             found=f"{len(lines)} lines",
         )

@@ -9,7 +9,7 @@ from tunixrt.eval.judge.judges import DEFAULT_JUDGE
 from tunixrt.log.canonical import encode
 from tunixrt.report.blocks import Block, CodeBlock, Heading
 from tunixrt.report.shown import dotted
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.identity import BATCH_SIZE
 from tunixrt.runs.presets import PRESETS
 
