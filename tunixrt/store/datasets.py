@@ -21,6 +21,7 @@ from tunixrt.datasets.exports import (
     export_lines,
     parse_export_format,
 )
+from tunixrt.datasets.expressions.where import parse_where
 from tunixrt.datasets.files import Dataset, members
 from tunixrt.datasets.names import BadNameError
 from tunixrt.datasets.recipes import Split, make_recipe
@@ -33,7 +34,7 @@ from tunixrt.store.stored_trace import StoredTrace
 from tunixrt.traces.saved_index import find_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
     from fractions import Fraction
 
@@ -231,11 +232,14 @@ class Datasets:
         name: str,
         version: str,
         *,
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, str] | Iterable[str] | str | None = None,
+        sql: str | None = None,
         limit: int | None = None,
         strategy: str = "latest",
         seed: int | None = None,
         splits: Mapping[str, str | float | Decimal] | None = None,
+        group_by: str | None = None,
+        stratify: str | None = None,
         built_at: str | None = None,
         parent: str | None = None,
         waiting: Waiting | None = None,
@@ -245,21 +249,36 @@ class Datasets:
         Args:
             name: of the dataset.
             version: of the dataset; the key is ``name-version``.
-            where: metadata and labels (``label.NAME``) that a trace must have, as text.
+            where: an expression that a trace must match, several texts as ``--where`` takes them,
+                or a mapping of metadata and labels (``label.NAME``) to their texts.
+            sql: a query over the views ``traces``, ``labels`` and ``scores`` that returns ids.
             limit: how many traces at most.
             strategy: which are taken where a limit leaves some out: ``latest`` or ``random``.
             seed: what a random selection and the splits come from.
             splits: the fractions of ``test`` and ``validation``; the rest is ``train``.
+            group_by: the field whose values share a split, such as ``meta.problem``.
+            stratify: the field for whose values the manifest counts the splits.
             built_at: an RFC 3339 time for the manifest.
             parent: the key of the dataset that this one follows.
             waiting: how long to wait for the lock of the store.
 
         Raises:
             RecipeError: the selection makes no sense, or selects nothing.
+            ExpressionError: a text is not an expression.
+            SqlError: the query may not be run, or fails.
             DatasetExistsError: the key is taken by a dataset with another digest.
         """
+        asked = parse_where(where)
         recipe = make_recipe(
-            filters=where, selection_strategy=strategy, limit=limit, seed=seed, splits=splits
+            filters=asked.filters,
+            where=asked.text,
+            sql=sql,
+            selection_strategy=strategy,
+            limit=limit,
+            seed=seed,
+            splits=splits,
+            group_by=group_by,
+            stratify=stratify,
         )
         report = build_dataset(
             self._layout,

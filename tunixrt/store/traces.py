@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tunixrt.datasets.selection import LABEL_PREFIX, value_of
+from tunixrt.datasets.expressions.fields import Subject
+from tunixrt.datasets.expressions.where import equal_metadata, parse_where
+from tunixrt.datasets.matching import Matcher
 from tunixrt.derive import QUIET
 from tunixrt.store.imports import ImportRequest, import_request
 from tunixrt.store.stored_trace import StoredTrace
@@ -20,6 +22,7 @@ from tunixrt.traces.importing import ImportReport, OnError, import_traces
 from tunixrt.traces.lookup import TraceLookupError
 from tunixrt.traces.saved_index import find_saved, find_with_meta
 from tunixrt.traces.schema import AnyTrace, Trace, any_trace_of
+from tunixrt.traces.scorers import load_scorer
 from tunixrt.traces.state import Projection, project
 from tunixrt.traces.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
 from tunixrt.traces.violations import TraceError
@@ -27,6 +30,7 @@ from tunixrt.traces.violations import TraceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from tunixrt.datasets.expressions.where import Where
     from tunixrt.derive import Watch
     from tunixrt.jobs.redact import RedactionDone
     from tunixrt.log.digests import Digest
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from tunixrt.log.lock import Waiting
     from tunixrt.traces.importers.places import Given
     from tunixrt.traces.importers.records import ImportedTrace, Record, Rejection
+    from tunixrt.traces.scorers import CustomScore
     from tunixrt.traces.scores import Score
     from tunixrt.traces.stating import Stated
 
@@ -61,7 +66,7 @@ class Traces:
         return f"<traces of {self._layout.root}>"
 
     def __iter__(self) -> Iterator[StoredTrace]:
-        return self.select({})
+        return self.select()
 
     def __len__(self) -> int:
         with self.projection() as projection:
@@ -87,17 +92,28 @@ class Traces:
         return project(self._log)
 
     def select(
-        self, where: Mapping[str, str], *, everything: bool = False
+        self,
+        where: Mapping[str, str] | Iterable[str] | str | None = None,
+        *,
+        everything: bool = False,
     ) -> Iterator[StoredTrace]:
-        """The traces with these metadata and labels, in the order of the log.
+        """The traces that match, in the order of the log.
 
         Args:
-            where: what a trace must have; ``label.NAME`` names a label.
+            where: an expression, or several texts as ``--where`` takes them, or a mapping of
+                metadata and labels (``label.NAME``) to the texts that a trace must have.
             everything: also those that were retracted, superseded or redacted.
+
+        Raises:
+            ExpressionError: a text is not an expression.
+            FilterError: two filters ask for two values of one key.
         """
-        # Labels are not in the index of metadata: they are looked at with each trace.
-        indexed = {k: v for k, v in where.items() if not k.startswith(LABEL_PREFIX)}
-        found = find_with_meta(self._log, indexed) if indexed else None
+        return self._select(parse_where(where), everything=everything)
+
+    def _select(self, asked: Where, *, everything: bool) -> Iterator[StoredTrace]:
+        equal = equal_metadata(asked)  # what the index knows
+        found = find_with_meta(self._log, equal) if equal else None
+        matcher = Matcher(asked.filters, asked.expression)
         with contextlib.ExitStack() as stack:
             if found is None:
                 projection = stack.enter_context(self.projection())
@@ -105,7 +121,9 @@ class Traces:
             for state in found:
                 if state.active or everything:
                     trace = StoredTrace(self._log, state)
-                    if not where or (trace.is_readable and _has(trace, where)):
+                    if asked.is_empty or (
+                        trace.is_readable and matcher.matches(Subject(state, trace.content))
+                    ):
                         yield trace
 
     def add(
@@ -229,11 +247,35 @@ class Traces:
         self,
         ids: Sequence[str],
         *,
+        scorer: str | Callable[[StoredTrace], object] | None = None,
         recorded_at: str | None = None,
         waiting: Waiting | None = None,
-    ) -> tuple[Stated, list[Score]]:
-        """Record the baseline scores of traces; what is recorded already is not recorded again."""
-        return statements.score(self._log, ids, recorded_at=recorded_at, waiting=waiting)
+    ) -> tuple[Stated, list[Score | CustomScore]]:
+        """Record the scores of traces, the baseline score by default; none is recorded twice.
+
+        Args:
+            ids: the traces.
+            scorer: ``module:function``, or the function itself, if an import finds it: it receives
+                a `StoredTrace` and returns a number, or a dictionary of ``score`` and ``details``.
+            recorded_at: an RFC 3339 time to put into the events.
+            waiting: how long to wait for the lock.
+
+        Raises:
+            ScorerError: the scorer cannot be loaded, fails, or does not return a score.
+        """
+        if scorer is None:
+            return statements.score(self._log, ids, recorded_at=recorded_at, waiting=waiting)
+        reference = (
+            scorer if isinstance(scorer, str) else f"{scorer.__module__}:{scorer.__qualname__}"
+        )
+        loaded = load_scorer(reference)
+        return statements.score(
+            self._log,
+            ids,
+            scorer=lambda state: loaded.score(StoredTrace(self._log, state), state.id),
+            recorded_at=recorded_at,
+            waiting=waiting,
+        )
 
     def label(
         self,
@@ -327,7 +369,3 @@ def _numbered(number: int, trace: AnyTrace | Mapping[str, object]) -> ImportedTr
         sentence = f"Trace {number} of those given: {error} Nothing was recorded."
         violation = msgspec.structs.replace(error.violation, sentence=sentence)
         raise TraceError(violation) from error
-
-
-def _has(trace: StoredTrace, where: Mapping[str, str]) -> bool:
-    return all(value_of(trace.state, trace.content, key) == text for key, text in where.items())
