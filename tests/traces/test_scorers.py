@@ -112,7 +112,7 @@ def by_answer(found: StoredTrace) -> int:
     [
         ("length", 'given as module:function, such as my_scorers:length; found "length".'),
         ("own_scorers:", "given as module:function"),
-        ("no_such_module:f", 'There is no module "no_such_module" to load the scorer'),
+        ("no_such_module:f", 'The module "no_such_module" of the scorer'),
         ("own_scorers:lenght", 'has no "lenght". Did you mean "length"?'),
         ("own_scorers:number", "own_scorers:number is not a function, but int."),
         ("own_scorers:versioned", "`version` of the scorer own_scorers:versioned should be text"),

@@ -137,8 +137,8 @@ def load_scorer(reference: str) -> Scorer:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
             raise _failed(reference, error) from error
         raise ScorerError(
-            f"There is no module {quoted(error.name)} to load the scorer {reference} from: it is "
-            "looked for in the current directory and among the installed packages."
+            f"The module {quoted(error.name)} of the scorer {reference} does not exist: it is "
+            "searched in the current directory and among the installed packages."
         ) from error
     except Exception as error:
         raise _failed(reference, error) from error
