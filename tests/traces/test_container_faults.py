@@ -214,7 +214,7 @@ FAULTS: list[tuple[str, bytes, str]] = [
         b'[{"prompt": tru}]',
         (
             "FILE, record 1: This is not JSON at column 12: Expecting value, and found "
-            f"'tru}}'.{REJECTED}"
+            f'"tru}}".{REJECTED}'
         ),
     ),
     (
