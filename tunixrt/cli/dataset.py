@@ -10,6 +10,7 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets
+from tunixrt.cli.dataset_check import check
 from tunixrt.cli.dataset_diff import diff
 from tunixrt.cli.dataset_tokens import tokens
 from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, output_option
@@ -27,8 +28,8 @@ def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
 
 
-dataset.add_command(diff)
-dataset.add_command(tokens)
+for _command in (check, diff, tokens):
+    dataset.add_command(_command)
 
 
 @dataset.command(

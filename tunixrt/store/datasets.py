@@ -29,18 +29,25 @@ from tunixrt.extras import MissingPackageError
 from tunixrt.log.eventlog import EventLog  # noqa: TC001 - msgspec reads the annotation
 from tunixrt.log.outputs import output_file
 from tunixrt.store.snapshots import trace_digest
+from tunixrt.store.stored_trace import StoredTrace
+from tunixrt.traces.saved_index import find_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
+    from fractions import Fraction
 
     from tunixrt.datasets.diff import DatasetDiff, MemberChange
     from tunixrt.datasets.member_proofs import MemberProof
     from tunixrt.datasets.selection import Member
+    from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.jobs.dataset_check import DatasetCheck
     from tunixrt.jobs.tokens.reading import DatasetTokens
+    from tunixrt.log.digests import Digest
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
     from tunixrt.runs.config import RunConfig
+    from tunixrt.traces.schema import Trace
 
 
 class StoredDataset(Dataset, frozen=True):
@@ -58,6 +65,19 @@ class StoredDataset(Dataset, frozen=True):
     def members(self) -> Iterator[Member]:
         """The members (trace id and split), in ascending order of their ids."""
         return members(self)
+
+    def check(
+        self, *, evalsets: Sequence[EvalSet] = (), max_share: Fraction | None = None
+    ) -> DatasetCheck:
+        """Report leaks between splits and into eval sets, duplicates, and traces without an answer.
+
+        Args:
+            evalsets: each is compared with the splits that are not ``test``.
+            max_share: the part of the traces that one ``meta.source`` may have; None for any.
+        """
+        from tunixrt.jobs.dataset_check import check_dataset
+
+        return check_dataset(self.log, self, evalsets=evalsets, max_share=max_share)
 
     def rows(
         self,
@@ -256,10 +276,35 @@ class Datasets:
     def diff(
         self, a: str, b: str, on_change: Callable[[MemberChange], None] | None = None
     ) -> DatasetDiff:
-        """How dataset ``b`` differs from ``a``: in traces and in their splits."""
+        """Report how dataset ``b`` differs from ``a``: in traces, in their splits, and why."""
         from tunixrt.datasets.diff import diff_datasets
+        from tunixrt.datasets.reading import DatasetReader
 
-        return diff_datasets(self[a], self[b], on_change)
+        with DatasetReader(self._log) as reader:
+            return diff_datasets(reader, self[a], self[b], on_change)
+
+    def diff_markdown(
+        self, a: str, b: str, found: DatasetDiff, changes: Sequence[MemberChange]
+    ) -> str:
+        """Return a difference as Markdown for a pull request.
+
+        Args:
+            a: the first dataset.
+            b: the second.
+            found: their difference, as `diff` returned it.
+            changes: those to list.
+        """
+        from tunixrt.report.dataset_diff import ShownChange, diff_document
+        from tunixrt.report.markdown import render_markdown
+
+        def flat(trace: Digest | None) -> Trace | None:
+            if trace is None:
+                return None
+            stored = StoredTrace(self._log, find_saved(self._log, trace))
+            return stored.flat if stored.is_readable else None
+
+        shown = [ShownChange(c, flat(c.trace), flat(c.superseded_by)) for c in changes]
+        return render_markdown(diff_document(self[a], self[b], found, shown))
 
     def prove(self, trace: str, dataset: str) -> MemberProof:
         """Prove that a dataset lists a trace.
