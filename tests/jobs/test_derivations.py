@@ -15,7 +15,7 @@ import pytest
 
 from tests.making.trainings import make_store, of_trained, training_of
 from tunixrt import Store
-from tunixrt.datasets.exports import Export, ExportFormat
+from tunixrt.datasets.exports import REBUILT_FORMATS, Export
 from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.render import render_example
 from tunixrt.derive import Answer
@@ -153,7 +153,7 @@ def test_datasets_and_exports_follow_from_their_snapshot(tmp_path: Path) -> None
     assert built.path.name == dataset.path.name
     reports = []
     for store, of in ((first, dataset), (second, built)):
-        exports = [Export(f, system=None) for f in ExportFormat]
+        exports = [Export(f, system=None) for f in REBUILT_FORMATS]
         with DatasetReader(store.log) as reader:
             reader.pour(of, exports)
         reports.append([export.report() for export in exports])

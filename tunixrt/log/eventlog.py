@@ -124,6 +124,15 @@ class EventLog:
         Raises:
             DamagedError: If a segment is damaged, or one that is asked for does not exist.
         """
+        for ref in self.refs(segments):
+            yield from read_segment(ref.path, ref.header)
+
+    def refs(self, segments: Collection[Digest] | None = None) -> list[SegmentRef]:
+        """Return some sealed segments in the order of the log; all of them by default.
+
+        Raises:
+            DamagedError: If a header is damaged, or a segment that is asked for does not exist.
+        """
         refs = self.segments()
         if segments is not None:
             wanted = set(segments)
@@ -131,8 +140,7 @@ class EventLog:
             for digest in sorted(wanted.difference(ref.digest for ref in refs)):
                 place = self.layout.relative(self.layout.segment(digest))
                 raise DamagedError(Finding(place, "The segment is missing."))
-        for ref in refs:
-            yield from read_segment(ref.path, ref.header)
+        return refs
 
     def events_of(self, event_type: str) -> Iterator[StoredEvent]:
         """Yield the events of one type in the order of the log, much faster than all of them.

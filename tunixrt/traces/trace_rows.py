@@ -2,9 +2,9 @@
 
 A row is ``{"id", "prompts", "trace_steps", "trace_step_types", "trace_step_indices",
 "final_answer", "metadata"}``; the first version had neither types nor indices, and is also read.
-The metadata holds the version of the trace, the time of its first recording where one was given,
-and ``meta``. A key of ``meta`` with one of these two names, also after a ``meta.`` prefix, gets
-another ``meta.`` prefix.
+The metadata, which a file has as JSON text, holds the version of the trace, the time of its first
+recording where one was given, and ``meta``. A key of ``meta`` with one of these two names, also
+after a ``meta.`` prefix, gets another ``meta.`` prefix.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tunixrt.log.canonical import CanonicalError, decode
+from tunixrt.log.canonical import CanonicalError, JsonValue, decode
 from tunixrt.log.digests import is_digest
 from tunixrt.log.exact_json import parse
 from tunixrt.log.segment.events import is_time
@@ -95,14 +95,13 @@ def read_row(raw: bytes) -> tuple[Trace, str | None]:
         TraceError: It is not a row, or not that of its id.
         CanonicalError: It is not unambiguous JSON.
     """
-    try:
-        value, wide = decode(raw), None
-    except CanonicalError as error:
-        # An exported double such as 1e16 has the digits of an integer that input may not hold.
-        value, wide = parse(raw, stored=True), error
+    value, wide = _decoded(raw)
     if not isinstance(value, dict):
         raise TraceError(wrong_kind(value, "an object with the fields of an exported trace"))
     row: dict[str, Any] = dict(value)
+    if isinstance(row.get("metadata"), str):  # JSON text; an object in rows of earlier versions
+        row["metadata"], wide_too = _decoded(row["metadata"].encode())
+        wide = wide or wide_too
     for violation in _violations(row):
         raise TraceError(violation)
     trace = _trace_of(row)
@@ -111,6 +110,17 @@ def read_row(raw: bytes) -> tuple[Trace, str | None]:
         raise wide
     recorded_at = row.get("metadata", {}).get("recorded_at")
     return trace, recorded_at
+
+
+def _decoded(raw: bytes) -> tuple[JsonValue, CanonicalError | None]:
+    """Return a value, and why it is not unambiguous JSON, if it can be read all the same.
+
+    An exported double such as 1e16 has the digits of an integer that input may not hold.
+    """
+    try:
+        return decode(raw), None
+    except CanonicalError as error:
+        return parse(raw, stored=True), error
 
 
 def _is_reserved(key: str) -> bool:

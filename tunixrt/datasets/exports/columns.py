@@ -1,0 +1,170 @@
+"""The columns of each format, and batches of lines as Arrow: the only module that imports pyarrow.
+
+A free-form value is of the JSON type of Arrow and Parquet, which Hugging Face `datasets` decodes to
+an object, and other readers take for text. So the type of no column depends on what traces hold.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from tunixrt.datasets.exports.formats import ExportFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tunixrt.datasets.exports.formats import RowSettings
+
+
+class Kind(Enum):
+    """The type of a column."""
+
+    TEXT = auto()
+    TEXTS = auto()
+    INTEGERS = auto()
+    BOOLEANS = auto()
+    #: JSON text, in a line as well.
+    JSON = auto()
+    #: A list of objects in a line; each is JSON text in a column.
+    OBJECTS = auto()
+
+
+_FORMATS: Final[Mapping[ExportFormat, Mapping[str, Kind]]] = {
+    ExportFormat.TRACE: {
+        "id": Kind.TEXT,
+        "prompts": Kind.TEXT,
+        "trace_steps": Kind.TEXTS,
+        "trace_step_types": Kind.TEXTS,
+        "trace_step_indices": Kind.INTEGERS,
+        "final_answer": Kind.TEXT,
+        "metadata": Kind.JSON,
+    },
+    ExportFormat.TUNIX_SFT: {
+        "id": Kind.TEXT,
+        "prompts": Kind.TEXT,
+        "final_answer": Kind.TEXT,
+        "metadata": Kind.JSON,
+    },
+    ExportFormat.TRAINING_EXAMPLE: {
+        "id": Kind.TEXT,
+        "prompt": Kind.TEXT,
+        "response": Kind.TEXT,
+        "metadata": Kind.JSON,
+    },
+    ExportFormat.MESSAGES: {"id": Kind.TEXT, "messages": Kind.OBJECTS, "tools": Kind.JSON},
+    ExportFormat.PROMPT_COMPLETION: {
+        "id": Kind.TEXT,
+        "prompt": Kind.OBJECTS,
+        "completion": Kind.OBJECTS,
+        "tools": Kind.JSON,
+    },
+    ExportFormat.TEXT: {"id": Kind.TEXT, "text": Kind.TEXT},
+    ExportFormat.STEPWISE: {
+        "id": Kind.TEXT,
+        "prompt": Kind.TEXT,
+        "completions": Kind.TEXTS,
+        "labels": Kind.BOOLEANS,
+    },
+}
+_IN_LINES: Final[Mapping[Kind, Any]] = {
+    Kind.TEXT: str,
+    Kind.TEXTS: list[str],
+    Kind.INTEGERS: list[int],
+    Kind.BOOLEANS: list[bool],
+    Kind.JSON: str,
+    Kind.OBJECTS: list[msgspec.Raw],
+}
+
+
+def columns_of(settings: RowSettings, *, with_tools: bool) -> dict[str, Kind]:
+    """Return the columns of an export, in order."""
+    columns = dict(_FORMATS[settings.format])
+    if not with_tools:
+        columns.pop("tools", None)
+    if settings.split is None:
+        columns["split"] = Kind.TEXT
+    return columns
+
+
+class Columns:
+    """Lines of one export as columns."""
+
+    def __init__(self, columns: Mapping[str, Kind]) -> None:
+        self._columns = columns
+        fields = [(name, _IN_LINES[kind]) for name, kind in columns.items()]
+        row = msgspec.defstruct("Row", fields, gc=False)
+        self._decode = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
+
+    def schema(self) -> Any:
+        """Return the `pyarrow.Schema`."""
+        import pyarrow as pa
+
+        return pa.schema([(name, _arrow_type(kind)) for name, kind in self._columns.items()])
+
+    def cells(self, lines: Sequence[bytes]) -> dict[str, list[Any]]:
+        """Return the cells of some lines by column: texts, and lists of texts or numbers."""
+        rows = self._decode(b"[" + b",".join(lines) + b"]")
+        return {
+            name: [
+                [bytes(item).decode() for item in getattr(row, name)]
+                if kind is Kind.OBJECTS
+                else getattr(row, name)
+                for row in rows
+            ]
+            for name, kind in self._columns.items()
+        }
+
+    def record_batch(self, lines: Sequence[bytes]) -> Any:
+        """Return some lines as a `pyarrow.RecordBatch`."""
+        import pyarrow as pa
+
+        cells = self.cells(lines)
+        arrays = [_array(cells[name], kind) for name, kind in self._columns.items()]
+        return pa.record_batch(arrays, schema=self.schema())
+
+    def features(self) -> dict[str, Any]:
+        """Return the features as Hugging Face `datasets` writes them into ``dataset_info.json``."""
+        return {name: _feature(kind) for name, kind in self._columns.items()}
+
+
+def _arrow_type(kind: Kind) -> Any:
+    import pyarrow as pa
+
+    return {
+        Kind.TEXT: pa.string(),
+        Kind.TEXTS: pa.list_(pa.string()),
+        Kind.INTEGERS: pa.list_(pa.int64()),
+        Kind.BOOLEANS: pa.list_(pa.bool_()),
+        Kind.JSON: pa.json_(),
+        Kind.OBJECTS: pa.list_(pa.json_()),
+    }[kind]
+
+
+def _array(cells: list[Any], kind: Kind) -> Any:
+    import pyarrow as pa
+
+    if kind is Kind.JSON:
+        return pa.ExtensionArray.from_storage(pa.json_(), pa.array(cells, pa.string()))
+    if kind is Kind.OBJECTS:
+        lists = pa.array(cells, pa.list_(pa.string()))
+        values = pa.ExtensionArray.from_storage(pa.json_(), lists.values)
+        return pa.ListArray.from_arrays(lists.offsets, values)
+    return pa.array(cells, _arrow_type(kind))
+
+
+def _feature(kind: Kind) -> dict[str, Any]:
+    def value(dtype: str) -> dict[str, Any]:
+        return {"dtype": dtype, "_type": "Value"}
+
+    json: dict[str, Any] = {"_type": "Json"}
+    return {
+        Kind.TEXT: value("string"),
+        Kind.TEXTS: {"feature": value("string"), "_type": "List"},
+        Kind.INTEGERS: {"feature": value("int64"), "_type": "List"},
+        Kind.BOOLEANS: {"feature": value("bool"), "_type": "List"},
+        Kind.JSON: json,
+        Kind.OBJECTS: {"feature": json, "_type": "List"},
+    }[kind]
