@@ -16,6 +16,8 @@ import rfc8785
 
 Event = tuple[dict[str, Any], bytes]  # an envelope and its payload line
 ENVELOPE_FIELDS = {"payload", "recorded_at", "trace", "type"}
+TRACE_FIELDS = {"final_answer", "meta", "prompt", "steps", "trace_version"}
+CHAT_FIELDS = {"final_answer", "messages", "meta", "tools", "trace_version"}
 
 
 def check(condition: bool, path: Path, problem: str) -> None:
@@ -46,6 +48,21 @@ def canonical(path: Path, data: bytes) -> Any:
     return value
 
 
+def check_trace(path: Path, trace: dict[str, Any]) -> None:
+    """Check the fields and the order of a trace of either schema."""
+    if "messages" not in trace:
+        check(trace.keys() == TRACE_FIELDS, path, "has a trace with other fields")
+        indices = [step["i"] for step in trace["steps"]]
+        check(indices == sorted(set(indices)), path, "has steps out of order")
+        return
+    check({"meta"} < trace.keys() <= CHAT_FIELDS, path, "has a conversation with other fields")
+    check(trace["trace_version"] == "1.1", path, "has a conversation of another version")
+    roles = ["", *(message["role"] for message in trace["messages"])]
+    check("assistant" in roles and "system" not in roles[2:], path, "has roles out of order")
+    for number, role in enumerate(roles[1:]):
+        check(role == "tool" or role != roles[number], path, "has two turns of one role")
+
+
 def read_segment(directory: Path) -> tuple[dict[str, Any], list[Event]]:
     """One segment: its header, and its events as (envelope, payload line)."""
     path = directory / "segment.json"
@@ -74,7 +91,9 @@ def read_segment(directory: Path) -> tuple[dict[str, Any], list[Event]]:
             check(envelope.keys() <= ENVELOPE_FIELDS, path, "has an envelope with unknown fields")
             if payload != b"null":
                 check(envelope.get("payload") == digest(payload), path, "has another payload")
-                canonical(path, payload)
+                value = canonical(path, payload)
+                if envelope["type"] == "trace.recorded":
+                    check_trace(path, value)
             events.append((envelope, payload))
         all_envelopes += envelopes
     check(len(events) == header["n_events"], path, "has another number of events")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tunixrt
+from tests.making.conversations import conversation, conversation_value, turns
 from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt import Store
 from tunixrt.datasets.exports import ExportError
@@ -19,6 +20,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.eval.evalset_import import EvalsetExistsError
 from tunixrt.extras import MissingPackageError
 from tunixrt.runs.config import ConfigError, load_config
+from tunixrt.traces.conversation import conversation_of
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.violations import TraceError
 
@@ -51,13 +53,41 @@ def test_a_list_of_dictionaries_is_one_segment_and_all_of_it_can_be_read_again(
     added = store.traces.add([value(n) for n in range(3)])
     assert (added.report.recorded, len(store.log.segments()), len(store.traces)) == (3, 1, 3)
     assert [trace.id for trace in store.traces] == list(added.ids)
-    assert [trace.content.prompt for trace in store.traces] == ["0 + 1?", "1 + 1?", "2 + 1?"]
+    assert [trace.flat.prompt for trace in store.traces] == ["0 + 1?", "1 + 1?", "2 + 1?"]
     assert store.traces[added.ids[1][7:17]].as_dict()["final_answer"] == "2"
     assert store.traces.add(value(1)).report.duplicates == 1
     assert added.ids[0] in store.traces
     assert "abcdef" not in store.traces
     store.traces.retract([added.ids[0]])
     assert [trace.id for trace in store.traces] == list(added.ids[1:])
+
+
+def test_conversations_are_added_beside_traces_and_read_as_what_they_are(tmp_path: Path) -> None:
+    store = Store.init(tmp_path)
+    plain = conversation_value(meta=..., final_answer=...)
+    added = store.traces.add([value(0), plain, conversation()])
+    first, second, third = store.traces
+    assert (first.content, second.content) == (first.flat, conversation_of(plain))
+    assert (second.flat.prompt, second.flat.final_answer) == (
+        "How far is 3 miles in km?",
+        "About 4.8 km.",
+    )
+    assert second.as_dict() == {
+        "id": added.ids[1],
+        "messages": plain["messages"],
+        "tools": plain["tools"],
+        "metadata": {"trace_version": "1.1"},
+    }
+    assert [trace.id for trace in store.traces.select({"source": "chat"})] == [third.id]
+    assert store.traces.add(conversation()).report.duplicates == 1
+    with store.traces.stream() as stream:
+        assert [stream.add(item).recorded for item in (plain, turns("Q", "A"))] == [False, True]
+    assert [trace.content for trace in store.traces][3:] == [turns("Q", "A")]
+    with pytest.raises(TraceError, match=r"Trace 1 of those given: .*second user message in a row"):
+        store.traces.add(
+            [{"trace_version": "1.1", "messages": [{"role": "user", "content": "?"}] * 2}]
+        )
+    assert store.verify().ok
 
 
 def test_one_bad_dictionary_of_a_list_is_named_and_nothing_is_recorded(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_samples_that_are_in_a_dataset_are_listed_with_exit_1(
     cli: Callable[..., Outcome], store: Store
 ) -> None:
     state = next(iter(store.traces.projection().active()))
-    prompt = store.traces[state.id].content.prompt
+    prompt = store.traces[state.id].flat.prompt
     write_evalset(store, "seen", [prompt, prompt.lower() + "!", "Why " + "so long " * 60 + "?"])
     found = cli("evalset", "check", "seen", "--dataset", "sums-v1")
     assert found.code == 1
@@ -174,7 +174,7 @@ def test_a_contaminated_evaluation_exits_1_and_publishes_nothing(
 ) -> None:
     trained = made_training(store)
     train = next(m.trace for m in store.datasets["sums-v1"].members() if m.split == "train")
-    write_evalset(store, "seen", [store.traces[train].content.prompt])
+    write_evalset(store, "seen", [store.traces[train].flat.prompt])
     before = tree(store.root)
     outcome = cli("eval", trained.run_id, "--evalset", "seen", "--fail-on-contamination")
     assert outcome.code == 1

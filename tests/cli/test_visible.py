@@ -16,6 +16,7 @@ import pytest
 from tests.making.every_command import COMPUTING, every_command
 from tests.making.hostile import TEXTS
 from tests.making.runs import made_evaluation, made_store, write_evalset
+from tests.making.sites import hostile_conversation
 from tunixrt.cli.streams import TextDoor, _Outlet
 from tunixrt.traces.facts import labelled
 from tunixrt.visible import one_line, visible, visible_escapes, visible_json
@@ -45,6 +46,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
                 "meta": {"source": text, text[:40]: [text]},
             }
         )
+    store.traces.add(hostile_conversation(text) for text in ALL)
     states = list(store.traces.projection().traces())
     for state, text in zip(states, ALL, strict=False):
         store.log.append([labelled(state.id, "quality", text[:200])])
@@ -91,9 +93,10 @@ def test_every_trace_is_shown_so_that_all_of_it_can_be_seen(
 ) -> None:
     root = ["--store", str(store.root)]
     states = list(store.traces.projection().traces())
-    (evil,) = store.traces.select({"source": EVIL})
-    for state in (evil.state, *states[-3:]):
-        trace = store.traces[state.id].content
+    evil, talk = store.traces.select({"source": EVIL})
+    assert f"[user {one_line(EVIL)}] {visible(EVIL)}" in cli("trace", "show", talk.id, *root).out
+    for state in (evil.state, talk.state, *states[-3:]):
+        trace = store.traces[state.id].flat
         shown = cli("trace", "show", state.id, *root)
         check("show", shown)
         assert visible(trace.prompt) in shown.out
@@ -150,7 +153,7 @@ def test_a_table_stays_a_table(cli: Callable[..., Outcome], store: Store) -> Non
 
 
 def test_a_terminal_gets_the_same_as_a_pipe(store: Store) -> None:
-    (state,) = store.traces.select({"source": EVIL})
+    state, _ = store.traces.select({"source": EVIL})
     program = [sys.executable, "-m", "tunixrt.cli.main", "trace", "show", state.id]
     terminal, its_end = pty.openpty()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm-256color"}

@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.making.conversations import conversation
+from tests.making.traces import trace
 from tunixrt.eval.contamination import (
     NGRAM,
     ContaminationCheck,
+    compared_texts,
     grams_of,
     tokens_of,
 )
@@ -23,8 +26,8 @@ LONG = (
 
 def check(samples: list[str], training: list[str]) -> list[Overlap]:
     found = ContaminationCheck([EvalSample(f"q{i}", text, "1") for i, text in enumerate(samples)])
-    for trace, prompt in zip(T, training, strict=False):
-        found.add(trace, prompt)
+    for trace_id, prompt in zip(T, training, strict=False):
+        found.add(trace_id, prompt)
     assert found.n_prompts == len(training)
     return list(found.overlaps())
 
@@ -91,3 +94,25 @@ def test_a_prompt_always_contains_itself_and_grams_follow_from_tokens(a: str, b:
     assert [o.kind for o in check([a], [b, a])][:1] == [OverlapKind.EXACT]
     if tokens_of(a) == tokens_of(b):
         assert grams_of(a) == grams_of(b)
+
+
+def test_every_text_of_a_user_and_every_learned_one_of_a_conversation_is_compared() -> None:
+    call = {"name": "f", "arguments": {"x": "an argument"}}
+    whole = conversation(
+        messages=[
+            {"role": "system", "content": "a system text"},
+            {"role": "user", "content": "a first question"},
+            {"role": "assistant", "content": "a masked answer", "train": False},
+            {"role": "user", "content": "a second question"},
+            {"role": "assistant", "content": "", "reasoning": "a thought", "tool_calls": [call]},
+            {"role": "tool", "content": "a result"},
+            {"role": "assistant", "content": "a last answer"},
+        ]
+    )
+    learned = ["a first question", "a second question", "a thought", "a last answer"]
+    assert list(compared_texts(whole)) == learned
+    assert list(compared_texts(trace("a prompt"))) == ["a prompt"]
+    found = ContaminationCheck([EvalSample(f"q{i}", q, "1") for i, q in enumerate(learned[1:])])
+    found.add_trace(T[0], whole)
+    assert found.n_prompts == 4
+    assert [overlap.kind for overlap in found.overlaps()] == [OverlapKind.EXACT] * 3

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.making.conversations import conversation_value
 from tests.making.traces import trace, value, write_lines
 from tunixrt import Store
 from tunixrt.datasets.names import BadNameError
@@ -37,6 +38,9 @@ def gsm(question: str, answer: str) -> dict[str, str]:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store.init(tmp_path / "root")
+
+
+_ASKED = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
 
 
 def take(store: Store, path: Path, name: str = "mine", **options: Any) -> EvalsetImport:
@@ -118,6 +122,18 @@ def test_traces_exports_and_samples_become_eval_sets_too(store: Store, tmp_path:
     assert len((store.layout.evalsets / "e.jsonl").read_text("utf-8").splitlines()) == 1
 
 
+def test_a_conversation_with_one_question_becomes_a_sample_and_its_system_message_is_counted(
+    store: Store, tmp_path: Path
+) -> None:
+    records = [conversation_value(), {"trace_version": "1.1", "messages": _ASKED}]
+    done = take(store, write_lines(tmp_path / "c", records), "c", source_format="tunixrt")
+    assert done.dropped == {"system message of a conversation": 1}
+    assert [(s.prompt, s.expected_answer) for s in store.evalsets["c"].samples] == [
+        ("How far is 3 miles in km?", "4.8 km"),
+        ("1+1?", "2"),
+    ]
+
+
 def test_standard_input_and_blank_lines(store: Store) -> None:
     data = b"\xef\xbb\xbf\n" + json.dumps(gsm("1+1?", "2")).encode()
     stream = OpenText("stdin", io.BytesIO(data))
@@ -138,6 +154,11 @@ def test_standard_input_and_blank_lines(store: Store) -> None:
             '"expected_answer" is missing',
         ),
         ([value(final_answer=" ")], {"source_format": "tunixrt"}, "not only white space"),
+        (
+            [{"trace_version": "1.1", "messages": [*_ASKED, *_ASKED]}],
+            {"source_format": "tunixrt"},
+            "line 1: The record is a conversation with 2 messages of the user; an eval sample has",
+        ),
     ],
 )
 def test_what_is_no_eval_set_gets_a_sentence_and_nothing_is_written(

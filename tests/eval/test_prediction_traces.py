@@ -8,6 +8,7 @@ from tunixrt.eval.prediction_traces import PredictionDrop, read_prediction_trace
 from tunixrt.runs.lines import Prediction, encode_lines
 from tunixrt.traces.importers.table import Dropped, ImportedTrace, Rejection
 from tunixrt.traces.schema import parse_payload
+from tunixrt.traces.views import flat_view
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def records(path: Path, *changes: dict[str, Any]) -> list[object]:
 def test_a_prediction_is_a_trace_that_says_how_it_was_judged(tmp_path: Path) -> None:
     (record,) = records(tmp_path, {})
     assert isinstance(record, ImportedTrace)
-    trace = parse_payload(record.payload)
+    trace = flat_view(parse_payload(record.payload))
     assert (trace.prompt, trace.final_answer) == ("What is 2 + 3?", "5")
     assert [(step.i, step.type, step.content) for step in trace.steps] == [(0, "generated", "Add.")]
     assert trace.meta == {

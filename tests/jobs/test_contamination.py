@@ -40,9 +40,7 @@ def store(tmp_path: Path) -> Store:
 
 def prompts_of(store: Store, split: str, key: str = "sums-v1") -> list[str]:
     return [
-        store.traces[m.trace].content.prompt
-        for m in store.datasets[key].members()
-        if m.split == split
+        store.traces[m.trace].flat.prompt for m in store.datasets[key].members() if m.split == split
     ]
 
 

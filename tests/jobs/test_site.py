@@ -15,10 +15,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.making.conversations import conversation
 from tests.making.files import tree
 from tests.making.hostile import TEXTS
 from tests.making.runs import made_evaluation, made_store, made_training
-from tests.making.sites import hostile_store, rows_of
+from tests.making.sites import TALKED, hostile_store, rows_of
 from tests.making.traces import trace
 from tests.report.page_rules import problems
 from tunixrt import Store
@@ -131,11 +132,30 @@ def test_data_files_hold_every_trace_once_where_its_id_says(built: Path) -> None
     assert len(shards) == 16
     names = [str(row[0]) for rows in shards.values() for row in rows]
     assert sorted(name[:16] for name in names) == sorted(str(row[0]) for row in index)
-    assert len(set(names)) == 8 + len(TEXTS)
+    assert len(set(names)) == 8 + len(TEXTS) + len(TALKED)
     for shard, rows in shards.items():
         assert all(str(row[0]).startswith(shard.removeprefix("traces-")) for row in rows)
     # No text of a trace can end the script that it stands in.
     assert b"<" not in b"".join(p.read_bytes() for p in built.glob("data/*.js"))
+
+
+def test_a_conversation_has_its_flat_view_and_its_texts_with_their_authors(tmp_path: Path) -> None:
+    with TraceFiles(tmp_path, 2) as files:
+        files.add(f"sha256:{'0' * 64}", "active", conversation())
+        files.add(f"sha256:{'1' * 64}", "active", trace())
+    ((_, _, prompt, answer, n_steps, source), plain) = rows_of(tmp_path / "index-0.js")
+    assert (prompt, answer, n_steps, source) == ("How far is 3 miles in km?", "4.8 km", 2, "chat")
+    (row,) = rows_of(tmp_path / "traces-0.js")
+    assert row[4] == [["reason", "1 mile is 1.609 km."], ["reason", "3 * 1.609 = 4.828"]]
+    assert row[6] == [
+        ["system", "Be brief.", 1],
+        ["user", "How far is 3 miles in km?", 2],
+        ["assistant reasoning", "1 mile is 1.609 km.\n3 * 1.609 = 4.828", 3],
+        ["assistant calls multiply (c1)", '{"a":3,"b":1.609}', 3],
+        ["tool (c1)", "4.827", 4],
+        ["assistant", "About 4.8 km.", 5],
+    ]
+    assert len(plain) == len(rows_of(tmp_path / "traces-1.js")[0]) == 6
 
 
 def test_json_in_a_script_is_the_same_value_and_plain() -> None:
@@ -211,7 +231,7 @@ def test_a_redacted_trace_is_gone_after_building_again(tmp_path: Path) -> None:
                 labelled(state.id, "quality", "good"),
             ][i : i + 1]
         )
-    secret = store.traces[states[4].id].content.prompt
+    secret = store.traces[states[4].id].flat.prompt
     site = tmp_path / "site"
     built = store.build_site(site, title="Sums")
     assert built.n_traces == 11

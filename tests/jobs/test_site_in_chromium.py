@@ -9,7 +9,7 @@ import pytest
 
 from tests.chromium import CHROMIUM, Opened
 from tests.making.hostile import TEXTS
-from tests.making.sites import hostile_store, rows_of
+from tests.making.sites import TALKED, hostile_store, rows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,8 @@ def test_a_search_finds_what_its_words_ask_for(site: Path, tmp_path: Path) -> No
     assert nothing.text("count").startswith("0 found.")
     whole = Opened(site, "traces.html", tmp_path / "c")
     assert whole.html.count("<li>") == 50
-    assert f"{8 + len(TEXTS) + 10_000:,} traces, in the order of the log." in whole.text("count")
+    n_traces = 8 + len(TEXTS) + len(TALKED) + 10_000
+    assert f"{n_traces:,} traces, in the order of the log." in whole.text("count")
     assert re.search(r'id="more"[^>]*>Show more', whole.html)
     assert "hidden" not in re.findall(r"<button[^>]*more[^>]*>", whole.html)[0]
     last = find_row(site, rows_of(max(site.glob("data/index-*.js")))[-1][2])  # type: ignore[arg-type]
@@ -80,6 +81,31 @@ def test_a_hostile_trace_is_shown_as_text(site: Path, tmp_path: Path, text: str)
     body = page.html.partition("<main")[2]
     assert not re.search(r"<script|<img|onerror=\"", body)
     assert f'name="a" id="a" value="{row[0]}"' in page.html or str(row[0]) in page.html
+
+
+@pytest.mark.parametrize("text", [TALKED[0], TALKED[-1]])
+def test_a_hostile_conversation_is_shown_turn_by_turn(
+    site: Path, tmp_path: Path, text: str
+) -> None:
+    row = find_row(site, f"{text}\nAgain.")
+    page = Opened(site, f"trace.html?id={row[0]}", tmp_path / "a")
+    assert page.console == []
+    shown = page.text("trace")
+    for label in ("system", "user ", "assistant reasoning", "assistant calls ", "tool "):
+        assert label in shown
+    assert "assistant, masked" in shown
+    assert shown.count(text) >= 8
+    assert not re.search(r"<script|<img|onerror=\"", page.html.partition("<main")[2])
+
+
+def test_a_conversation_is_compared_with_a_trace_turn_by_turn(site: Path, tmp_path: Path) -> None:
+    a, b = (str(find_row(site, text)[0]) for text in (TEXTS[0], f"{TEXTS[0]}\nAgain."))
+    page = Opened(site, f"diff.html?a={a}&b={b}", tmp_path / "a")
+    assert page.console == []
+    assert "Conversation" in page.text("diff")
+    assert f"assistant reasoning: {TEXTS[0]}" in page.text("diff")
+    same = Opened(site, f"diff.html?a={b}&b={b}", tmp_path / "b")
+    assert 'class="gone"' not in same.html
 
 
 def test_two_traces_are_compared_step_by_step(site: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.making.conversations import conversation
 from tests.making.golden import (
     GOLDEN_HEADER,
     GOLDEN_NAME,
@@ -19,6 +20,8 @@ from tunixrt.log.canonical import MAX_DEPTH
 from tunixrt.log.layout import STORE_JSON
 from tunixrt.log.segment.events import MAX_PAYLOAD_BYTES
 from tunixrt.log.segment.sealed import MAX_PART_BYTES
+from tunixrt.traces.conversation import FIELDS, MAX_MESSAGES, MAX_TEXT, MESSAGE_FIELDS, ONLY
+from tunixrt.traces.schema import payload_of, trace_id
 
 _PAGE = Path(__file__).parents[2].joinpath("docs", "format.md").read_text(encoding="utf-8")
 
@@ -43,6 +46,23 @@ def test_a_file_on_the_page_is_what_is_written(kind: str, expected: bytes) -> No
 
 def test_the_part_on_the_page_is_what_is_written() -> None:
     assert _block("jsonl 0000.jsonl") == GOLDEN_PART.decode()
+
+
+def test_the_conversation_on_the_page_is_what_is_written() -> None:
+    payload = payload_of(conversation())
+    assert _block("json conversation") == payload.decode() + "\n"
+    assert f"its id is\n`{trace_id(payload)}`" in _PAGE
+
+
+def test_the_fields_of_a_conversation_on_the_page_are_those_of_the_code() -> None:
+    section = _PAGE.partition("### Traces")[2].partition("###")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    assert {*rows} - {*MESSAGE_FIELDS} == {*FIELDS} - {"trace_version", "meta"}
+    assert {*MESSAGE_FIELDS} <= {*rows}
+    for name, roles in ONLY.items():
+        assert rows[name] == ", ".join(f"`{role}`" for role in roles)
+    for limit in (f"2 to {MAX_MESSAGES:,} messages", f"at most {MAX_TEXT:,} characters"):
+        assert limit in section
 
 
 def test_the_names_on_the_page_are_those_of_the_files() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import format_reader
+from tests.making.conversations import conversation_value
 from tests.making.events import recorded, tree
 from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt.datasets.building import build_dataset, list_datasets
@@ -63,6 +64,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EventLog:
     odd = {"flops": 1e16, "\ue000": -0.5, "\U00010000": 1e-7, "nothing": None, "é": "\u2028\x7f"}
     branch = other.append([_trace(1000, meta=odd)])
     assert branch is not None
+    log.append([recorded(conversation_value())])
     log.append([_trace(1001), _trace(2, n_characters=15_000)])
     _copy(other, log, branch)
     gone = _trace(2, n_characters=15_000)[0].payload
@@ -88,7 +90,7 @@ def _copy(source: EventLog, target: EventLog, segment: Digest) -> None:
 
 def test_the_reader_is_short_and_uses_nothing_of_the_package() -> None:
     source = _READER.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 160
+    assert len(source.splitlines()) <= 180
     imported = {
         name
         for node in ast.walk(ast.parse(source))
@@ -147,6 +149,23 @@ def test_the_reader_agrees_on_the_ids_of_runs_and_finds_what_was_changed(tmp_pat
             with pytest.raises((ValueError, KeyError)):
                 format_reader.read_runs(tmp_path)
             (tmp_path / "runs" / name).write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trace_version": "1.2"},
+        {"prompt": "?"},
+        {"meta": ...},
+        {"messages": [{"role": "user", "content": "?"}]},
+        {"messages": [{"role": "user", "content": "?"}] * 2},
+    ],
+)
+def test_the_reader_finds_what_is_no_conversation(tmp_path: Path, changes: dict[str, Any]) -> None:
+    log = EventLog(init(tmp_path / "store"))
+    log.append([recorded(conversation_value(**changes))])
+    with pytest.raises(ValueError, match=r"has (a conversation|roles|two turns)"):
+        format_reader.read_log(tmp_path / "store")
 
 
 def _read(root: Path) -> None:

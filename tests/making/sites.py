@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tests.making.conversations import conversation_value
 from tests.making.hostile import TEXTS
 from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
 
@@ -13,6 +14,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt import Store
+
+
+#: The texts that conversations repeat everywhere.
+TALKED = [TEXTS[0], *TEXTS[3:6], *TEXTS[-3:]]
+
+
+def hostile_conversation(text: str) -> dict[str, Any]:
+    """A conversation that says the same text wherever it may say something."""
+    name = text[:256]
+    call = {"id": name, "name": name, "arguments": {text: text}}
+    return conversation_value(
+        messages=[
+            {"role": "system", "content": text},
+            {"role": "user", "content": f"{text}\nAgain.", "name": name},
+            {"role": "assistant", "content": text, "reasoning": text, "tool_calls": [call]},
+            {"role": "tool", "content": text, "tool_call_id": name, "name": name},
+            {"role": "assistant", "content": text, "train": False},
+        ],
+        tools=[{text: text, "name": name}],
+        final_answer=text,
+        meta={"source": text},
+    )
 
 
 def hostile_store(root: Path) -> Store:
@@ -28,6 +51,7 @@ def hostile_store(root: Path) -> Store:
         }
         for text in TEXTS
     ]
+    lines += [hostile_conversation(text) for text in TALKED]
     path = root / "hostile.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     store.traces.import_(path, source_format="tunixrt")

@@ -25,7 +25,7 @@ from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
 from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.importing import ImportReport
-from tunixrt.traces.schema import Trace, trace_of
+from tunixrt.traces.schema import AnyTrace, Trace, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,7 @@ class Place:
         layout = layouts.init(root)
         return cls(layout, EventLog(layout))
 
-    def record(self, *traces: Trace, recorded_at: str | None = None) -> list[Digest]:
+    def record(self, *traces: AnyTrace, recorded_at: str | None = None) -> list[Digest]:
         """Import traces, and return their ids in the order given."""
         records = [imported(trace) for trace in traces]
         import_traces(self.log, records, recorded_at=recorded_at)

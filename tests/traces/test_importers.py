@@ -26,6 +26,7 @@ from tunixrt.traces.importers.table import (
 )
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.schema import Trace, TraceStep, parse_payload
+from tunixrt.traces.views import flat_view
 from tunixrt.traces.violations import TraceError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def test_a_record_is_read_with_its_line_and_its_number_of_steps(tmp_path: Path) 
     path = write_lines(tmp_path / "t.jsonl", [value(), value(prompt="Other?")])
     first, second = read(path)
     assert (first.file, first.line, first.n_steps) == (str(path), 1, 2)
-    assert (second.line, parse_payload(second.payload).prompt) == (2, "Other?")
+    assert (second.line, flat_view(parse_payload(second.payload)).prompt) == (2, "Other?")
 
 
 def test_the_last_line_needs_no_line_feed_and_crlf_is_white_space(tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_a_byte_order_mark_is_passed_over_and_changes_nothing(tmp_path: Path, si
     record = json.dumps({"question": "q", "answer": "a\n#### 2"}).encode()
     path.write_bytes(b"\xef\xbb\xbf" + record)
     (trace,) = read(path, SourceFormat.GSM8K)
-    assert parse_payload(trace.payload).prompt == "q"
+    assert flat_view(parse_payload(trace.payload)).prompt == "q"
 
 
 def test_a_stream_is_read_as_a_file_is_and_called_by_its_name(tmp_path: Path) -> None:
@@ -296,7 +297,7 @@ def test_calculator_annotations_go_only_when_asked(tmp_path: Path) -> None:
     record = {"question": "q", "answer": "a <<1+1=2>>2 b<<2=2>>2\n<<x>>\n#### 4"}
     dropped, read_ = gsm8k(tmp_path, record, strip_calculator=True, source="mine")
     assert dropped.reason == DropReason.BLANK_STEP
-    whole = parse_payload(read_.payload)
+    whole = flat_view(parse_payload(read_.payload))
     assert [step.content for step in whole.steps] == ["a 2 b2"]
     assert whole.meta == {"source": "mine"}
 

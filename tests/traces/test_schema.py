@@ -211,6 +211,7 @@ def test_a_payload_reads_back_as_the_same_payload(whole: Trace) -> None:
     payload = payload_of(whole)
     assert payload_of(parse_payload(payload)) == payload
     again = parse_payload(payload)
+    assert isinstance(again, Trace)
     assert again.prompt == whole.prompt
     assert sorted(again.steps, key=lambda s: s.i) == list(again.steps)
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.making.conversations import conversations, turns
 from tests.making.traces import trace
+from tunixrt.traces.schema import payload_of, trace_id
 from tunixrt.traces.scores import baseline_score
 from tunixrt.traces.side_by_side import Change, compare_traces
+from tunixrt.traces.turns import parts_of
+from tunixrt.traces.views import flat_view
+
+if TYPE_CHECKING:
+    from tunixrt.traces.conversation import Conversation
 
 
 def steps(*contents: str) -> list[dict[str, Any]]:
@@ -29,6 +36,11 @@ def steps(*contents: str) -> list[dict[str, Any]]:
 )
 def test_the_score_is_that_of_the_formula(contents: list[str], score: float) -> None:
     assert baseline_score(trace(steps=steps(*contents))).score == score
+
+
+def test_without_steps_the_score_is_nothing() -> None:
+    score = baseline_score(flat_view(turns("1+1?", "2")))
+    assert (score.score, score.details.step_count, score.details.avg_step_length) == (0.0, 0, 0.0)
 
 
 def test_the_details_say_how_the_score_came_about() -> None:
@@ -55,6 +67,34 @@ def test_steps_are_aligned_by_their_contents() -> None:
     assert (found.same_prompt, found.same_final_answer) == (True, False)
     assert found.score_delta == round(found.b.score.score - found.a.score.score, 2)
     assert (found.steps[2].a_content, found.steps[2].b_content) == ("two", "2")
+
+
+def test_conversations_are_aligned_by_their_texts_with_their_authors() -> None:
+    a = turns("Q", "A", "More?", "B")
+    found = compare_traces(a, turns("Q", "A", "More?", "C", "Thanks."))
+    assert found.steps == ()
+    assert [(t.change, t.a_number, t.b_number, t.b_content) for t in found.turns] == [
+        (Change.SAME, 1, 1, "user: Q"),
+        (Change.SAME, 2, 2, "assistant: A"),
+        (Change.SAME, 3, 3, "user: More?"),
+        (Change.CHANGED, 4, 4, "assistant: C"),
+        (Change.ONLY_B, None, 5, "user: Thanks."),
+    ]
+    assert (found.same_prompt, found.same_final_answer) == (True, False)
+    assert found.a.id == trace_id(payload_of(a))
+
+
+@given(conversations(), conversations())
+def test_a_comparison_shows_every_text_of_both_conversations_once(
+    a: Conversation, b: Conversation
+) -> None:
+    rows = compare_traces(a, b).turns
+    for whole, shown in (
+        (a, [(r.a_number, r.a_content) for r in rows if r.a_number]),
+        (b, [(r.b_number, r.b_content) for r in rows if r.b_number]),
+    ):
+        assert shown == [(part.number, f"{part.label}: {part.text}") for part in parts_of(whole)]
+        assert {number for number, _ in shown} == set(range(1, len(whole.messages) + 1))
 
 
 _contents = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=6)

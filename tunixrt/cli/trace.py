@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt.store import Store
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.conversation import Conversation
+    from tunixrt.traces.schema import AnyTrace
     from tunixrt.traces.state import TraceState
 
 
 @click.group(cls=NounGroup)
 def trace() -> None:
-    """Reasoning traces: a prompt, numbered steps, a final answer, free metadata."""
+    """Reasoning traces: prompt, numbered steps, final answer, metadata; and conversations."""
 
 
 for _command in (*FACT_COMMANDS, import_):
@@ -159,14 +160,14 @@ def list_traces(
     rows = itertools.islice(found, limit)
     if as_json:
         stream_json(
-            "traces", (trace_document(t.state, t.flat if t.is_readable else None) for t in rows)
+            "traces", (trace_document(t.state, t.content if t.is_readable else None) for t in rows)
         )
         return
     cells = (
         (
             short(t.id),
             len(t.flat.steps) if t.is_readable else 0,
-            _one_line(t.flat.prompt, 60) if t.is_readable else "(redacted)",
+            _prompt_cell(t.content) if t.is_readable else "(redacted)",
             _one_line(t.flat.final_answer, 20) if t.is_readable else "",
             status_of(t.state),
         )
@@ -179,23 +180,42 @@ def list_traces(
 @click.argument("trace_id", metavar="ID")
 @store_options
 def show(store: Store, trace_id: str, as_json: bool) -> None:
-    """Show one trace, named by a unique prefix of its id (at least 6 hex digits)."""
+    """Show one trace, named by a unique prefix of its id (at least 6 hex digits).
+
+    Of a conversation, every message is shown: reasoning, text and tool calls, each with its author.
+    """
     found = store.traces[trace_id]
-    state, content = found.state, found.flat
+    state, content = found.state, found.content
     if as_json:
         emit_json(trace_document(state, content))
         return
+    from tunixrt.traces.conversation import Conversation
     from tunixrt.traces.scores import baseline_score
 
     click.echo(f"trace {state.id} ({status_of(state)})")
     for key, value in content.meta.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         click.echo(f"{one_line(key)}: {text}")
-    click.echo(f"baseline score: {baseline_score(content).score:.2f}\n")
-    click.echo(content.prompt + "\n")
-    for number, step in enumerate(content.steps, start=1):
-        click.echo(f"{number:3}. [{one_line(step.type)}] {step.content}")
-    click.echo(f"\nAnswer: {content.final_answer}")
+    click.echo(f"baseline score: {baseline_score(found.flat).score:.2f}\n")
+    if isinstance(content, Conversation):
+        _show_turns(content)
+    else:
+        click.echo(content.prompt + "\n")
+        for number, step in enumerate(content.steps, start=1):
+            click.echo(f"{number:3}. [{one_line(step.type)}] {step.content}")
+        click.echo(f"\nAnswer: {content.final_answer}")
+
+
+def _show_turns(conversation: Conversation) -> None:
+    from tunixrt.traces.turns import parts_of
+
+    tools = [one_line(str(tool["name"])) for tool in conversation.offered_tools]
+    if tools:
+        click.echo(f"{count(len(tools), 'tool')}: {', '.join(tools)}\n")
+    for part in parts_of(conversation):
+        click.echo(f"{part.number:3}. [{one_line(part.label)}] {part.text}")
+    if isinstance(conversation.final_answer, str):
+        click.echo(f"\nAnswer: {conversation.final_answer}")
 
 
 @trace.command(examples=("tunixrt trace compare 5d1f0c 9ab34e",))
@@ -203,10 +223,13 @@ def show(store: Store, trace_id: str, as_json: bool) -> None:
 @click.argument("b", metavar="B")
 @store_options
 def compare(store: Store, a: str, b: str, as_json: bool) -> None:
-    """Show two traces side by side: scores, and which steps differ."""
+    """Show two traces side by side: scores, and which steps differ.
+
+    If one of them is a conversation, both are compared message by message.
+    """
     from tunixrt.traces.side_by_side import Change, compare_traces
 
-    found = compare_traces(store.traces[a].flat, store.traces[b].flat)
+    found = compare_traces(store.traces[a].content, store.traces[b].content)
     if as_json:
         emit_json(msgspec.structs.asdict(found))
         return
@@ -216,7 +239,7 @@ def compare(store: Store, a: str, b: str, as_json: bool) -> None:
         f"b - a: {found.score_delta:+.2f}; the prompts are "
         f"{'the same' if found.same_prompt else 'different'}"
     )
-    for step in found.steps:
+    for step in found.turns or found.steps:
         if step.change is Change.SAME:
             click.echo(f"  {step.a_number:3}. {step.a_content}")
         else:
@@ -226,8 +249,12 @@ def compare(store: Store, a: str, b: str, as_json: bool) -> None:
                 click.echo(f"+ {step.b_number:3}. {step.b_content}")
 
 
-def trace_document(state: TraceState, content: Trace | None) -> dict[str, object]:
-    """One trace for ``--json``: its content and its state."""
+def trace_document(state: TraceState, content: AnyTrace | None) -> dict[str, object]:
+    """One trace for ``--json``: its content and its state.
+
+    Traces of both schemas have ``trace_version``, ``prompt``, ``steps``, ``final_answer`` and
+    ``meta``, a conversation those of its flat view, with ``messages`` and ``tools`` beside them.
+    """
     document: dict[str, object] = {
         "id": state.id,
         "state": status_of(state),
@@ -235,7 +262,16 @@ def trace_document(state: TraceState, content: Trace | None) -> dict[str, object
         "labels": state.labels,
         "scores": state.scores,
     }
-    return document | (msgspec.to_builtins(content) if content is not None else {})
+    if content is None:
+        return document
+    from tunixrt.traces.conversation import Conversation
+    from tunixrt.traces.views import flat_view
+
+    if isinstance(content, Conversation):
+        document["messages"] = msgspec.to_builtins(content.messages)
+        document["tools"] = list(content.offered_tools)
+    flat: dict[str, object] = msgspec.to_builtins(flat_view(content))
+    return document | flat
 
 
 def status_of(state: TraceState) -> str:
@@ -245,6 +281,16 @@ def status_of(state: TraceState) -> str:
     if state.retracted:
         return "retracted"
     return "superseded" if state.superseded_by is not None else "active"
+
+
+def _prompt_cell(content: AnyTrace) -> str:
+    from tunixrt.traces.conversation import Conversation
+    from tunixrt.traces.views import flat_view
+
+    prompt = _one_line(flat_view(content).prompt, 60)
+    if isinstance(content, Conversation):
+        return f"{prompt} ({count(len(content.messages), 'message')})"
+    return prompt
 
 
 def _one_line(text: str, width: int) -> str:

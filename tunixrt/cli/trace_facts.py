@@ -56,6 +56,8 @@ def add(
 ) -> None:
     """Record one trace, given by options or, with -, as one JSON object on stdin.
 
+    The object may be a conversation: `{"trace_version": "1.1", "messages": [...]}`.
+
     Prints the id of the trace. A trace that is known already is not recorded again.
     """
     given = [prompt, answer, *steps, *meta]
@@ -92,11 +94,11 @@ def add(
 def _from_stdin() -> dict[str, Any]:
     from tunixrt.log.canonical import decode
     from tunixrt.traces.importers.file_kinds import without_mark
-    from tunixrt.traces.schema import trace_of
+    from tunixrt.traces.schema import any_trace_of
 
     value = decode(without_mark("stdin", sys.stdin.buffer.read(), "JSON"))
     if not isinstance(value, dict):
-        trace_of(value)  # raises: it says what was expected and what was found
+        any_trace_of(value)  # raises: it says what was expected and what was found
     return dict(value)  # type: ignore[arg-type]
 
 
@@ -113,6 +115,8 @@ def score(
     as_json: bool,
 ) -> None:
     """Record the baseline score of traces: 0 to 100, from the number and length of their steps.
+
+    The steps of a conversation are the lines of its reasoning; without steps, the score is 0.
 
     A score that is recorded already, and that no other branch disputes, is not recorded again.
     """

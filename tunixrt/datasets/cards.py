@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import msgspec
 
-from tunixrt.datasets.exports.columns import Kind, columns_of
+from tunixrt.datasets.exports.columns import Held, Kind, columns_of
 from tunixrt.datasets.exports.formats import (
     ALL_SPLITS,
     CHAT_FORMATS,
@@ -208,7 +208,7 @@ def _what_it_is(dataset: Dataset, seen: _Seen) -> str:
 def _columns(export_format: ExportFormat, options: str) -> str:
     is_chat = export_format in CHAT_FORMATS
     rows = row_settings(export_format, split=ALL_SPLITS)
-    columns = columns_of(rows, with_tools=is_chat)
+    columns = columns_of(rows, Held(conversations=False, tools=is_chat))
     columns.pop("split")
     shown = [(f"`{name}`", _KINDS[kind]) for name, kind in columns.items()]
     kinds = set(columns.values())

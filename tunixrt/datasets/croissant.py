@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from tunixrt.datasets.exports.columns import Kind, columns_of
+from tunixrt.datasets.exports.columns import Held, Kind, columns_of
 from tunixrt.datasets.exports.containers import Container, container_of
 from tunixrt.datasets.exports.formats import CHAT_FORMATS, ExportError, row_settings
 
@@ -126,7 +126,7 @@ def _encoding(name: str) -> str:
 def _records(exported: Exported, part: ExportedPart) -> dict[str, Any]:
     assert exported.format is not None
     rows = row_settings(exported.format, split=part.split)
-    columns = columns_of(rows, with_tools=False)
+    columns = columns_of(rows, Held(conversations=False, tools=False))
     is_chat = exported.format in CHAT_FORMATS
     return {
         "@type": "cr:RecordSet",

@@ -18,7 +18,7 @@ from tunixrt.log.digests import Digest, from_raw, raw_of
 from tunixrt.traces.payloads import read_in_order
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.spill import spill
-from tunixrt.traces.views import flat_view
+from tunixrt.traces.views import n_characters_of, n_steps_of, prompts_of
 from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tunixrt.datasets.recipes import Recipe
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.schema import AnyTrace
     from tunixrt.traces.state import Projection, TraceState
 
 #: A filter on ``label.NAME`` matches a label; any other key is one of ``meta``.
@@ -47,7 +47,8 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DatasetStats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Steps per trace, and characters of prompt, steps and final answer together.
 
-    Averages are exact fractions, rounded once to two decimals (half to even).
+    The steps of a conversation are those of its flat view, its characters those of all contents and
+    all reasoning. Averages are exact fractions, rounded once to two decimals (half to even).
     """
 
     avg_step_count: float
@@ -72,13 +73,10 @@ class Selection:
         self._splitter = Splitter(recipe)
         self._rows: list[tuple[object, ...]] = []
 
-    def add(self, place: int, trace_id: Digest, trace: Trace) -> None:
+    def add(self, place: int, trace_id: Digest, trace: AnyTrace) -> None:
         """Add a candidate that matches the recipe's filters."""
-        n_chars = len(trace.prompt) + len(trace.final_answer)
-        for step in trace.steps:
-            n_chars += len(step.content)
-        split = self._splitter.split_of(trace.prompt)
-        self._add(place, trace_id, split, len(trace.steps), n_chars)
+        split = self._splitter.split_of(prompts_of(trace)[0])
+        self._add(place, trace_id, split, n_steps_of(trace), n_characters_of(trace))
 
     def add_listed(self, place: int, member: Member) -> None:
         """Add a candidate that cannot be read any more, as a dataset lists it."""
@@ -162,7 +160,7 @@ def select(
                 selection.add_listed(state.place, listed[state.id])
     found = bool(listed)
     for state, payload in read_in_order(log, projection.active(), segments):
-        trace = flat_view(parse_payload(payload))
+        trace = parse_payload(payload)
         if seen.matches(state, trace) and state.place is not None:
             selection.add(state.place, state.id, trace)
             found = True
@@ -183,7 +181,7 @@ class _Seen:
         self._met: set[str] = set()
         self._n_traces = 0
 
-    def matches(self, state: TraceState, trace: Trace) -> bool:
+    def matches(self, state: TraceState, trace: AnyTrace) -> bool:
         """Return whether a trace passes all filters."""
         self._n_traces += 1
         if not self._filters:
@@ -227,7 +225,7 @@ class _Seen:
         return f"No trace matches {pairs} together, though some match each of them alone."
 
 
-def value_of(state: TraceState, trace: Trace, key: str) -> str | None:
+def value_of(state: TraceState, trace: AnyTrace, key: str) -> str | None:
     """Return a value as filters compare it: text as it is, anything else as canonical JSON."""
     if key.startswith(LABEL_PREFIX):
         return state.labels.get(key.removeprefix(LABEL_PREFIX))

@@ -11,6 +11,9 @@ Three rules are applied to each sample; the first that matches counts:
   prompt of fewer than 8 tokens has one gram, the whole prompt, which only the same prompt
   has; so questions that share a short frame (``What is 12 + 30?``) are not taken for one another.
 
+Of a conversation every text of a user counts as a training prompt, and every text that the
+assistant learns: an eval question that the model is trained to write is known to it, too.
+
 Training prompts are read once, one at a time: memory grows with the eval set, not with the data.
 """
 
@@ -24,6 +27,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from tunixrt.runs.lines import Overlap, OverlapKind
+from tunixrt.traces.conversation import Conversation, Role
 from tunixrt.unicode_14 import pin
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
     from tunixrt.eval.evalsets import EvalSample
     from tunixrt.log.digests import Digest
+    from tunixrt.traces.schema import AnyTrace
 
 #: The version of the rules above; it changes whenever the result for any sample might.
 METHOD: Final = "prompts-2"
@@ -54,7 +59,7 @@ class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         datasets: what was compared, ``KEY`` or ``KEY/SPLIT``, by the names of this store; of a
             model, the datasets of its base runs among them.
         complete: whether these are all; False where training started from external weights.
-        n_prompts: prompts that were compared.
+        n_prompts: prompts that were compared; of conversations, their texts.
         n_redacted: members whose prompts were redacted.
         n_samples: samples of the eval set.
         n_exact: samples whose prompt equals one of them character by character.
@@ -95,6 +100,18 @@ def grams_of(text: str) -> set[Gram]:
     return {tuple(tokens[i : i + NGRAM]) for i in range(len(tokens) - NGRAM + 1)}
 
 
+def compared_texts(trace: AnyTrace) -> Iterator[str]:
+    """Yield the texts of a trace that are compared: its prompt, or those of a conversation."""
+    if not isinstance(trace, Conversation):
+        yield trace.prompt
+        return
+    for message in trace.messages:
+        if message.role is Role.USER:
+            yield message.content
+        elif message.is_learned:
+            yield from filter(None, (message.thought, message.content))
+
+
 class ContaminationCheck:
     """Reads training prompts one by one, then returns the samples that are among them."""
 
@@ -108,6 +125,11 @@ class ContaminationCheck:
             gram: None for sample in samples for gram in grams_of(sample.prompt)
         }
         self.n_prompts = 0
+
+    def add_trace(self, trace_id: Digest, trace: AnyTrace) -> None:
+        """Take every compared text of a trace into account."""
+        for text in compared_texts(trace):
+            self.add(trace_id, text)
 
     def add(self, trace: Digest, prompt: str) -> None:
         """Take a training prompt into account; of equal prompts the lowest id is named."""

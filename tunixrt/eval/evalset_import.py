@@ -27,12 +27,13 @@ from tunixrt.eval.evalsets import (
 )
 from tunixrt.log.digests import Digest, digest_bytes, digest_value, hex_of
 from tunixrt.log.files import ImmutableFileError, publish_file, staging_directory
+from tunixrt.traces.conversation import Conversation, Role
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.lines import on_one_line, read_lines
 from tunixrt.traces.importers.table import Dropped, DropReason, Rejection, SourceFormat, read_traces
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.schema import parse_payload
-from tunixrt.traces.views import flat_view
+from tunixrt.traces.views import flat_view, prompts_of
 from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
 
     from tunixrt.log.layout import Layout
     from tunixrt.traces.importers.lines import TextSource
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.schema import AnyTrace, Trace
 
 _ID_DIGITS: Final = 16
 _LONGEST_LABEL: Final = 64
+#: The instruction of an evaluation is that of its template.
+_SYSTEM_MESSAGE: Final = "system message of a conversation"
 
 
 class EvalsetFormat(StrEnum):
@@ -219,11 +222,20 @@ class _Reader:
                     self.dropped[record.reason] += 1
             else:
                 raw = record.payload
-                yield (
-                    record.line,
-                    self._sample(record.line, flat_view(parse_payload(raw)), raw),
-                    raw,
+                yield record.line, self._question(record.line, parse_payload(raw), raw), raw
+
+    def _question(self, line: int, trace: AnyTrace, raw: bytes) -> EvalSample | Rejection:
+        if isinstance(trace, Conversation):
+            n_asked = len(prompts_of(trace))
+            if n_asked > 1:
+                reason = (
+                    f"The record is a conversation with {n_asked:,} messages of the user; an eval "
+                    "sample has one question."
                 )
+                return Rejection(str(self._source), line, reason, raw, "messages")
+            if trace.messages[0].role is Role.SYSTEM:
+                self.dropped[_SYSTEM_MESSAGE] += 1
+        return self._sample(line, flat_view(trace), raw)
 
     def _sample(self, line: int, trace: Trace, raw: bytes) -> EvalSample | Rejection:
         fields: dict[str, Any] = {

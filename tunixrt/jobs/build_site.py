@@ -39,7 +39,6 @@ from tunixrt.runs.promotions import read_promotions
 from tunixrt.traces.payloads import read_in_order
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.state import TraceState, project
-from tunixrt.traces.views import flat_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -165,7 +164,7 @@ class _Builder:
 
             with site_traces.TraceFiles(self._directory / "data", n_recorded) as files:
                 for state, payload in read_in_order(self._log, kept(), None):
-                    files.add(state.id, _state_of(state), flat_view(parse_payload(payload)))
+                    files.add(state.id, _state_of(state), parse_payload(payload))
                     if on_progress is not None and files.n_rows % 500 == 0:
                         on_progress(files.n_rows, n_recorded)
             self.n_traces = files.n_rows

@@ -121,7 +121,7 @@ class TrainingCheck(Derivation[ContaminationManifest]):
                     text.omitted["redacted"] += 1
                 else:
                     text.add(state, trace, member.split)
-                    check.add(state.id, trace.prompt)
+                    check.add_trace(state.id, trace)
             require_text(self._catalogue, run, text)
         overlaps = tuple(check.overlaps())
         return _count(check, overlaps, len(self._evalset.samples)), overlaps
@@ -180,7 +180,7 @@ def check_against_dataset(
             if trace is None:
                 n_redacted += 1
             else:
-                check.add(state.id, trace.prompt)
+                check.add_trace(state.id, trace)
     overlaps = tuple(check.overlaps())
     results = _count(check, overlaps, len(evalset.samples))
     return CheckedEvalset(

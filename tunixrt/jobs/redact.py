@@ -20,7 +20,7 @@ from tunixrt.traces.saved_index import forget_index
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.state import project
 from tunixrt.traces.times import check_utc
-from tunixrt.traces.views import flat_view
+from tunixrt.traces.views import prompts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ def redact_traces(
         for state in states:
             payload = None if state is None else read_payload(log, state)
             if payload is not None:
-                prompts.append(flat_view(parse_payload(payload)).prompt)
+                prompts.extend(prompts_of(parse_payload(payload)))
     _, payload = events.redacted(traces[0], reason)
     done = redact(log, traces, payload=payload, recorded_at=recorded_at, waiting=waiting)
     forgotten = [state is not None and state.redacted for state in states]

@@ -154,8 +154,8 @@
           ? `${id} begins the ids of ${rows.length} traces: ${rows.map((r) => r[0].slice(0, 16)).join(", ")}.`
           : `There is no trace ${id} on this site. It may have been redacted.`,
       );
-    const [name, state, prompt, answer, list, meta] = rows[0];
-    return { name, state, prompt, answer, list, meta };
+    const [name, state, prompt, answer, list, meta, turns] = rows[0];
+    return { name, state, prompt, answer, list, meta, turns };
   };
 
   const fact = (name, ...value) => [element("dt", {}, name), element("dd", {}, ...value)];
@@ -164,6 +164,39 @@
     element("p", { class: "label" }, label),
     element("pre", { tabindex: "0", role: "region", "aria-label": label }, text),
   ];
+
+  const promptAndSteps = (trace) => [
+    element("h2", {}, "Prompt"),
+    ...pre("Prompt", trace.prompt).slice(1),
+    element("h2", {}, steps(trace.list.length)),
+    element(
+      "ol",
+      { class: "steps" },
+      ...trace.list.map(([kind, text]) =>
+        element(
+          "li",
+          {},
+          element("span", { class: "text" }, text),
+          element("span", { class: "kind" }, kind),
+        ),
+      ),
+    ),
+  ];
+
+  const conversation = (trace) => [
+    element("h2", {}, "Conversation"),
+    ...trace.turns.flatMap(([label, text, message]) => pre(`${message}. ${label}`, text)),
+  ];
+
+  // A trace without turns is compared with a conversation as one of a single turn.
+  const turnsOf = (trace) =>
+    (
+      trace.turns ?? [
+        ["user", trace.prompt],
+        ["assistant reasoning", trace.list.map(([, text]) => text).join("\n")],
+        ["assistant", trace.answer],
+      ]
+    ).map(([label, text]) => `${label}: ${text}`);
 
   const showTrace = async (place) => {
     const trace = await find(query.get("id"), Number(place.dataset.digits));
@@ -179,21 +212,7 @@
         ...fact("State", element("span", all, trace.state)),
         ...trace.meta.flatMap(([key, value]) => fact(key, element("code", {}, value))),
       ),
-      element("h2", {}, "Prompt"),
-      ...pre("Prompt", trace.prompt).slice(1),
-      element("h2", {}, steps(trace.list.length)),
-      element(
-        "ol",
-        { class: "steps" },
-        ...trace.list.map(([kind, text]) =>
-          element(
-            "li",
-            {},
-            element("span", { class: "text" }, text),
-            element("span", { class: "kind" }, kind),
-          ),
-        ),
-      ),
+      ...(trace.turns ? conversation(trace) : promptAndSteps(trace)),
       element("h2", {}, "Answer"),
       ...pre("Answer", trace.answer).slice(1),
       element(
@@ -208,8 +227,13 @@
     );
   };
 
-  // The longest common subsequence of two lists of steps, as pairs; unmatched ones face each other.
+  const MAX_CELLS = 16e6;
+
+  // The longest common subsequence of two lists of texts, as pairs; unmatched ones face each other.
   const align = (a, b) => {
+    // Too many for a table of all pairs: each text faces the one at its own place.
+    if (a.length * b.length > MAX_CELLS)
+      return Array.from({ length: Math.max(a.length, b.length) }, (_, k) => [a[k], b[k]]);
     const length = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
     for (let i = a.length - 1; i >= 0; i--)
       for (let j = b.length - 1; j >= 0; j--)
@@ -296,8 +320,9 @@
               element("th", { scope: "col" }, "B: ", link(b)),
             ),
           ),
-          section("Prompt", [[a.prompt, b.prompt]]),
-          section("Steps", aligned),
+          ...(a.turns || b.turns
+            ? [section("Conversation", align(turnsOf(a), turnsOf(b)))]
+            : [section("Prompt", [[a.prompt, b.prompt]]), section("Steps", aligned)]),
           section("Answer", [[a.answer, b.answer]]),
         ),
       ),

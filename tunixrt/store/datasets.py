@@ -180,7 +180,7 @@ class StoredDataset(Dataset, frozen=True):
 
         rows = self._settings(export_format, split, system, reasoning)
         with ExportLines(self.log, self, rows) as lines:
-            columns = Columns(columns_of(rows, with_tools=lines.with_tools))
+            columns = Columns(columns_of(rows, lines.held))
             batches = [columns.record_batch(batch) for batch in lines.batches()]
             return pa.Table.from_batches(batches, schema=columns.schema())
 
@@ -233,7 +233,7 @@ class StoredDataset(Dataset, frozen=True):
 
 def _rows(lines: ExportLines) -> Iterator[dict[str, Any]]:
     with lines:
-        columns = columns_of(lines.settings, with_tools=lines.with_tools)
+        columns = columns_of(lines.settings, lines.held)
         texts = [name for name, kind in columns.items() if kind is Kind.JSON]
         for batch in lines.batches():
             for line in batch:

@@ -67,8 +67,15 @@ class StoredTrace:
         return _read(self._log, self.state)
 
     def as_dict(self) -> dict[str, Any]:
-        """The trace as plain values with its id, as the export format ``trace`` has it."""
-        row = trace_row(self.flat, self.id, self.state.recorded_at)
+        """The trace as plain values with its id, as the export format ``trace`` has it.
+
+        A conversation has ``messages`` instead of ``prompts`` and ``trace_steps``; `flat` has the
+        question, the steps and the answer of either.
+
+        Raises:
+            TraceGoneError: it was redacted, or no event records it here.
+        """
+        row = trace_row(self.content, self.id, self.state.recorded_at)
         plain: dict[str, Any] = msgspec.to_builtins(row)
         return plain
 

@@ -16,12 +16,13 @@ from tunixrt.errors import BadInputError
 from tunixrt.store.stored_trace import StoredTrace
 from tunixrt.traces import stating as statements
 from tunixrt.traces.arithmetic import generate_arithmetic
+from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.importers.lines import OpenText
 from tunixrt.traces.importers.table import check_strips, imported, parse_source_format, read_traces
 from tunixrt.traces.importing import ImportReport, OnError, import_files, import_traces
 from tunixrt.traces.lookup import TraceLookupError
 from tunixrt.traces.saved_index import find_saved, find_with_meta
-from tunixrt.traces.schema import Trace, trace_of
+from tunixrt.traces.schema import AnyTrace, Trace, any_trace_of
 from tunixrt.traces.state import Projection, project
 from tunixrt.traces.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
 from tunixrt.traces.violations import TraceError
@@ -112,14 +113,14 @@ class Traces:
 
     def add(
         self,
-        traces: Trace | Mapping[str, object] | Iterable[Trace | Mapping[str, object]],
+        traces: AnyTrace | Mapping[str, object] | Iterable[AnyTrace | Mapping[str, object]],
         *,
         recorded_at: str | None = None,
     ) -> Added:
         """Record one trace or several, as one segment: all or none.
 
         Args:
-            traces: a trace, or the dictionary of one, or any number of either.
+            traces: a trace or a conversation, or the dictionary of one, or any number of them.
             recorded_at: an RFC 3339 time to put into the events.
 
         Returns:
@@ -129,7 +130,7 @@ class Traces:
             TraceError: one is no trace, and nothing was recorded; the message names the field.
         """
         ids: list[Digest] = []
-        if isinstance(traces, Trace | Mapping):
+        if isinstance(traces, Trace | Conversation | Mapping):
             records: Iterable[ImportedTrace] = [_imported(traces)]
         else:
             records = (_numbered(number, trace) for number, trace in enumerate(traces, start=1))
@@ -306,11 +307,11 @@ class Traces:
         return sweep_traces(self._layout, self._log, waiting=waiting)
 
 
-def _imported(trace: Trace | Mapping[str, object]) -> ImportedTrace:
-    return imported(trace_of(dict(trace)) if isinstance(trace, Mapping) else trace)
+def _imported(trace: AnyTrace | Mapping[str, object]) -> ImportedTrace:
+    return imported(any_trace_of(dict(trace)) if isinstance(trace, Mapping) else trace)
 
 
-def _numbered(number: int, trace: Trace | Mapping[str, object]) -> ImportedTrace:
+def _numbered(number: int, trace: AnyTrace | Mapping[str, object]) -> ImportedTrace:
     try:
         return _imported(trace)
     except TraceError as error:
@@ -329,7 +330,7 @@ def _on_error(text: str) -> OnError:
 
 
 def _has(trace: StoredTrace, where: Mapping[str, str]) -> bool:
-    return all(value_of(trace.state, trace.flat, key) == text for key, text in where.items())
+    return all(value_of(trace.state, trace.content, key) == text for key, text in where.items())
 
 
 def _reader(

@@ -3,13 +3,14 @@
 A conversation keeps what schema 1.0 cannot: several turns, tool calls, reasoning of any length, and
 turns that are not learned. An absent field is absent from the payload, never null; only ``meta``
 is always present, as in schema 1.0. ``"train": true`` says what an absent ``train`` says, so it is
-not stored. `TraceView` in :mod:`tunixrt.traces.views` is what both schemas have in common.
+not stored. :mod:`tunixrt.traces.views` shows each schema as the other.
 """
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -30,7 +31,7 @@ from tunixrt.words import did_you_mean, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-CONVERSATION_VERSION = "1.1"
+CONVERSATION_VERSION: Final = "1.1"
 
 MAX_MESSAGES = 10_000
 MAX_TEXT = 4 * 1024 * 1024
@@ -113,9 +114,15 @@ class Conversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def is_conversation(value: object) -> bool:
-    """Return whether a decoded record means to be a conversation, valid or not."""
-    return isinstance(value, dict) and (
-        "messages" in value or value.get("trace_version") == CONVERSATION_VERSION
+    """Return whether a decoded record means to be a conversation, valid or not.
+
+    Schema 1.0 takes any text as its version, so a prompt with steps stays a trace of that schema
+    even if its version is "1.1".
+    """
+    if not isinstance(value, dict) or "messages" in value:
+        return isinstance(value, dict)
+    return value.get("trace_version") == CONVERSATION_VERSION and value.keys().isdisjoint(
+        ("prompt", "steps")
     )
 
 
@@ -134,20 +141,37 @@ def conversation_of(value: Mapping[str, object]) -> Conversation:
         conversation = msgspec.convert(value, Conversation)
     except msgspec.ValidationError as error:
         raise TraceError(_why_not(value, str(error))) from error
-    messages = conversation.messages
-    if (
-        any(map(_is_misplaced, messages))
-        or any(_turn_violations(messages))
-        or any(_tool_violations(value))
-    ):
+    if not is_sound(conversation):
         raise TraceError(_why_not(value, "its messages do not follow each other"))
-    if any(message.train is True for message in messages):
-        messages = tuple(
-            msgspec.structs.replace(message, train=UNSET) if message.train is True else message
-            for message in messages
+    return without_defaults(conversation)
+
+
+def is_sound(conversation: Conversation) -> bool:
+    """Return whether a decoded conversation keeps the rules that its types do not state.
+
+    Each message has only the fields of its role and may follow the one before it; each tool has a
+    name.
+    """
+    messages = conversation.messages
+    return (
+        not any(map(_is_misplaced, messages))
+        and not any(_turn_violations(messages))
+        and (
+            conversation.tools is UNSET or not any(_tool_violations({"tools": conversation.tools}))
         )
-        return msgspec.structs.replace(conversation, messages=messages)
-    return conversation
+    )
+
+
+def without_defaults(conversation: Conversation) -> Conversation:
+    """Return the conversation without ``"train": true``, which means the same as no ``train``."""
+    messages = conversation.messages
+    if not any(message.train is True for message in messages):
+        return conversation
+    kept = (
+        msgspec.structs.replace(message, train=UNSET) if message.train is True else message
+        for message in messages
+    )
+    return msgspec.structs.replace(conversation, messages=tuple(kept))
 
 
 def _why_not(value: object, otherwise: str) -> Violation:
@@ -170,13 +194,14 @@ MESSAGE_FIELDS = (
 CALL_FIELDS = ("id", "name", "arguments")
 
 #: The roles whose messages may have a field; a field that is not listed is for all roles.
-_ONLY = {
+ONLY = {
     "reasoning": (Role.ASSISTANT,),
     "tool_calls": (Role.ASSISTANT,),
     "train": (Role.ASSISTANT,),
     "tool_call_id": (Role.TOOL,),
     "name": (Role.USER, Role.ASSISTANT, Role.TOOL),
 }
+_FOREIGN = {role: [name for name, roles in ONLY.items() if role not in roles] for role in Role}
 _CONTENT = f"text of at most {MAX_TEXT:,} characters"
 _MESSAGES = f"a list of 2 to {MAX_MESSAGES:,} messages"
 _NAMES = tuple(TextLimit(name, 256) for name in ("name", "tool_call_id"))
@@ -222,7 +247,9 @@ def _message_list_violations(value: dict[str, object]) -> Iterator[Violation]:
     ]
     yield from faults
     if not faults:
-        yield from _turn_violations(msgspec.convert(messages, tuple[Message, ...]))
+        # What no JSON text holds, such as a key that is not text, is for the caller to explain.
+        with contextlib.suppress(msgspec.ValidationError):
+            yield from _turn_violations(msgspec.convert(messages, tuple[Message, ...]))
 
 
 def _message_violations(prefix: str, message: object) -> Iterator[Violation]:
@@ -260,7 +287,7 @@ def _role_violations(prefix: str, message: dict[str, object]) -> Iterator[Violat
         fault = wrong(f"{prefix}.role", expected, describe(role))
         yield msgspec.structs.replace(fault, sentence=fault.sentence + hint)
         return
-    for name, roles in _ONLY.items():
+    for name, roles in ONLY.items():
         if name in message and role not in roles:
             only = " or ".join(roles)
             yield wrong(
@@ -269,11 +296,8 @@ def _role_violations(prefix: str, message: dict[str, object]) -> Iterator[Violat
 
 
 def _is_misplaced(message: Message) -> bool:
-    """Return whether a valid message has a field that its role does not have; see `_ONLY`."""
-    return any(
-        getattr(message, name) is not UNSET and message.role not in roles
-        for name, roles in _ONLY.items()
-    )
+    """Return whether a valid message has a field that its role does not have; see `ONLY`."""
+    return any(getattr(message, name) is not UNSET for name in _FOREIGN[message.role])
 
 
 def _call_list_violations(prefix: str, calls: object) -> Iterator[Violation]:

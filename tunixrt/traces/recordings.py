@@ -41,7 +41,8 @@ _RUN: Final = 200_000
 _READ_AT_ONCE: Final = 2_000
 
 _KEPT: Final = 1
-_HAS_TOOLS: Final = 2
+_CONVERSATION: Final = 2
+_TOOLS_FLAG: Final = 4
 
 #: The envelope of a recording without a time; all other lines are decoded.
 _BEGINS: Final = b'{"payload":"sha256:'
@@ -74,9 +75,14 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     flags: int
 
     @property
+    def is_conversation(self) -> bool:
+        """Return whether it is of schema 1.1."""
+        return bool(self.flags & _CONVERSATION)
+
+    @property
     def may_have_tools(self) -> bool:
         """Return whether it may be a conversation that offers tools; False is certain."""
-        return bool(self.flags & _HAS_TOOLS)
+        return bool(self.flags & _TOOLS_FLAG)
 
 
 class Recordings:
@@ -192,8 +198,8 @@ class Recordings:
                 raw, length = self._unusual(line, path, 2 * (place - first) + 1), size
             if raw is not None:
                 flags = 0 if body == NULL else _KEPT
-                if body.endswith(_CONVERSATION_ENDS) and _TOOLS in body:
-                    flags |= _HAS_TOOLS
+                if body.endswith(_CONVERSATION_ENDS):
+                    flags |= _CONVERSATION | (_TOOLS_FLAG if _TOOLS in body else 0)
                 add(pack(raw, place, number, offset, len(body), length, flags))
             place += 1
             offset += len(body) + 1

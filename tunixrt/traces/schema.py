@@ -10,6 +10,7 @@ same id in every store. Lengths are counted in Unicode code points; text is not 
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any
 
 import msgspec
@@ -112,7 +113,7 @@ def payload_of(trace: AnyTrace) -> bytes:
         CanonicalError: It holds a value without a canonical JSON form.
     """
     if isinstance(trace, Conversation):
-        payload = encode(trace)
+        payload = canonical_conversation(trace)
     else:
         indices = [step.i for step in trace.steps]
         if indices != sorted(indices):
@@ -140,6 +141,17 @@ def canonical_trace(trace: Trace) -> bytes:
         CanonicalError: It holds something that canonical JSON cannot say.
     """
     return encode_around(trace.meta, trace)
+
+
+def canonical_conversation(conversation: Conversation) -> bytes:
+    """Return the canonical JSON of a conversation.
+
+    Raises:
+        CanonicalError: It holds something that canonical JSON cannot say.
+    """
+    if conversation.offered_tools or any(message.calls for message in conversation.messages):
+        return encode(conversation)  # these hold free-form values, too
+    return encode_around(conversation.meta, conversation)
 
 
 def encode_around(meta: dict[str, Any], value: object) -> bytes:
@@ -184,7 +196,9 @@ def parse_payload(payload: bytes) -> AnyTrace:
     """
     try:
         if payload.endswith(_CONVERSATION_END):
-            return _parse_conversation(payload)
+            # Schema 1.0 takes any text as its version, this one too.
+            with contextlib.suppress(msgspec.ValidationError):
+                return _parse_conversation(payload)
         trace = _DECODER.decode(payload)
         if not _has_only_text(trace.meta) and _has_wide_integer(trace.meta):
             return msgspec.convert(decode_canonical(payload), Trace)

@@ -35,10 +35,13 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def baseline_score(trace: Trace) -> Score:
-    """Return ``min(n_steps / 10, 1) * 50 + min(avg step characters / 500, 1) * 50``, rounded."""
+    """Return ``min(n_steps / 10, 1) * 50 + min(avg step characters / 500, 1) * 50``, rounded.
+
+    The score of a trace without steps is 0; that of a conversation is the score of its flat view.
+    """
     n_steps = len(trace.steps)
     total_chars = sum(len(step.content) for step in trace.steps)
-    average = total_chars / n_steps
+    average = total_chars / n_steps if n_steps else 0.0
     step_score = min(n_steps / 10, 1.0) * 50
     length_score = min(average / 500, 1.0) * 50
     return Score(

@@ -1,4 +1,4 @@
-"""Two traces side by side: their scores, and which steps they share."""
+"""Two traces side by side: their scores, and which steps and turns they share."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.log.digests import Digest
+from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.schema import in_order, payload_of, trace_id
 from tunixrt.traces.scores import Score, baseline_score
+from tunixrt.traces.turns import parts_of
+from tunixrt.traces.views import chat_view, flat_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tunixrt.traces.schema import Trace, TraceStep
+    from tunixrt.traces.schema import AnyTrace
 
 
 class Change(StrEnum):
@@ -28,7 +31,7 @@ class Change(StrEnum):
 
 
 class StepDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One row of the comparison; numbers count the steps of a trace from 1."""
+    """One row of the comparison; numbers count the steps, or the messages, of a trace from 1."""
 
     change: Change
     a_number: int | None = None
@@ -47,7 +50,13 @@ class TraceSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TraceComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Both traces, the difference of their scores (b minus a), and the aligned steps."""
+    """Both traces, the difference of their scores (b minus a), and the aligned steps.
+
+    Attributes:
+        steps: Those of the flat views.
+        turns: If one of them is a conversation, the texts of both as conversations, each after
+            its label; empty if none is.
+    """
 
     a: TraceSide
     b: TraceSide
@@ -55,56 +64,65 @@ class TraceComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     same_prompt: bool
     same_final_answer: bool
     steps: tuple[StepDifference, ...]
+    turns: tuple[StepDifference, ...] = ()
 
 
-def compare_traces(a: Trace, b: Trace) -> TraceComparison:
+#: The number of a step or a message, and its text.
+_Numbered = tuple[int, str]
+
+
+def compare_traces(a: AnyTrace, b: AnyTrace) -> TraceComparison:
     """Return the comparison of two traces; steps are the same if their contents are."""
     side_a, side_b = _side(a), _side(b)
+    has_turns = isinstance(a, Conversation) or isinstance(b, Conversation)
     return TraceComparison(
         a=side_a,
         b=side_b,
         score_delta=round(side_b.score.score - side_a.score.score, 2),
-        same_prompt=a.prompt == b.prompt,
-        same_final_answer=a.final_answer == b.final_answer,
-        steps=tuple(_differences(in_order(a.steps), in_order(b.steps))),
+        same_prompt=side_a.prompt == side_b.prompt,
+        same_final_answer=side_a.final_answer == side_b.final_answer,
+        steps=tuple(_differences(_steps(a), _steps(b))),
+        turns=tuple(_differences(_turns(a), _turns(b))) if has_turns else (),
     )
 
 
-def _side(trace: Trace) -> TraceSide:
+def _side(trace: AnyTrace) -> TraceSide:
+    flat = flat_view(trace)
     return TraceSide(
         id=trace_id(payload_of(trace)),
-        prompt=trace.prompt,
-        final_answer=trace.final_answer,
-        score=baseline_score(trace),
+        prompt=flat.prompt,
+        final_answer=flat.final_answer,
+        score=baseline_score(flat),
     )
 
 
-def _differences(a: Sequence[TraceStep], b: Sequence[TraceStep]) -> Iterator[StepDifference]:
-    texts_a, texts_b = [s.content for s in a], [s.content for s in b]
+def _steps(trace: AnyTrace) -> list[_Numbered]:
+    steps = in_order(flat_view(trace).steps)
+    return [(number, step.content) for number, step in enumerate(steps, start=1)]
+
+
+def _turns(trace: AnyTrace) -> list[_Numbered]:
+    return [(part.number, f"{part.label}: {part.text}") for part in parts_of(chat_view(trace))]
+
+
+def _differences(a: Sequence[_Numbered], b: Sequence[_Numbered]) -> Iterator[StepDifference]:
+    texts_a, texts_b = [text for _, text in a], [text for _, text in b]
     matcher = difflib.SequenceMatcher(None, texts_a, texts_b, autojunk=False)
     for _, a_from, a_to, b_from, b_to in matcher.get_opcodes():
         # Within one block steps are paired from its start; the rest of the longer side is unpaired.
         for offset in range(max(a_to - a_from, b_to - b_from)):
-            at_a = a_from + offset if a_from + offset < a_to else None
-            at_b = b_from + offset if b_from + offset < b_to else None
-            yield _row(texts_a, at_a, texts_b, at_b)
+            yield _row(
+                a[a_from + offset] if a_from + offset < a_to else (None, None),
+                b[b_from + offset] if b_from + offset < b_to else (None, None),
+            )
 
 
-def _row(
-    texts_a: Sequence[str], at_a: int | None, texts_b: Sequence[str], at_b: int | None
-) -> StepDifference:
-    content_a = None if at_a is None else texts_a[at_a]
-    content_b = None if at_b is None else texts_b[at_b]
-    if content_b is None:
+def _row(a: _Numbered | tuple[None, None], b: _Numbered | tuple[None, None]) -> StepDifference:
+    (a_number, a_content), (b_number, b_content) = a, b
+    if b_content is None:
         change = Change.ONLY_A
-    elif content_a is None:
+    elif a_content is None:
         change = Change.ONLY_B
     else:
-        change = Change.SAME if content_a == content_b else Change.CHANGED
-    return StepDifference(
-        change=change,
-        a_number=None if at_a is None else at_a + 1,
-        a_content=content_a,
-        b_number=None if at_b is None else at_b + 1,
-        b_content=content_b,
-    )
+        change = Change.SAME if a_content == b_content else Change.CHANGED
+    return StepDifference(change, a_number, a_content, b_number, b_content)

@@ -21,7 +21,7 @@ from tunixrt.traces.facts import recorded
 from tunixrt.traces.importers.table import imported
 from tunixrt.traces.importing import ImportDrop
 from tunixrt.traces.known_traces import KnownTraces
-from tunixrt.traces.schema import trace_of
+from tunixrt.traces.schema import any_trace_of
 from tunixrt.traces.times import check_utc
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.segment.events import Envelope
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.schema import AnyTrace
 
 MAX_EVENTS = 10_000
 """A segment is sealed after this many events, or when they fill one part of 4 MiB."""
@@ -113,8 +113,8 @@ class TraceStream:
     ) -> None:
         self.close()
 
-    def add(self, trace: Trace | Mapping[str, object]) -> Added:
-        """Record a trace; it is durable when this returns.
+    def add(self, trace: AnyTrace | Mapping[str, object]) -> Added:
+        """Record a trace or a conversation; it is durable when this returns.
 
         A trace that is known already, or that was retracted or redacted, is not recorded again.
 
@@ -125,7 +125,7 @@ class TraceStream:
         """
         if self._closed:
             raise StreamClosedError
-        record = imported(trace if isinstance(trace, msgspec.Struct) else trace_of(dict(trace)))
+        record = imported(trace if isinstance(trace, msgspec.Struct) else any_trace_of(dict(trace)))
         reason = self._reason_against(record.id)
         if reason is not None:
             return Added(record.id, recorded=False, reason=reason)

@@ -1,10 +1,12 @@
 """The rows of the export format ``trace``, written and read back without loss.
 
-A row is ``{"id", "prompts", "trace_steps", "trace_step_types", "trace_step_indices",
-"final_answer", "metadata"}``; the first version had neither types nor indices, and is also read.
-The metadata, which a file has as JSON text, holds the version of the trace, the time of its first
-recording where one was given, and ``meta``. A key of ``meta`` with one of these two names, also
-after a ``meta.`` prefix, gets another ``meta.`` prefix.
+A row of a trace of schema 1.0 is ``{"id", "prompts", "trace_steps", "trace_step_types",
+"trace_step_indices", "final_answer", "metadata"}``; the first version had neither types nor
+indices, and is also read. A row of a conversation is ``{"id", "messages", "tools", "final_answer",
+"metadata"}``, without ``tools`` and ``final_answer`` where the conversation has none. The metadata,
+which a file has as JSON text, holds the version of the trace, the time of its first recording where
+one was given, and ``meta``. A key of ``meta`` with one of these two names, also after a ``meta.``
+prefix, gets another ``meta.`` prefix.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from tunixrt.log.canonical import CanonicalError, JsonValue, decode
 from tunixrt.log.digests import is_digest
 from tunixrt.log.exact_json import parse
 from tunixrt.log.segment.events import is_time
-from tunixrt.traces.schema import TRACE_VERSION, Trace, in_order, payload_of, trace_id, trace_of
+from tunixrt.traces.conversation import CONVERSATION_VERSION, Conversation, conversation_of
+from tunixrt.traces.schema import TRACE_VERSION, in_order, payload_of, trace_id, trace_of
 from tunixrt.traces.violations import (
     MAX_STEPS,
     STEP_TEXTS,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunixrt.log.digests import Digest
+    from tunixrt.traces.schema import AnyTrace, Trace
     from tunixrt.traces.violations import Violation
 
 _OWN: Final = ("trace_version", "recorded_at")
@@ -50,6 +54,8 @@ _FIELDS: Final = (
     "metadata",
     "split",
 )
+_CONTENTS: Final[tuple[str, ...]] = ("messages", "tools", "final_answer")
+_CONVERSATION_FIELDS: Final = ("id", *_CONTENTS, "metadata", "split")
 _PROMPT: Final = TextLimit("prompts", 50_000)
 _ANSWER: Final = TextLimit("final_answer", 50_000)
 _LONGEST_STEP: Final = next(limit.most for limit in STEP_TEXTS if limit.name == "content")
@@ -60,14 +66,16 @@ _TIME_EXPECTED: Final = "a time in UTC as RFC 3339 writes it, or absent"
 STEP_TYPE: Final = "reason"
 
 
-def trace_row(trace: Trace, identity: Digest, recorded_at: str | None) -> dict[str, Any]:
-    """Return a trace as a row."""
-    steps = in_order(trace.steps)
+def trace_row(trace: AnyTrace, identity: Digest, recorded_at: str | None) -> dict[str, Any]:
+    """Return a trace or a conversation as a row."""
     metadata: dict[str, Any] = {"trace_version": trace.trace_version}
     if recorded_at is not None:
         metadata["recorded_at"] = recorded_at
     for key, value in trace.meta.items():
         metadata[f"{_PREFIX}{key}" if _is_reserved(key) else key] = value
+    if isinstance(trace, Conversation):
+        return {"id": identity, **_contents_of(trace), "metadata": metadata}
+    steps = in_order(trace.steps)
     return {
         "id": identity,
         "prompts": trace.prompt,
@@ -79,17 +87,34 @@ def trace_row(trace: Trace, identity: Digest, recorded_at: str | None) -> dict[s
     }
 
 
+def _contents_of(conversation: Conversation) -> dict[str, Any]:
+    whole = msgspec.to_builtins(conversation)
+    for message in whole["messages"]:
+        if "tool_calls" in message:
+            message["tool_calls"] = list(message["tool_calls"])
+    return {
+        name: whole[name] if isinstance(whole[name], str) else list(whole[name])
+        for name in _CONTENTS
+        if name in whole
+    }
+
+
 def is_row(value: object) -> bool:
     """Return whether a JSON value is meant as a row."""
-    return isinstance(value, dict) and "prompts" in value and "trace_steps" in value
+    if not isinstance(value, dict):
+        return False
+    if "messages" not in value:
+        return "prompts" in value and "trace_steps" in value
+    metadata = value.get("metadata")
+    return isinstance(metadata, dict | str) and "trace_version" in metadata
 
 
-def read_row(raw: bytes) -> tuple[Trace, str | None]:
+def read_row(raw: bytes) -> tuple[AnyTrace, str | None]:
     """Return the trace of a row, and the time of its first recording if the row states one.
 
-    A row that has types and an id that is a digest must be the trace of that id. So an
-    exported trace is imported unchanged, and an edited one is not mistaken for it. The split of a
-    row is not part of a trace.
+    A row with an id that is a digest must be the trace of that id, unless it is of the first
+    version. So an exported trace is imported unchanged, and an edited one is not mistaken for it.
+    The split of a row is not part of a trace.
 
     Raises:
         TraceError: It is not a row, or not that of its id.
@@ -102,9 +127,10 @@ def read_row(raw: bytes) -> tuple[Trace, str | None]:
     if isinstance(row.get("metadata"), str):  # JSON text; an object in rows of earlier versions
         row["metadata"], wide_too = _decoded(row["metadata"].encode())
         wide = wide or wide_too
-    for violation in _violations(row):
+    is_conversation = "messages" in row
+    for violation in (_conversation_violations if is_conversation else _violations)(row):
         raise TraceError(violation)
-    trace = _trace_of(row)
+    trace = conversation_of(_plain_conversation(row)) if is_conversation else _trace_of(row)
     is_proven = _check_identity(row, trace)
     if wide is not None and not is_proven:
         raise wide
@@ -152,27 +178,36 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     contents = row["trace_steps"]
     types = row.get("trace_step_types", [STEP_TYPE] * len(contents))
     indices = row.get("trace_step_indices", range(len(contents)))
-    metadata = row.get("metadata", {})
     return {
-        "trace_version": metadata.get("trace_version", TRACE_VERSION),
+        "trace_version": row.get("metadata", {}).get("trace_version", TRACE_VERSION),
         "prompt": row["prompts"],
         "steps": [
             {"i": i, "type": kind, "content": content}
             for i, kind, content in zip(indices, types, contents, strict=True)
         ],
         "final_answer": row["final_answer"],
-        "meta": {
-            key.removeprefix(_PREFIX) if _is_reserved(key) else key: item
-            for key, item in metadata.items()
-            if key not in _OWN
-        },
+        "meta": _meta(row),
     }
 
 
-def _check_identity(row: dict[str, Any], trace: Trace) -> bool:
+def _plain_conversation(row: dict[str, Any]) -> dict[str, Any]:
+    contents = {name: row[name] for name in _CONTENTS if name in row}
+    return {"trace_version": CONVERSATION_VERSION, **contents, "meta": _meta(row)}
+
+
+def _meta(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key.removeprefix(_PREFIX) if _is_reserved(key) else key: item
+        for key, item in row.get("metadata", {}).items()
+        if key not in _OWN
+    }
+
+
+def _check_identity(row: dict[str, Any], trace: AnyTrace) -> bool:
     """Return whether the id proves the trace; a row of the first version proves nothing."""
     stated = row.get("id")
-    if "trace_step_types" not in row or not isinstance(stated, str) or not is_digest(stated):
+    is_whole = "trace_step_types" in row or "messages" in row
+    if not is_whole or not isinstance(stated, str) or not is_digest(stated):
         return False
     found = trace_id(payload_of(trace))
     if found != stated:
@@ -190,6 +225,19 @@ def _violations(row: dict[str, Any]) -> Iterator[Violation]:
     yield from text_violations(row, _PROMPT)
     yield from _steps_violations(row)
     yield from text_violations(row, _ANSWER)
+    yield from _metadata_violations(row)
+
+
+def _conversation_violations(row: dict[str, Any]) -> Iterator[Violation]:
+    yield from unknown_fields(row, _CONVERSATION_FIELDS, "an exported conversation")
+    yield from _metadata_violations(row)
+    version = row.get("metadata", {}).get("trace_version", CONVERSATION_VERSION)
+    if version != CONVERSATION_VERSION:
+        expected = f'"{CONVERSATION_VERSION}", as the row has messages'
+        yield wrong("metadata.trace_version", expected, describe(version))
+
+
+def _metadata_violations(row: dict[str, Any]) -> Iterator[Violation]:
     metadata = row.get("metadata", {})
     if not isinstance(metadata, dict):
         yield wrong("metadata", "an object, or absent", describe(metadata))

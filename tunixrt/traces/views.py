@@ -50,6 +50,31 @@ def chat_view(trace: AnyTrace) -> Conversation:
     )
 
 
+def n_steps_of(trace: AnyTrace) -> int:
+    """Return the number of steps of the flat view."""
+    return len(trace.steps) if isinstance(trace, Trace) else len(_reasoning_lines(trace))
+
+
+def n_characters_of(trace: AnyTrace) -> int:
+    """Return the number of characters of prompt, steps and answer, or of all messages.
+
+    Of a message, content and reasoning count, and the arguments of tool calls do not.
+    """
+    if isinstance(trace, Trace):
+        n = len(trace.prompt) + len(trace.final_answer)
+        for step in trace.steps:
+            n += len(step.content)
+        return n
+    return sum(len(message.content) + len(message.thought) for message in trace.messages)
+
+
+def prompts_of(trace: AnyTrace) -> list[str]:
+    """Return the prompt of a trace, or every text of a user in a conversation."""
+    if isinstance(trace, Trace):
+        return [trace.prompt]
+    return [message.content for message in trace.messages if message.role is Role.USER]
+
+
 def answer_of(conversation: Conversation) -> str:
     """Return the stated final answer; without one, the last text of the assistant, or no text."""
     if conversation.final_answer is not UNSET:
@@ -59,7 +84,7 @@ def answer_of(conversation: Conversation) -> str:
 
 
 def _first_user_text(conversation: Conversation) -> str:
-    return next(m.content for m in conversation.messages if m.role is Role.USER)
+    return next(iter(prompts_of(conversation)))
 
 
 def _reasoning_lines(conversation: Conversation) -> list[str]:

@@ -74,7 +74,7 @@ def _verdict(derivation: ExportDerivation, paths: Sequence[Path], container: Con
         if not path.is_file():
             raise ExportError(f"{path} does not exist, or is not a file; name what was exported.")
     with derivation.lines() as lines:
-        columns = Columns(columns_of(lines.settings, with_tools=lines.with_tools))
+        columns = Columns(columns_of(lines.settings, lines.held))
         reader = _Reader(container, columns)
         expected = (record for batch in lines.batches() for record in reader.expected(batch))
         found = reader.records(paths)

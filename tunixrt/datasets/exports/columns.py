@@ -7,7 +7,7 @@ an object, and other readers take for text. So the type of no column depends on 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -40,6 +40,8 @@ _FORMATS: Final[Mapping[ExportFormat, Mapping[str, Kind]]] = {
         "trace_step_types": Kind.TEXTS,
         "trace_step_indices": Kind.INTEGERS,
         "final_answer": Kind.TEXT,
+        "messages": Kind.OBJECTS,
+        "tools": Kind.OBJECTS,
         "metadata": Kind.JSON,
     },
     ExportFormat.TUNIX_SFT: {
@@ -79,11 +81,25 @@ _IN_LINES: Final[Mapping[Kind, Any]] = {
 }
 
 
-def columns_of(settings: RowSettings, *, with_tools: bool) -> dict[str, Kind]:
-    """Return the columns of an export, in order."""
+class Held(NamedTuple):
+    """What the members of an export are, as far as it decides the columns.
+
+    Attributes:
+        conversations: whether one may be a conversation.
+        tools: whether one may offer tools.
+    """
+
+    conversations: bool
+    tools: bool
+
+
+def columns_of(settings: RowSettings, held: Held) -> dict[str, Kind]:
+    """Return the columns of an export, in order; a row may lack some, which are null then."""
     columns = dict(_FORMATS[settings.format])
-    if not with_tools:
+    if not held.tools:
         columns.pop("tools", None)
+    if settings.format is ExportFormat.TRACE and not held.conversations:
+        del columns["messages"]
     if settings.split is None:
         columns["split"] = Kind.TEXT
     return columns
@@ -94,7 +110,7 @@ class Columns:
 
     def __init__(self, columns: Mapping[str, Kind]) -> None:
         self._columns = columns
-        fields = [(name, _IN_LINES[kind]) for name, kind in columns.items()]
+        fields = [(name, _IN_LINES[kind] | None, None) for name, kind in columns.items()]
         row = msgspec.defstruct("Row", fields, gc=False)
         self._decode = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
@@ -109,9 +125,7 @@ class Columns:
         rows = self._decode(b"[" + b",".join(lines) + b"]")
         return {
             name: [
-                [bytes(item).decode() for item in getattr(row, name)]
-                if kind is Kind.OBJECTS
-                else getattr(row, name)
+                _texts(getattr(row, name)) if kind is Kind.OBJECTS else getattr(row, name)
                 for row in rows
             ]
             for name, kind in self._columns.items()
@@ -128,6 +142,10 @@ class Columns:
     def features(self) -> dict[str, Any]:
         """Return the features as Hugging Face `datasets` writes them into ``dataset_info.json``."""
         return {name: _feature(kind) for name, kind in self._columns.items()}
+
+
+def _texts(objects: list[msgspec.Raw] | None) -> list[str] | None:
+    return None if objects is None else [bytes(item).decode() for item in objects]
 
 
 def _arrow_type(kind: Kind) -> Any:
@@ -151,7 +169,8 @@ def _array(cells: list[Any], kind: Kind) -> Any:
     if kind is Kind.OBJECTS:
         lists = pa.array(cells, pa.list_(pa.string()))
         values = pa.ExtensionArray.from_storage(pa.json_(), lists.values)
-        return pa.ListArray.from_arrays(lists.offsets, values)
+        nulls = lists.is_null() if lists.null_count else None
+        return pa.ListArray.from_arrays(lists.offsets, values, mask=nulls)
     return pa.array(cells, _arrow_type(kind))
 
 

@@ -142,7 +142,7 @@ class ExportDerivation(Derivation[ExportManifest]):
         """
         with self.lines() as lines:
             sizes = self._sizes(lines)
-            columns = Columns(columns_of(self._rows, with_tools=lines.with_tools))
+            columns = Columns(columns_of(self._rows, lines.held))
             rest = _Rest(lines.batches())
             written_files = []
             for name, file, size in zip(names, files, sizes, strict=True):

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Self
 
+from tunixrt.datasets.exports.columns import Held
 from tunixrt.datasets.exports.formats import (
     ALL_SPLITS,
     CHAT_FORMATS,
@@ -96,6 +97,7 @@ class ExportLines:
         dataset: whose members they are.
         counts: of the lines that were read last.
         n_members: members of the split, with those that are redacted.
+        held: what the members are, as far as it decides the columns.
     """
 
     def __init__(self, log: EventLog, dataset: Dataset, settings: RowSettings) -> None:
@@ -114,9 +116,7 @@ class ExportLines:
         self._log = log
         segments = load_snapshot(log.layout, dataset.manifest.snapshot).segments
         self._recordings = Recordings(log, segments)
-        self._with_tools = settings.format in CHAT_FORMATS and any(
-            found.may_have_tools for _, found in self._located()
-        )
+        self.held = self._held()
 
     def __enter__(self) -> Self:
         return self
@@ -127,11 +127,6 @@ class ExportLines:
     def close(self) -> None:
         """Close every file."""
         self._recordings.close()
-
-    @property
-    def with_tools(self) -> bool:
-        """Whether rows of messages have the column ``tools``."""
-        return self._with_tools
 
     def redacted(self) -> list[str]:
         """Return the redacted members, in ascending order."""
@@ -163,7 +158,7 @@ class ExportLines:
             yield _on_one_line(batch)
 
     def _quick(self) -> Iterator[bytes]:
-        write = quick_writer(self.settings, with_tools=self._with_tools)
+        write = quick_writer(self.settings, with_tools=self.held.tools)
         counts, recordings = self.counts, self._recordings
         read, recorded_at = recordings.payload, recordings.recorded_at
         for listed, found in self._located():
@@ -199,13 +194,22 @@ class ExportLines:
                     yield line
 
     def _built(self, member: Member) -> bytes | None:
-        row = row_of(member, self.settings, with_tools=self._with_tools)
+        row = row_of(member, self.settings, with_tools=self.held.tools)
         if isinstance(row.value, OmitReason):
             self.counts.omitted[row.value] += 1
             return None
         self.counts.n_with_masked_turns += row.has_masked_turns
         self.counts.n_cut += row.is_cut
         return encode(row.value)
+
+    def _held(self) -> Held:
+        if self.settings.format not in {ExportFormat.TRACE, *CHAT_FORMATS}:
+            return Held(conversations=False, tools=False)
+        conversations = tools = False
+        for _, found in self._located():
+            conversations = conversations or found.is_conversation
+            tools = tools or found.may_have_tools
+        return Held(conversations, tools)
 
     def _wanted(self) -> Iterator[Listed]:
         split = self.settings.split

@@ -141,7 +141,7 @@ def split_derivation(
 def _saved(derivation: ExportDerivation, split: Split, names: list[str]) -> dict[str, Any]:
     """Return the documents that ``save_to_disk`` writes beside the files of a split."""
     with derivation.lines() as lines:
-        columns = Columns(columns_of(lines.settings, with_tools=lines.with_tools))
+        columns = Columns(columns_of(lines.settings, lines.held))
     return {
         STATE: {
             "_data_files": [{"filename": name.rpartition("/")[2]} for name in names],

@@ -94,7 +94,7 @@ def _flat_row(member: Member, trace: Trace, settings: RowSettings) -> dict[str, 
     system = settings.system
     match settings.format:
         case ExportFormat.TRACE:
-            value = trace_row(trace, member.id, member.recorded_at)
+            value = trace_row(member.trace, member.id, member.recorded_at)
             return {**value, "metadata": json_text(value["metadata"])}
         case ExportFormat.TUNIX_SFT:
             return _tunix_sft(member, trace, system)

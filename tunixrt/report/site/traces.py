@@ -16,13 +16,16 @@ import msgspec
 
 from tunixrt.eval.judge.not_text import legible
 from tunixrt.report.escape import html_text, shortened
+from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.schema import in_order
-from tunixrt.visible import visible
+from tunixrt.traces.turns import parts_of
+from tunixrt.traces.views import flat_view
+from tunixrt.visible import one_line, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.schema import AnyTrace
 
 PART_ROWS: Final = 1_000
 #: The number of characters of each prompt and answer that are searched; the pages state it.
@@ -61,7 +64,7 @@ class TraceFiles:
         for name in list(self._waiting):
             self._end(name)
 
-    def add(self, trace_id: str, state: str, trace: Trace) -> None:
+    def add(self, trace_id: str, state: str, trace: AnyTrace) -> None:
         """Write one trace."""
         name = trace_id.removeprefix("sha256:")
         part = f"index-{self.n_rows // PART_ROWS}"
@@ -98,28 +101,38 @@ class TraceFiles:
         self._n_characters[name] = 0
 
 
-def index_row(name: str, state: str, trace: Trace) -> list[object]:
-    """A row of the search index: id, state, prompt, answer, steps, source."""
+def index_row(name: str, state: str, trace: AnyTrace) -> list[object]:
+    """A row of the search index: id, state, prompt, answer, steps, source; of the flat view."""
+    flat = flat_view(trace)
     return [
         name[:16],
         state,
-        visible(shortened(trace.prompt, MAX_INDEXED)),
-        visible(shortened(trace.final_answer, _MAX_ANSWER)),
-        len(trace.steps),
-        visible(_text(trace.meta.get("source", ""))),
+        visible(shortened(flat.prompt, MAX_INDEXED)),
+        visible(shortened(flat.final_answer, _MAX_ANSWER)),
+        len(flat.steps),
+        visible(_text(flat.meta.get("source", ""))),
     ]
 
 
-def trace_row(name: str, state: str, trace: Trace) -> list[object]:
-    """A whole trace: id, state, prompt, answer, steps as (type, content), metadata as pairs."""
-    return [
+def trace_row(name: str, state: str, trace: AnyTrace) -> list[object]:
+    """A whole trace: id, state, prompt, answer, steps as (type, content), metadata as pairs.
+
+    A conversation has its flat view there, and then its texts as (label, text, message number).
+    """
+    flat = flat_view(trace)
+    row: list[object] = [
         name,
         state,
-        visible(legible(trace.prompt)),
-        visible(legible(trace.final_answer)),
-        [[visible(step.type), visible(legible(step.content))] for step in in_order(trace.steps)],
-        [[visible(key), visible(_text(value))] for key, value in sorted(trace.meta.items())],
+        visible(legible(flat.prompt)),
+        visible(legible(flat.final_answer)),
+        [[visible(step.type), visible(legible(step.content))] for step in in_order(flat.steps)],
+        [[visible(key), visible(_text(value))] for key, value in sorted(flat.meta.items())],
     ]
+    if isinstance(trace, Conversation):
+        row.append(
+            [[one_line(p.label), visible(legible(p.text)), p.number] for p in parts_of(trace)]
+        )
+    return row
 
 
 def script_json(value: object) -> str:

@@ -21,9 +21,10 @@ from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.gsm8k import read_gsm8k
 from tunixrt.traces.importers.lines import on_one_line, read_chunks
 from tunixrt.traces.quick_reading import quick_trace
-from tunixrt.traces.schema import Trace, payload_of, trace_id, trace_of
+from tunixrt.traces.schema import AnyTrace, any_trace_of, payload_of, trace_id
 from tunixrt.traces.second_reader import SecondReader, is_worth_it
 from tunixrt.traces.trace_rows import is_row, read_row
+from tunixrt.traces.views import n_steps_of
 from tunixrt.traces.violations import TraceError
 from tunixrt.words import did_you_mean, quoted
 
@@ -121,7 +122,7 @@ class OptionError(BadInputError):
 class _Read(msgspec.Struct, frozen=True):
     """What a line holds: a trace, the number of dropped blank lines, its first recording time."""
 
-    trace: Trace
+    trace: AnyTrace
     n_blank: int = 0
     recorded_at: str | None = None
 
@@ -213,22 +214,22 @@ def _answered(
     return ((chunk, None) for chunk in chunks)
 
 
-def imported(trace: Trace, *, file: str = "", line: int = 0) -> ImportedTrace:
-    """Return a trace of a program, ready to be imported.
+def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace:
+    """Return a trace or a conversation of a program, ready to be imported.
 
     Raises:
         TraceError: It breaks a limit of the schema.
     """
-    checked = trace_of(msgspec.to_builtins(trace))
+    checked = any_trace_of(msgspec.to_builtins(trace))
     payload = payload_of(checked)
-    return ImportedTrace(payload, trace_id(payload), len(checked.steps), file, line)
+    return ImportedTrace(payload, trace_id(payload), n_steps_of(checked), file, line)
 
 
 def _record(name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool) -> Iterator[Record]:
     found = quick_trace(raw) if quick else None
     if found is not None:
         trace, payload = found
-        yield ImportedTrace(payload, trace_id(payload), len(trace.steps), name, line)
+        yield ImportedTrace(payload, trace_id(payload), n_steps_of(trace), name, line)
         return
     try:
         read = reader(raw)
@@ -240,7 +241,7 @@ def _record(name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool) -
     else:
         for _ in range(read.n_blank):
             yield Dropped(name, line, DropReason.BLANK_STEP)
-        n_steps = len(read.trace.steps)
+        n_steps = n_steps_of(read.trace)
         yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, read.recorded_at)
 
 
@@ -278,9 +279,9 @@ def _reader(source_format: SourceFormat, source: str | None, *, strip_calculator
             return from_row
 
 
-def _trace_of(value: object) -> Trace:
+def _trace_of(value: object) -> AnyTrace:
     try:
-        return trace_of(value)
+        return any_trace_of(value)
     except TraceError as error:
         if not is_row(value):
             raise
@@ -293,7 +294,7 @@ def _trace_of(value: object) -> Trace:
         ) from None
 
 
-def _with_source(trace: Trace, source: str | None) -> Trace:
+def _with_source(trace: AnyTrace, source: str | None) -> AnyTrace:
     if source is None:
         return trace
     return msgspec.structs.replace(trace, meta={**trace.meta, "source": source})
