@@ -59,18 +59,6 @@ class MissingExtraError(BadInputError):
         self.packages = tuple(packages)
 
 
-class MissingPackageError(BadInputError):
-    """A package that no extra of tunixrt installs is needed.
-
-    Attributes:
-        package: its name.
-    """
-
-    def __init__(self, what: str, package: str) -> None:
-        super().__init__(f"{what} needs {package}, which is not installed: pip install {package}")
-        self.package = package
-
-
 def require(extra: str, what: str) -> None:
     """Check that the packages of an extra can be imported; imports none of them.
 

@@ -7,6 +7,7 @@ version of a compressor may have written it.
 from __future__ import annotations
 
 import gzip
+import io
 import itertools
 import zlib
 from typing import TYPE_CHECKING, Any, Final
@@ -120,7 +121,7 @@ def _first_difference(
 
 
 def _named(record: bytes | None) -> str:
-    return record_difference(record or b"", b"{}", "row", ("id",)).partition(":")[0]
+    return record_difference(record or b"", b"{}", "row", ("id",)).partition(": ")[0]
 
 
 class _Reader:
@@ -157,7 +158,7 @@ class _Reader:
                     if not line.endswith(b"\n"):
                         raise _UnreadableError(f"{path.name}: the last line has no line feed.")
                     yield line[:-1]
-        except (OSError, EOFError, zlib.error) as error:
+        except _reading_errors(self._container) as error:
             raise _UnreadableError(f"{path.name} cannot be read: {error}.") from error
 
     def _rows(self, path: Path) -> Iterator[bytes]:
@@ -178,19 +179,22 @@ class _Reader:
             raise _UnreadableError(f"{path.name} cannot be read: {error}.") from error
 
 
+def _reading_errors(container: Container) -> tuple[type[Exception], ...]:
+    if container is not Container.ZSTD:
+        return OSError, EOFError, zlib.error
+    import zstandard
+
+    return OSError, zstandard.ZstdError
+
+
 def _opened(container: Container, path: Path) -> Any:
+    """Open a file of lines for reading, without its compression."""
     if container is Container.GZIP:
         return gzip.open(path, "rb")
     if container is Container.ZSTD:
-        import io
-
         import zstandard
 
-        try:
-            stream = zstandard.open(path, "rb")
-        except zstandard.ZstdError as error:
-            raise _UnreadableError(f"{path.name} cannot be read: {error}.") from error
-        return io.BufferedReader(stream)
+        return io.BufferedReader(zstandard.open(path, "rb"))
     return path.open("rb")
 
 
