@@ -62,6 +62,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "dataset list": ["dataset", "list"],
         "dataset show": ["dataset", "show", "sums-v1"],
         "dataset diff": ["dataset", "diff", "sums-v1", "sums-v1"],
+        "dataset card": ["dataset", "card", "sums-v1"],
         "dataset export": ["dataset", "export", "sums-v1", "--format", "trace"],
         "evalset import": [
             "evalset",

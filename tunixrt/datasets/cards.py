@@ -48,6 +48,8 @@ _SIZES: Final = (
     (100_000_000, "10M<n<100M"),
 )
 _LARGEST: Final = "100M<n<1B"
+#: What Markdown or HTML could read as markup, as character references.
+_MARKUP: Final = str.maketrans({sign: f"&#{ord(sign)};" for sign in "\\`*_{}[]<>|#~&"})
 #: More keys or sources than this are counted together.
 _LISTED: Final = 40
 
@@ -285,7 +287,7 @@ class _Seen:
         if not self._keys:
             return ""
         rows = [
-            (f"`{_cell(key)}`", ", ".join(f"{name} ({n:,})" for name, n in sorted(types.items())))
+            (_cell(key), ", ".join(f"{name} ({n:,})" for name, n in sorted(types.items())))
             for key, types in sorted(self._keys.items())
         ]
         text = "## Metadata\n\n" + _table(("key", "types (traces)"), rows)
@@ -328,6 +330,4 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _cell(text: str) -> str:
     """Return text of a user as it stands in a cell: on one line, no markup."""
     shown = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
-    for sign in "\\`*_{}[]<>|#~":
-        shown = shown.replace(sign, f"&#{ord(sign)};")
-    return shown
+    return shown.translate(_MARKUP)

@@ -15,7 +15,7 @@ import tempfile
 from binascii import unhexlify
 from hashlib import sha256
 from struct import Struct
-from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -104,7 +104,7 @@ class Recordings:
         self._open = OpenParts(log)
         self._run: list[bytes] = []
         self._spilled: list[tuple[int, int]] = []
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._file: IO[bytes] | None = None
         self.forgotten = {raw_of(trace) for trace in redacted_since(log, segments)}
         try:
             place = 0
@@ -129,7 +129,8 @@ class Recordings:
     def close(self) -> None:
         """Close every file."""
         self._open.close()
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def by_id(self) -> Iterator[Recorded]:
         """Yield the recordings in ascending order of ids."""
@@ -217,6 +218,8 @@ class Recordings:
         """Write the run to the temporary file, sorted."""
         self._run.sort()
         try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
             at = self._file.seek(0, os.SEEK_END)
             self._file.write(b"".join(self._run))
             self._file.flush()
@@ -226,6 +229,7 @@ class Recordings:
         self._run.clear()
 
     def _read_run(self, at: int, n: int) -> Iterator[bytes]:
+        assert self._file is not None
         size = _RECORD.size
         for first in range(0, n, _READ_AT_ONCE):
             n_now = min(_READ_AT_ONCE, n - first)

@@ -116,7 +116,11 @@ class ExportLines:
         self._log = log
         segments = load_snapshot(log.layout, dataset.manifest.snapshot).segments
         self._recordings = Recordings(log, segments)
-        self.held = self._held()
+        try:
+            self.held = self._held()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
