@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,9 @@ from tests.making.conversations import conversation, turns
 from tests.making.traces import Place, trace
 from tunixrt.datasets.building import build_dataset, load_dataset
 from tunixrt.datasets.exports import ExportError, ExportFormat, ExportLines, row_settings
+from tunixrt.datasets.exports.columns import Columns, Held, columns_of
 from tunixrt.datasets.exports.formats import CHAT_FORMATS, Reasoning
-from tunixrt.datasets.exports.quick import quick_writer
+from tunixrt.datasets.exports.quick import quick_line, quick_writer
 from tunixrt.datasets.exports.rows import Member, row_of
 from tunixrt.datasets.recipes import Split, make_recipe
 from tunixrt.datasets.render import DataFormat, response
@@ -233,7 +235,11 @@ def test_a_quick_line_is_the_row(
     ).value
     # Twice: the second time, metadata is known.
     for _ in range(2):
-        assert write(payload, digest, Split.TRAIN, recorded_at) == encode(row)
+        quick = write(payload, digest, Split.TRAIN, recorded_at)
+        assert isinstance(quick, msgspec.Struct)
+        assert quick_line(quick) == encode(row)
+        columns = Columns(columns_of(way, Held(conversations=False, tools=with_tools)))
+        assert columns.cells([quick]) == columns.cells([encode(row)])
 
 
 def test_a_conversation_or_another_version_has_no_quick_line() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.making.conversations import conversation, turns
 from tests.making.traces import Place, trace
+from tunixrt.datasets.recipes import Split
+from tunixrt.datasets.selection import Member
 from tunixrt.log.digests import Digest, from_raw, raw_of
 from tunixrt.log.findings import DamagedError
 from tunixrt.log.redaction import redact
@@ -32,9 +34,10 @@ def by_fold(place: Place) -> list[tuple[Any, ...]]:
 
 def by_pass(place: Place, listed: Sequence[Digest] | None = None) -> list[tuple[Any, ...]]:
     with Recordings(place.log, listed or segments(place)) as recordings:
+        ids = [Member(from_raw(found.raw), Split.TRAIN) for found in recordings.by_id()]
         return [
-            (from_raw(found.raw), recordings.recorded_at(found), recordings.payload(found))
-            for found in recordings.by_id()
+            (member.trace, recordings.recorded_at(found), payload)
+            for member, found, payload in recordings.read(ids)
         ]
 
 
@@ -63,7 +66,8 @@ def test_a_redaction_in_a_later_segment_is_known(place: Place) -> None:
     place.say(redacted(a))
     with Recordings(place.log, before) as recordings:
         assert recordings.forgotten == {raw_of(a)}
-        assert [recordings.payload(found) for found in recordings.by_id()] == [None]
+        members = [Member(a, Split.TRAIN)]
+        assert [payload for _, _, payload in recordings.read(members)] == [None]
 
 
 def test_conversations_and_their_tools_are_known_without_reading_them_again(place: Place) -> None:

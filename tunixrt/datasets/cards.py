@@ -318,8 +318,8 @@ class _Seen:
 def _payloads(log: EventLog, dataset: Dataset) -> Iterator[bytes | None]:
     segments = load_snapshot(log.layout, dataset.manifest.snapshot).segments
     with Recordings(log, segments) as recordings:
-        for _, found in recordings.of(members_at_once(dataset)):
-            yield recordings.payload(found)
+        for _, _, payload in recordings.read(members_at_once(dataset)):
+            yield payload
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

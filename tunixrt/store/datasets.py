@@ -181,7 +181,7 @@ class StoredDataset(Dataset, frozen=True):
         rows = self._settings(export_format, split, system, reasoning)
         with ExportLines(self.log, self, rows) as lines:
             columns = Columns(columns_of(rows, lines.held))
-            batches = [columns.record_batch(batch) for batch in lines.batches()]
+            batches = [columns.record_batch(batch) for batch in lines.rows()]
             return pa.Table.from_batches(batches, schema=columns.schema())
 
     def card(

@@ -134,14 +134,11 @@ class Recordings:
 
     def by_id(self) -> Iterator[Recorded]:
         """Yield the recordings in ascending order of ids."""
-        runs = [self._run, *itertools.starmap(self._read_run, self._spilled)]
-        in_order: Iterable[bytes] = self._run if len(runs) == 1 else heapq.merge(*runs)
         last = b""
-        for record in in_order:
-            found = Recorded(*_RECORD.unpack(record))
-            if found.raw != last:
-                yield found
-            last = found.raw
+        for record in self._sorted():
+            if record[:32] != last:
+                yield Recorded(*_RECORD.unpack(record))
+            last = record[:32]
 
     def of(self, members: Iterable[M]) -> Iterator[tuple[M, Recorded]]:
         """Yield members, which are in ascending order of their traces, with their recordings.
@@ -149,35 +146,46 @@ class Recordings:
         Raises:
             DamagedError: a member is not recorded, or they are in another order.
         """
-        in_order = self.by_id()
+        in_order = self._sorted()
         for member in members:
-            trace = member.trace
-            for found in in_order:
-                recorded = from_raw(found.raw)
-                if recorded == trace:
-                    yield member, found
+            raw = _raw(member.trace)
+            for record in in_order if raw else ():
+                # Of several recordings of one trace the first counts: the others come next and
+                # are less than the next member.
+                if record.startswith(raw):
+                    yield member, Recorded(*_RECORD.unpack(record))
                     break
-                if recorded > trace:
-                    raise not_recorded(self._log, trace)
+                if record > raw:
+                    raise not_recorded(self._log, member.trace)
             else:
-                raise not_recorded(self._log, trace)
+                raise not_recorded(self._log, member.trace)
 
-    def payload(self, found: Recorded) -> bytes | None:
-        """Return the canonical payload of a trace; None if it is redacted.
+    def read(self, members: Iterable[M]) -> Iterator[tuple[M, Recorded, bytes | None]]:
+        """Yield members as `of` does, with their canonical payloads; None for a redacted one.
 
         Raises:
-            DamagedError: the trace id is not the digest of the payload.
+            DamagedError: as for `of`, or a trace id is not the digest of its payload.
         """
-        if not found.flags & _KEPT or found.raw in self.forgotten:
-            return None
-        file = self._open.file(self._parts[found.part])
-        payload = os.pread(file, found.length, found.offset)
-        if sha256(payload).digest() == found.raw:
-            return payload
-        # Redacted meanwhile, or damaged: this determines which.
+        forgotten, parts, descriptor, pread = self.forgotten, self._parts, self._open.file, os.pread
+        for member, found in self.of(members):
+            if not found.flags & _KEPT or found.raw in forgotten:
+                yield member, found, None
+                continue
+            payload = pread(descriptor(parts[found.part]), found.length, found.offset)
+            if sha256(payload).digest() == found.raw:
+                yield member, found, payload
+            else:
+                yield member, found, self._read_again(found)
+
+    def _read_again(self, found: Recorded) -> bytes | None:
+        """Read a payload that is not what it was: redacted meanwhile, or damaged."""
         at = Location(*self._parts[found.part], found.offset, found.length)
         state = TraceState(id=from_raw(found.raw), location=at, kept=True, labels={}, scores={})
         return read_payload(self._log, state)
+
+    def _sorted(self) -> Iterator[bytes]:
+        runs = [self._run, *itertools.starmap(self._read_run, self._spilled)]
+        return iter(self._run) if len(runs) == 1 else heapq.merge(*runs)
 
     def recorded_at(self, found: Recorded) -> str | None:
         """Return the time of a recording; None if none was given."""
@@ -235,6 +243,15 @@ class Recordings:
             n_now = min(_READ_AT_ONCE, n - first)
             data = os.pread(self._file.fileno(), n_now * size, at + first * size)
             yield from (data[i : i + size] for i in range(0, len(data), size))
+
+
+def _raw(trace: Digest) -> bytes:
+    """Return the bytes of a digest; none if it is not one."""
+    try:
+        raw = raw_of(trace)
+    except ValueError:
+        return b""
+    return raw if len(raw) == 32 else b""
 
 
 def _plain_recording(line: bytes) -> bytes | None:

@@ -71,6 +71,8 @@ _FORMATS: Final[Mapping[ExportFormat, Mapping[str, Kind]]] = {
         "labels": Kind.BOOLEANS,
     },
 }
+# The keys of the dictionaries are in the order of canonical JSON already.
+_encode = msgspec.json.Encoder().encode
 _IN_LINES: Final[Mapping[Kind, Any]] = {
     Kind.TEXT: str,
     Kind.TEXTS: list[str],
@@ -112,7 +114,7 @@ class Columns:
         self._columns = columns
         fields = [(name, _IN_LINES[kind] | None, None) for name, kind in columns.items()]
         row = msgspec.defstruct("Row", fields, gc=False)
-        self._decode = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
+        self._decode = msgspec.json.Decoder(row).decode
 
     def schema(self) -> Any:
         """Return the `pyarrow.Schema`."""
@@ -120,9 +122,9 @@ class Columns:
 
         return pa.schema([(name, _arrow_type(kind)) for name, kind in self._columns.items()])
 
-    def cells(self, lines: Sequence[bytes]) -> dict[str, list[Any]]:
-        """Return the cells of some lines by column: texts, and lists of texts or numbers."""
-        rows = self._decode(b"[" + b",".join(lines) + b"]")
+    def cells(self, batch: Sequence[bytes | msgspec.Struct]) -> dict[str, list[Any]]:
+        """Return the cells of some rows by column: texts, and lists of texts or numbers."""
+        rows = [self._decode(row) if isinstance(row, bytes) else row for row in batch]
         return {
             name: [
                 _texts(getattr(row, name)) if kind is Kind.OBJECTS else getattr(row, name)
@@ -131,11 +133,11 @@ class Columns:
             for name, kind in self._columns.items()
         }
 
-    def record_batch(self, lines: Sequence[bytes]) -> Any:
-        """Return some lines as a `pyarrow.RecordBatch`."""
+    def record_batch(self, batch: Sequence[bytes | msgspec.Struct]) -> Any:
+        """Return some rows as a `pyarrow.RecordBatch`."""
         import pyarrow as pa
 
-        cells = self.cells(lines)
+        cells = self.cells(batch)
         arrays = [_array(cells[name], kind) for name, kind in self._columns.items()]
         return pa.record_batch(arrays, schema=self.schema())
 
@@ -144,8 +146,14 @@ class Columns:
         return {name: _feature(kind) for name, kind in self._columns.items()}
 
 
-def _texts(objects: list[msgspec.Raw] | None) -> list[str] | None:
-    return None if objects is None else [bytes(item).decode() for item in objects]
+def _texts(objects: list[Any] | None) -> list[str] | None:
+    """Return the JSON text of objects, which a line has as bytes, and a struct as dictionaries."""
+    if objects is None:
+        return None
+    return [
+        (bytes(item) if isinstance(item, msgspec.Raw) else _encode(item)).decode()
+        for item in objects
+    ]
 
 
 def _arrow_type(kind: Kind) -> Any:

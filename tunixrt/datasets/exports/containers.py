@@ -13,6 +13,7 @@ import zlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from tunixrt.datasets.exports.lines import lines_of
 from tunixrt.extras import PARQUET, ZSTD, require
 
 if TYPE_CHECKING:
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tunixrt.datasets.exports.columns import Columns
+    from tunixrt.datasets.exports.lines import QuickRow
 
 _GZIP_LEVEL: Final = 6
 _ZSTD_LEVEL: Final = 3
-#: The lines of a row group of Parquet, or of a batch of Arrow: what is in memory at a time.
-_GROUP_BYTES: Final = 2 * 1024 * 1024
+#: The batches of a row group of Parquet, or of a batch of Arrow: what is in memory at a time.
+_GROUP: Final = 8
 
 
 class Container(StrEnum):
@@ -67,7 +69,7 @@ class Container(StrEnum):
             case Container.PARQUET | Container.ARROW:
                 import pyarrow as pa
 
-                return f"pyarrow {pa.__version__}, groups of {_GROUP_BYTES} bytes"
+                return f"pyarrow {pa.__version__}, groups of {_GROUP} batches"
             case _:
                 return None
 
@@ -85,10 +87,10 @@ def container_of(path: PurePath) -> Container:
 
 
 class Writer(Protocol):
-    """Receives the lines of one file."""
+    """Receives the rows of one file."""
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        """Write some lines, which have no line feeds."""
+    def write(self, batch: Sequence[QuickRow]) -> None:
+        """Write a batch of rows."""
 
     def close(self) -> None:
         """Finish the file; the stream below stays open."""
@@ -117,8 +119,8 @@ class _LineWriter:
     def __init__(self, out: Any, *, owned: bool) -> None:
         self._out, self._owned = out, owned
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        self._out.write(b"\n".join(lines) + b"\n")
+    def write(self, batch: Sequence[QuickRow]) -> None:
+        self._out.write(b"\n".join(lines_of(batch)) + b"\n")
 
     def close(self) -> None:
         if self._owned:
@@ -126,12 +128,12 @@ class _LineWriter:
 
 
 class _GroupWriter:
-    """Collects lines until they fill a row group."""
+    """Collects batches until they fill a row group."""
 
     def __init__(self, container: Container, out: Any, columns: Columns) -> None:
         self._columns = columns
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._rows: list[QuickRow] = []
+        self._n_batches = 0
         schema = columns.schema()
         if container is Container.PARQUET:
             import pyarrow.parquet as pq
@@ -151,22 +153,21 @@ class _GroupWriter:
 
             self._writer = pa.ipc.new_stream(out, schema)
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
-            self._lines.append(line)
-            self._size += len(line)
-            if self._size >= _GROUP_BYTES:
-                self._flush()
+    def write(self, batch: Sequence[QuickRow]) -> None:
+        self._rows += batch
+        self._n_batches += 1
+        if self._n_batches == _GROUP:
+            self._flush()
 
     def close(self) -> None:
         self._flush()
         self._writer.close()
 
     def _flush(self) -> None:
-        if self._lines:
-            self._writer.write_batch(self._columns.record_batch(self._lines))
-            self._lines.clear()
-            self._size = 0
+        if self._rows:
+            self._writer.write_batch(self._columns.record_batch(self._rows))
+            self._rows.clear()
+            self._n_batches = 0
 
 
 class Tally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final
 
@@ -22,14 +24,19 @@ from tunixrt.derive import Derivation
 from tunixrt.log.digests import Digest, digest_bytes, of_hex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from tunixrt.datasets.exports.containers import Writer
+    from tunixrt.datasets.exports.lines import QuickRow
     from tunixrt.datasets.files import Dataset
     from tunixrt.derive import Watch
     from tunixrt.log.eventlog import EventLog
 
 EXPORT_FORMAT: Final = "tunixrt-export-1"
+
+#: Batches that are made and not yet written.
+_WAITING: Final = 4
 
 #: Times of recording, or labels, are in the rows of these: they follow from the snapshot.
 _OF_A_SNAPSHOT: Final = (ExportFormat.TRACE, ExportFormat.TUNIX_SFT, ExportFormat.STEPWISE)
@@ -143,14 +150,11 @@ class ExportDerivation(Derivation[ExportManifest]):
         with self.lines() as lines:
             sizes = self._sizes(lines)
             columns = Columns(columns_of(self._rows, lines.held))
-            rest = _Rest(lines.batches())
+            rest = _Rest(lines.rows())
             written_files = []
             for name, file, size in zip(names, files, sizes, strict=True):
-                n_rows = 0
                 with written(self._container, file, columns) as (writer, tally):
-                    for batch in rest.take(size):
-                        writer.write(batch)
-                        n_rows += len(batch)
+                    n_rows = _write_beside(writer, rest.take(size))
                 written_files.append(
                     ExportedFile(name, of_hex(tally.sha256.hexdigest()), tally.size, n_rows)
                 )
@@ -183,7 +187,7 @@ class ExportDerivation(Derivation[ExportManifest]):
         if n == 1:
             return [None]
         if self._rows.format in _UNCOUNTED:
-            n_rows = sum(map(len, lines.batches()))
+            n_rows = sum(map(len, lines.rows()))
         else:
             n_rows = lines.n_members - len(lines.redacted())
         if n_rows < n:
@@ -220,14 +224,31 @@ def sums_of(files: Sequence[ExportedFile]) -> bytes:
     return "".join(f"{f.sha256.removeprefix('sha256:')}  {f.name}\n" for f in files).encode()
 
 
+def _write_beside(writer: Writer, batches: Iterable[list[QuickRow]]) -> int:
+    """Write batches in a second thread while the next are made; return the number of rows.
+
+    Hashing, compressing and writing release the interpreter, so both threads work at once.
+    """
+    n, waiting = 0, deque[Future[None]]()
+    with ThreadPoolExecutor(1) as pool:
+        for batch in batches:
+            n += len(batch)
+            if len(waiting) == _WAITING:
+                waiting.popleft().result()
+            waiting.append(pool.submit(writer.write, batch))
+        for written_batch in waiting:
+            written_batch.result()
+    return n
+
+
 class _Rest:
     """What is left of batches, for one shard after the other."""
 
-    def __init__(self, batches: Iterator[list[bytes]]) -> None:
+    def __init__(self, batches: Iterator[list[QuickRow]]) -> None:
         self._batches = batches
-        self._held: list[bytes] = []
+        self._held: list[QuickRow] = []
 
-    def take(self, n: int | None) -> Iterator[list[bytes]]:
+    def take(self, n: int | None) -> Iterator[list[QuickRow]]:
         """Yield the next lines; all of them if no number is given."""
         while n is None or n > 0:
             batch = self._held or next(self._batches, [])

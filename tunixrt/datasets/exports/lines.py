@@ -10,6 +10,8 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Self
 
+import msgspec
+
 from tunixrt.datasets.exports.columns import Held
 from tunixrt.datasets.exports.formats import (
     ALL_SPLITS,
@@ -20,7 +22,7 @@ from tunixrt.datasets.exports.formats import (
     RowSettings,
     row_settings,
 )
-from tunixrt.datasets.exports.quick import quick_writer
+from tunixrt.datasets.exports.quick import quick_line, quick_writer
 from tunixrt.datasets.exports.rows import Member, Row, has_template_text, row_of
 from tunixrt.datasets.files import members_at_once
 from tunixrt.datasets.reading import DatasetReader, OmitReason
@@ -32,7 +34,7 @@ from tunixrt.traces.recordings import Recorded, Recordings
 from tunixrt.traces.schema import parse_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tunixrt.datasets.files import Dataset
     from tunixrt.datasets.recipes import Split
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
     from tunixrt.traces.state import TraceState
 
 _BATCH: Final = 256
+_BATCH_BYTES: Final = 256 * 1024
+
+#: A row as its line, which may hold line breaks of Unicode, or as a struct.
+QuickRow = bytes | msgspec.Struct
 
 
 class Counts:
@@ -145,44 +151,56 @@ class ExportLines:
         Raises:
             DamagedError: a file of the store does not match its digest.
         """
+        return map(lines_of, self.rows())
+
+    def rows(self) -> Iterator[list[QuickRow]]:
+        """Yield the rows in batches: as lines, or as structs, for which `lines_of` has the lines.
+
+        A batch ends with the row that makes it 256, or the payloads behind it 256 KiB.
+
+        Raises:
+            DamagedError: a file of the store does not match its digest.
+        """
         self.counts = Counts()
         others = self.dataset.manifest.trace_count - self.n_members
         if others:
             self.counts.omitted[OmitReason.OTHER_SPLIT] = others
         built = self._labelled() if self.settings.format is ExportFormat.STEPWISE else self._quick()
-        batch: list[bytes] = []
-        for line in built:
-            batch.append(line)
-            if len(batch) == _BATCH:
-                self.counts.rows += _BATCH
-                yield _on_one_line(batch)
-                batch = []
+        batch: list[QuickRow] = []
+        size = 0
+        for row, row_size in built:
+            batch.append(row)
+            size += row_size
+            if len(batch) == _BATCH or size >= _BATCH_BYTES:
+                self.counts.rows += len(batch)
+                yield batch
+                batch, size = [], 0
         if batch:
             self.counts.rows += len(batch)
-            yield _on_one_line(batch)
+            yield batch
 
-    def _quick(self) -> Iterator[bytes]:
-        write = quick_writer(self.settings, with_tools=self.held.tools)
+    def _quick(self) -> Iterator[tuple[QuickRow, int]]:
+        make = quick_writer(self.settings, with_tools=self.held.tools)
         counts, recordings = self.counts, self._recordings
-        read, recorded_at = recordings.payload, recordings.recorded_at
-        for listed, found in self._located():
-            payload = read(found)
+        recorded_at = recordings.recorded_at
+        for listed, found, payload in recordings.read(self._wanted()):
             if payload is None:
                 counts.omitted[OmitReason.REDACTED] += 1
                 continue
             time = recorded_at(found) if found.envelope_length else None
-            line = None if write is None else write(payload, listed.trace, listed.split, time)
-            if line is None:
-                trace = parse_payload(payload)
-                member = Member(listed.trace, trace, listed.split, time, {})
-                line = self._built(member)
-                if line is None:
+            row: QuickRow | None = None
+            if make is not None:
+                row = make(payload, listed.trace, listed.split, time)
+            if row is None:
+                member = Member(listed.trace, parse_payload(payload), listed.split, time, {})
+                row = self._built(member)
+                if row is None:
                     continue
             if b"_of_turn>" in payload or b"<bos>" in payload:  # parts of every special token
                 counts.n_with_template_text += has_template_text(parse_payload(payload))
-            yield line
+            yield row, len(payload)
 
-    def _labelled(self) -> Iterator[bytes]:
+    def _labelled(self) -> Iterator[tuple[QuickRow, int]]:
         """Yield the lines of a format that needs the labels of traces."""
         split = self.settings.split
         splits = None if split is None else {split}
@@ -195,7 +213,7 @@ class ExportLines:
                 line = self._built(member)
                 if line is not None:
                     self.counts.n_with_template_text += has_template_text(trace)
-                    yield line
+                    yield line, len(line)
 
     def _built(self, member: Member) -> bytes | None:
         row = row_of(member, self.settings, with_tools=self.held.tools)
@@ -224,8 +242,10 @@ class ExportLines:
         return self._recordings.of(self._wanted())
 
 
-def _on_one_line(batch: list[bytes]) -> list[bytes]:
-    return [line if line.isascii() else on_one_line(line) for line in batch]
+def lines_of(batch: Sequence[QuickRow]) -> list[bytes]:
+    """Return the lines of rows, with the line breaks of Unicode escaped."""
+    lines = [row if isinstance(row, bytes) else quick_line(row) for row in batch]
+    return [line if line.isascii() else on_one_line(line) for line in lines]
 
 
 def _check_has_members(dataset: Dataset, split: Split | None) -> None:

@@ -1,6 +1,6 @@
-"""Writes the lines of traces of schema 1.0 from their payloads, without building a row.
+"""Makes the rows of traces of schema 1.0 from their payloads, without the objects between.
 
-Most traces are of schema 1.0, and an export of many spends its time here. What a line holds is
+Most traces are of schema 1.0, and an export of many spends its time here. What a row holds is
 stated in :mod:`tunixrt.datasets.exports.rows`; a property test compares the two. A quick writer
 returns None for a payload that it does not cover, and the row is built.
 """
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from tunixrt.datasets.exports.formats import RowSettings
 
-#: Writes a line, without its line feed, from a payload, an id, a split, a time of recording.
-QuickWriter = Callable[[bytes, Digest, Split, str | None], bytes | None]
+#: Makes a row from a payload, an id, a split, a time of recording.
+QuickWriter = Callable[[bytes, Digest, Split, str | None], msgspec.Struct | None]
 
 _ENDS: Final = f'"trace_version":"{TRACE_VERSION}"}}'.encode()
 _MAX_METADATA: Final = 4_096
@@ -48,11 +48,6 @@ class _Payload(msgspec.Struct, gc=False):
     meta: msgspec.Raw
     prompt: str
     steps: list[_Step]
-
-    @property
-    def contents(self) -> list[str]:
-        """The texts of the steps, in order."""
-        return [step.content for step in sorted(self.steps, key=_I)]
 
 
 # The fields of each row are in the order of canonical JSON.
@@ -88,8 +83,8 @@ class _PromptCompletion(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Payload).decode
-# Text under ASCII keys in their order: msgspec's bytes are RFC 8785's.
-_encode = msgspec.json.Encoder().encode
+#: The line of a quick row: text under ASCII keys in their order, so msgspec's bytes are RFC 8785's.
+quick_line: Final = msgspec.json.Encoder().encode
 
 
 def quick_writer(settings: RowSettings, *, with_tools: bool) -> QuickWriter | None:
@@ -126,7 +121,9 @@ def _tunix_sft(settings: RowSettings) -> QuickWriter:
         known[meta, recorded_at] = text
         return text
 
-    def write(payload: bytes, trace: Digest, split: Split, recorded_at: str | None) -> bytes | None:
+    def write(
+        payload: bytes, trace: Digest, split: Split, recorded_at: str | None
+    ) -> msgspec.Struct | None:
         if not payload.endswith(_ENDS):
             return None
         plain = _decode(payload)
@@ -135,7 +132,7 @@ def _tunix_sft(settings: RowSettings) -> QuickWriter:
         row = _TunixSft(plain.final_answer, trace, metadata, render(plain))
         if with_split:
             row.split = split
-        return _encode(row)
+        return row
 
     return write
 
@@ -143,10 +140,12 @@ def _tunix_sft(settings: RowSettings) -> QuickWriter:
 def _text(settings: RowSettings) -> QuickWriter:
     render, with_split = _renderer(settings), settings.split is None
 
-    def write(payload: bytes, trace: Digest, split: Split, recorded_at: str | None) -> bytes | None:  # noqa: ARG001
+    def write(
+        payload: bytes, trace: Digest, split: Split, _recorded_at: str | None
+    ) -> msgspec.Struct | None:
         if not payload.endswith(_ENDS):
             return None
-        return _encode(_Text(trace, split if with_split else UNSET, render(_decode(payload))))
+        return _Text(trace, split if with_split else UNSET, render(_decode(payload)))
 
     return write
 
@@ -158,13 +157,12 @@ def _renderer(settings: RowSettings) -> Callable[[_Payload], str]:
     end = rendered[3]  # the end of a turn
 
     def render(plain: _Payload) -> str:
-        contents = plain.contents
-        if not contents:
-            return f"{before}{plain.prompt}{after}Answer: {plain.final_answer}{end}"
-        steps = "\n".join([f"{n}. {content}" for n, content in enumerate(contents, start=1)])
-        return (
-            f"{before}{plain.prompt}{after}Reasoning:\n{steps}\nAnswer: {plain.final_answer}{end}"
-        )
+        answer = f"Answer: {plain.final_answer}{end}"
+        if not plain.steps:
+            return f"{before}{plain.prompt}{after}{answer}"
+        plain.steps.sort(key=_I)
+        steps = "\n".join([f"{n}. {step.content}" for n, step in enumerate(plain.steps, 1)])
+        return f"{before}{plain.prompt}{after}Reasoning:\n{steps}\n{answer}"
 
     return render
 
@@ -179,7 +177,8 @@ def _chat(settings: RowSettings, *, with_tools: bool) -> QuickWriter:
     joined = settings.format is ExportFormat.MESSAGES
 
     def answer(plain: _Payload) -> dict[str, str]:
-        thought = "\n".join(plain.contents)
+        plain.steps.sort(key=_I)
+        thought = "\n".join([step.content for step in plain.steps])
         if field is not None:
             return {
                 "content": plain.final_answer,
@@ -189,14 +188,16 @@ def _chat(settings: RowSettings, *, with_tools: bool) -> QuickWriter:
         fields = with_reasoning(plain.final_answer, thought, reasoning)
         return dict(sorted({**fields, "role": assistant}.items()))
 
-    def write(payload: bytes, trace: Digest, split: Split, recorded_at: str | None) -> bytes | None:  # noqa: ARG001
+    def write(
+        payload: bytes, trace: Digest, split: Split, _recorded_at: str | None
+    ) -> msgspec.Struct | None:
         if not payload.endswith(_ENDS):
             return None
         plain = _decode(payload)
         asked: Sequence[dict[str, str]] = [*first, {"content": plain.prompt, "role": user}]
         said = split if with_split else UNSET
         if joined:
-            return _encode(_Messages(trace, [*asked, answer(plain)], said, tools))
-        return _encode(_PromptCompletion([answer(plain)], trace, [*asked], said, tools))
+            return _Messages(trace, [*asked, answer(plain)], said, tools)
+        return _PromptCompletion([answer(plain)], trace, [*asked], said, tools)
 
     return write
