@@ -29,6 +29,7 @@ from tunixrt.log.digests import digest_file
 from tunixrt.log.snapshots import load_snapshot
 from tunixrt.traces.recordings import Recordings
 from tunixrt.traces.schema import parse_payload
+from tunixrt.visible import one_line, visible_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -152,7 +153,9 @@ def _card(
     body: list[str],
     check: str,
 ) -> str:
-    recipe = json.dumps(msgspec.to_builtins(dataset.manifest.recipe), indent=1, ensure_ascii=False)
+    recipe = visible_json(
+        json.dumps(msgspec.to_builtins(dataset.manifest.recipe), indent=1, ensure_ascii=False)
+    )
     seen = _Seen(log, dataset)
     sections = [
         _front_matter(dataset, license_id, data_files),
@@ -258,7 +261,7 @@ def _how_to_check(dataset: Dataset, exported: Exported) -> str:
 def _options(rows: RowSettings) -> str:
     options = [f"--format {rows.format} --split {rows.split or ALL_SPLITS}"]
     if rows.system is not None:
-        options.append(f"--system {json.dumps(rows.system, ensure_ascii=False)}")
+        options.append(f"--system {json.dumps(rows.system)}")
     if rows.reasoning is not None:
         options.append(f"--reasoning {rows.reasoning}")
     return " ".join(options)
@@ -328,6 +331,5 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return text of a user as it stands in a cell: on one line, no markup."""
-    shown = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
-    return shown.translate(_MARKUP)
+    """Return text of a user as it stands in a cell: on one line, visible, no markup."""
+    return one_line(text).translate(_MARKUP)
