@@ -13,14 +13,23 @@ from hypothesis import strategies as st
 from tests.making.conversations import conversation, turns
 from tests.making.traces import Place, trace
 from tunixrt.datasets.building import build_dataset, load_dataset
-from tunixrt.datasets.exports import ExportError, ExportFormat, ExportLines, row_settings
+from tunixrt.datasets.exports import (
+    REBUILT_FORMATS,
+    Export,
+    ExportError,
+    ExportFormat,
+    ExportLines,
+    row_settings,
+)
 from tunixrt.datasets.exports.columns import Columns, Held, columns_of
 from tunixrt.datasets.exports.formats import CHAT_FORMATS, Reasoning
 from tunixrt.datasets.exports.quick import quick_line, quick_writer
 from tunixrt.datasets.exports.rows import Member, row_of
+from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import Split, make_recipe
 from tunixrt.datasets.render import DataFormat, response
 from tunixrt.log.canonical import encode
+from tunixrt.log.redaction import redact
 from tunixrt.traces.facts import labelled
 from tunixrt.traces.schema import payload_of, trace_id, trace_of
 
@@ -248,6 +257,25 @@ def test_a_conversation_or_another_version_has_no_quick_line() -> None:
     for other in (turns("Hello?", "Yes."), trace(trace_version="1.0b")):
         payload = payload_of(other)
         assert write(payload, trace_id(payload), Split.TRAIN, None) is None
+
+
+def test_what_verify_derives_is_what_is_exported(place: Place) -> None:
+    a, *_ = place.record(
+        *(trace(f"Problem <bos> {n}", meta={"n": n}) for n in range(4)),
+        conversation(meta={"format": "mine"}),
+        recorded_at="2026-01-31T12:00:00Z",
+    )
+    build(place)
+    redact(place.log, [a])
+    dataset = load_dataset(place.layout, "d-v1")
+    derived = [Export(one, split="all") for one in REBUILT_FORMATS]
+    with DatasetReader(place.log) as reader:
+        reader.pour(dataset, derived)
+    exported = [place.export("d-v1", one, split="all")[0] for one in REBUILT_FORMATS]
+    assert [one.report() for one in derived] == [
+        msgspec.structs.replace(one, files=[]) for one in exported
+    ]
+    assert exported[0].omitted == {"redacted": 1}
 
 
 def test_a_text_export_answers_as_training_does(place: Place) -> None:
