@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tunixrt.jobs.tokens.reading import DatasetTokens
     from tunixrt.jobs.tokens.records import RecordTokens
     from tunixrt.jobs.tokens.tally import LengthBin, TokenSummary
-    from tunixrt.report.blocks import Block, Inlines
+    from tunixrt.report.blocks import Block, Inline
 
 _BAR: int = 40
 
@@ -102,7 +102,7 @@ def bar_of(found: LengthBin, lengths: Sequence[LengthBin]) -> str:
     return "#" * -(-found.n_records * _BAR // most)
 
 
-def _names(traces: Sequence[str]) -> Inlines:
+def _names(traces: Sequence[str]) -> tuple[Inline, ...]:
     return tuple(
         piece for trace in traces for piece in (Code(trace.removeprefix("sha256:")[:12]), Text(" "))
     )
