@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 # Trainings that `make reproduce` makes at a time: as many as there are processors, at most 4.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); [ "$$n" -le 4 ] && echo "$$n" || echo 4)
 
+# The committed reports; each names its runs.
+REPORTS := docs/showcase docs/showcase/steps
+
 # Handed to `python -m tests.pythons`: paths of interpreters that are not on PATH, or --others.
 PYTHONS ?=
 
@@ -35,7 +38,9 @@ $(READY): requirements.lock pyproject.toml
 reproduce: $(READY)
 	$(BIN)/tunixrt verify --rebuild
 	$(BIN)/tunixrt reproduce --all --jobs $(JOBS)
-	@BIN=$(abspath $(BIN)) sh tests/reports_again.sh
+	@for report in $(REPORTS); do \
+	  $(BIN)/tunixrt report -o $$report --check >/dev/null && echo "$$report: the same bytes." || exit 1; \
+	done
 
 lint: $(READY)
 	$(BIN)/ruff check .

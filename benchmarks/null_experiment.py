@@ -15,7 +15,8 @@ import argparse
 from math import comb
 from typing import TYPE_CHECKING
 
-from tunixrt.eval.compare.pairs import EvaluatedRun, Verdict, compare
+from tunixrt.eval.compare.conditions import EvaluatedRun
+from tunixrt.eval.compare.pairs import ComparisonVerdict, compare
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.identity import Judge, Template
 from tunixrt.runs.lines import Prediction
@@ -45,7 +46,8 @@ def main() -> None:
 def alarm_of_each_outcome(n_discordant: int, n_pairs: int) -> list[bool]:
     """Whether the comparison claims a difference where 0, 1, ... of the pairs were fixed."""
     return [
-        _verdict(n_fixed, n_discordant - n_fixed, n_pairs) is not Verdict.NO_CLEAR_DIFFERENCE
+        _verdict(n_fixed, n_discordant - n_fixed, n_pairs)
+        is not ComparisonVerdict.NO_CLEAR_DIFFERENCE
         for n_fixed in range(n_discordant + 1)
     ]
 
@@ -66,7 +68,7 @@ def exact_share(alarms: Sequence[bool]) -> float:
     return float(ways / 2**n_discordant)
 
 
-def _verdict(n_fixed: int, n_broken: int, n_pairs: int) -> Verdict:
+def _verdict(n_fixed: int, n_broken: int, n_pairs: int) -> ComparisonVerdict:
     n_changed = n_fixed + n_broken
     before = [n_fixed <= i < n_changed or (i >= n_changed and i % 2 == 0) for i in range(n_pairs)]
     after = [i < n_fixed or (i >= n_changed and i % 2 == 0) for i in range(n_pairs)]

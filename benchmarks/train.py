@@ -41,7 +41,7 @@ environment.prepare(environment.FAST)
 from tunixrt.ml.model import ModelConfig, initial_weights  # noqa: E402
 from tunixrt.ml.training import model_config_of  # noqa: E402
 from tunixrt.ml.weights import save_model  # noqa: E402
-from tunixrt.runs.config import load_config  # noqa: E402
+from tunixrt.runs.config_sources import load_config  # noqa: E402
 
 if TYPE_CHECKING:
     from tunixrt.traces.schema import Trace

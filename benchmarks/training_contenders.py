@@ -29,7 +29,7 @@ def trainer(mode: str, directory: Path) -> None:
     from tunixrt.ml.optimizer import StepScalars
     from tunixrt.ml.steps import StepInputs, compile_steps
     from tunixrt.ml.weights import load_model
-    from tunixrt.runs.config import load_config
+    from tunixrt.runs.config_sources import load_config
 
     model = load_model(directory / "model")
     batches = packed(directory)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tunixrt.runs.config import ConfigError, known_keys, load_config, value_keys
-from tunixrt.words import ALIASES, near, nearest
+from tunixrt.runs.config import ConfigError, known_keys, value_keys
+from tunixrt.runs.config_sources import load_config
+from tunixrt.words import ALIASES, choice, near, nearest, plural, series, shorten
 
 COMMON = {
     "training.lr": "training.learning_rate",
@@ -45,7 +46,7 @@ def test_an_abbreviation_of_the_field_suggests_the_key_and_never_a_section(
 ) -> None:
     assert nearest(typed, value_keys(), dotted=True) == meant
     if "-" not in typed and typed == typed.lower():
-        with pytest.raises(ConfigError, match=f"Did you mean {meant}\\?"):
+        with pytest.raises(ConfigError, match=f'Did you mean "{meant}"\\?'):
             load_config("nano", [f"{typed}=1"])
 
 
@@ -55,7 +56,7 @@ def test_a_misspelt_section_of_a_file_suggests_a_section() -> None:
 
 
 def test_a_misspelt_value_of_a_key_suggests_the_value() -> None:
-    with pytest.raises(ConfigError, match=r"found 'adam'\. Did you mean adamw\?"):
+    with pytest.raises(ConfigError, match=r"""found 'adam'\. Did you mean "adamw"\?"""):
         load_config("nano", ["training.optimizer=adam"])
 
 
@@ -92,3 +93,34 @@ def test_every_alias_is_written_as_names_are_compared() -> None:
         assert "-" not in alias
     keys = {key.rpartition(".")[2] for key in value_keys()}
     assert {"learning_rate", "num_steps", "batch_size"} <= keys
+
+
+@pytest.mark.parametrize(
+    ("items", "one_of", "all_of"),
+    [
+        ([], "", ""),
+        (["a"], "a", "a"),
+        (["a", "b"], "a or b", "a and b"),
+        (["a", "b", "c"], "a, b or c", "a, b and c"),
+    ],
+)
+def test_a_list_in_a_sentence_has_its_conjunction_before_the_last(
+    items: list[str], one_of: str, all_of: str
+) -> None:
+    assert choice(iter(items)) == one_of
+    assert series(iter(items)) == all_of
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [plural(n, "trace") for n in (0, 1, 2, 7473)] == [
+        "0 traces",
+        "1 trace",
+        "2 traces",
+        "7,473 traces",
+    ]
+    assert plural(2, "entry", "entries") == "2 entries"
+
+
+@pytest.mark.parametrize(("text", "shown"), [("abcd", "abcd"), ("abcde", "abc…"), ("", "")])
+def test_a_shortened_text_is_never_longer_than_asked_for(text: str, shown: str) -> None:
+    assert shorten(text, 4) == shown

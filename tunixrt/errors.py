@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 class TunixrtError(Exception):
-    """Something that a person can understand and mend; never a bug in tunixrt."""
+    """A fault that a person can understand and fix; never a bug in tunixrt."""
 
     exit_code: ExitCode = ExitCode.BAD_INPUT
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.errors import BadInputError
+from tunixrt.words import series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,9 +50,8 @@ class MissingExtraError(BadInputError):
     """
 
     def __init__(self, what: str, extra: str, packages: Sequence[str]) -> None:
-        *most, last = (package.replace("_", "-") for package in packages)
-        listed = f"{', '.join(most)} and {last}" if most else last
-        are = "are" if most else "is"
+        listed = series(package.replace("_", "-") for package in packages)
+        are = "is" if len(packages) == 1 else "are"
         super().__init__(
             f"{what} needs {listed}, which {are} not installed: pip install 'tunixrt[{extra}]'"
         )

@@ -1,14 +1,13 @@
-"""Words for people: the known name that an unknown one was probably meant to be.
+"""Text for people: counts, lists, shortened texts, and the name that was probably meant.
 
-One mechanism for every name that a person types: commands, options, keys of a configuration,
-formats, judges, datasets, eval sets, runs. A name is near another one when it is the same but for
-letter case and hyphens, is what the field calls the same thing (``lr``), has the same words in it
-(``warmup`` and ``warmup_steps``), or differs by a slip of the keyboard.
+Suggestions are made in one way for every name that a person types: commands, options, keys of a
+configuration, formats, judges, datasets, eval sets, runs. A name is near another one when it is the
+same but for letter case and hyphens, is what the field calls the same thing (``lr``), has the same
+words in it (``warmup`` and ``warmup_steps``), or differs by a slip of the keyboard.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 #: Likeness from which on a word is another one misspelt: surely, and where nothing else is near.
 _SURE: Final = 0.8
 _LIKELY: Final = 0.6
-#: A beginning of fewer characters says too little.
+#: A beginning of fewer characters fits too many names.
 _SHORTEST: Final = 3
-#: What is longer is no name, and comparing takes the square of the length.
+#: What is longer is not a name, and comparing takes the square of the length.
 _LONGEST: Final = 100
 _SEPARATORS: Final = re.compile(r"[-_\s]+")
 _PATH: Final = re.compile(r"[.\s]")
@@ -162,7 +161,7 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def near(name: str, known: Iterable[str], *, dotted: bool = False) -> list[str]:
-    """The known names that may have been meant, the likeliest first; empty where none is near.
+    """The known names that may have been meant, the most similar first; empty where none is near.
 
     Args:
         name: what was typed.
@@ -200,16 +199,47 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     return suggestion(name, known).lstrip() or f"The known ones are {', '.join(known)}."
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean "prompt"?``, to end a message that lists the known names; or nothing."""
-    meant = nearest(name, known)
+def suggestion(name: str, known: Iterable[str], *, dotted: bool = False) -> str:
+    """`` Did you mean "prompt"?``, to end a message about an unknown name; empty if none is near.
+
+    Args:
+        name: what was typed.
+        known: the names that would have been right.
+        dotted: as in `near`.
+    """
+    meant = nearest(name, known, dotted=dotted)
     return "" if meant is None else f" Did you mean {quoted(meant)}?"
 
 
 def quoted(text: str, *, at_most: int = 60) -> str:
     """A text in quotes for use in a sentence: shortened, without control characters."""
-    shown = text if len(text) <= at_most else text[: at_most - 1] + "…"
+    shown = shorten(text, at_most)
     return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + '"'
+
+
+def shorten(text: str, at_most: int) -> str:
+    """The text, or its beginning and ``…``: at most ``at_most`` characters."""
+    return text if len(text) <= at_most else text[: at_most - 1] + "…"
+
+
+def plural(n: int, noun: str, many: str | None = None) -> str:
+    """``1 trace``, ``7,473 traces``; ``many`` is the plural where it is not the noun with an s."""
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"
+
+
+def choice(names: Iterable[str]) -> str:
+    """``a``, ``a or b``, ``a, b or c``: the names of which one is expected."""
+    return _series(names, "or")
+
+
+def series(items: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``: all of these."""
+    return _series(items, "and")
+
+
+def _series(items: Iterable[str], conjunction: str) -> str:
+    *most, last = tuple(items) or ("",)
+    return f"{', '.join(most)} {conjunction} {last}" if most else last
 
 
 def _plain(text: str) -> str:
@@ -246,6 +276,8 @@ def _with_the_words(word: str, candidates: Mapping[str, str]) -> list[str]:
 
 def _likeness(a: str, b: str) -> float:
     """0 to 1: by what two words share in order, or by how few characters were mistyped."""
+    import difflib  # not on every start of the command line
+
     in_order = difflib.SequenceMatcher(None, a, b).ratio()
     if not a or not b or in_order == 1.0:
         return in_order

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TRAIN = "pip install 'tunixrt[train]'"
 MATH = "pip install 'tunixrt[math]'"
+SQL = "pip install 'tunixrt[sql]'"
 
 #: What needs an extra, and the line that must be printed.
 NEEDS = [
@@ -42,6 +43,7 @@ NEEDS = [
     ("reproduce {evaluation}", TRAIN),
     ("reproduce --all", TRAIN),
     ("reproduce --all --jobs 2", TRAIN),
+    ("dataset build long v1 --sql 'SELECT id FROM traces WHERE n_steps > 9'", SQL),
 ]
 
 #: What works with arguments that the examples cannot know.

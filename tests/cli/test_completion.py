@@ -17,7 +17,7 @@ from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt.cli.main import root
 from tunixrt.ml.model import ModelConfig
 from tunixrt.ml.tokenizer import VOCAB_SIZE
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.presets import PRESETS
 
 if TYPE_CHECKING:

@@ -241,7 +241,7 @@ BAD_COMMANDS = {
     ),
     "a judge that does not exist": (
         ["eval", "untrained:nano", "--evalset", "sums", "--judge", "kind"],
-        ["kind", "exact, exact-first, math-verify, verbatim"],
+        ["kind", "exact, exact-first, math-verify and verbatim"],
     ),
     "an eval set that does not exist": (["evalset", "check", "sum"], ["sum", "sums"]),
     "a split without a dataset": (
@@ -338,6 +338,11 @@ def test_a_site_is_built_and_built_again(
     assert "<h1>Our sums</h1>" in (tmp_path / "public" / "index.html").read_text()
     document = cli("site", "build", "-o", "public", "--json").document
     assert (document["n_traces"], document["directory"]) == (24, "public")
+    checked = cli("site", "build", "-o", "public", "--check", "--json").document
+    assert checked == document
+    other = cli("site", "build", "-o", "public", "--title", "Other sums", "--check")
+    assert other.code == 1
+    assert 'site.json: identity.title was "tunixrt store", is "Other sums".' in other.err
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("important")
     refused = cli("site", "build", "-o", "thesis")
@@ -389,10 +394,22 @@ def test_two_ways_of_training_are_compared_and_reported_seed_by_seed(
     assert "| 1 and" not in text
     checked = cli("report", before, after, "-o", str(tmp_path / "out"), "--check")
     assert (checked.code, checked.out) == (0, written.out)
+    assert cli("report", before, "-o", str(tmp_path / "out"), "--check").code == 2
+    assert "Name both runs" in cli("report").err
+    compared = cli("run", "compare", before, after, "-o", "compared")
+    assert (compared.code, compared.out) == (0, shown.out)
+    assert cli("run", "compare", before, after, "-o", "compared", "--check").out == shown.out
+    other = cli("run", "compare", after, before, "-o", "compared", "--check")
+    assert other.code == 1
+    assert "comparison.json: identity.a.0 was " in other.err
+    assert "goes with -o DIR" in cli("run", "compare", before, after, "--check").err
+    # Without runs, those that the report states.
+    checked = cli("report", "-o", str(tmp_path / "out"), "--check")
+    assert (checked.code, checked.out) == (0, written.out)
     (tmp_path / "out" / "report.md").write_text(text + "More.\n")
     refused = cli("report", before, after, "-o", str(tmp_path / "out"), "--check")
     assert refused.code == 1
-    assert "report.md is not what follows from the runs" in refused.err
+    assert "the first difference: report.md, line 487: one of the two ends here." in refused.err
     assert (tmp_path / "out" / "report.md").read_text().endswith("More.\n")
 
 

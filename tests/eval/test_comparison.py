@@ -4,14 +4,9 @@ import msgspec
 import pytest
 
 from tests.making.predictions import prediction, run
+from tunixrt.eval.compare.conditions import ConditionDifference, EvaluatedRun, NotComparableError
 from tunixrt.eval.compare.metrics import TooFewDrawsError, UnknownMetricError
-from tunixrt.eval.compare.pairs import (
-    Difference,
-    EvaluatedRun,
-    NotComparableError,
-    Verdict,
-    compare,
-)
+from tunixrt.eval.compare.pairs import ComparisonVerdict, compare
 from tunixrt.eval.compare.statistics import (
     UnsupportedLevelError,
     mcnemar_mid_p,
@@ -42,14 +37,16 @@ def test_what_mid_p_and_interval_alone_would_claim_is_claimed_only_if_the_exact_
     assert comparison.p_value < 0.05
     assert comparison.interval[0] > 0
     assert comparison.p_value_exact == 0.0768127
-    assert comparison.verdict is Verdict.NO_CLEAR_DIFFERENCE
-    assert compare(*runs(both=10, fixed=13, broken=3, neither=10)).verdict is Verdict.BETTER
+    assert comparison.verdict is ComparisonVerdict.NO_CLEAR_DIFFERENCE
+    assert (
+        compare(*runs(both=10, fixed=13, broken=3, neither=10)).verdict is ComparisonVerdict.BETTER
+    )
 
 
 def test_a_clear_gain_is_better_and_the_other_way_round_worse() -> None:
     a, b = runs(both=10, fixed=20, broken=2, neither=8)
     comparison = compare(a, b)
-    assert comparison.verdict is Verdict.BETTER
+    assert comparison.verdict is ComparisonVerdict.BETTER
     assert (comparison.a, comparison.b, comparison.delta) == (30.0, 75.0, 45.0)
     low, high = paired_difference_interval(20, 2, 40)
     assert comparison.interval == pytest.approx((100 * low, 100 * high), abs=1e-6)
@@ -62,7 +59,7 @@ def test_a_clear_gain_is_better_and_the_other_way_round_worse() -> None:
     assert comparison.broken == ("s030", "s031")
     assert (comparison.n_pairs, comparison.n_both_correct, comparison.n_both_wrong) == (40, 10, 8)
     back = compare(b, a)
-    assert back.verdict is Verdict.WORSE
+    assert back.verdict is ComparisonVerdict.WORSE
     assert back.delta == -45.0
     assert back.fixed == comparison.broken
 
@@ -77,16 +74,20 @@ def test_the_averages_are_those_of_the_summaries() -> None:
 @pytest.mark.parametrize(
     ("fixed", "broken", "verdict"),
     [
-        (0, 0, Verdict.NO_CLEAR_DIFFERENCE),
-        (3, 1, Verdict.NO_CLEAR_DIFFERENCE),
-        (4, 0, Verdict.NO_CLEAR_DIFFERENCE),  # Tango's interval excludes 0, mid-p is 0.0625
-        (6, 0, Verdict.BETTER),
-        (0, 6, Verdict.WORSE),
-        (12, 10, Verdict.NO_CLEAR_DIFFERENCE),
+        (0, 0, ComparisonVerdict.NO_CLEAR_DIFFERENCE),
+        (3, 1, ComparisonVerdict.NO_CLEAR_DIFFERENCE),
+        (
+            4,
+            0,
+            ComparisonVerdict.NO_CLEAR_DIFFERENCE,
+        ),  # Tango's interval excludes 0, mid-p is 0.0625
+        (6, 0, ComparisonVerdict.BETTER),
+        (0, 6, ComparisonVerdict.WORSE),
+        (12, 10, ComparisonVerdict.NO_CLEAR_DIFFERENCE),
     ],
 )
 def test_a_verdict_needs_the_interval_and_the_test(
-    fixed: int, broken: int, verdict: Verdict
+    fixed: int, broken: int, verdict: ComparisonVerdict
 ) -> None:
     a, b = runs(both=20, fixed=fixed, broken=broken, neither=20)
     assert compare(a, b).verdict is verdict
@@ -131,7 +132,7 @@ def test_evaluations_that_differ_in_more_than_the_model_are_refused(
     assert len(caught.value.differences) == 1
     allowed = compare(a, other, allow_differences=True)
     assert allowed.differences == caught.value.differences
-    assert isinstance(allowed.differences[0], Difference)
+    assert isinstance(allowed.differences[0], ConditionDifference)
 
 
 def test_several_differences_are_all_named() -> None:
@@ -223,7 +224,7 @@ def test_runs_of_several_responses_are_compared_sample_by_sample(
 def test_many_responses_to_few_samples_are_not_many_samples() -> None:
     comparison = compare(drawn("aaaa", "-" * 100, "-" * 100), drawn("bbbb", "x" * 100, "x" * 100))
     assert comparison.delta == 100.0
-    assert comparison.verdict is Verdict.NO_CLEAR_DIFFERENCE
+    assert comparison.verdict is ComparisonVerdict.NO_CLEAR_DIFFERENCE
 
 
 def test_settings_of_generation_that_differ_are_refused_but_for_the_seed() -> None:
@@ -236,7 +237,7 @@ def test_settings_of_generation_that_differ_are_refused_but_for_the_seed() -> No
     with pytest.raises(NotComparableError) as caught:
         compare(one, warmer)
     assert caught.value.differences == (
-        Difference(
+        ConditionDifference(
             "generation",
             "temperature 0.8, top-p 0.95, 2 responses per sample",
             "temperature 1, top-p 0.95, 2 responses per sample",

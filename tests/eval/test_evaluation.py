@@ -7,9 +7,9 @@ import pytest
 
 from tunixrt.eval.compare.statistics import wilson_interval
 from tunixrt.eval.evalsets import EvalSample, EvalSet
-from tunixrt.eval.evaluation import Generated, evaluate, is_binary, summarise
+from tunixrt.eval.evaluation import SUMMARY_VERSION, Generated, evaluate, is_binary, summarise
 from tunixrt.eval.judge.judges import judge_by_name
-from tunixrt.log.digests import digest_bytes
+from tunixrt.log.digests import digest_bytes, digest_value
 from tunixrt.runs.lines import Prediction
 
 if TYPE_CHECKING:
@@ -86,6 +86,21 @@ def test_the_summary_counts_and_averages_over_all_and_per_category() -> None:
     assert summary.categories["sums"].avg_score == 33.333333
     assert summary.categories["words"].n == 1
     assert summary.stop_reasons == {"end_of_turn": 3, "length": 1}
+
+
+def test_no_figure_changes_without_another_version_of_the_summary() -> None:
+    """Where this fails, SUMMARY_VERSION has to change together with the digest."""
+    greedy = [*answers("2", "5", "Paris"), *answers("7", stop_reason="length")]
+    drawn = [*answers("2", "5", "4", "5"), *answers("Paris", "Rome", "6", "6")]
+    once = evaluate(EVALSET, lambda _: greedy)
+    several = evaluate(EVALSET, lambda _: drawn, n_draws=2)
+    partial = [msgspec.structs.replace(p, score=p.score / 2 + i) for i, p in enumerate(once)]
+    figures = [msgspec.to_builtins(summarise(one)) for one in (once, several, partial)]
+    assert SUMMARY_VERSION == 1
+    assert (
+        digest_value(figures)
+        == "sha256:d22bcb3795810ffd13b82615089ff56a7b79fb27e20c33897050ed131b4cb29c"
+    )
 
 
 def test_scores_that_are_not_all_or_nothing_get_a_bootstrap_interval() -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import rfc8785
 
-from tunixrt.eval.predictions import read_predictions
+from tunixrt.eval.prediction_traces import read_predictions
 from tunixrt.log.canonical import CanonicalError
 from tunixrt.runs.lines import LineError, Prediction, encode_lines
 
@@ -47,7 +47,7 @@ def test_predictions_are_canonical_json_lines(tmp_path: Path) -> None:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
     path.write_bytes(encode_lines([ONE, TWO]))
-    assert read_predictions(path) == (ONE, TWO)
+    assert list(read_predictions(path)) == [ONE, TWO]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_line_that_is_not_a_prediction_is_named(
     path = tmp_path / "predictions.jsonl"
     path.write_bytes(encode_lines([ONE]) + line + b"\n")
     with pytest.raises(LineError, match=problem) as caught:
-        read_predictions(path)
+        list(read_predictions(path))
     assert (caught.value.source, caught.value.line) == (path, 2)
 
 
@@ -72,14 +72,14 @@ def test_two_predictions_for_one_sample_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
     path.write_bytes(encode_lines([ONE, ONE]))
     with pytest.raises(LineError, match='A second prediction for the sample "eval-001"'):
-        read_predictions(path)
+        list(read_predictions(path))
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
     path.write_bytes(b"")
     with pytest.raises(LineError, match="The file contains no prediction") as caught:
-        read_predictions(path)
+        list(read_predictions(path))
     assert caught.value.line is None
 
 

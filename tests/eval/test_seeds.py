@@ -7,8 +7,10 @@ import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
 from tests.making.predictions import prediction, run
-from tunixrt.eval.compare.pairs import EvaluatedRun, NotComparableError, Verdict, compare
+from tunixrt.eval.compare.conditions import EvaluatedRun, NotComparableError
+from tunixrt.eval.compare.pairs import COMPARISON_METHOD, ComparisonVerdict, compare
 from tunixrt.eval.compare.seeds import UnpairedRunsError, compare_seeds
+from tunixrt.log.digests import digest_value, hex_of
 from tunixrt.runs.identity import Template
 from tunixrt.traces.prng import Sha256Stream
 
@@ -27,12 +29,20 @@ def test_scores_are_means_over_seeds_and_samples() -> None:
     found = compare_seeds(way("a", [4, 8, 12]), way("b", [20, 24, 40]))
     assert (found.a, found.b, found.delta) == (20.0, 70.0, 50.0)
     assert found.n_samples == N
-    assert found.verdict is Verdict.BETTER
+    assert found.verdict is ComparisonVerdict.BETTER
     assert found.interval[0] > 0
     assert [pair.delta for pair in found.pairs] == [40.0, 40.0, 70.0]
     assert found.categories.keys() == {"c0", "c1"}
     assert found.categories["c0"].n_samples == N // 2
     assert sum(c.delta for c in found.categories.values()) / 2 == pytest.approx(50.0)
+
+
+def test_comparisons_have_the_figures_of_their_method() -> None:
+    """Another figure from the same predictions needs another version: identities name it."""
+    a, b = way("a", [4, 8, 12]), way("b", [20, 24, 40])
+    found = (compare_seeds(a, b), compare(a[0], b[0]), compare(a[1], a[0], category="c1"))
+    digest = digest_value([msgspec.to_builtins(one) for one in found])
+    assert (COMPARISON_METHOD, hex_of(digest)[:16]) == ("pairs-1", "4d2f8fe069a2423e")
 
 
 def test_the_interval_covers_the_seeds_as_well_as_the_questions() -> None:
@@ -67,7 +77,7 @@ def test_ways_that_do_not_differ_are_seldom_called_different() -> None:
         ]
 
     alarms = sum(
-        compare_seeds(drawn("a"), drawn("b")).verdict is not Verdict.NO_CLEAR_DIFFERENCE
+        compare_seeds(drawn("a"), drawn("b")).verdict is not ComparisonVerdict.NO_CLEAR_DIFFERENCE
         for _ in range(60)
     )
     assert alarms <= 6

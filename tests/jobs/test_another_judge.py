@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.making.runs import reseal
 from tests.making.trainings import evaluations_of, of_trained, of_untrained, training_of
 from tunixrt.derive import Answer, Watch
+from tunixrt.eval.judge.math_verify import UndecidedError
 from tunixrt.jobs.evaluation.judgement import OtherResponsesError
 from tunixrt.log.findings import DamagedError
 from tunixrt.runs.lines import Response, encode_lines
@@ -69,6 +72,29 @@ def test_another_judge_reads_the_same_responses(copy: Store) -> None:
     again, _ = judged(copy)
     assert (again.already_done, again.n_generated, again.n_reused) == (True, 0, 4)
     assert copy.verify(rebuild=True).ok
+
+
+def test_a_comparison_that_does_not_end_publishes_nothing_and_is_not_a_divergence(
+    copy: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    math_verify = pytest.importorskip("math_verify")
+
+    def never_ends(*_: object, **__: object) -> bool:
+        signal.raise_signal(signal.SIGALRM)
+        return True
+
+    ended = {"text": "#### 7", "stop_reason": "end_of_turn"}
+    forge(copy, of_trained(copy), lambda lines: [replace(line, **ended) for line in lines])
+    with monkeypatch.context() as stuck:
+        stuck.setattr(math_verify, "verify", never_ends)
+        with pytest.raises(UndecidedError, match="nothing was published"):
+            judged(copy, "math-verify")
+    done, _ = judged(copy, "math-verify")
+    assert (done.already_done, done.n_generated) == (False, 0)
+    monkeypatch.setattr(math_verify, "verify", never_ends)
+    verdicts = {verdict.id: verdict for verdict in copy.verify(rebuild=True).rebuilt}
+    assert verdicts[done.run_id].verdict is Answer.NOT_REPRODUCIBLE
+    assert "did not decide within" in verdicts[done.run_id].reasons[0]
 
 
 def test_the_run_has_the_bytes_that_it_would_have_had_if_all_were_generated(copy: Store) -> None:

@@ -30,7 +30,7 @@ from tunixrt.runs.checkpoints import (
     newest_whole,
     steps_saved,
 )
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,16 @@ what is not an input. Where an input did change (a redaction of a member), the i
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.making.trainings import make_store, of_trained, training_of
+from tests.making.files import tree
+from tests.making.trainings import make_store, of_trained, of_untrained, training_of
 from tunixrt import Store
 from tunixrt.datasets.exports import Export, ExportFormat
 from tunixrt.datasets.reading import DatasetReader
@@ -26,7 +29,6 @@ from tunixrt.traces.state import project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 KINDS = {"training", "responses", "evaluation", "contamination"}
 
@@ -158,6 +160,63 @@ def test_datasets_and_exports_follow_from_their_snapshot(tmp_path: Path) -> None
             reader.pour(of, exports)
         reports.append([export.report() for export in exports])
     assert reports[0] == reports[1]
+
+
+class Delivered:
+    """What a store delivers to directories of the user's, each with its identity."""
+
+    def __init__(self, store: Store, place: Path | str, spell: Callable[[str], str] = str) -> None:
+        before, after = (spell(run.run_id) for run in (of_untrained(store), of_trained(store)))
+        root = Path(place)
+        store.runs.report(before, after, root / "report")
+        store.runs.report([before], [after], str(root / "listed"))
+        store.runs.compare(before, after, directory=root / "comparison", metric="answered")
+        store.build_site(str(root / "site"))
+        self.files = {path.name: tree(path) for path in root.iterdir()}
+
+    def identities(self) -> dict[str, object]:
+        names = {"report": "report", "listed": "report", "comparison": "comparison", "site": "site"}
+        return {
+            name: json.loads(self.files[name][f"{kind}.json"])["identity"]
+            for name, kind in names.items()
+        }
+
+
+def same(store: Store) -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("differs", "others"),
+    [
+        (same, set()),
+        (grown, {"site"}),
+        # The names of eval set and dataset are printed.
+        (renamed, {"site", "report", "listed"}),
+        (redacted_elsewhere, {"site"}),
+    ],
+)
+@pytest.mark.parametrize("spell", [str, lambda run: run[:9]])
+def test_what_is_delivered_is_a_function_of_its_identity(
+    differs: Callable[[Store], dict[str, Any]],
+    others: set[str],
+    spell: Callable[[str], str],
+    trained: Path,
+    copy: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At other paths, absolute and relative, in another working directory, of other stores."""
+    first = Delivered(Store.open(trained), copy.root / "first")
+    differs(copy)
+    monkeypatch.chdir(copy.root.parent)
+    second = Delivered(copy, "second", spell)
+    old, new = first.identities(), second.identities()
+    assert old["report"] == old["listed"]
+    assert {name for name in old if old[name] != new[name]} == others
+    assert {name for name in old if first.files[name] != second.files[name]} == others
+    # The directories are those of the first store, too, where the identity is.
+    for name in {"report", "listed"} - others:
+        copy.runs.check_report(copy.root / "first" / name)
 
 
 def test_everything_that_is_derived_is_identical_when_made_again(copy: Store) -> None:

@@ -20,7 +20,7 @@ from tunixrt.errors import BadInputError, ExitCode
 from tunixrt.eval.evaluation import Generated
 from tunixrt.jobs.evaluation.journal import DamagedJournalError, ResponseJournal
 from tunixrt.log.files import staging_directory
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.manifests import kind_of
 from tunixrt.store import held_out_evalset
 

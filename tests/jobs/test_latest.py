@@ -59,7 +59,9 @@ def test_each_name_follows_the_runs_of_its_kind(store: Store) -> None:
 
 
 def test_other_words_after_the_sign_are_refused(store: Store) -> None:
-    with pytest.raises(UnknownRunError, match=r'@last-train, @last-eval\. Did you mean "@last-tra'):
+    with pytest.raises(
+        UnknownRunError, match=r'@last-train or @last-eval\. Did you mean "@last-tra'
+    ):
         store.runs["@last-training"]
 
 

@@ -141,7 +141,7 @@ def test_traces_that_take_each_others_place_are_shown(repository: GitStore, swap
     )
     with store.traces.projection() as projection:
         assert [state.id for state in projection.active()] == [ids[2]]
-    assert store.status().circles == [sorted(ids[:2])]
-    assert json.dumps(store.status().circles)
+    assert store.status().cycles == [sorted(ids[:2])]
+    assert json.dumps(store.status().cycles)
     store.traces.supersede(ids[:1], by=ids[2])
-    assert store.status().circles == []
+    assert store.status().cycles == []

@@ -71,7 +71,7 @@ WAYS: dict[str, Callable[[Store, str], object]] = {
         ("gemma", "A directory of that name does not exist here either."),
         ("nano", "The untrained weights of a configuration are untrained:nano."),
         ("run.toml", "The untrained weights of a configuration are untrained:run.toml."),
-        ("00aabb", "There is no run 00aabb here."),
+        ("00aabb", "The run 00aabb does not exist here."),
     ],
 )
 def test_what_is_no_model_is_told_as_what_it_was_meant_to_be(
@@ -145,5 +145,5 @@ def test_untrained_needs_a_configuration_and_is_no_base(store: Store) -> None:
         store.runs.evaluate("untrained:", evalset="sums")
     with pytest.raises(NoModelError, match="training with that configuration starts from anyway"):
         store.runs.train("nano", dataset="sums-v1", base="untrained:nano")
-    with pytest.raises(TunixrtError, match="Did you mean nano"):
+    with pytest.raises(TunixrtError, match='Did you mean "nano"'):
         store.evalsets.check_prompts("sums", "untrained:nan")

@@ -10,7 +10,7 @@ import pytest
 from tests.making.runs import made_evaluation, made_store, made_training, write_evalset
 from tests.making.trainings import SMALL_MODEL, make_store
 from tunixrt.errors import BadInputError
-from tunixrt.eval.compare.pairs import NotComparableError
+from tunixrt.eval.compare.conditions import NotComparableError
 from tunixrt.jobs.overlong import OverlongPromptsError
 from tunixrt.runs.manifests import EvaluationManifest, ResponsesManifest, TrainingManifest
 from tunixrt.runs.run import Run
@@ -146,7 +146,7 @@ def test_a_set_of_overlong_prompts_alone_is_refused_whatever_is_chosen(store: St
 
 
 def test_another_word_is_refused_before_the_model_is_looked_at(store: Store) -> None:
-    with pytest.raises(BadInputError, match=r'refuse, wrong, omit\. Did you mean "omit"'):
+    with pytest.raises(BadInputError, match=r'refuse, wrong or omit\. Did you mean "omit"'):
         evaluated(store, on_overlong="omitt")
 
 

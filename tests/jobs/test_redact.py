@@ -137,13 +137,13 @@ def test_a_merge_that_stops_at_a_redaction_is_mended_by_a_sweep(repository: GitS
     repository.merge("left", expect=1)
     assert any("redact --sweep` joins the two sides" in text for text in repository.problems())
     done = store.traces.sweep()
-    assert len(done.mended) == 1
+    assert len(done.repaired) == 1
     assert holds(repository.root) == []
     assert repository.problems() == []
     repository.commit("merged")
     repository.branch("other-way", "left")
     repository.git("-c", "merge.conflictStyle=diff3", "merge", "-q", tip, expect=1)
-    assert len(store.traces.sweep().mended) == 1
+    assert len(store.traces.sweep().repaired) == 1
     assert repository.problems() == []
     assert repository.git("diff", "right", "--", "store") == ""
 

@@ -22,11 +22,11 @@ from tests.making.trainings import (
 from tunixrt.derive import Answer, Execution, Watch
 from tunixrt.errors import BadInputError
 from tunixrt.jobs.evaluation.target import untrained_model
-from tunixrt.jobs.models import digests_of
+from tunixrt.jobs.models import model_digests
 from tunixrt.log.digests import digest_file
 from tunixrt.log.redaction import redact
 from tunixrt.log.sums import output_digests
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def test_training_goes_on_from_a_base(copy: Store) -> None:
     first = training_of(copy)
     config = str(copy.root / "tiny.toml")
     tuned = copy.runs.train(config, dataset="sums-v1", base=first.run_id[:8]).manifest
-    assert tuned.identity.base == digests_of(first)
+    assert tuned.identity.base == model_digests(copy.layout.runs / first.run_id / "model")
     assert tuned.weights != first.weights
     directory = copy.layout.runs / first.run_id / "model"
     elsewhere = copy.root / "a copy"

@@ -11,7 +11,6 @@ from tests.making.runs import made_evaluation, made_store, made_training
 from tests.making.trainings import training_of
 from tunixrt.derive import Answer
 from tunixrt.eval.compare.draws import by_sample
-from tunixrt.eval.predictions import read_predictions
 from tunixrt.jobs.evaluation.evaluate import GreedyDrawsError
 from tunixrt.runs.sampling import SamplingError
 
@@ -31,7 +30,7 @@ def evaluate(store: Store, **settings: Any) -> EvaluationDone:
 
 
 def predictions_of(store: Store, done: EvaluationDone) -> tuple[Prediction, ...]:
-    return read_predictions(store.layout.runs / done.manifest.run_id / "predictions.jsonl")
+    return tuple(store.runs[done.run_id].predictions())
 
 
 def texts(predictions: tuple[Prediction, ...]) -> dict[tuple[str, int | None], str]:

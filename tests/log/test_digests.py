@@ -10,6 +10,7 @@ from tunixrt.log.digests import (
     digest_bytes,
     digest_file,
     digest_value,
+    digits_of,
     from_hex,
     from_raw,
     hex_of,
@@ -43,6 +44,12 @@ def test_a_digest_can_be_taken_apart_and_put_together() -> None:
     assert parse_digest(f"sha256:{_ABC}") == digest
     assert is_digest(digest)
     assert is_hex(_ABC)
+
+
+def test_a_beginning_is_read_in_either_case_and_with_or_without_its_prefix() -> None:
+    assert [digits_of(text) for text in ("BA78", "ba78", "sha256:ba78", "SHA256:BA78")] == [
+        "ba78"
+    ] * 4
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_a_relative_path_in_a_directory_that_was_removed_gets_a_sentence(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    with pytest.raises(NoCurrentDirectoryError, match="does not exist any more") as caught:
+    with pytest.raises(NoCurrentDirectoryError, match="no longer exists") as caught:
         door(Path("demo"))
     assert caught.value.exit_code == ExitCode.BAD_INPUT
     assert door(init(tmp_path / "demo").root).root == tmp_path / "demo"

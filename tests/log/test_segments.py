@@ -258,7 +258,7 @@ def test_reading_a_damaged_segment_gets_a_sentence_and_not_half_of_it(tmp_path: 
     whole = part.read_bytes()
     for damaged, sentence in (
         (whole[:-1], "0000.jsonl, line 4: The last line does not end in a line feed"),
-        (whole + b"\n", "another number of lines than its header says. Expected 4 lines"),
+        (whole + b"\n", "number of lines is not the one in the header. Expected 4 lines"),
         (whole.replace(b"\n", b"\r\n"), "0000.jsonl, line 1: There is a carriage return"),
         (b"{}" + whole[2:], "0000.jsonl, line 1: This is not the envelope of an event"),
         (whole.replace(b'"type"', b'"typo"'), "0000.jsonl, line 1: This is not the envelope"),

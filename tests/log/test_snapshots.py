@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +13,9 @@ from tests.making.events import trace, trace_id, traces, tree
 from tests.making.golden import GOLDEN_SNAPSHOT, GOLDEN_SNAPSHOT_NAME
 from tunixrt.errors import ExitCode
 from tunixrt.log.canonical import encode
-from tunixrt.log.census import Census
+from tunixrt.log.census import Buckets, Census
 from tunixrt.log.digests import Digest, digest_bytes, from_hex
-from tunixrt.log.files import ImmutableFileError
+from tunixrt.log.files import ImmutableFileError, WriteError
 from tunixrt.log.layout import Layout
 from tunixrt.log.segment.events import RECORDED, Envelope, StoredEvent
 from tunixrt.log.segment.header import DamagedError
@@ -102,7 +103,7 @@ def test_old_snapshots_stay_true_while_the_log_grows(log: EventLog) -> None:
 
 
 def test_a_snapshot_that_is_not_there_gets_a_sentence(log: EventLog) -> None:
-    with pytest.raises(SnapshotNotFoundError, match="There is no snapshot sha256:00") as caught:
+    with pytest.raises(SnapshotNotFoundError, match="The snapshot sha256:00") as caught:
         load_snapshot(log.layout, from_hex("00" * 32))
     assert caught.value.exit_code == ExitCode.BAD_INPUT
     assert caught.value.digest == from_hex("00" * 32)
@@ -165,6 +166,16 @@ def test_a_census_counts_distinct_traces_of_any_set_of_segments(
         for number in numbers
     }
     assert census.n_traces({digest_bytes(b"segment %d" % n) for n in wanted}) == len(expected)
+
+
+def test_a_census_without_room_for_its_temporary_file_names_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with Buckets(max_bytes=40) as buckets:
+        buckets.add(bytes(36))
+        with pytest.raises(WriteError, match=r"gone.* could not be written: No such file"):
+            buckets.add(bytes(36))
 
 
 def test_a_snapshot_is_canonical_json(log: EventLog) -> None:

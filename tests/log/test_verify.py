@@ -385,7 +385,7 @@ _CASES = {
     "an empty part": Case(
         lambda s: s.part.write_bytes(b""),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "number of lines is not the one in the header",
     ),
     "a truncated part": Case(
         lambda s: s.part.write_bytes(s.part.read_bytes()[:-9]),
@@ -396,17 +396,17 @@ _CASES = {
     "a part without its last event": Case(
         lambda s: s.part.write_bytes(b"\n".join(s.part.read_bytes().split(b"\n")[:4]) + b"\n"),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "number of lines is not the one in the header",
     ),
     "an extra line": Case(
         lambda s: s.part.write_bytes(s.part.read_bytes() + b"{}\n"),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "number of lines is not the one in the header",
     ),
     "an extra line feed": Case(
         lambda s: s.part.write_bytes(s.part.read_bytes() + b"\n"),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "another number of lines",
+        "number of lines is not the one in the header",
     ),
     "an extra event": Case(
         lambda s: s.part.write_bytes(
@@ -458,7 +458,7 @@ _CASES = {
     "a payload that is null without a redaction": Case(
         lambda s: s.edit(s.part, trace(2)[1] or b"", b"null"),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "no trace.redacted event says why",
+        "no trace.redacted event explains it",
         6,
     ),
     "a payload where there is none": Case(
@@ -470,7 +470,7 @@ _CASES = {
     "a recorded null": Case(
         lambda s: s.forge(_event(None)),
         "store/log/{F:.2}/{F}/0000.jsonl",
-        "no trace.redacted event says why",
+        "no trace.redacted event explains it",
         2,
     ),
     "a payload that is not canonical": Case(
@@ -548,7 +548,7 @@ _CASES = {
     "a redaction that names another trace": Case(
         lambda s: s.redact(trace_id(4), trace(2)[1] or b""),
         "store/log/{A:.2}/{A}/0000.jsonl",
-        "no trace.redacted event says why",
+        "no trace.redacted event explains it",
         6,
     ),
     # snapshots

@@ -54,9 +54,12 @@ def responses_identity(**changes: Any) -> ResponsesIdentity:
     return msgspec.structs.replace(identity, **changes)
 
 
-def evaluation_identity(judge: Judge | None = None, **changes: Any) -> EvaluationIdentity:
+def evaluation_identity(
+    judge: Judge | None = None, summary: int = 1, **changes: Any
+) -> EvaluationIdentity:
     return EvaluationIdentity(
         format=2,
         responses=responses_identity(**changes),
         judge=judge or Judge(name="exact", version="1"),
+        summary=summary,
     )

@@ -10,10 +10,12 @@ from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import ByteTokenizer
 from tunixrt.runs.architecture import Architecture
-from tunixrt.runs.config import RunConfig, load_config
+from tunixrt.runs.config_sources import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tunixrt.runs.config import RunConfig
 
 #: Layers of both kinds, grouped queries, and a window shorter than the rows of the tests.
 SLIDING = Architecture(

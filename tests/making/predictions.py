@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tunixrt.eval.compare.pairs import (
-    EvaluatedRun,
-)
+from tunixrt.eval.compare.conditions import EvaluatedRun
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.identity import Judge, Template
 from tunixrt.runs.lines import Prediction

@@ -20,8 +20,8 @@ from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.files import publish_directory, staging_directory
 from tunixrt.log.sums import output_digests, seal
-from tunixrt.runs.config import load_config
-from tunixrt.runs.identity import Draws, GenerationSettings, ModelDigests, Template
+from tunixrt.runs.config_sources import load_config
+from tunixrt.runs.identity import Draws, GenerationSettings, Judge, ModelDigests, Template
 from tunixrt.runs.lines import LedgerLine, MetricsLine, Response, encode_lines
 from tunixrt.runs.manifests import EvaluationManifest, ResponsesManifest
 from tunixrt.runs.run import Run
@@ -111,8 +111,9 @@ def made_evaluation(
     questions = store.evalsets[evalset]
     weights = digest_bytes(b"initial") if trained is None else trained.weights
     draws = None if n_draws is None else Draws(temperature=0.8, top_p=0.95, n=n_draws, seed=0)
+    known = judge_by_name(judge)
     identity = evaluation_identity(
-        judge=judge_by_name(judge).identity,
+        judge=Judge(known.name, known.version),
         model=ModelDigests(weights, EMPTY, EMPTY),
         untrained=load_config("nano").identity() if trained is None else None,
         evalset=questions.digest,

@@ -1,4 +1,4 @@
-"""Views for the tests of the report: a plausible one, and one full of hostile text."""
+"""What the tests of the report show: plausible runs, and runs full of hostile text."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from typing import Any
 
 import msgspec
 
-from tunixrt.eval.compare.pairs import EvaluatedRun, compare
+from tests.making.identities import evaluation_identity, training_identity
+from tests.making.manifests import evaluation_manifest, training_manifest
+from tunixrt.eval.compare.pairs import compare
 from tunixrt.eval.compare.seeds import compare_seeds
-from tunixrt.eval.contamination import Contamination
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import Generated, evaluate
 from tunixrt.log.digests import Digest, digest_bytes
-from tunixrt.report import Command, ExperimentView, ReportView, RunView, TrainingView
-from tunixrt.runs.identity import Judge, Template
-from tunixrt.runs.lines import LedgerLine, MetricsLine
+from tunixrt.report import Experiment, Pair, ShownRun, ShownTraining
+from tunixrt.runs.identity import (
+    Code,
+    ContaminationIdentity,
+    GenerationSettings,
+    Judge,
+    ModelDigests,
+    Template,
+)
+from tunixrt.runs.lines import LedgerLine, MetricsLine, Prediction
+from tunixrt.runs.manifests import ContaminationManifest, ContaminationResults, TrainingResults
 
 N_SAMPLES = 24
 CATEGORIES = ("addition", "subtraction", "word problems")
@@ -41,9 +50,9 @@ def samples(texts: tuple[str, ...] = ()) -> EvalSet:
 
 
 def evaluated(
-    label: str, evalset: EvalSet, n_right: int, texts: tuple[str, ...] = ()
-) -> EvaluatedRun:
-    """A run that answers the first ``n_right`` of a rotated list rightly."""
+    evalset: EvalSet, n_right: int, texts: tuple[str, ...] = ()
+) -> tuple[Prediction, ...]:
+    """The predictions of a run that answers the first ``n_right`` of a rotated list rightly."""
 
     def generate(prompts: object) -> list[Generated]:
         responses = []
@@ -60,55 +69,55 @@ def evaluated(
             responses.append(Generated(text, len(text) // 2, "length" if cut else "end_of_turn"))
         return responses
 
-    return EvaluatedRun(
-        label=label,
-        evalset=evalset.digest,
-        judge=Judge(name="exact", version="1"),
-        template=Template(
-            format="tunix_sft", version="1", system_instruction=texts[0] if texts else None
-        ),
-        max_new_tokens=240,
-        predictions=evaluate(evalset, generate),
-    )
+    return evaluate(evalset, generate)
 
 
 def contamination(
-    n_exact: int = 0, n_normalised: int = 0, n_overlap: int = 0, **changes: Any
-) -> Contamination:
-    found = Contamination(
+    n_exact: int = 0, n_normalised: int = 0, n_overlap: int = 0, *, complete: bool = True
+) -> ContaminationManifest:
+    identity = ContaminationIdentity(
+        format=2,
         method="prompts-1",
         ngram=8,
-        threshold=0.7,
-        datasets=["sums-v1/train"],
-        complete=True,
+        threshold="7/10",
+        evalset=digest("evalset"),
+        texts=[digest("text")],
+        complete=complete,
+    )
+    results = ContaminationResults(
         n_prompts=32,
-        n_redacted=0,
         n_samples=N_SAMPLES,
         n_exact=n_exact,
         n_normalised=n_normalised,
         n_overlap=n_overlap,
-        examples=[],
     )
-    return msgspec.structs.replace(found, **changes)
+    return ContaminationManifest(2, identity.run_id, identity, results, outputs={})
 
 
-def training(texts: tuple[str, ...] = (), n_steps: int = 120) -> TrainingView:
+def training(
+    texts: tuple[str, ...] = (), n_steps: int = 120, seed: int | None = None
+) -> ShownTraining:
+    """A training run; one with a seed is another one for each."""
     text = texts[0] if texts else ""
-    return TrainingView(
-        run_id=digest("training").removeprefix("sha256:"),
-        dataset_key="sums-v1",
+    settings = {"num_steps": n_steps, "learning_rate": 0.003}
+    identity = training_identity(
         dataset=digest("dataset"),
-        split="train",
         text=digest("text"),
-        base=text or None,
-        n_params=443_136,
-        seeds={"initialisation": 0, "data.shuffle_seed": 7},
+        base=ModelDigests(digest("base"), digest("{}"), digest("{}")) if text else None,
         config={
-            "training.num_steps": str(n_steps),
-            "training.learning_rate": "0.003",
-            "model.name": text or "nano",
+            "data": {"shuffle_seed": 7, "split": "train"},
+            "model": {"name": text or "nano"},
+            "training": settings if seed is None else settings | {"seed": seed},
         },
-        losses=tuple(
+    )
+    results = TrainingResults(
+        n_params=443_136, n_steps=n_steps, first_loss=5.5, last_loss=0.4, n_loss_tokens=60
+    )
+    return ShownTraining(
+        manifest=training_manifest(run_id=identity.run_id, identity=identity, results=results),
+        dataset="sums-v1",
+        base=text or None,
+        metrics=tuple(
             MetricsLine(
                 step=step,
                 loss=5.5 / (1 + step / 9) + (step * 37 % 11) / 60,
@@ -127,65 +136,83 @@ def training(texts: tuple[str, ...] = (), n_steps: int = 120) -> TrainingView:
     )
 
 
-def view(
-    *, n_before: int = 5, n_after: int = 19, texts: tuple[str, ...] = (), n_steps: int = 120
-) -> ReportView:
-    """A report of an untrained and a trained model."""
-    evalset = samples(texts)
-    before = evaluated("before", evalset, n_before, texts)
-    after = evaluated("after", evalset, n_after, texts)
-    versions = {"jax": "0.10.2", "numpy": "2.4.6"}
-    common = {"evalset_name": "arithmetic_v1", "numeric_mode": "portable", "numeric_class": None}
-    return ReportView(
-        before=RunView(
-            run_id=digest("before").removeprefix("sha256:"),
-            model=texts[0] if texts else "untrained nano",
-            weights=digest("w0"),
-            evaluation=before,
-            sources=digest("sources"),
-            versions=versions,
-            **common,  # type: ignore[arg-type]
-        ),
-        after=RunView(
-            run_id=digest("after").removeprefix("sha256:"),
-            model=texts[0] if texts else "nano trained on sums-v1",
-            weights=digest("w1"),
-            evaluation=after,
-            sources=digest("sources"),
-            versions=versions,
-            training=training(texts, n_steps),
-            contamination=contamination(),
-            **common,  # type: ignore[arg-type]
-        ),
-        comparison=compare(before, after),
-        commands=(Command("train", "tunixrt train nano --dataset sums-v1"),),
-        warnings=(texts[0],) if texts else (),
+def shown(
+    evalset: EvalSet, weights: str, n_right: int, texts: tuple[str, ...] = (), **changes: Any
+) -> ShownRun:
+    """An evaluation: of an untrained model, unless there is a training."""
+    name = texts[0] if texts else "nano"
+    config = None if "training" in changes else {"model": {"name": name}}
+    identity = evaluation_identity(
+        judge=Judge(name="exact", version="1"),
+        model=ModelDigests(digest(weights), digest("{}"), digest("{}")),
+        untrained=config,
+        evalset=evalset.digest,
+        template=Template("tunix_sft", "1", texts[0] if texts else None),
+        generation=GenerationSettings("greedy", 240, 64),
+        code=Code(digest("sources"), {"jax": "0.10.2", "numpy": "2.4.6"}),
+    )
+    return ShownRun(
+        manifest=evaluation_manifest(run_id=identity.run_id, identity=identity),
+        evalset="arithmetic_v1",
+        predictions=evaluated(evalset, n_right, texts),
+        **changes,
     )
 
 
-def pair(seed: int, n_before: int, n_after: int, texts: tuple[str, ...] = ()) -> ReportView:
-    """A pair of trained models whose names tell the seed."""
-    made = view(n_before=n_before, n_after=n_after, texts=texts)
-    trained = training(texts)
-    changed = {
-        side: msgspec.structs.replace(
-            run,
-            run_id=digest(f"{side} {seed}").removeprefix("sha256:"),
-            evaluation=msgspec.structs.replace(run.evaluation, label=f"{side} {seed}"),
+def view(
+    *, n_before: int = 5, n_after: int = 19, texts: tuple[str, ...] = (), n_steps: int = 120
+) -> Pair:
+    """An untrained and a trained model."""
+    evalset = samples(texts)
+    return paired(
+        shown(evalset, "w0", n_before, texts),
+        shown(
+            evalset,
+            "w1",
+            n_after,
+            texts,
+            training=training(texts, n_steps),
             contamination=contamination(),
-            training=msgspec.structs.replace(
-                trained,
-                run_id=digest(f"trained {side} {seed}").removeprefix("sha256:"),
-                config=trained.config | {"training.seed": str(seed)},
-            ),
+        ),
+    )
+
+
+def paired(before: ShownRun, after: ShownRun, *, allow_differences: bool = False) -> Pair:
+    """Two evaluations with their comparison."""
+    found = compare(before.evaluation, after.evaluation, allow_differences=allow_differences)
+    return Pair(before, after, found)
+
+
+def changed_identity(run: ShownRun, **changes: Any) -> ShownRun:
+    """An evaluation whose responses have another identity in these fields."""
+    manifest = run.manifest
+    responses = msgspec.structs.replace(manifest.responses, **changes)
+    identity = msgspec.structs.replace(manifest.identity, responses=responses)
+    return msgspec.structs.replace(
+        run,
+        manifest=msgspec.structs.replace(manifest, run_id=identity.run_id, identity=identity),
+    )
+
+
+def pair(seed: int, n_before: int, n_after: int, texts: tuple[str, ...] = ()) -> Pair:
+    """A pair of trained models that share a seed."""
+    evalset = samples(texts)
+    before, after = (
+        shown(
+            evalset,
+            f"{side} {seed}",
+            n_right,
+            texts,
+            training=training(texts, seed=seed),
+            contamination=contamination(),
         )
-        for side, run in (("before", made.before), ("after", made.after))
-    }
-    return msgspec.structs.replace(made, **changed)
+        for side, n_right in (("before", n_before), ("after", n_after))
+    )
+    return paired(before, after)
 
 
-def experiment(*pairs: ReportView) -> ExperimentView:
+def experiment(*pairs: Pair) -> Experiment:
     comparison = compare_seeds(
         [p.before.evaluation for p in pairs], [p.after.evaluation for p in pairs]
     )
-    return ExperimentView(pairs=pairs, comparison=comparison)
+    return Experiment(pairs=pairs, comparison=comparison)

@@ -8,7 +8,7 @@ import pytest
 
 from tunixrt.ml.model import ModelConfig
 from tunixrt.runs.architecture import Architecture
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.memory import count_parameters, estimate_memory
 from tunixrt.runs.presets import PRESETS
 

@@ -49,7 +49,7 @@ def addition_examples() -> list[Example]:
 
 def small(mode: str) -> tuple[RunConfig, Sequence[Example]]:
     """A configuration of a few seconds, and its examples."""
-    from tunixrt.runs.config import load_config
+    from tunixrt.runs.config_sources import load_config
 
     config = load_config("nano", [*SIZES, f"training.numeric_mode={mode}"])
     return config, addition_examples()

@@ -13,23 +13,26 @@ from markdown_it import MarkdownIt
 from tests.making.hostile import HOSTILE
 from tests.report.page_rules import Page
 from tunixrt.report.blocks import (
+    Bar,
     Block,
     Bullets,
     Chart,
-    Code,
+    CodeBlock,
+    CodeSpan,
     Column,
     Columns,
     Details,
     Document,
+    Facts,
+    Figures,
     Heading,
     Link,
-    Listing,
     Paragraph,
     Strong,
     Table,
-    Text,
+    Tag,
     Tone,
-    Verdict,
+    VerdictBlock,
 )
 from tunixrt.report.charts import IntervalChart, IntervalRow, LineChart, svg
 from tunixrt.report.escape import shortened
@@ -75,7 +78,7 @@ any_text = (
 @given(any_text)
 @settings(deadline=None, max_examples=500)
 def test_any_text_in_a_paragraph_is_that_text_and_nothing_else(text: str) -> None:
-    found = tokens(Paragraph((Text(text),)))
+    found = tokens(Paragraph(text))
     if not collapsed(text):
         assert found == []
         return
@@ -87,7 +90,9 @@ def test_any_text_in_a_paragraph_is_that_text_and_nothing_else(text: str) -> Non
 @settings(deadline=None, max_examples=500)
 def test_any_text_in_a_table_stays_in_its_cell(text: str, other: str) -> None:
     table = Table(
-        "t", ("a", "b", "c"), (((Text(text),), (Code(other),), (Text(other), Code(text))),)
+        "t",
+        ("a", "b", "c"),
+        ((text, CodeSpan(other), (other, CodeSpan(text))),),
     )
     cells = [token for token in tokens(table) if token.type == "inline"]
     assert len(cells) == 6
@@ -106,7 +111,7 @@ def code(text: str) -> str:
 @given(any_text)
 @settings(deadline=None, max_examples=500)
 def test_any_text_as_code_is_that_text(text: str) -> None:
-    found = tokens(Paragraph((Text("x "), Code(text), Text(" y"))))
+    found = tokens(Paragraph(("x ", CodeSpan(text), " y")))
     assert [token.type for token in found] == ["paragraph_open", "inline", "paragraph_close"]
     assert code(text) in text_of(found[1])
 
@@ -114,7 +119,7 @@ def test_any_text_as_code_is_that_text(text: str) -> None:
 @given(any_text)
 @settings(deadline=None, max_examples=500)
 def test_any_text_in_a_fence_stays_in_it_line_for_line(text: str) -> None:
-    found = tokens(Listing("Response:", text), Paragraph((Text("behind"),)))
+    found = tokens(CodeBlock("Response:", text), Paragraph("behind"))
     assert [token.type for token in found] == [
         "paragraph_open",
         "inline",
@@ -132,17 +137,19 @@ def test_any_text_in_a_fence_stays_in_it_line_for_line(text: str) -> None:
 @settings(deadline=None, max_examples=200)
 def test_any_text_in_a_heading_a_list_and_a_fold_leaves_the_structure_alone(text: str) -> None:
     found = tokens(
-        Heading(2, (Text("h "), Text(text), Code(text))),
-        Bullets(((Text(text), Text(".")), (Text("second"),))),
-        Details(text, (Paragraph((Text("inside"),)), Listing(text, text))),
-        Columns((Column(text, (Paragraph((Text(text), Text("."))),)),)),
-        Verdict(Tone.GOOD, f"h {text}", (Text(text), Text(".")), "1", "2", "+1"),
+        Heading(2, ("h ", text, CodeSpan(text))),
+        Bullets(((text, "."), "second")),
+        Details(text, (Paragraph("inside"), CodeBlock(text, text))),
+        Columns((Column(text, (Paragraph((text, ".")),)),)),
+        Figures((("f " + text, text),)),
+        Facts((("f " + text, (Tag(text), Bar(text, 1.0, 0.0, 2.0))),)),
+        VerdictBlock(Tone.GOOD, f"h {text}", (text, "."), "1", "2", "+1"),
         Chart("loss", f"alt {text}", LineChart(text, text, text, ((1.0, 2.0),))),
-        Heading(2, (Text("end"),)),
+        Heading(2, "end"),
     )
     kinds = [token.type for token in found]
     assert kinds.count("heading_open") == 2
-    assert kinds.count("list_item_open") == 2
+    assert kinds.count("list_item_open") == 4
     assert kinds.count("html_block") == 2  # <details> and </details>
     assert kinds.count("fence") == 1
     assert kinds[-3:] == ["heading_open", "inline", "heading_close"]
@@ -161,12 +168,15 @@ def page(text: str) -> Page:
             Document(
                 text,
                 (
-                    Heading(2, (Text(text), Strong(text), Code(text))),
-                    Bullets(((Text(text),),)),
-                    Table(text, (text, "b"), (((Text(text),), (Code(text),)),)),
-                    Details(text, (Listing(text, text),)),
-                    Columns((Column(text, (Paragraph((Text(text),)),)),)),
-                    Verdict(Tone.BAD, text, (Text(text),), text, text, text),
+                    Heading(2, (text, Strong(text), CodeSpan(text))),
+                    Bullets((text,)),
+                    Figures(((text, text),)),
+                    Facts(((text, text), (text, Tag(text, Tone.BAD)))),
+                    Paragraph(Bar(text, 1.0, 0.0, 2.0)),
+                    Table(text, (text, "b"), ((text, CodeSpan(text)),)),
+                    Details(text, (CodeBlock(text, text),)),
+                    Columns((Column(text, (Paragraph(text),)),)),
+                    VerdictBlock(Tone.BAD, text, text, text, text, text),
                     Chart(
                         "c", text, IntervalChart(text, (IntervalRow(text, (1, 0, 2), (3, 2, 4)),))
                     ),
@@ -227,9 +237,7 @@ def test_a_shortened_text_says_how_much_is_missing() -> None:
 
 
 def test_plain_sources_stay_readable() -> None:
-    source = render_markdown(
-        Document("a_b: 3 < 4", (Paragraph((Text("p < 0.001; it's 5 * 3!"),)),))
-    )
+    source = render_markdown(Document("a_b: 3 < 4", (Paragraph("p < 0.001; it's 5 * 3!"),)))
     assert source == "# a_b: 3 < 4\n\np < 0.001; it's 5 &#42; 3!\n"
 
 
@@ -240,7 +248,7 @@ def test_unknown_blocks_are_bugs() -> None:
 
 
 def test_a_link_has_an_escaped_text_and_the_target_it_was_given() -> None:
-    document = Document("T", (Paragraph((Link("<a> [b] | *c*", "runs/1.html"),)),))
+    document = Document("T", (Paragraph(Link("<a> [b] | *c*", "runs/1.html")),))
     assert '<a href="runs/1.html">&lt;a&gt; [b] | *c*</a>' in render_html(document)
     assert "](runs/1.html)" in render_markdown(document)
     assert "[b]" not in render_markdown(document)

@@ -8,27 +8,27 @@ import pytest
 from tests.making.hostile import HOSTILE
 from tests.making.views import N_SAMPLES, contamination, experiment, pair, view
 from tests.report.page_rules import Page
-from tunixrt.eval.compare.pairs import Difference
-from tunixrt.report import ExperimentView, render_report
+from tunixrt.eval.compare.conditions import ConditionDifference
+from tunixrt.report import Experiment, render_report
 
 
 @pytest.fixture(scope="module")
-def three() -> ExperimentView:
+def three() -> Experiment:
     return experiment(pair(0, 5, 19), pair(1, 4, 22), pair(2, 7, 13))
 
 
-def markdown(report: ExperimentView) -> str:
+def markdown(report: Experiment) -> str:
     return render_report(report)["report.md"].decode()
 
 
-def test_the_report_begins_with_the_answer(three: ExperimentView) -> None:
+def test_the_report_begins_with_the_answer(three: Experiment) -> None:
     lines = markdown(three).splitlines()
-    assert lines[0] == "# untrained nano → nano trained on sums-v1, 3 seeds each"
+    assert lines[0] == "# nano trained on sums-v1 → nano trained on sums-v1, 3 seeds each"
     assert lines[2].startswith("**Better: +52.8 points (95% interval +")
     assert "over 24 samples and 3 seeds. Interval: pigeonhole bootstrap" in lines[4]
 
 
-def test_every_seed_has_a_row_and_a_place_in_the_chart(three: ExperimentView) -> None:
+def test_every_seed_has_a_row_and_a_place_in_the_chart(three: Experiment) -> None:
     files = render_report(three)
     assert {"loss.svg", "report.html", "report.md", "scores.svg"} <= files.keys()
     text = files["report.md"].decode()
@@ -37,11 +37,11 @@ def test_every_seed_has_a_row_and_a_place_in_the_chart(three: ExperimentView) ->
         assert f">seed {seed}</text>" in files["scores.svg"].decode()
 
 
-def test_every_run_is_named_with_its_weights_and_how_to_check_it(three: ExperimentView) -> None:
+def test_every_run_is_named_with_its_weights_and_how_to_check_it(three: Experiment) -> None:
     text = markdown(three)
     for made in three.pairs:
         for run in (made.before, made.after):
-            assert run.weights in text
+            assert run.manifest.weights in text
             assert run.training is not None
             assert f"tunixrt reproduce {run.training.run_id[:12]}\n" in text
     before = ",".join(made.before.run_id[:12] for made in three.pairs)
@@ -55,7 +55,7 @@ def test_pairs_without_one_seed_are_called_by_their_runs() -> None:
     assert f"| {bare.before.run_id[:12]} and {bare.after.run_id[:12]} |" in text
 
 
-def test_limits_tell_of_seeds_contamination_and_differences(three: ExperimentView) -> None:
+def test_limits_tell_of_seeds_contamination_and_differences(three: Experiment) -> None:
     assert "No sample of the eval set is in the training data of 6 of 6 trained models" in markdown(
         three
     )
@@ -63,13 +63,13 @@ def test_limits_tell_of_seeds_contamination_and_differences(three: ExperimentVie
     known = msgspec.structs.replace(first.after, contamination=contamination(n_exact=3))
     unknown = msgspec.structs.replace(second.after, contamination=None)
     odd = msgspec.structs.replace(
-        third.comparison, differences=(Difference(what="judge", a="exact 1", b="exact 2"),)
+        third.comparison, differences=(ConditionDifference(what="judge", a="exact 1", b="exact 2"),)
     )
     text = markdown(
         experiment(
-            msgspec.structs.replace(first, after=known),
-            msgspec.structs.replace(second, after=unknown),
-            msgspec.structs.replace(third, comparison=odd),
+            first._replace(after=known),
+            second._replace(after=unknown),
+            third._replace(comparison=odd),
         )
     )
     assert "3 seeds on each side" in text

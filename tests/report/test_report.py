@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,44 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tests.making.hostile import HOSTILE
-from tests.making.views import N_SAMPLES, contamination, digest, view
+from tests.making.views import (
+    N_SAMPLES,
+    changed_identity,
+    contamination,
+    digest,
+    experiment,
+    pair,
+    paired,
+    samples,
+    training,
+    view,
+)
 from tests.report.page_rules import Page
-from tunixrt.eval.compare.pairs import Difference, compare
-from tunixrt.report import ReportView, render_report
+from tunixrt.eval.compare.conditions import ConditionDifference
+from tunixrt.report import TEMPLATE, Pair, render_report
 from tunixrt.report.blocks import Chart, Heading
-from tunixrt.report.sections.choosing import Group, choose_samples
+from tunixrt.report.html import render_blocks
+from tunixrt.report.sections.choosing import Outcome, choose_samples
 from tunixrt.report.sections.results import build_document
-from tunixrt.report.site.run_pages import _prediction as prediction_details
-from tunixrt.report.site.run_pages import comparison_page
+from tunixrt.report.site.frame import SCRIPT_NAME, SITE_TEMPLATE, frame, site_css
+from tunixrt.report.site.pages import evalset_blocks, index_blocks, runs_blocks
+from tunixrt.report.site.run_pages import (
+    comparison_document,
+    evaluation_blocks,
+    prediction_details,
+    training_run_blocks,
+)
+from tunixrt.report.site.traces import TraceCounts, trace_pages
+from tunixrt.runs.leaderboard import RunRow
 
 if TYPE_CHECKING:
-    from tunixrt.eval.contamination import Contamination
+    from collections.abc import Iterable
+
+    from tunixrt.runs.lines import LedgerLine
+    from tunixrt.runs.manifests import ContaminationManifest
 
 
-def markdown(report: ReportView) -> str:
+def markdown(report: Pair) -> str:
     return render_report(report)["report.md"].decode()
 
 
@@ -104,9 +128,9 @@ def test_everything_that_decides_the_bits_is_in_the_identity_table() -> None:
     for fact in (
         report.before.run_id,
         report.after.run_id,
-        report.before.weights,
-        report.after.weights,
-        report.before.evaluation.evalset,
+        report.before.manifest.weights,
+        report.after.manifest.weights,
+        report.before.manifest.evalset,
         digest("dataset"),
         digest("text"),
         digest("sources"),
@@ -114,7 +138,7 @@ def test_everything_that_decides_the_bits_is_in_the_identity_table() -> None:
         assert f"`{fact}`" in text
     assert "| Judge | `exact 1` | `exact 1` | same |" in text
     assert "| Template | `tunix_sft 1` | `tunix_sft 1` | same |" in text
-    assert "| Seed data.shuffle_seed | none | `7` | differs |" in text
+    assert "| Seed order of examples | none | `7` | differs |" in text
     assert "| Version of jax | `0.10.2` | `0.10.2` | same |" in text
     assert "| Numeric mode | `portable` | `portable` | same |" in text
 
@@ -123,9 +147,11 @@ def test_the_commands_check_the_very_runs() -> None:
     report = view()
     text = markdown(report)
     before, after = report.before.run_id[:12], report.after.run_id[:12]
-    trained = digest("training").removeprefix("sha256:")[:12]
+    assert report.after.training is not None
+    trained = report.after.training.run_id[:12]
     for line in (
-        "tunixrt train nano --dataset sums-v1",
+        f"tunixrt eval {trained} --evalset arithmetic_v1 --max-new-tokens 240",
+        "tunixrt eval untrained:nano --evalset arithmetic_v1 --max-new-tokens 240",
         "tunixrt verify --rebuild",
         f"tunixrt reproduce {trained}",
         f"tunixrt reproduce {before}",
@@ -137,26 +163,26 @@ def test_the_commands_check_the_very_runs() -> None:
 
 def test_samples_are_chosen_by_the_hash_of_their_ids() -> None:
     report = view()
-    before, after = report.before.evaluation.predictions, report.after.evaluation.predictions
+    before, after = report.before.predictions, report.after.predictions
     chosen = choose_samples(before, after)
     assert chosen == choose_samples(tuple(reversed(before)), tuple(reversed(after)))
-    fixed = [s.example_id for s in chosen if s.group is Group.FIXED]
+    fixed = [s.example_id for s in chosen if s.outcome is Outcome.FIXED]
     all_fixed = sorted(
         report.comparison.fixed, key=lambda name: hashlib.sha256(name.encode()).hexdigest()
     )
     assert fixed == all_fixed[:3]
-    assert [s.group for s in chosen] == [Group.FIXED] * 3 + [Group.STAYED_WRONG] * 2 + [
-        Group.STAYED_RIGHT
+    assert [s.outcome for s in chosen] == [Outcome.FIXED] * 3 + [Outcome.STAYED_WRONG] * 2 + [
+        Outcome.STAYED_RIGHT
     ] * 2
 
 
 def test_samples_that_only_one_run_has_are_not_shown() -> None:
-    predictions = view().before.evaluation.predictions
+    predictions = view().before.predictions
     assert choose_samples(predictions[:1], predictions[1:]) == ()
     broken = choose_samples(
         predictions, [msgspec.structs.replace(p, correct=not p.correct) for p in predictions]
     )
-    assert {sample.group for sample in broken} == {Group.FIXED, Group.BROKEN}
+    assert {sample.outcome for sample in broken} == {Outcome.FIXED, Outcome.BROKEN}
 
 
 def test_each_sample_shows_prompt_expected_answer_both_responses_and_the_judges_reason() -> None:
@@ -184,12 +210,11 @@ def test_drawn_responses_without_an_answer_have_no_vote() -> None:
     report = view()
     silent = [
         msgspec.structs.replace(p, draw=n, parsed_answer=None, correct=False, score=0.0)
-        for p in report.before.evaluation.predictions
+        for p in report.before.predictions
         for n in range(2)
     ]
-    evaluation = msgspec.structs.replace(report.before.evaluation, predictions=tuple(silent))
-    before = msgspec.structs.replace(report.before, evaluation=evaluation)
-    text = markdown(msgspec.structs.replace(report, before=before))
+    before = msgspec.structs.replace(report.before, predictions=tuple(silent))
+    text = markdown(report._replace(before=before))
     assert "**0 of 2** responses are right and none has an answer." in text
     assert "- 2: wrong, none" in text
 
@@ -228,20 +253,19 @@ def test_every_record_that_was_not_kept_is_listed_with_its_reason() -> None:
 
 
 def test_a_ledger_without_losses_says_so() -> None:
-    report = view()
-    assert report.after.training is not None
-    kept = tuple(row for row in report.after.training.ledger if row.outcome == "kept")[:3]
-    whole = msgspec.structs.replace(report.after.training, ledger=kept, losses=())
-    text = markdown(
-        msgspec.structs.replace(report, after=msgspec.structs.replace(report.after, training=whole))
-    )
+    report, whole = view(), training()
+    kept = tuple(row for row in whole.ledger if row.outcome == "kept")[:3]
+
+    def with_ledger(ledger: tuple[LedgerLine, ...]) -> str:
+        changed = msgspec.structs.replace(whole, ledger=ledger, metrics=())
+        after = msgspec.structs.replace(report.after, training=changed)
+        return markdown(report._replace(after=after))
+
+    text = with_ledger(kept)
     assert "Of 3 records: 3 kept, 0 dropped, 0 truncated, 0 redacted. Nothing was omitted." in text
     assert "were not kept whole." not in text
     assert "### Loss" not in text
-    none = msgspec.structs.replace(whole, ledger=())
-    text = markdown(
-        msgspec.structs.replace(report, after=msgspec.structs.replace(report.after, training=none))
-    )
+    text = with_ledger(())
     assert "Of 0 records" in text
     assert "<summary>Records" not in text
 
@@ -277,46 +301,40 @@ def test_the_limits_name_what_the_numbers_do_not_say() -> None:
             contamination(n_exact=1, n_normalised=2, n_overlap=3),
             "- 6 of 24 samples of the eval set are in the training data: 1 word for word, 2 but ",
         ),
-        (contamination(n_redacted=2), "- 2 training records were redacted, and their prompts"),
         (contamination(complete=False), "- Training started from external weights, "),
     ],
 )
 def test_an_eval_set_in_the_training_data_is_named(
-    found: Contamination | None, sentence: str
+    found: ContaminationManifest | None, sentence: str
 ) -> None:
     report = view()
-    after = msgspec.structs.replace(report.after, contamination=found, numeric_mode="fast")
-    text = markdown(msgspec.structs.replace(report, after=after))
+    fast = changed_identity(report.after, numeric_mode="fast")
+    text = markdown(report._replace(after=msgspec.structs.replace(fast, contamination=found)))
     assert sentence in text
     assert "- Numeric mode fast: " in text
 
 
 def test_runs_that_differ_in_more_than_the_model_say_so() -> None:
     report = view()
-    after = msgspec.structs.replace(
-        report.after.evaluation,
-        max_new_tokens=64,
-        predictions=report.after.evaluation.predictions[:20],
-    )
-    comparison = compare(report.before.evaluation, after, allow_differences=True)
-    assert comparison.differences == (Difference("limit of new tokens", "240", "64"),)
-    text = markdown(
+    settings = report.after.manifest.responses.generation
+    after = changed_identity(
         msgspec.structs.replace(
-            report,
-            after=msgspec.structs.replace(report.after, evaluation=after, training=None),
-            comparison=comparison,
-            warnings=("Mind the gap.",),
-            commands=(),
-        )
+            report.after, predictions=report.after.predictions[:20], training=None
+        ),
+        generation=msgspec.structs.replace(settings, max_new_tokens=64),
     )
-    assert "- Mind the gap." in text
+    different = paired(report.before, after, allow_differences=True)
+    assert different.comparison.differences == (
+        ConditionDifference("limit of new tokens", "240", "64"),
+    )
+    text = markdown(different)
     assert (
         "- The runs were compared although the limit of new tokens differs (240 against 64)."
         in text
     )
     assert "- Not compared: 4 samples that only the run before has, 0 samples that only" in text
     assert "No training run of the model after is known." in text
-    assert "How the runs were made" not in text
+    assert "tunixrt eval DIR --evalset arithmetic_v1 --max-new-tokens 64\n" in text
 
 
 def test_two_equal_runs_need_no_sample_size() -> None:
@@ -332,11 +350,11 @@ def test_large_categories_need_no_warning() -> None:
         for name, result in report.comparison.categories.items()
     }
     comparison = msgspec.structs.replace(report.comparison, categories=categories)
-    text = markdown(msgspec.structs.replace(report, comparison=comparison))
+    text = markdown(report._replace(comparison=comparison))
     assert "fewer than 10 samples" not in text
     one = msgspec.structs.replace(categories["addition"], n_pairs=9)
     comparison = msgspec.structs.replace(comparison, categories=categories | {"addition": one})
-    text = markdown(msgspec.structs.replace(report, comparison=comparison))
+    text = markdown(report._replace(comparison=comparison))
     assert "- 1 of 3 categories has fewer than 10 samples; its score says little." in text
 
 
@@ -351,7 +369,7 @@ def test_hostile_text_in_every_field_changes_no_structure() -> None:
         tokens = parser.parse(files["report.md"].decode())
         html = [token.content.strip() for token in tokens if token.type == "html_block"]
         assert html == [
-            "<details>\n<summary>Configuration (3 keys)</summary>",
+            "<details>\n<summary>Configuration (5 keys)</summary>",
             "</details>",
             "<details>\n<summary>Records (22 of 32)</summary>",
             "</details>",
@@ -391,6 +409,55 @@ def test_markdown_and_page_say_the_same_headings() -> None:
         "loss",
         "learning_rate",
     ]
+
+
+def digest_of(pieces: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"\0".join(pieces)).hexdigest()[:16]
+
+
+def test_a_report_looks_as_its_template_says() -> None:
+    """Other bytes from the same runs need another version: identities name it."""
+    reports = (view(), experiment(pair(0, 5, 19), pair(1, 4, 22)))
+    rendered = (data for report in reports for data in render_report(report).values())
+    assert (TEMPLATE, digest_of(rendered)) == ("report-1", "e6b3dab667591366")
+
+
+def test_a_site_looks_as_its_template_says() -> None:
+    """As for reports; whole pages of each kind, in one frame, with style and script."""
+    made = view()
+    run, trained = made.after, made.after.training
+    assert trained is not None
+    results = run.manifest.results
+    row = RunRow(
+        run_id=run.run_id,
+        kind="evaluation",
+        names=["best"],
+        what="nano",
+        result="",
+        weights_sha256=run.manifest.weights,
+        metrics=results,
+        evalset="arithmetic_v1",
+        judge="exact 1",
+        n_contaminated=2,
+    )
+    counts = TraceCounts(4, 3, 2, 1)
+    blocks = [
+        *index_blocks(counts, (), (samples(),), (row,), ("Decide.",)),
+        *runs_blocks((row,), (made,)),
+        *evalset_blocks(samples(), (row,)),
+        *evaluation_blocks(run, row, (made,)),
+        *training_run_blocks(trained, row, (row,)),
+        *comparison_document(made).blocks,
+    ]
+    script = resources.files("tunixrt.report").joinpath(SCRIPT_NAME).read_text("utf-8")
+    texts = [
+        frame("T", render_blocks(blocks), site="S", foot="F", script=True),
+        *(body for _, _, body in trace_pages(counts)),
+        site_css(),
+        script,
+    ]
+    found = digest_of(text.encode() for text in texts)
+    assert (SITE_TEMPLATE, found) == ("site-1", "6df35c884128d7ab")
 
 
 SCRIPT = """
@@ -453,11 +520,9 @@ def test_a_response_that_is_not_text_is_counted_and_not_printed() -> None:
             parsed_steps=(boxes,),
             reason=f'The answer "{boxes[:79]}…" is not the expected "42": the texts differ.',
         )
-        for p in made.before.evaluation.predictions
+        for p in made.before.predictions
     )
-    evaluation = msgspec.structs.replace(made.before.evaluation, predictions=garbage)
-    before = msgspec.structs.replace(made.before, evaluation=evaluation)
-    report = msgspec.structs.replace(made, before=before)
+    report = made._replace(before=msgspec.structs.replace(made.before, predictions=garbage))
     described = (
         "(not text: 2,000 characters, 1,000 of them not valid UTF-8, 500 of them control "
         "characters; begins ?? 03 61 ?? ?? 03 61 ?? ...)"
@@ -465,8 +530,8 @@ def test_a_response_that_is_not_text_is_counted_and_not_printed() -> None:
     for text in (
         markdown(report),
         render_report(report)["report.html"].decode(),
-        comparison_page(report)[1],
-        prediction_details(garbage[0], 1),
+        render_blocks(comparison_document(report).blocks),
+        render_blocks((prediction_details(garbage[0], 1),)),
     ):
         assert "\ufffd" not in text
         assert "⟨U+0003⟩" not in text

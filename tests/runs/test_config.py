@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tunixrt.datasets.render import DataFormat
-from tunixrt.runs.config import ConfigError, RunConfig, known_keys, load_config
+from tunixrt.runs.config import ConfigError, RunConfig, known_keys
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -118,13 +119,16 @@ def test_the_validation_split_matters_only_where_it_is_looked_at() -> None:
     [
         (
             '[model]\nname = "nano"\n\n[training]\nlerning_rate = 0.1\n',
-            "run.toml:5: training.lerning_rate is not a key. Did you mean training.learning_rate?",
+            (
+                "run.toml:5: training.lerning_rate is not a key. "
+                'Did you mean "training.learning_rate"?'
+            ),
         ),
         (
             '[model]\nname = "nano"\nnum_hidden_layers = 2\n',
             (
                 "run.toml:3: model.num_hidden_layers is not a key. "
-                "Did you mean model.architecture.num_hidden_layers?"
+                'Did you mean "model.architecture.num_hidden_layers"?'
             ),
         ),
         (
@@ -183,8 +187,9 @@ def test_the_validation_split_matters_only_where_it_is_looked_at() -> None:
         (
             '[model]\nname = "nono"\n',
             (
-                "run.toml:2: model.name is 'nono', which is not a preset. Did you mean nano? Name "
-                "the preset to start from: nano, nano-arithmetic, micro, small."
+                "run.toml:2: model.name is 'nono', which is not a preset. "
+                'Did you mean "nano"? Name the preset '
+                "to start from: nano, nano-arithmetic, micro, small."
             ),
         ),
         (
@@ -237,7 +242,7 @@ def test_an_unknown_preset_is_an_error_with_the_nearest(file: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config("nanoo")
     assert str(caught.value) == (
-        "'nanoo' is neither a preset nor the name of a TOML file. Did you mean nano? "
+        "'nanoo' is neither a preset nor the name of a TOML file. Did you mean \"nano\"? "
         "The presets are nano, nano-arithmetic, micro, small."
     )
 

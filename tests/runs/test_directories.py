@@ -126,7 +126,7 @@ def test_a_layout_without_runs_has_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("prefix", "fragment"),
-    [("abc", "at least 6"), ("zzzzzz", "at least 6"), ("abcdef", "no run abcdef")],
+    [("abc", "at least 6"), ("zzzzzz", "at least 6"), ("abcdef", "run abcdef does not exist")],
 )
 def test_a_prefix_that_names_no_run_gets_a_sentence(
     layout: Layout, prefix: str, fragment: str

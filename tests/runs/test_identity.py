@@ -68,6 +68,7 @@ def test_whatever_decides_bits_changes_the_id_of_a_training_run(change: dict[str
         {"code": Code(sources=E, packages={"jax": "0.10.2"})},
         {"judge": Judge(name="verbatim", version="1")},
         {"judge": Judge(name="exact", version="2")},
+        {"summary": 2},
         {"numeric_class": E},
     ],
     ids=lambda change: next(iter(change)),
@@ -75,9 +76,15 @@ def test_whatever_decides_bits_changes_the_id_of_a_training_run(change: dict[str
 def test_whatever_decides_bits_changes_the_id_of_an_evaluation_run(change: dict[str, Any]) -> None:
     here = evaluation_identity()
     assert evaluation_identity(**change).run_id != here.run_id
-    # What decides a token names other responses; the judge reads them and decides none.
+    # What decides a token names other responses; judge and figures read them and decide none.
     same = evaluation_identity(**change).responses.run_id == here.responses.run_id
-    assert same == ("judge" in change)
+    assert same == (not change.keys().isdisjoint({"judge", "summary"}))
+
+
+def test_the_first_version_of_the_figures_is_absent_from_the_identity() -> None:
+    document = json.loads(msgspec.json.encode(evaluation_identity()))
+    assert document.keys() == {"format", "judge", "kind", "responses"}
+    assert json.loads(msgspec.json.encode(evaluation_identity(summary=2)))["summary"] == 2
 
 
 def test_an_evaluation_holds_the_identity_of_its_responses() -> None:

@@ -15,8 +15,9 @@ from tunixrt.eval.evalsets import EvalSet
 from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.jobs.training import Training
+from tunixrt.runs.identity import Judge
 from tunixrt.runs.run import Run
-from tunixrt.runs.verdict import losses_beyond_tolerance
+from tunixrt.runs.tolerance import losses_beyond_tolerance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,9 +127,12 @@ def judge_evaluation(tmp_path: Path, score: float, reasons: list[str]) -> Verdic
         results = msgspec.structs.replace(manifest.results, avg_score=average)
         manifest = msgspec.structs.replace(manifest, results=results)
         (tmp_path / name / "manifest.json").write_bytes(encode_manifest(manifest))
-    judge = judge_by_name("exact").identity
+    judge = judge_by_name("exact")
     judgement = Judgement(
-        evaluation_identity(judge), EvalSet("sums", D, ()), Run(tmp_path), reasons
+        evaluation_identity(Judge(judge.name, judge.version)),
+        EvalSet("sums", D, ()),
+        Run(tmp_path),
+        reasons,
     )
     return compare(judgement, tmp_path / "old", tmp_path / "new")
 
@@ -139,7 +143,15 @@ def test_an_evaluation_is_close_within_five_points(tmp_path: Path) -> None:
     assert verdict.kind == "evaluation"
     assert verdict.first_difference is not None
     assert "sample eval-001" in verdict.first_difference
-    assert "..." in verdict.first_difference
+    assert "…" in verdict.first_difference
+
+
+def test_other_versions_of_judge_and_figures_are_reasons_to_be_close_only(tmp_path: Path) -> None:
+    identity = evaluation_identity(Judge("exact", "1"), summary=2)
+    assert Judgement(identity, EvalSet("sums", D, ()), Run(tmp_path)).reasons() == [
+        "the judge exact is version 2 here and was 1",
+        "figures are version 1 here and were 2",
+    ]
 
 
 def test_an_evaluation_beyond_five_points_has_diverged(tmp_path: Path) -> None:

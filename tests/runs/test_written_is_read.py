@@ -15,11 +15,12 @@ from tests.making.manifests import evaluation_manifest, training_manifest
 from tests.making.runs import made_store, made_training
 from tunixrt.derive import encode_manifest, write_environment
 from tunixrt.errors import BadInputError, TunixrtError
-from tunixrt.eval.predictions import read_predictions
+from tunixrt.eval.prediction_traces import read_predictions
 from tunixrt.log import canonical
 from tunixrt.log.files import publish_directory, staging_directory
 from tunixrt.log.sums import output_digests, seal
-from tunixrt.runs.config import RunConfig, load_config
+from tunixrt.runs.config import RunConfig
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.identity import Draws, GenerationSettings
 from tunixrt.runs.lines import MetricsLine, Prediction, encode_lines
 from tunixrt.runs.manifests import Estimate, read_manifest
@@ -131,8 +132,9 @@ def test_predictions_are_read_again(tmp_path: Path, score: float, text: str) -> 
         difficulty="d",
     )
     (tmp_path / "p").write_bytes(encode_lines([prediction]))
-    assert read_predictions(tmp_path / "p") == (prediction,)
-    assert read_predictions(tmp_path / "p", stored=True) == (prediction,)
+    assert list(read_predictions(tmp_path / "p")) == [prediction]
+    (tmp_path / "p").rename(tmp_path / "predictions.jsonl")
+    assert list(Run(tmp_path).predictions()) == [prediction]
 
 
 @pytest.mark.parametrize("edge", EDGES)

@@ -10,7 +10,7 @@ from tunixrt.cli.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType, TracebackType
+    from types import FrameType
 
 #: SIGTERM is what batch systems send before they kill.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -57,30 +57,22 @@ def termination_unwinds() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class Interrupts:
-    """Turns the first SIGINT or SIGTERM into a request that the work polls; the second ends it."""
+class Interrupts(contextlib.ExitStack):
+    """Turns the first SIGINT or SIGTERM into a request that the work polls; the second ends it.
+
+    The handlers are restored at the end of the ``with`` block.
+    """
 
     def __init__(self) -> None:
+        super().__init__()
         self._asked = False
-        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         """Listen; in a thread that hears no signals, nothing changes."""
-        try:
-            self._before = {one: signal.signal(one, self._hear) for one in _SIGNALS}
-        except ValueError:  # not the main thread
-            self._before = {}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Restore the signal handlers."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        with contextlib.suppress(ValueError):  # not the main thread
+            for one in _SIGNALS:
+                self.callback(signal.signal, one, signal.signal(one, self._hear))
+        return super().__enter__()
 
     def asked(self) -> bool:
         """Whether a signal has asked the work to stop."""

@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from tunixrt.visible import one_line, visible_json
+from tunixrt.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 #: The version of the JSON documents that `--json` prints. Fields are only ever added.
 SCHEMA_VERSION = "1"
+
+#: A number and its noun, as in every line that is printed.
+count = plural
 
 
 def emit_json(document: Mapping[str, Any]) -> None:
@@ -182,8 +186,3 @@ def _is_number(cell: str) -> bool:
 def short(digest: str) -> str:
     """The first 12 hex digits of a digest or run id: what people read and paste."""
     return digest.removeprefix("sha256:")[:12]
-
-
-def count(n: int, noun: str, plural: str | None = None) -> str:
-    """``1 trace``, ``7,473 traces``."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

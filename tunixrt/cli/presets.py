@@ -17,7 +17,7 @@ def presets(as_json: bool) -> None:
     preset and lists what differs.
     """
     from tunixrt.ml.tokenizer import VOCAB_SIZE
-    from tunixrt.runs.config import load_config
+    from tunixrt.runs.config_sources import load_config
     from tunixrt.runs.memory import count_parameters
     from tunixrt.runs.presets import PRESETS
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Self
 
 from tunixrt.cli.output import redraw
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _FIRST_AFTER_S = 1.0
 _EVERY_S = 0.1
 
 
-class Progress:
-    """One line that is written over: ``training: step 120 of 600 (20%), loss 0.5, 31 s left``."""
+class Progress(contextlib.ExitStack):
+    """One line that is written over: ``training: step 120 of 600 (20%), loss 0.5, 31 s left``.
+
+    It is cleared at the end of the ``with`` block, whatever happened.
+    """
 
     def __init__(self, verb: str, noun: str) -> None:
         """Begin; nothing is shown in the first second."""
+        super().__init__()
         self.verb = verb
         self.noun = noun
         # A dumb terminal has no line that can be written over.
@@ -28,20 +29,7 @@ class Progress:
         self._start = time.monotonic()
         self._last = self._start + _FIRST_AFTER_S - _EVERY_S
         self._shown = False
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Clear the line, whatever happened."""
-        if self._shown:
-            redraw("")
+        self.callback(self._clear)
 
     def show(self, done: int, total: int | None, detail: str = "", *, n_before: int = 0) -> None:
         """Show the progress.
@@ -62,3 +50,7 @@ class Progress:
             left = (now - self._start) / max(done - n_before, 1) * (total - done)
             text += f" of {total:,} ({100 * done // total}%), {left:.0f} s left"
         redraw(f"{text}{', ' + detail if detail else ''}")
+
+    def _clear(self) -> None:
+        if self._shown:
+            redraw("")

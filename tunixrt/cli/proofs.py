@@ -16,7 +16,7 @@ from tunixrt.cli.sources import text_sources
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tunixrt.log.snapshot_diff import Difference
+    from tunixrt.log.snapshot_diff import OneSided
     from tunixrt.store import Store
 
 command = functools.partial(click.command, cls=ExampleCommand)
@@ -43,16 +43,16 @@ def diff(store: Store, a: str, b: str, as_json: bool) -> None:
     }
     click.echo(f"A {found.a}\nB {found.b}")
     click.echo(f"{sentences[found.relation]} {count(found.n_common, 'segment')} in common.")
-    _echo_difference("only in A", "-", found.only_a)
-    _echo_difference("only in B", "+", found.only_b)
+    _echo_one_sided("only in A", "-", found.only_a)
+    _echo_one_sided("only in B", "+", found.only_b)
 
 
-def _echo_difference(title: str, mark: str, difference: Difference) -> None:
-    if not difference.segments:
+def _echo_one_sided(title: str, mark: str, found: OneSided) -> None:
+    if not found.segments:
         return
-    events = ", ".join(f"{n:,} {name}" for name, n in difference.events.items())
-    click.echo(f"{title}: {count(len(difference.segments), 'segment')} ({events})")
-    for segment in difference.segments:
+    events = ", ".join(f"{n:,} {name}" for name, n in found.events.items())
+    click.echo(f"{title}: {count(len(found.segments), 'segment')} ({events})")
+    for segment in found.segments:
         click.echo(f"{mark} {segment}")
 
 

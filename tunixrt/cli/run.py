@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,10 +11,11 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets, evalsets, runs
-from tunixrt.cli.options import lock_timeout_option, recorded_at_option
+from tunixrt.cli.options import goes_with, lock_timeout_option, recorded_at_option
 from tunixrt.cli.output import emit_json, say, short, table
 from tunixrt.cli.suggestions import Choice
 from tunixrt.errors import ExitCode
+from tunixrt.words import series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,7 +178,7 @@ def promotion_sentence(done: Promotion) -> str:
     """What a promotion did, for a person."""
     if done.segment is None:
         return f"{short(done.run_id)} is {done.name} already."
-    before = " and ".join(short(run) for run in done.before)
+    before = series(short(run) for run in done.before)
     moved = f"; before, it was {before}" if before else ""
     return f"{short(done.run_id)} is {done.name} now{moved}."
 
@@ -188,6 +190,7 @@ def promotion_sentence(done: Promotion) -> str:
         "tunixrt run compare baseline 9ab34e --category addition --metric finished",
         "tunixrt run compare 5d1f0c,77aa02,0c9e41 9ab34e,ee1275,41d0b8",
         "tunixrt run compare 5d1f0c 9ab34e --metric pass@8",
+        "tunixrt run compare 5d1f0c 9ab34e -o comparison",
     )
 )
 @click.argument("a", metavar="A", shell_complete=runs)
@@ -212,6 +215,19 @@ def promotion_sentence(done: Promotion) -> str:
     is_flag=True,
     help="Compare although eval set, judge, template or generation settings differ.",
 )
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write comparison.json, and samples.jsonl with the scores of each sample, to a new or an "
+    "empty directory, or one of an older comparison, whose files are replaced.",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="With -o: write nothing; exit 1 unless DIR contains this comparison.",
+)
 @store_options
 def compare(
     store: Store,
@@ -221,6 +237,8 @@ def compare(
     category: str | None,
     fail_below: float | None,
     allow_differences: bool,
+    output: Path | None,
+    check: bool,
     as_json: bool,
 ) -> int:
     """Compare evaluation B with evaluation A on the same samples.
@@ -238,17 +256,29 @@ def compare(
     number of seeds each. The first is compared with the first, and the interval then covers the
     choice of the questions and that of the seeds.
     """
+    goes_with("check", "-o DIR", holds=output is not None)
     ways = several_runs(a), several_runs(b)
     found: Comparison | SeedsComparison
     if len(ways[0]) == len(ways[1]) == 1:
         found = pair = store.runs.compare(
-            a, b, allow_differences=allow_differences, metric=metric, category=category
+            a,
+            b,
+            allow_differences=allow_differences,
+            metric=metric,
+            category=category,
+            directory=output,
+            check=check,
         )
         details = _categories_table(pair)
         exact = "" if pair.p_value_exact is None else f" (exact {pair.p_value_exact:.3g})"
     else:
         found = several = store.runs.compare_seeds(
-            *ways, allow_differences=allow_differences, metric=metric, category=category
+            *ways,
+            allow_differences=allow_differences,
+            metric=metric,
+            category=category,
+            directory=output,
+            check=check,
         )
         details, exact = _seeds_table(several), ""
     failed = fail_below is not None and found.interval[1] < -fail_below

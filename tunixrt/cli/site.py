@@ -22,7 +22,11 @@ def site() -> None:
 
 
 @site.command(
-    examples=("tunixrt site build -o public", 'tunixrt site build -o public --title "Our traces"')
+    examples=(
+        "tunixrt site build -o public",
+        'tunixrt site build -o public --title "Our traces"',
+        "tunixrt site build -o public --check",
+    )
 )
 @click.option(
     "-o",
@@ -36,8 +40,13 @@ def site() -> None:
 @click.option(
     "--title", default="tunixrt store", show_default=True, metavar="TEXT", help="Name of the site."
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; exit 1 unless DIR contains the site that follows from the store.",
+)
 @store_options
-def build(store: Store, output: Path, title: str, as_json: bool) -> None:
+def build(store: Store, output: Path, title: str, check: bool, as_json: bool) -> None:
     """Build a site that needs no server: open index.html, or put DIR on a forge's pages.
 
     It shows datasets, runs, the leaderboard, comparisons, and every trace, with search and diffs.
@@ -45,7 +54,7 @@ def build(store: Store, output: Path, title: str, as_json: bool) -> None:
     bytes depend on the store and the title alone.
     """
     with Progress("writing", "trace") as progress:
-        built = store.build_site(output, title=title, on_progress=progress.show)
+        built = store.build_site(output, title=title, check=check, on_progress=progress.show)
     if as_json:
         emit_json({"directory": str(output), **msgspec.structs.asdict(built)})
         return

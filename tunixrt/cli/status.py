@@ -8,6 +8,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.output import count, emit_json, short
+from tunixrt.words import series
 
 if TYPE_CHECKING:
     from tunixrt.jobs.status import Status
@@ -51,10 +52,10 @@ def _decisions(found: Status) -> None:
             f"`tunixrt run promote RUN --as {name}` decides"
         )
     for conflict in found.conflicts:
-        claims = " and ".join(str(claim.value) for claim in conflict.claims)
+        claims = series(str(claim.value) for claim in conflict.claims)
         click.echo(f"conflict: trace {short(conflict.trace)}: {conflict.fact} is {claims}")
-    for circle in found.circles:
-        traces = " and ".join(map(short, circle))
+    for cycle in found.cycles:
+        traces = series(map(short, cycle))
         click.echo(
             f"conflict: the traces {traces} supersede each other, so that none counts; "
             "`tunixrt trace supersede ID --by ANOTHER` decides"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunixrt.words import choice
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -66,5 +68,4 @@ def _near(name: str, known: dict[str, str]) -> list[str]:
 def _sentence(meant: list[str]) -> str:
     if not meant:
         return ""
-    *most, last = (repr(text) for text in meant)
-    return f" Did you mean {', '.join(most)} or {last}?" if most else f" Did you mean {last}?"
+    return f" Did you mean {choice(map(repr, meant))}?"

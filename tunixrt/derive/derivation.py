@@ -129,6 +129,10 @@ class Derivation(Comparable, Generic[M]):
         """The 64 hex digits that name it."""
         return derivation_id(self.identity)
 
+    def write_manifest(self, directory: Path, manifest: M) -> None:
+        """Write the file that is about all others."""
+        (directory / MANIFEST).write_bytes(encode_manifest(manifest))
+
     def environment(self, watch: Watch) -> Environment | None:  # noqa: ARG002
         """Return what is recorded of one execution, and never hashed; None for nothing."""
         return None
@@ -280,5 +284,5 @@ def again(
     """
     with staging_directory(layout) as staged:
         manifest = derivation.make(staged, watch, None)
-        (staged / MANIFEST).write_bytes(encode_manifest(manifest))
+        derivation.write_manifest(staged, manifest)
         yield Again(compare(derivation, recorded, staged), staged, manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from abc import ABC, abstractmethod
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
@@ -14,9 +15,10 @@ from tunixrt.log import canonical
 from tunixrt.log.digests import Digest
 from tunixrt.log.stored import is_plain_file, open_stored, read_stored
 from tunixrt.log.sums import MANIFEST, recorded_digests
+from tunixrt.words import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -107,9 +109,11 @@ class Comparable(ABC):
         kind: the name of the kind.
         records: the files whose differences are named by record, in the order of cause and effect,
             by a pattern of their names: the noun of a record, and the fields that name it.
+        manifest_name: the file that is about all others.
     """
 
     kind: ClassVar[str]
+    manifest_name: ClassVar[str] = MANIFEST
     records: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
 
     @property
@@ -121,6 +125,10 @@ class Comparable(ABC):
     def name(self) -> str:
         """Its name in messages."""
         return self.id[:12]
+
+    def digests(self, directory: Path) -> dict[str, Digest]:
+        """Return the digest of every file that a directory of it has, or should have."""
+        return recorded_digests(directory)
 
     def reasons(self) -> list[str]:
         """Return why identical bytes are not promised on this machine; empty if they are."""
@@ -144,7 +152,7 @@ def compare(derivation: Comparable, recorded: Path, rebuilt: Path) -> Verdict:
 
     A recorded file that is missing or cannot be read is compared by its recorded digest.
     """
-    old, new = recorded_digests(recorded), recorded_digests(rebuilt)
+    old, new = derivation.digests(recorded), derivation.digests(rebuilt)
     files = [
         FileVerdict(file=name, recorded=old.get(name), rebuilt=new.get(name))
         for name in sorted(old.keys() | new.keys())
@@ -183,7 +191,7 @@ def compare(derivation: Comparable, recorded: Path, rebuilt: Path) -> Verdict:
 _UNREADABLE = (OSError, BadInputError, msgspec.MsgspecError, ValueError, RecursionError)
 
 
-class Difference(NamedTuple):
+class FirstDifference(NamedTuple):
     """The first difference of two directories."""
 
     file: str
@@ -198,7 +206,7 @@ def first_difference(
     rebuilt: Path,
     *,
     promised: bool,
-) -> Difference:
+) -> FirstDifference:
     """Return the first difference: by record if a file has records, else the file.
 
     Files are taken in the order of cause and effect, as the kind lists them; others follow by
@@ -206,7 +214,8 @@ def first_difference(
     """
     by_name = {file.file: file for file in differing}
     listed = [n for pattern in derivation.records for n in fnmatch.filter(by_name, pattern)]
-    others = sorted(by_name.keys() - set(listed), key=lambda name: (name == MANIFEST, name))
+    last = derivation.manifest_name
+    others = sorted(by_name.keys() - set(listed), key=lambda name: (name == last, name))
     in_order = listed + others
     try:
         worth = [
@@ -217,44 +226,46 @@ def first_difference(
         file = by_name[(worth or in_order)[0]]
         return _difference(derivation, file, recorded, rebuilt, promised=promised)
     except _UNREADABLE:
-        return Difference(in_order[0], None, f"{in_order[0]} as a whole")
+        return FirstDifference(in_order[0], None, f"{in_order[0]} as a whole")
 
 
 def _difference(
     derivation: Comparable, file: FileVerdict, recorded: Path, rebuilt: Path, *, promised: bool
-) -> Difference:
+) -> FirstDifference:
     name = file.file
     if is_plain_file(recorded / name) and is_plain_file(rebuilt / name):
         explained = derivation.explain(name, recorded, rebuilt, promised=promised)
         if explained is not None:
-            return Difference(name, None, explained)
+            return FirstDifference(name, None, explained)
         for pattern, (noun, keys) in derivation.records.items():
             if fnmatch.fnmatchcase(name, pattern):
                 return _first_line(name, recorded / name, rebuilt / name, noun, keys)
-        if name == MANIFEST:
+        if name == derivation.manifest_name:
             before, after = (
                 canonical.decode_stored(read_stored(directory / name))
                 for directory in (recorded, rebuilt)
             )
             if isinstance(before, dict) and isinstance(after, dict):
-                return Difference(name, None, f"{name}: {_changed(before, after)}")
-        return Difference(name, None, f"{name} as a whole")
+                return FirstDifference(name, None, f"{name}: {_changed(before, after)}")
+        return FirstDifference(name, None, f"{name} as a whole")
     if file.rebuilt is None:
         missing = "it was not rebuilt"
     else:
         missing = "it was not recorded" if file.recorded is None else "the recorded file is missing"
-    return Difference(name, None, f"{name} as a whole: {missing}")
+    return FirstDifference(name, None, f"{name} as a whole: {missing}")
 
 
-def _first_line(name: str, old: Path, new: Path, noun: str, keys: tuple[str, ...]) -> Difference:
+def _first_line(
+    name: str, old: Path, new: Path, noun: str, keys: tuple[str, ...]
+) -> FirstDifference:
     with open_stored(old) as recorded, open_stored(new) as rebuilt:
         number = 0
         for number, (before, after) in enumerate(zip(recorded, rebuilt, strict=False), start=1):
             if before != after:
                 sentence = _record(before, after, noun, keys)
-                return Difference(name, number, f"{name}, line {number}: {sentence}")
+                return FirstDifference(name, number, f"{name}, line {number}: {sentence}")
     line = number + 1
-    return Difference(name, line, f"{name}, line {line}: one of the two ends here")
+    return FirstDifference(name, line, f"{name}, line {line}: one of the two ends here")
 
 
 def _record(old: bytes, new: bytes, noun: str, keys: tuple[str, ...]) -> str:
@@ -272,14 +283,24 @@ def _record(old: bytes, new: bytes, noun: str, keys: tuple[str, ...]) -> str:
 
 
 def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    changed = [
-        f"{key} was {_short(before.get(key))}, is {_short(after.get(key))}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-    return "; ".join(changed[:3])
+    changed = (
+        f"{key} was {_short(old)}, is {_short(new)}" for key, old, new in _leaves("", before, after)
+    )
+    return "; ".join(islice(changed, 3))
+
+
+def _leaves(key: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
+    """Yield the values that differ, each with the dotted key that leads to it."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in sorted(before.keys() | after.keys()):
+            inner = f"{key}.{name}" if key else name
+            yield from _leaves(inner, before.get(name), after.get(name))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _leaves(f"{key}.{number}", old, new)
+    elif before != after:
+        yield key, before, after
 
 
 def _short(value: object) -> str:
-    text = canonical.encode(value).decode()
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(canonical.encode(value).decode(), 60)

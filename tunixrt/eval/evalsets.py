@@ -22,7 +22,7 @@ from tunixrt.log.findings import entries
 from tunixrt.log.stored import is_plain_file
 from tunixrt.traces.importers.lines import digest_text, read_lines
 from tunixrt.traces.violations import TextLimit, text_violations, unknown_fields, wrong, wrong_kind
-from tunixrt.words import quoted, suggestion
+from tunixrt.words import plural, quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +61,7 @@ class EvalSet(msgspec.Struct, frozen=True):
     samples: tuple[EvalSample, ...]
 
     def __repr__(self) -> str:
-        samples = "1 sample" if len(self) == 1 else f"{len(self):,} samples"
-        return f"<eval set {self.name} ({samples}) {self.digest[:19]}>"
+        return f"<eval set {self.name} ({plural(len(self), 'sample')}) {self.digest[:19]}>"
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -27,6 +27,9 @@ from tunixrt.runs.manifests import CategoryResult, DrawResults, Estimate, Evalua
 if TYPE_CHECKING:
     from tunixrt.eval.evalsets import EvalSample, EvalSet
 
+#: The version of the figures that `summarise` makes of predictions. It is in the identity of an
+#: evaluation and changes whenever a figure of any evaluation might.
+SUMMARY_VERSION: Final = 1
 #: The stop reason where the prompt filled the model's context and nothing was generated.
 OVERLONG: Final = "overlong"
 #: The stop reasons of a generation that was cut off: at its limit of tokens, at the model's, or

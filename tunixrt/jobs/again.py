@@ -13,6 +13,7 @@ from tunixrt.derive import QUIET, Again, Derivation, NotReproducibleError, again
 from tunixrt.errors import BadInputError, StoreLockedError, TunixrtError
 from tunixrt.eval.evalsets import load_evalset
 from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.eval.judge.math_verify import UndecidedError
 from tunixrt.extras import MissingExtraError
 from tunixrt.jobs.contamination import TrainingCheck, by_text
 from tunixrt.jobs.evaluation.judgement import Judgement
@@ -99,6 +100,11 @@ class Remaker:
                 )
             except (WriteError, MissingExtraError, StoreLockedError):
                 raise  # an error of this machine, not of the run
+            except UndecidedError as error:
+                # Without a verdict on this machine, the recorded one is neither right nor wrong.
+                undecided = NotReproducibleError(str(error))
+                yield not_made(kind_of(manifest), manifest.run_id, undecided), None
+                return
             except TunixrtError as error:
                 yield not_made(kind_of(manifest), manifest.run_id, error), None
                 return

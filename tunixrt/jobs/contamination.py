@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.runs.catalogue import Catalogue
-    from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+    from tunixrt.runs.manifests import TrainingManifest
 
 _N_EXAMPLES = 20
 
@@ -234,14 +234,6 @@ def check_training(
 def by_text(lineage: Sequence[TrainingManifest]) -> list[TrainingManifest]:
     """The first run of those with the same text."""
     return list({run.identity.text: run for run in reversed(lineage)}.values())
-
-
-def recorded_contamination(
-    catalogue: Catalogue, evaluation: EvaluationManifest
-) -> Contamination | None:
-    """The recorded check of an evaluation's eval set against its model's training data."""
-    manifest = catalogue.contamination_of(evaluation)
-    return None if manifest is None else as_recorded(catalogue, manifest)
 
 
 def as_recorded(catalogue: Catalogue, manifest: ContaminationManifest) -> Contamination:

@@ -27,6 +27,7 @@ from tunixrt.ml.environment import missing_xla_flags
 from tunixrt.runs.checkpoints import steps_saved
 from tunixrt.runs.identity import current_code
 from tunixrt.runs.numeric_class import beyond_the_promise, detect_numeric_class
+from tunixrt.words import series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ def _git(layout: Layout) -> Iterator[Check]:
         yield Check(
             name,
             ok=True,
-            found="The store is not in a Git repository, or Git is not installed: there is no "
+            found="The store is not in a Git repository, or Git is not installed: it has no "
             "history to return to and nothing to merge with.",
         )
         return
@@ -99,7 +100,7 @@ def _git(layout: Layout) -> Iterator[Check]:
     problems = around.ignored()
     if exposed := around.exposed():
         problems.append(
-            f"Git does not ignore {' and '.join(exposed)}: run `tunixrt init`, which adds what is "
+            f"Git does not ignore {series(exposed)}: run `tunixrt init`, which adds what is "
             "missing to .gitignore; a later line must not bring them back."
         )
     yield Check(

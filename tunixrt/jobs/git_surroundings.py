@@ -182,7 +182,7 @@ def attributes_sentence(problems: list[str]) -> str:
     return (
         "Git may change files of the store, leave them out of archives, or stop their merges: "
         f"{', '.join(problems)}. Fix .gitattributes: `tunixrt init` adds the line `/store/** "
-        "-text` where it is missing, and no later line may say otherwise."
+        "-text` where it is missing, and no later line may revoke it."
     )
 
 

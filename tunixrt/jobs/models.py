@@ -29,7 +29,7 @@ from tunixrt.runs.manifests import (
 from tunixrt.runs.presets import PRESETS
 from tunixrt.runs.promotions import UnknownRunError
 from tunixrt.runs.run import MODEL_DIRECTORY, WEIGHTS_NAME
-from tunixrt.words import nearest
+from tunixrt.words import nearest, series
 
 if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
@@ -139,7 +139,7 @@ def _directory_at(layout: Layout, model: str) -> Path:
 
 def _no_directory(model: str, path: Path) -> str:
     if path.is_file():
-        return f"{model} is a file: name the directory that holds {', '.join(_FILES)}."
+        return f"{model} is a file: name the directory with {series(_FILES)}."
     if model.startswith("~"):
         return (
             f"The directory {model} does not exist: "
@@ -155,7 +155,7 @@ def _no_directory(model: str, path: Path) -> str:
 
 def _instead(path: Path, name: str) -> str:
     """The end of a message on a missing file: what exists instead."""
-    expected = f": expected a model in Hugging Face's layout ({', '.join(_FILES)})."
+    expected = f": expected a model in Hugging Face's layout ({series(_FILES)})."
     if name == CONFIG_NAME:
         below = sorted(p.parent.name for p in path.glob(f"*/{CONFIG_NAME}"))
         return expected + (f" Did you mean {path / below[0]}?" if below else "")
@@ -216,16 +216,6 @@ def model_digests(directory: Path) -> ModelDigests:
         raise NoModelError(
             str(directory), f"{error.filename} cannot be read ({error.strerror})."
         ) from error
-
-
-def digests_of(trained: TrainingManifest) -> ModelDigests:
-    """The model of a training run."""
-    outputs = trained.outputs
-    return ModelDigests(
-        weights=trained.weights,
-        model_config=outputs[f"{MODEL_DIRECTORY}/{CONFIG_NAME}"],
-        tokenizer=outputs[f"{MODEL_DIRECTORY}/{TOKENIZER_NAME}"],
-    )
 
 
 def training_of(catalogue: Catalogue, model: ModelDigests) -> TrainingManifest | None:

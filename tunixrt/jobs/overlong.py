@@ -27,10 +27,10 @@ from tunixrt.jobs.models import (
 from tunixrt.jobs.training import template_of
 from tunixrt.log import canonical
 from tunixrt.runs.catalogue import Catalogue
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 from tunixrt.runs.manifests import OverlongPrompts
 from tunixrt.traces.violations import describe
-from tunixrt.words import suggestion
+from tunixrt.words import choice, plural, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -85,7 +85,7 @@ def overlong_sentence(lengths: PromptLengths) -> str:
     n, found = lengths.n_samples, lengths.overlong
     listed = ", ".join(f"{sample} ({n_tokens:,})" for sample, n_tokens in found.items())
     return (
-        f"{len(found):,} of {n:,} {'prompt' if n == 1 else 'prompts'} of the eval set "
+        f"{len(found):,} of {plural(n, 'prompt')} of the eval set "
         f"{lengths.evalset} leave no room for an answer in the model's context of "
         f"{lengths.max_length:,} tokens: {listed}."
     )
@@ -161,7 +161,7 @@ def check_prompts(layout: Layout, evalset: EvalSet, model: str) -> PromptLengths
 
 
 def treatment_of(on_overlong: str, lengths: PromptLengths) -> Treatment | None:
-    """How overlong prompts are treated; None where there are none.
+    """How overlong prompts are treated; None where every prompt fits.
 
     Raises:
         OverlongPromptsError: there are some and they are refused, or all prompts are overlong.
@@ -188,8 +188,7 @@ def check_treatment(on_overlong: str) -> Treatment | None:
             return treatment
     known = (REFUSE, *TREATMENTS)
     raise BadInputError(
-        f"There is no on_overlong {on_overlong!r}: expected {', '.join(known)}."
-        f"{suggestion(on_overlong, known)}"
+        f"on_overlong is {on_overlong!r}: expected {choice(known)}.{suggestion(on_overlong, known)}"
     )
 
 

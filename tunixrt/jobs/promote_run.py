@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
+    from tunixrt.log.segment.events import Envelope
 
 
 @dataclass(frozen=True)
@@ -49,71 +50,79 @@ class NotNamedError(StoreLockedError):
         self.name = name
 
 
-def check_run_name(name: str, recorded_at: str | None = None) -> None:
-    """Check that a run can be given this name, before the run is made.
+@dataclass(frozen=True)
+class PromoteRequest:
+    """The request of a name for a run.
 
-    Raises:
-        BadNameError: the name is not allowed.
-        RunNameError: it could be mistaken for a run id.
-        TimeError: ``recorded_at`` is not an RFC 3339 time.
+    Attributes:
+        name: the name.
+        recorded_at: an RFC 3339 time to put into the event; none by default.
+        waiting: how to wait for the store's lock.
     """
-    if recorded_at is not None:
-        check_utc(recorded_at, "time of the promotion")
-    promoted(name, "", recorded_at)
+
+    name: str
+    recorded_at: str | None = None
+    waiting: Waiting | None = None
+
+    def check(self) -> None:
+        """Check that a run can be given this name, before the run is made.
+
+        Raises:
+            BadNameError: the name is not allowed.
+            RunNameError: it could be mistaken for a run id.
+            TimeError: ``recorded_at`` is not an RFC 3339 time.
+        """
+        self.event("")
+
+    def event(self, run_id: str) -> tuple[Envelope, bytes]:
+        """The event that gives a run the name.
+
+        Raises:
+            BadNameError, RunNameError, TimeError: as of `check`.
+        """
+        if self.recorded_at is not None:
+            check_utc(self.recorded_at, "time of the promotion")
+        return promoted(self.name, run_id, self.recorded_at)
 
 
 def name_made_run(
-    layout: Layout,
-    log: EventLog,
-    run_id: str,
-    name: str,
-    *,
-    recorded_at: str | None = None,
-    waiting: Waiting | None = None,
-) -> Promotion:
-    """`promote_run`, for a run that has just been published.
+    layout: Layout, log: EventLog, run_id: str, request: PromoteRequest | None
+) -> Promotion | None:
+    """`promote_run`, for a run that has just been published; None without a request.
 
     Raises:
         NotNamedError: another process holds the store's lock.
     """
+    if request is None:
+        return None
     try:
-        return promote_run(layout, log, run_id, name, recorded_at=recorded_at, waiting=waiting)
+        return promote_run(layout, log, run_id, request)
     except LockHeldError as error:
-        raise NotNamedError(run_id, name, error) from error
+        raise NotNamedError(run_id, request.name, error) from error
 
 
-def promote_run(
-    layout: Layout,
-    log: EventLog,
-    run: str,
-    name: str,
-    *,
-    recorded_at: str | None = None,
-    waiting: Waiting | None = None,
-) -> Promotion:
+def promote_run(layout: Layout, log: EventLog, run: str, request: PromoteRequest) -> Promotion:
     """Record a name for a run; does nothing where it has the name already.
 
     Args:
         layout: where the runs are.
         log: where the event goes.
         run: a run id, a prefix, or another name.
-        name: the name to give.
-        recorded_at: an RFC 3339 time to put into the event; none by default.
-        waiting: how to wait for the store's lock.
+        request: the name to give.
 
     Raises:
         BadNameError: the name is not allowed.
         RunNameError: it could be mistaken for a run id.
+        TimeError: its time is not an RFC 3339 time.
         UnknownRunError: the run does not exist, or ``run`` is an ambiguous name.
         LockHeldError: another process holds the store's lock.
     """
-    if recorded_at is not None:
-        check_utc(recorded_at, "time of the promotion")
+    request.check()
     run_id = find_run(layout, run).run_id
-    event = promoted(name, run_id, recorded_at)
-    with store_lock(layout, "run promote", waiting):
+    event = request.event(run_id)
+    with store_lock(layout, "run promote", request.waiting):
         known = read_promotions(log)
-        current = known.names.get(name)
-        before = known.conflicts.get(name, () if current is None else (current,))
+        current = known.names.get(request.name)
+        before = known.conflicts.get(request.name, () if current is None else (current,))
         segment = None if before == (run_id,) else log.append([event])
-    return Promotion(name=name, run_id=run_id, before=before, segment=segment)
+    return Promotion(name=request.name, run_id=run_id, before=before, segment=segment)

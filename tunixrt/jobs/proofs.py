@@ -14,6 +14,7 @@ from tunixrt.log.proofs import PROOF_FORMAT, Proof, ProofError, check_proof
 from tunixrt.log.snapshot_diff import EXTENSION_FORMAT, ExtensionProof, check_extension
 from tunixrt.traces.importers.file_kinds import UnreadableFileError, without_mark
 from tunixrt.traces.importers.lines import open_text
+from tunixrt.words import choice
 
 if TYPE_CHECKING:
     from tunixrt.traces.importers.lines import TextSource
@@ -126,7 +127,7 @@ def _read(path: TextSource) -> Proof | MemberProof | ExtensionProof:
         raise ProofFileError(path, str(error)) from None
     kind = value.get("format") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise ProofFileError(path, f"its `format` is none of {', '.join(_KINDS)}.")
+        raise ProofFileError(path, f"its `format` is not {choice(_KINDS)}.")
     try:
         proof = msgspec.convert(value, _KINDS[kind])
     except msgspec.ValidationError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.jobs.remains import Remains, find_remains, history_command
-from tunixrt.log.digests import Digest, from_hex, is_hex
+from tunixrt.log.digests import Digest, digits_of, from_hex, is_hex
 from tunixrt.log.redaction import Redaction, redact, redacted_traces, sweep
 from tunixrt.traces import facts as events
 from tunixrt.traces.lookup import find_trace
@@ -38,9 +38,9 @@ class RedactionDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         traces: The traces that were named.
         n_new: How many of them had not been redacted before.
         n_unknown: How many of them the log does not record; they are redacted on arrival.
-        segment: The segment with the new events; None where there are none.
+        segment: The segment with the new events; None where nothing was new.
         removed: Where payloads were removed: path relative to the root, and line.
-        mended: Parts that a merge had left with conflict markers, joined before the sweep.
+        repaired: Parts that a merge had left with conflict markers, joined before the sweep.
         remains: Where the traces still exist.
         history_command: The command that redacts them in the history of Git.
     """
@@ -50,7 +50,7 @@ class RedactionDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_unknown: int
     segment: Digest | None
     removed: tuple[tuple[str, int], ...]
-    mended: tuple[str, ...]
+    repaired: tuple[str, ...]
     remains: Remains
     history_command: str
 
@@ -115,7 +115,7 @@ def sweep_traces(layout: Layout, log: EventLog, *, waiting: Waiting | None = Non
 
 
 def _resolve(projection: Projection, prefix: str) -> Digest:
-    digits = prefix.lower().removeprefix("sha256:")
+    digits = digits_of(prefix)
     return from_hex(digits) if is_hex(digits) else find_trace(projection, prefix).id
 
 
@@ -136,7 +136,7 @@ def _report(
         n_unknown=n_unknown,
         segment=done.segment,
         removed=done.removed,
-        mended=done.mended,
+        repaired=done.repaired,
         remains=find_remains(layout, set(traces), prompts, parts),
         history_command=history_command(traces),
     )

@@ -50,7 +50,7 @@ def reproduce_runs(
         A verdict on everything that was rebuilt, and on what could not be.
 
     Raises:
-        BadInputError: the run does not exist, or there are no runs.
+        BadInputError: the run does not exist, or the store has no runs.
         MissingExtraError: the packages that train are not installed.
     """
     catalogue = Catalogue(layout)
@@ -101,7 +101,7 @@ def groups_of(catalogue: Catalogue, chosen: list[Manifest]) -> list[Group]:
         BadInputError: no run is chosen.
     """
     if not chosen:
-        raise BadInputError("There are no runs here to reproduce. `tunixrt train` makes one.")
+        raise BadInputError("The store has no runs to reproduce. `tunixrt train` makes one.")
     groups: list[Group] = []
     covered: set[str] = set()
     for run in sorted(chosen, key=lambda run: (_ORDER.index(type(run)), run.run_id)):

@@ -143,7 +143,7 @@ def reproduce_at_once(
         The verdicts in the order in which `reproduce_runs` has them.
 
     Raises:
-        BadInputError: there are no runs.
+        BadInputError: the store has no runs.
         MissingExtraError: the packages that train are not installed.
         RunProcessError: a process failed; the others were ended.
     """

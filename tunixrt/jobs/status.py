@@ -30,7 +30,7 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``ambiguous_datasets`` maps a key that two branches built differently to the digests,
     ``ambiguous_promotions`` a name that two branches gave to different runs to the run ids;
     ``promoted`` maps every other name to its run, ``missing_promoted`` those of its names whose
-    run is not here; ``unfinished_runs`` are without a manifest; ``circles`` are traces that
+    run is not here; ``unfinished_runs`` are without a manifest; ``cycles`` are traces that
     supersede each other, after a merge of two branches, so that none of them counts; ``problems``
     are events that this version cannot interpret and ignores; ``leftovers`` are directories of
     writes that were interrupted; ``streams`` are journals of streams that are being written, or
@@ -56,7 +56,7 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unfinished_runs: list[str]
     missing_promoted: dict[str, str]
     problems: list[EventProblem]
-    circles: list[list[Digest]]
+    cycles: list[list[Digest]]
     git_problems: list[str]
     not_checked_out: list[str]
 
@@ -70,7 +70,7 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         n_traces, n_active = projection.n_traces, projection.n_active
         conflicts = list(projection.conflicts())
         problems = list(projection.problems)
-        circles = projection.circles()
+        cycles = projection.circles()
     promotions = read_promotions(log)
     run_ids = list_run_ids(layout)
     missing = {name: run for name, run in promotions.names.items() if run not in run_ids}
@@ -97,7 +97,7 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         unfinished_runs=[run for run in run_ids if not Run.of(layout, run).is_published],
         missing_promoted={n: run for n, run in missing.items() if run not in left_out},
         problems=problems,
-        circles=circles,
+        cycles=cycles,
         git_problems=git_problems(layout),
         not_checked_out=sorted(left_out),
     )

@@ -14,6 +14,8 @@ from tunixrt.derive import QUIET, Derivation, NotReproducibleError, obtain
 from tunixrt.errors import BadInputError
 from tunixrt.jobs.machine import code_reasons, describe_environment, prepare_machine
 from tunixrt.jobs.models import find_model, model_digests, model_directory
+from tunixrt.jobs.promote_run import name_made_run
+from tunixrt.jobs.published import PublishedRun
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.sums import output_digests
 from tunixrt.runs.checkpoints import newest_whole, steps_saved
@@ -29,7 +31,11 @@ from tunixrt.runs.manifests import (
 )
 from tunixrt.runs.numeric_class import beyond_the_promise
 from tunixrt.runs.run import LEDGER_NAME, METRICS_NAME, MODEL_DIRECTORY, WEIGHTS_NAME, Run
-from tunixrt.runs.verdict import explain_training, losses_beyond_tolerance, only_fingerprints_differ
+from tunixrt.runs.tolerance import (
+    explain_training,
+    losses_beyond_tolerance,
+    only_fingerprints_differ,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +43,7 @@ if TYPE_CHECKING:
 
     from tunixrt.datasets.files import Dataset
     from tunixrt.derive import Environment, Watch
-    from tunixrt.jobs.promote_run import Promotion
+    from tunixrt.jobs.promote_run import PromoteRequest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.runs.catalogue import Catalogue
@@ -54,43 +60,23 @@ class TrainRequest:
         dataset: the key of the dataset to train on.
         base: a run or a model directory whose weights training starts from.
         resume: continue from the newest checkpoint of the same run, if one exists.
+        promote: the name to give to the run; None for none.
     """
 
     config: RunConfig
     dataset: str
     base: str | None = None
     resume: bool = False
+    promote: PromoteRequest | None = None
 
 
-@dataclass(frozen=True)
-class TrainingDone:
-    """A published training run.
-
-    Attributes:
-        manifest: the run.
-        run: its directory, which knows its files.
-        already_done: whether it was there before.
-        promotion: the name that it was given, if one was asked for.
-    """
-
-    manifest: TrainingManifest
-    run: Run
-    already_done: bool
-    promotion: Promotion | None = None
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TrainingDone(PublishedRun[TrainingManifest]):
+    """A published training run."""
 
     def __repr__(self) -> str:
         loss = self.manifest.results.last_loss
         return f"<training {self.run_id[:12]}, loss {loss:.4f} at last>"
-
-    @property
-    def run_id(self) -> str:
-        """The 64 hex digits that name the run."""
-        return self.manifest.run_id
-
-    @property
-    def path(self) -> Path:
-        """The directory of the run."""
-        return self.run.directory
 
 
 class Training(Derivation[TrainingManifest]):
@@ -182,7 +168,7 @@ class Training(Derivation[TrainingManifest]):
         )
 
     def _starting_point(self, work: Path, watch: Watch) -> Path | None:
-        """The checkpoint to continue from; a notice names it, or why there is none."""
+        """The checkpoint to continue from; a notice names it, or states why none is used."""
         if not self._resume:
             if steps := steps_saved(work):
                 watch.notice(
@@ -230,10 +216,11 @@ def train_run(
     """Train and publish; an existing run with the same id is reused.
 
     Raises:
-        BadInputError: configuration, dataset, split or base cannot be used.
+        BadInputError: configuration, dataset, split, base or name cannot be used.
         AnswerIsNoError: training ended in numbers that are not finite.
         WorkHeldError: another process trains the same run.
         TrainingInterruptedError: the watch asked to stop; a checkpoint was made.
+        NotNamedError: the run is published, and another process holds the store's lock.
     """
     training = plan_training(layout, log, request)
     unproven = beyond_the_promise(training.numeric_class)
@@ -247,11 +234,18 @@ def train_run(
     manifest = made or run.manifest
     assert isinstance(manifest, TrainingManifest)
     note_latest(layout, manifest)
-    return TrainingDone(manifest, run, already_done=made is None)
+    return TrainingDone(
+        manifest=manifest,
+        run=run,
+        already_done=made is None,
+        promotion=name_made_run(layout, log, manifest.run_id, request.promote),
+    )
 
 
 def plan_training(layout: Layout, log: EventLog, request: TrainRequest) -> Training:
     """Resolve every input of a training run and derive its identity; trains nothing."""
+    if request.promote is not None:
+        request.promote.check()
     dataset = load_dataset(layout, request.dataset)
     base = None if request.base is None else model_directory(layout, request.base)
     config = request.config

@@ -77,7 +77,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def ok(self) -> bool:
-        """Whether there are no findings."""
+        """Whether nothing was found."""
         return not self.findings
 
 

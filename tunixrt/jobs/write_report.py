@@ -1,276 +1,186 @@
-"""The report job: two evaluation runs in, a directory of report files out."""
+"""The report job: evaluation runs in, a directory of report files out."""
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar
 
-from tunixrt.datasets.render import DataFormat
-from tunixrt.errors import AnswerIsNoError
+import msgspec
+
+from tunixrt.derive.delivery import Delivery, delivered_identity
 from tunixrt.eval.compare.pairs import compare
 from tunixrt.eval.compare.seeds import compare_seeds
-from tunixrt.eval.judge.judges import DEFAULT_JUDGE
-from tunixrt.jobs.compare_runs import evaluated_run, find_evaluation
-from tunixrt.jobs.contamination import recorded_contamination
-from tunixrt.jobs.evaluation.evaluate import BATCH_SIZE
+from tunixrt.jobs.compare_runs import find_evaluation
 from tunixrt.jobs.models import training_of
-from tunixrt.log.canonical import encode
-from tunixrt.log.outputs import listed_files, output_directory
 from tunixrt.report import (
-    Command,
-    ExperimentView,
-    ReportView,
-    RunView,
-    TrainingView,
+    TEMPLATE,
+    Experiment,
+    Pair,
+    ShownRun,
+    ShownTraining,
     render_report,
 )
 from tunixrt.runs.catalogue import Catalogue
-from tunixrt.runs.config import load_config
-from tunixrt.runs.promotions import looks_like_an_id
 from tunixrt.runs.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from tunixrt.derive import Watch
     from tunixrt.log.layout import Layout
-    from tunixrt.runs.identity import ModelDigests
     from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
 
 
-#: The file that lists the files of a report.
-REPORT_FILES: Final = "report.json"
-_MADE_BY: Final = "tunixrt report"
-
-
-class OtherReportError(AnswerIsNoError):
-    """The directory does not contain the report that follows from the runs.
+class ReportedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What decides how an evaluation is shown: runs by id, and the names that are printed.
 
     Attributes:
-        path: the first file that is missing, differs, or is superfluous.
+        evaluation: the evaluation.
+        evalset: the name of its eval set here.
+        training: the run that trained the model, if it is here.
+        dataset: the name of its dataset here.
+        base: the run that it started from, if it is here.
+        contamination: the recorded check of the eval set against the training data.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"{path} is not what follows from the runs: it is missing, has other bytes, or is of "
-            "an older report. Without --check, `tunixrt report` writes the report again."
+    evaluation: str
+    evalset: str
+    training: str | None
+    dataset: str | None
+    base: str | None
+    contamination: str | None
+
+
+class ReportIdentity(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="report"
+):
+    """What decides the bytes of a report: the runs of both sides, and the template."""
+
+    template: str
+    before: list[ReportedRun]
+    after: list[ReportedRun]
+
+
+class ReportManifest(msgspec.Struct, frozen=True):
+    """The manifest of a report."""
+
+    identity: ReportIdentity
+
+
+class Report(Delivery[ReportManifest]):
+    """Evaluations compared with evaluations, for people: ``report.md``, a page and charts."""
+
+    kind: ClassVar = "report"
+    manifest_name: ClassVar = "report.json"
+    made_by: ClassVar = "tunixrt report"
+    records: ClassVar = {"report.md": ("the text", ()), "report.html": ("the text", ())}
+
+    def __init__(self, layout: Layout, before: Sequence[str], after: Sequence[str]) -> None:
+        """Find the runs.
+
+        Args:
+            layout: where the runs are.
+            before: the evaluations to compare with, ids, prefixes or names: one, or one per seed.
+            after: the evaluations to compare, in the same order of seeds.
+
+        Raises:
+            BadInputError: one does not exist or is not an evaluation.
+        """
+        self._catalogue = Catalogue(layout)
+        self._before, self._after = (
+            [find_evaluation(layout, run) for run in runs] for runs in (before, after)
         )
-        self.path = path
+
+    @property
+    def identity(self) -> ReportIdentity:
+        """The runs, the names that are printed, and the template."""
+        before, after = (
+            [_reported(self._catalogue, run) for run in runs]
+            for runs in (self._before, self._after)
+        )
+        return ReportIdentity(TEMPLATE, before, after)
+
+    def make(self, directory: Path, watch: Watch, work: Path | None) -> ReportManifest:  # noqa: ARG002
+        """Write the files of the report.
+
+        Raises:
+            UnpairedRunsError: the sides have different numbers of runs, or a run is given twice.
+            NotComparableError: the evaluations answer different questions.
+        """
+        before, after = (
+            [shown_run(self._catalogue, run) for run in runs]
+            for runs in (self._before, self._after)
+        )
+        shown: Pair | Experiment
+        if len(before) == len(after) == 1:
+            shown = shown_pair(before[0], after[0])
+        else:
+            sides = ([run.evaluation for run in runs] for runs in (before, after))
+            comparison = compare_seeds(*sides)
+            shown = Experiment(tuple(map(shown_pair, before, after)), comparison)
+        for name, data in render_report(shown).items():
+            (directory / name).write_bytes(data)
+        return ReportManifest(self.identity)
 
 
-def write_report(
-    layout: Layout,
-    before: Sequence[str],
-    after: Sequence[str],
-    directory: Path,
-    *,
-    check: bool = False,
-) -> list[Path]:
-    """Compare evaluation runs and write ``report.md``, ``report.html`` and the charts.
-
-    An older report in the directory is replaced; everything else in it stays.
-
-    Args:
-        layout: where the runs are.
-        before: the evaluations to compare with, ids, prefixes or names: one, or one per seed.
-        after: the evaluations to compare, in the same order of seeds.
-        directory: where the files go: a new or an empty directory, or one of an older report.
-        check: write nothing, and compare the bytes with the existing files.
-
-    Returns:
-        The files, by name.
+def runs_of_report(directory: Path) -> tuple[list[str], list[str]]:
+    """Return the ids of the runs before and after that a report in a directory shows.
 
     Raises:
-        ForeignDirectoryError: the directory contains something else.
-        BadInputError: one is not an evaluation, they are not paired, or they answer different
-            questions.
-        OtherReportError: ``check``, and the directory contains another report.
+        BadInputError: the directory does not contain a report that states them.
     """
-    catalogue = Catalogue(layout)
-    old, new = (list(_found(catalogue, runs)) for runs in (before, after))
-    report: ReportView | ExperimentView
-    if len(old) == len(new) == 1:
-        report = report_view(old[0], new[0])
-    else:
-        comparison = compare_seeds(
-            [run.evaluation for _, run in old], [run.evaluation for _, run in new]
-        )
-        pairs = tuple(report_view(*pair) for pair in zip(old, new, strict=True))
-        report = ExperimentView(pairs=pairs, comparison=comparison)
-    files = render_report(report)
-    if check:
-        _check(files, directory)
-    else:
-        with output_directory(directory, manifest=REPORT_FILES, made_by=_MADE_BY) as staged:
-            for name, data in files.items():
-                (staged / name).write_bytes(data)
-    return [directory / name for name in files]
+    identity = delivered_identity(directory, Report, ReportIdentity)
+    before, after = ([run.evaluation for run in side] for side in (identity.before, identity.after))
+    return before, after
 
 
-def _check(files: Mapping[str, bytes], directory: Path) -> None:
-    """Compare a report with the one in a directory.
-
-    Raises:
-        ForeignDirectoryError: the directory contains something else.
-        OtherReportError: a file is missing, differs, or is superfluous.
-    """
-    listed = listed_files(directory, manifest=REPORT_FILES, made_by=_MADE_BY)
-    for name in sorted(files.keys() | listed):
-        path = directory / name
-        if name not in files or not path.is_file() or path.read_bytes() != files[name]:
-            raise OtherReportError(path)
-
-
-def _found(
-    catalogue: Catalogue, runs: Sequence[str]
-) -> Iterator[tuple[EvaluationManifest, RunView]]:
-    for run in runs:
-        manifest = find_evaluation(catalogue.layout, run)
-        yield manifest, run_view(catalogue, manifest)
+def _reported(catalogue: Catalogue, manifest: EvaluationManifest) -> ReportedRun:
+    trained = catalogue.evaluated(manifest.responses)
+    check = catalogue.contamination_of(manifest)
+    return ReportedRun(
+        evaluation=manifest.run_id,
+        evalset=catalogue.evalset_name(manifest.evalset),
+        training=None if trained is None else trained.run_id,
+        dataset=None if trained is None else catalogue.dataset_name(trained.identity.dataset),
+        base=None if trained is None else _base(catalogue, trained),
+        contamination=None if check is None else check.run_id,
+    )
 
 
-def report_view(
-    before: tuple[EvaluationManifest, RunView], after: tuple[EvaluationManifest, RunView]
-) -> ReportView:
-    """The comparison of two evaluations, and how both were made.
+def shown_pair(before: ShownRun, after: ShownRun) -> Pair:
+    """Return two evaluations with their comparison.
 
     Raises:
         NotComparableError: the two answer different questions.
     """
-    return ReportView(
-        before=before[1],
-        after=after[1],
-        comparison=compare(before[1].evaluation, after[1].evaluation),
-        commands=tuple(
-            command
-            for manifest, view in (before, after)
-            for command in commands_of(manifest, view.training, view.evalset_name)
-        ),
+    return Pair(before, after, compare(before.evaluation, after.evaluation))
+
+
+def shown_run(catalogue: Catalogue, manifest: EvaluationManifest) -> ShownRun:
+    """Return an evaluation with what is shown of it and of its model."""
+    trained = catalogue.evaluated(manifest.responses)
+    return ShownRun(
+        manifest=manifest,
+        evalset=catalogue.evalset_name(manifest.evalset),
+        predictions=tuple(Run.of(catalogue.layout, manifest.run_id).predictions()),
+        training=None if trained is None else shown_training(catalogue, trained),
+        contamination=catalogue.contamination_of(manifest),
     )
 
 
-def run_view(catalogue: Catalogue, manifest: EvaluationManifest) -> RunView:
-    """The view of an evaluation run and its model."""
-    responses = manifest.responses
-    trained = catalogue.evaluated(responses)
-    training = None if trained is None else training_view(catalogue, trained)
-    return RunView(
-        run_id=manifest.run_id,
-        model=_model_in_words(manifest, training),
-        weights=manifest.weights,
-        evalset_name=catalogue.evalset_name(manifest.evalset),
-        evaluation=evaluated_run(catalogue.layout, manifest),
-        numeric_mode=responses.numeric_mode,
-        numeric_class=responses.numeric_class,
-        sources=responses.code.sources,
-        versions=responses.code.packages,
-        training=training,
-        contamination=recorded_contamination(catalogue, manifest),
-    )
-
-
-def _model_in_words(manifest: EvaluationManifest, training: TrainingView | None) -> str:
-    if training is not None:
-        data_format = training.config.get("data.format", DataFormat.TUNIX_SFT)
-        # Only an unusual format is named, such as answers without steps.
-        told = "" if data_format == DataFormat.TUNIX_SFT else f" as {data_format}"
-        return f"{training.config['model.name']} trained on {training.dataset_key}{told}"
-    if manifest.responses.untrained is not None:
-        return f"untrained {_dotted(manifest.responses.untrained)['model.name']}"
-    return "a model directory"
-
-
-def training_view(catalogue: Catalogue, manifest: TrainingManifest) -> TrainingView:
-    """The view of a training run."""
+def shown_training(catalogue: Catalogue, manifest: TrainingManifest) -> ShownTraining:
+    """Return a training run with what is shown of it."""
     run = Run.of(catalogue.layout, manifest.run_id)
-    identity = manifest.identity
-    config = _dotted(manifest.config)
-    return TrainingView(
-        run_id=manifest.run_id,
-        dataset_key=catalogue.dataset_name(identity.dataset),
-        dataset=identity.dataset,
-        text=identity.text,
-        split=manifest.split,
-        base=None if identity.base is None else _base(catalogue, identity.base),
-        n_params=manifest.results.n_params,
-        seeds={
-            what: int(config[key])
-            for what, key in (
-                ("initial weights", "training.seed"),
-                ("order of examples", "data.shuffle_seed"),
-            )
-            if key in config  # another version may lack the key
-        },
-        config=config,
-        losses=tuple(run.metrics()),
+    return ShownTraining(
+        manifest=manifest,
+        dataset=catalogue.dataset_name(manifest.identity.dataset),
+        base=_base(catalogue, manifest),
+        metrics=tuple(run.metrics()),
         ledger=tuple(run.ledger()),
     )
 
 
-def _base(catalogue: Catalogue, base: ModelDigests) -> str:
-    run = training_of(catalogue, base)
-    return f"a model directory with the weights {base.weights}" if run is None else run.run_id
-
-
-def _dotted(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """Nested tables as dotted keys, and values as the text that `--set` takes.
-
-    Numbers are canonical JSON: 10000.0 is 10000 in a manifest, and equal.
-    """
-    flat: dict[str, str] = {}
-    for key, value in sorted(config.items()):
-        if isinstance(value, dict):
-            flat |= _dotted(value, f"{prefix}{key}.")
-        else:
-            text = "" if value is None else value
-            flat[prefix + key] = text if isinstance(text, str) else encode(text).decode()
-    return flat
-
-
-def commands_of(
-    manifest: EvaluationManifest, training: TrainingView | None, evalset: str
-) -> list[Command]:
-    """The commands that train and evaluate a model again."""
-    evaluate = f"--evalset {evalset}{_evaluation_options(manifest)}"
-    if training is not None:
-        differences = _differences_from_preset(training.config)
-        settings = "".join(f" --set {shlex.quote(setting)}" for setting in differences)
-        base = ""
-        if training.base is not None:
-            base = f" --base {training.base if looks_like_an_id(training.base) else 'DIR'}"
-        preset, key = training.config["model.name"], training.dataset_key
-        return [
-            Command("Train", f"tunixrt train {preset} --dataset {key}{base}{settings}"),
-            Command("Evaluate", f"tunixrt eval {training.run_id[:12]} {evaluate}"),
-        ]
-    untrained = manifest.responses.untrained
-    if untrained is not None:
-        config = _dotted(untrained)
-        # A configuration that differs from its preset must be in a file of its own.
-        name = "CONFIG.toml" if _differences_from_preset(config) else config["model.name"]
-        return [Command("Evaluate untrained", f"tunixrt eval untrained:{name} {evaluate}")]
-    return [Command("Evaluate", f"tunixrt eval DIR {evaluate}")]
-
-
-def _evaluation_options(manifest: EvaluationManifest) -> str:
-    """The options that repeat an evaluation exactly."""
-    settings, judge = manifest.responses.generation, manifest.identity.judge.name
-    options = [f"--max-new-tokens {settings.max_new_tokens}"]
-    if settings.batch_size != BATCH_SIZE:
-        options.append(f"--batch-size {settings.batch_size}")
-    if (draws := settings.draws) is not None:
-        options.append(f"--temperature {encode(draws.temperature).decode()}")
-        options += [f"--top-p {encode(draws.top_p).decode()}"] if draws.top_p != 1 else []
-        options += [f"--draws {draws.n}"] if draws.n != 1 else []
-        options += [f"--seed {draws.seed}"] if draws.seed else []
-    if settings.overlong is not None:
-        options.append(f"--on-overlong {settings.overlong}")
-    if judge != DEFAULT_JUDGE:
-        options.append(f"--judge {judge}")
-    return "".join(f" {option}" for option in options)
-
-
-def _differences_from_preset(config: Mapping[str, str]) -> list[str]:
-    """The `--set` values that turn the preset into this configuration."""
-    preset = _dotted(load_config(config["model.name"]).identity())
-    return [f"{key}={value}" for key, value in config.items() if preset.get(key) != value]
+def _base(catalogue: Catalogue, manifest: TrainingManifest) -> str | None:
+    base = manifest.identity.base
+    run = None if base is None else training_of(catalogue, base)
+    return None if run is None else run.run_id

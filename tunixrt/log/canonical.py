@@ -61,7 +61,7 @@ _SIXTEEN_DIGITS = b"0" * 16
 _BELOW_EE = bytes(range(0xEE))
 _STRUCTURE = b"{}[]:,"
 # What may differ outside of strings. msgspec too writes the shortest digits of a double, and lays
-# them out as RFC 8785 says except for whole numbers (1.0, -0.0), exponents, and what is below 1e-6.
+# them out by RFC 8785 except for whole numbers (1.0, -0.0), exponents, and what is below 1e-6.
 _LARGE_INTEGER = re.compile(rb"(?<![0-9.])[0-9]{16}")
 _OTHER_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{16}|[0-9]e|\.0(?![0-9])|0\.000000")
 # On the way out, null may have been a NaN.
@@ -73,7 +73,8 @@ def encode(value: object) -> bytes:
 
     Args:
         value: None, booleans, integers, floats, text, lists and tuples of them, dictionaries with
-            text keys, and msgspec structs (a struct says itself whether defaults are left out).
+            text keys, and msgspec structs (whose own option decides whether defaults are left
+            out).
 
     Raises:
         CanonicalError: For NaN, infinities, integers beyond 2^53 - 1, lone surrogates, nesting
@@ -184,7 +185,7 @@ def are_canonical(texts: Sequence[bytes]) -> bool:
 def _is_plain(data: bytes) -> bool:
     """Return whether msgspec's bytes without a float are sure to be RFC 8785's.
 
-    Cheaper than ``_is_exact``, because it does not tell text from structure.
+    Cheaper than ``_is_exact``, because it does not separate text from structure.
     """
     alike = data.translate(_ALIKE)
     return alike.count(b"{") <= MAX_DEPTH and _SIXTEEN_DIGITS not in alike and _sorts_alike(data)

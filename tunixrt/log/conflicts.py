@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _OURS, _BASE, _THEIRS, _END = b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"
 
 
-def mend_conflicts(layout: Layout) -> tuple[str, ...]:
+def repair_conflicts(layout: Layout) -> tuple[str, ...]:
     """Join the two sides of every part with conflict markers; no payload is lost by this.
 
     Where one side has a payload and the other ``null``, the payload stays: the redaction
@@ -38,7 +38,7 @@ def mend_conflicts(layout: Layout) -> tuple[str, ...]:
         DamagedError: If the sides differ in more than that.
         WriteError: If the file system refuses.
     """
-    mended = []
+    repaired = []
     for _, directory in segment_directories(layout):
         for part in read_header(directory / HEADER_NAME).parts:
             path = directory / part.name
@@ -48,8 +48,8 @@ def mend_conflicts(layout: Layout) -> tuple[str, ...]:
                 place = layout.relative(path)
                 with staging_directory(layout) as staging:
                     replace_file(path, _joined(data, place), staging)
-                mended.append(place)
-    return tuple(mended)
+                repaired.append(place)
+    return tuple(repaired)
 
 
 def _joined(data: bytes, place: str) -> bytes:

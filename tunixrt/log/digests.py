@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NewType
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.stored import open_stored, refuse_pointer
+from tunixrt.words import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +29,9 @@ class InvalidDigestError(BadInputError):
     """
 
     def __init__(self, text: str) -> None:
-        shown = text if len(text) <= 80 else text[:80] + "..."
         super().__init__(
-            f"{shown!r} is not a digest: expected 'sha256:' and 64 lower-case hexadecimal digits."
+            f"{shorten(text, 80)!r} is not a digest: "
+            "expected 'sha256:' and 64 lower-case hexadecimal digits."
         )
         self.text = text
 
@@ -94,6 +95,14 @@ def is_hex(text: str) -> bool:
 def hex_of(digest: Digest) -> str:
     """Return the 64 hexadecimal digits of a digest, without the prefix."""
     return digest[len(_PREFIX) :]
+
+
+def digits_of(text: str) -> str:
+    """Return the digits of a digest, or of its beginning, as a person writes it.
+
+    They are in lower case, without the prefix; nothing checks that they are digits.
+    """
+    return text.lower().removeprefix(_PREFIX)
 
 
 def from_hex(text: str) -> Digest:

@@ -124,15 +124,27 @@ class EventLog:
         Raises:
             DamagedError: If a segment is damaged, or one that is asked for does not exist.
         """
-        refs = self.segments()
-        if segments is not None:
-            wanted = set(segments)
-            refs = [ref for ref in refs if ref.digest in wanted]
-            for digest in sorted(wanted.difference(ref.digest for ref in refs)):
-                place = self.layout.relative(self.layout.segment(digest))
-                raise DamagedError(Finding(place, "The segment is missing."))
-        for ref in refs:
+        for ref in self.selected(segments):
             yield from read_segment(ref.path, ref.header)
+
+    def selected(self, segments: Collection[Digest] | None = None) -> list[SegmentRef]:
+        """Return segments in the order of the log.
+
+        Args:
+            segments: Which segments; all of them without it.
+
+        Raises:
+            DamagedError: If a header is damaged, or a segment that is asked for does not exist.
+        """
+        refs = self.segments()
+        if segments is None:
+            return refs
+        wanted = set(segments)
+        refs = [ref for ref in refs if ref.digest in wanted]
+        for digest in sorted(wanted.difference(ref.digest for ref in refs)):
+            place = self.layout.relative(self.layout.segment(digest))
+            raise DamagedError(Finding(place, "The segment is missing."))
+        return refs
 
     def events_of(self, event_type: str) -> Iterator[StoredEvent]:
         """Yield the events of one type in the order of the log, much faster than all of them.
@@ -219,7 +231,7 @@ class EventLog:
                 ``SegmentWriter.extend`` takes them.
 
         Returns:
-            The segment; None if there were no events.
+            The segment; None if the batch was empty.
 
         Raises:
             StoreFormatError: If the store is not one of this version's format.
@@ -255,6 +267,6 @@ class EventLog:
         """Check store.json and every byte of the log.
 
         Yields:
-            Everything that is not as the format says. What is in ``store/.tmp/`` is not a finding.
+            Everything that does not follow the format. What is in ``store/.tmp/`` is not a finding.
         """
         return verify_log(self.layout)

@@ -1,8 +1,8 @@
 """The exact, slow half of canonical JSON: RFC 8785 written out in Python, and a strict parser.
 
-``tunixrt.log.canonical`` comes here only for what msgspec does not do as RFC 8785 says: numbers
+``tunixrt.log.canonical`` uses it only where msgspec does not follow RFC 8785: numbers
 that are not small integers, key orders beyond the Basic Multilingual Plane, duplicate keys, and
-the sentence that says what is wrong with a document.
+the sentence about what is wrong with a document.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 import msgspec
 
 from tunixrt.errors import BadInputError
+from tunixrt.words import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,8 @@ JSON library survives depends on the caller's stack, and acceptance must not."""
 
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly (RFC 7493, section 2.2)."""
+
+_MAX_SHOWN = 21
 
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
 _ENCODE_STRING = msgspec.json.Encoder().encode
@@ -140,8 +143,9 @@ def _string(text: str) -> bytes:
         return _ENCODE_STRING(text)
     except UnicodeEncodeError as error:
         raise CanonicalError(
-            f"The text {_shown(text)} holds the lone surrogate U+{ord(text[error.start]):04X} at "
-            f"character {error.start + 1}: surrogates are valid only in pairs."
+            f"The text {_shown(text)} holds the lone surrogate "
+            f"U+{ord(text[error.start]):04X} at character {error.start + 1}: surrogates are valid "
+            "only in pairs."
         ) from None
 
 
@@ -230,7 +234,7 @@ def parse(data: bytes, *, stored: bool = False) -> JsonValue:
 
 def _syntax(text: str, error: json.JSONDecodeError) -> str:
     if not text.strip(" \t\r\n"):
-        return "There is no JSON value here: the text is empty."
+        return "The text is empty: expected a JSON value."
     if text.startswith("\ufeff"):
         return "The text begins with a byte order mark: save it as UTF-8 without one."
     where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} of the value"
@@ -238,8 +242,8 @@ def _syntax(text: str, error: json.JSONDecodeError) -> str:
     return f"This is not JSON at {where}: {error.msg.rstrip('.')}, and found {found}."
 
 
-def _shown(text: str, limit: int = 20) -> str:
-    return ascii(text if len(text) <= limit else text[:limit] + "...")
+def _shown(text: str) -> str:
+    return quoted(text, at_most=_MAX_SHOWN)
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

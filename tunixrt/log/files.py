@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and stay: staging, fsync, and one rename.
+"""Durable files that appear whole or not at all: staging, fsync, and one rename.
 
 Everything is written under ``store/.tmp/`` first, which is on the same file system and ignored by
 Git. A directory or file is renamed into place only when its bytes are on the disk, and the call
@@ -71,7 +71,7 @@ class NoCurrentDirectoryError(BadInputError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"The path {path} is relative, and the current directory does not exist any more: "
+            f"The path {path} is relative, and the current directory no longer exists: "
             "change to another directory, or give an absolute path."
         )
         self.path = path

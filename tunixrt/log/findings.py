@@ -17,7 +17,7 @@ _PASSED_OVER: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".dire
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Something that is not as the format says.
+    """Something that does not follow the format.
 
     Attributes:
         path: The file or directory, relative to the root of the store, with forward slashes.
@@ -45,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class DamagedError(AnswerIsNoError):
-    """Something in the store is not as the format says.
+    """Something in the store does not follow the format.
 
     Attributes:
         finding: What, and where.

@@ -64,14 +64,13 @@ def resolve_revision(root: Path, revision: str) -> str:
     """Return the commit that a revision names, as its hexadecimal id.
 
     Raises:
-        GitError: If the directory is in no repository, or the revision does not exist; for a
-        shallow
-            clone the message says how to get it.
+        GitError: If the directory is not in a repository, or the revision does not exist; for a
+            shallow clone the message gives the command that gets it.
     """
     if not is_repository(root):
         raise GitError(
-            f"{root} is not in the work tree of a Git repository that can be read, so there is no "
-            f"revision {revision!r} to compare with."
+            f"{root} is not in the work tree of a Git repository that can be read: the revision "
+            f"{revision!r} to compare with cannot be found."
         )
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     try:
@@ -85,8 +84,8 @@ def resolve_revision(root: Path, revision: str) -> str:
             "elsewhere, run `git fetch --unshallow`."
         )
     raise GitError(
-        f"There is no revision {revision!r} in this repository: `git log --oneline --all` shows "
-        "those that exist, and `git fetch` may bring it."
+        f"The revision {revision!r} does not exist in this repository: `git log --oneline --all` "
+        "shows those that exist, and `git fetch` may bring it."
     )
 
 

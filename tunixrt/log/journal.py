@@ -125,7 +125,7 @@ class Orphan:
         yield from read_journal(self.directory)
 
     def quarantine(self) -> Path | None:
-        """Copy the torn end, if there is one, into a file beside the journal's directory.
+        """Copy the torn end, if any, into a file beside the journal's directory.
 
         Raises:
             WriteError: If the file system refuses.

@@ -47,7 +47,7 @@ class StoreNotFoundError(NoStoreError):
 
     def __init__(self, start: Path, headless: Path | None = None) -> None:
         sentence = (
-            f"There is no store at {start} or above it: run `tunixrt init` where it should be, or "
+            f"No store exists at {start} or above it: run `tunixrt init` where it should be, or "
             "name one with --store."
         )
         if headless is not None:

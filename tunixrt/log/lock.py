@@ -63,7 +63,7 @@ class LockHeldError(StoreLockedError):
 
     Attributes:
         path: The lock file.
-        holder: Its holder; None if there is no note.
+        holder: Its holder; None if the note is missing.
     """
 
     def __init__(self, path: Path, holder: Holder | None, timeout_s: float) -> None:

@@ -23,7 +23,7 @@ def verify_log(layout: Layout) -> Iterator[Finding]:
     """Check store.json and every byte of the log.
 
     Yields:
-        Everything that is not as the format says. What is in ``store/.tmp/`` is not a finding.
+        Everything that does not follow the format. What is in ``store/.tmp/`` is not a finding.
     """
     survey = Survey()
     try:

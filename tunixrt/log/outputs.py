@@ -15,6 +15,7 @@ import re
 import secrets
 import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ from tunixrt.errors import BadInputError
 from tunixrt.log.files import sync_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
 _STAGED: Final = ".tunixrt-"
@@ -91,7 +92,9 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def output_directory(directory: Path, *, manifest: str, made_by: str) -> Iterator[Path]:
+def output_directory(
+    directory: Path, *, manifest: str, made_by: str, facts: Mapping[str, object] | None = None
+) -> Iterator[Path]:
     """Make or replace a directory that the user named; files of other programs stay.
 
     When the block ends without an exception, what it wrote into the directory that it receives
@@ -102,6 +105,7 @@ def output_directory(directory: Path, *, manifest: str, made_by: str) -> Iterato
             are made.
         manifest: The name of the file in it that lists the others.
         made_by: The command, for the manifest and for messages.
+        facts: Further fields of the manifest; read when the block has ended.
 
     Yields:
         An empty directory to write into.
@@ -120,7 +124,7 @@ def output_directory(directory: Path, *, manifest: str, made_by: str) -> Iterato
         try:
             staged.mkdir()
             yield staged
-            _take_place(directory, staged, place, before, _Writer(manifest, made_by))
+            _take_place(directory, staged, place, before, _Writer(manifest, made_by, facts or {}))
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
@@ -135,15 +139,21 @@ def listed_files(directory: Path, *, manifest: str, made_by: str) -> set[str]:
     return _read_manifest(directory, Path(os.path.realpath(directory)), manifest, made_by)
 
 
+def listing(made_by: str, names: Iterable[str], facts: Mapping[str, object]) -> bytes:
+    """Return the bytes of a manifest: the command, the names of its files, and further fields."""
+    document = {"made_by": made_by, "files": sorted(names), **facts}
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
 class _Writer(msgspec.Struct, frozen=True):
     manifest: str
     made_by: str
+    facts: Mapping[str, object]
 
     def write(self, place: Path, staged: Path, names: set[str]) -> None:
         """Replace the manifest."""
-        document = _Manifest(self.made_by, sorted(names))
         path = staged / self.manifest
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+        path.write_bytes(listing(self.made_by, names, self.facts))
         path.replace(place / self.manifest)
 
 

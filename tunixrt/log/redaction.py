@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.errors import BadInputError
-from tunixrt.log.conflicts import mend_conflicts
+from tunixrt.log.conflicts import repair_conflicts
 from tunixrt.log.digests import Digest, digest_bytes
 from tunixrt.log.files import WriteError, replace_file, staging_directory, writing
 from tunixrt.log.lock import Waiting, store_lock
@@ -32,15 +32,15 @@ class Redaction(msgspec.Struct, frozen=True):
     """What a redaction did.
 
     Attributes:
-        segment: The segment with the new ``trace.redacted`` events; None if there were no new
-            ones.
+        segment: The segment with the new ``trace.redacted`` events; None if all traces
+            were redacted before.
         removed: Where payloads were removed: path relative to the root, and line counted from 1.
-        mended: Parts whose merge conflict was resolved.
+        repaired: Parts whose merge conflict was resolved.
     """
 
     segment: Digest | None
     removed: tuple[tuple[str, int], ...]
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
 
 
 class UnfinishedRedactionError(BadInputError):
@@ -110,8 +110,8 @@ def sweep(log: EventLog, *, waiting: Waiting | None = None) -> Redaction:
         DamagedError: If the log is damaged, or the sides of a conflict differ in other ways.
     """
     with store_lock(log.layout, "trace redact --sweep", waiting):
-        mended = mend_conflicts(log.layout)
-        return Redaction(None, _remove(log, redacted_traces(log)), mended)
+        repaired = repair_conflicts(log.layout)
+        return Redaction(None, _remove(log, redacted_traces(log)), repaired)
 
 
 def redacted_traces(log: EventLog) -> set[Digest]:

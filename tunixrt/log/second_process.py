@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SecondProcess:
-    """A module that runs in a process of its own; use it in a ``with``."""
+    """A module that runs in another process; use it in a ``with`` statement."""
 
     def __init__(self, module: str) -> None:
         """Start it.

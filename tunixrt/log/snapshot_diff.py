@@ -38,7 +38,7 @@ class Relation(StrEnum):
     APART = "apart"
 
 
-class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OneSided(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What only one of two snapshots holds: segments, and the events in them by type."""
 
     segments: tuple[Digest, ...]
@@ -61,8 +61,8 @@ class SnapshotDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     b: Digest
     relation: Relation
     n_common: int
-    only_a: Difference
-    only_b: Difference
+    only_a: OneSided
+    only_b: OneSided
 
 
 class NotContainedError(BadInputError):
@@ -117,8 +117,8 @@ def diff_snapshots(log: EventLog, a: Snapshot, b: Snapshot) -> SnapshotDiff:
         b=b.digest,
         relation=relations[bool(only_a), bool(only_b)],
         n_common=len(left & right),
-        only_a=_difference(log, only_a),
-        only_b=_difference(log, only_b),
+        only_a=_one_sided(log, only_a),
+        only_b=_one_sided(log, only_b),
     )
 
 
@@ -166,6 +166,6 @@ def check_extension(proof: ExtensionProof, old: Digest, new: Digest) -> None:
             )
 
 
-def _difference(log: EventLog, segments: Collection[Digest]) -> Difference:
+def _one_sided(log: EventLog, segments: Collection[Digest]) -> OneSided:
     counts = Counter(event.envelope.type for event in log.events(segments)) if segments else {}
-    return Difference(tuple(segments), dict(sorted(counts.items())))
+    return OneSided(tuple(segments), dict(sorted(counts.items())))

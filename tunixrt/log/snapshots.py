@@ -50,8 +50,8 @@ class SnapshotNotFoundError(BadInputError):
 
     def __init__(self, digest: Digest) -> None:
         super().__init__(
-            f"There is no snapshot {digest} in this store: `tunixrt snapshot list` shows those "
-            "that there are."
+            f"The snapshot {digest} does not exist in this store: `tunixrt snapshot list` shows "
+            "those that exist."
         )
         self.digest = digest
 
@@ -239,7 +239,7 @@ def _read(layout: Layout, path: Path) -> tuple[Snapshot | None, list[Finding]]:
         findings.append(
             Finding(
                 place,
-                "The name of the snapshot is not the digest of what it says.",
+                "The name of the snapshot is not the digest of its fields.",
                 expected=expected,
                 found=snapshot.digest,
             )

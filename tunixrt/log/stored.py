@@ -1,9 +1,9 @@
 """Opens files of a store: only plain files, and never through a symbolic link.
 
 A digest proves bytes, not where they come from: weights that are a link out of the repository are
-valid here and missing in every clone. A FIFO would block a reader for ever. And Git LFS leaves a
+valid here and missing in every clone. A FIFO would block a reader permanently. And Git LFS leaves a
 pointer, which is text, in place of a file. So every reader of a store opens files here, and a
-refusal is an ``OSError`` whose ``strerror`` says what was found and what to do.
+refusal is an ``OSError`` whose ``strerror`` states what was found and what to do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POINTER: Final = b"version https://git-lfs.github.com/spec/"
-_MAX_POINTER_BYTES: Final = 1024  # as the specification of Git LFS says
+_MAX_POINTER_BYTES: Final = 1024  # from the specification of Git LFS
 
 _POINTER_SENTENCE: Final = (
     "it is a Git LFS pointer, and the file that it stands for was not fetched; "
@@ -67,7 +67,7 @@ def open_descriptor(path: Path) -> int:
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
-        # Some systems report EMLINK for a link; a socket cannot be opened at all.
+        # Some systems report EMLINK for a link; a socket cannot be opened.
         if error.errno in (errno.ELOOP, errno.EMLINK):
             raise OSError(errno.ELOOP, _LINK_SENTENCE, os.fspath(path)) from None
         if error.errno == errno.ENXIO:

@@ -1,25 +1,19 @@
 """Reports on finished runs: Markdown for a forge, one HTML page, SVG charts.
 
-``render_report`` turns a ``ReportView`` into files, a pure function: the same view gives the same
-bytes in every process.
+``render_report`` turns a ``Pair`` or an ``Experiment`` into files, a pure function: the same values
+give the same bytes in every process.
 """
 
 from __future__ import annotations
 
-from tunixrt.report.files import render_report
-from tunixrt.report.sections.view import (
-    Command,
-    ExperimentView,
-    ReportView,
-    RunView,
-    TrainingView,
-)
+from tunixrt.report.files import TEMPLATE, render_report
+from tunixrt.report.shown import Experiment, Pair, ShownRun, ShownTraining
 
 __all__ = [
-    "Command",
-    "ExperimentView",
-    "ReportView",
-    "RunView",
-    "TrainingView",
+    "TEMPLATE",
+    "Experiment",
+    "Pair",
+    "ShownRun",
+    "ShownTraining",
     "render_report",
 ]

@@ -1,6 +1,6 @@
-"""A report as a tree of blocks, before it is Markdown or HTML.
+"""A report or a page of a site as a tree of blocks, before it is Markdown or HTML.
 
-Every piece of text is a value of its own, and each writer escapes all of them, whatever their
+Every piece of text is a value of its own, and each writer escapes all of them, regardless of their
 source. So no text of a trace or of a model can become markup, and both writers agree.
 """
 
@@ -13,19 +13,13 @@ import msgspec
 from tunixrt.report.charts import IntervalChart, LineChart
 
 
-class Text(msgspec.Struct, frozen=True):
-    """Plain text of a sentence."""
-
-    text: str
-
-
 class Strong(msgspec.Struct, frozen=True):
     """Text in bold."""
 
     text: str
 
 
-class Code(msgspec.Struct, frozen=True):
+class CodeSpan(msgspec.Struct, frozen=True):
     """An identifier, a digest, a value, an answer: shown verbatim in a fixed-width font."""
 
     text: str
@@ -38,16 +32,39 @@ class Link(msgspec.Struct, frozen=True):
     href: str
 
 
-Inline = Text | Strong | Code | Link
-Inlines = tuple[Inline, ...]
-
-
 class Tone(StrEnum):
-    """The tone of a verdict."""
+    """The tone of a verdict or a tag."""
 
     GOOD = "good"
     BAD = "bad"
     NEUTRAL = "neutral"
+    NAMED = "named"
+
+
+class Tag(msgspec.Struct, frozen=True):
+    """A word or two in a frame: right, wrong, the name of a run."""
+
+    text: str
+    tone: Tone = Tone.NEUTRAL
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """An interval in words, and a drawing of it on a track from 0 to 100."""
+
+    text: str
+    value: float
+    low: float
+    high: float
+
+
+#: A piece of a sentence; a string is plain text.
+Inline = str | Strong | CodeSpan | Link | Tag | Bar
+Inlines = Inline | tuple[Inline, ...]
+
+
+def pieces(content: Inlines) -> tuple[Inline, ...]:
+    """The pieces of a sentence."""
+    return content if isinstance(content, tuple) else (content,)
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -63,7 +80,7 @@ class Paragraph(msgspec.Struct, frozen=True):
     content: Inlines
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class VerdictBlock(msgspec.Struct, frozen=True):
     """The report's verdict in one line, with the sentence that explains it."""
 
     tone: Tone
@@ -74,6 +91,18 @@ class Verdict(msgspec.Struct, frozen=True):
     delta: str
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """Large figures: a label and a number each."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """A list of names and values."""
+
+    items: tuple[tuple[str, Inlines], ...]
+
+
 class Bullets(msgspec.Struct, frozen=True):
     """A list."""
 
@@ -81,18 +110,20 @@ class Bullets(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table; ``numeric`` names the columns (from 0) that are aligned to the right.
+    """A table.
 
-    The first column of each row is its heading.
+    The first column of each row is its heading. ``numeric`` names the columns (from 0) that are
+    aligned to the right; the columns of a ``dense`` table may be narrow.
     """
 
     label: str
     head: tuple[str, ...]
     rows: tuple[tuple[Inlines, ...], ...]
     numeric: frozenset[int] = frozenset()
+    dense: bool = False
 
 
-class Listing(msgspec.Struct, frozen=True):
+class CodeBlock(msgspec.Struct, frozen=True):
     """Text of several lines, shown verbatim."""
 
     label: str
@@ -135,7 +166,7 @@ class Column(msgspec.Struct, frozen=True):
     """One of several columns."""
 
     title: str
-    blocks: tuple[Paragraph | Bullets | Listing, ...]
+    blocks: tuple[Paragraph | Bullets | CodeBlock, ...]
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -147,12 +178,23 @@ class Columns(msgspec.Struct, frozen=True):
 class Details(msgspec.Struct, frozen=True):
     """Blocks that are collapsed until the reader opens them."""
 
-    summary: str
-    blocks: tuple[Paragraph | Table | Listing, ...]
+    summary: Inlines
+    blocks: tuple[Paragraph | Table | CodeBlock, ...]
 
 
 Block = (
-    Heading | Paragraph | Verdict | Bullets | Table | Listing | Tokens | Chart | Columns | Details
+    Heading
+    | Paragraph
+    | VerdictBlock
+    | Figures
+    | Facts
+    | Bullets
+    | Table
+    | CodeBlock
+    | Tokens
+    | Chart
+    | Columns
+    | Details
 )
 
 

@@ -1,6 +1,6 @@
 """Escape any text for Markdown and HTML, and make invisible characters visible.
 
-Text of traces and models may hold markup, fences, pipes, control characters and characters that
+Text of traces and models may contain markup, fences, pipes, control characters and characters that
 reorder text. None of it may become markup, and invisible characters are written out.
 """
 

@@ -11,19 +11,25 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.report.blocks import (
+    Bar,
     Bullets,
     Chart,
-    Code,
+    CodeBlock,
+    CodeSpan,
     Columns,
     Details,
+    Facts,
+    Figures,
     Heading,
     Link,
-    Listing,
     Paragraph,
     Strong,
     Table,
+    Tag,
     Tokens,
-    Verdict,
+    Tone,
+    VerdictBlock,
+    pieces,
 )
 from tunixrt.report.charts import CHART_RULES, PALETTE_DARK, PALETTE_LIGHT, svg
 from tunixrt.report.escape import html_lines, html_text
@@ -101,6 +107,23 @@ def _(block: Paragraph) -> str:
 
 
 @_block.register
+def _(block: Figures) -> str:
+    terms = "".join(
+        f"<div><dt>{html_text(name)}</dt><dd>{html_text(value)}</dd></div>\n"
+        for name, value in block.items
+    )
+    return f'<dl class="figures">\n{terms}</dl>\n'
+
+
+@_block.register
+def _(block: Facts) -> str:
+    terms = "".join(
+        f"<dt>{html_text(name)}</dt><dd>{_inlines(value)}</dd>\n" for name, value in block.items
+    )
+    return f'<dl class="facts">\n{terms}</dl>\n'
+
+
+@_block.register
 def _(block: Bullets) -> str:
     items = "".join(f"<li>{_inlines(item)}</li>\n" for item in block.items)
     return f"<ul>\n{items}</ul>\n"
@@ -121,11 +144,11 @@ def _(block: Columns) -> str:
 @_block.register
 def _(block: Details) -> str:
     inner = "".join(map(_block, block.blocks))
-    return f"<details>\n<summary>{html_text(block.summary)}</summary>\n{inner}</details>\n"
+    return f"<details>\n<summary>{_inlines(block.summary)}</summary>\n{inner}</details>\n"
 
 
 @_block.register
-def _(block: Listing) -> str:
+def _(block: CodeBlock) -> str:
     label = html_text(block.label)
     text = _changed_lines(block.text) if block.language == "diff" else html_lines(block.text)
     return (
@@ -154,7 +177,7 @@ def _changed_lines(text: str) -> str:
 
 
 @_block.register
-def _(block: Verdict) -> str:
+def _(block: VerdictBlock) -> str:
     figures = (
         ("", "Before", block.before),
         ("", "After", block.after),
@@ -178,10 +201,11 @@ def _(block: Table) -> str:
         for i, cell in enumerate(block.head)
     )
     rows = "".join(f"<tr>{_cells(row, block)}</tr>\n" for row in block.rows)
+    css = ' class="dense"' if block.dense else ""
     # A scrolling region must be reachable by keyboard, and so needs a name.
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{html_text(block.label)}">\n'
-        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
+        f"<table{css}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
     )
 
 
@@ -203,16 +227,31 @@ def _column(column: Column) -> str:
 
 
 def _inlines(content: Inlines) -> str:
-    return "".join(map(_inline, content))
+    return "".join(map(_inline, pieces(content)))
 
 
 def _inline(piece: Inline) -> str:
     match piece:
-        case Code():
+        case CodeSpan():
             return f"<code>{html_text(piece.text)}</code>" if piece.text else "(empty)"
         case Link():
             return f'<a href="{html_text(piece.href)}">{html_text(piece.text)}</a>'
         case Strong():
             return f"<strong>{html_text(piece.text)}</strong>"
-        case _:
-            return html_text(piece.text)
+        case Tag():
+            tone = "" if piece.tone is Tone.NEUTRAL else f" {piece.tone}"
+            return f'<span class="tag{tone}">{html_text(piece.text)}</span>'
+        case Bar():
+            return f"{html_text(piece.text)}{_bar(piece)}"
+        case str():
+            return html_text(piece)
+
+
+def _bar(bar: Bar) -> str:
+    """The drawing of an interval, which follows its text."""
+    return (
+        '<svg class="bar" viewBox="0 0 108 12" aria-hidden="true">'
+        '<line class="track" x1="4" y1="6" x2="104" y2="6"/>'
+        f'<line class="range" x1="{bar.low + 4:.1f}" y1="6" x2="{bar.high + 4:.1f}" y2="6"/>'
+        f'<circle class="dot" cx="{bar.value + 4:.1f}" cy="6" r="3.5"/></svg>'
+    )

@@ -10,19 +10,24 @@ from functools import singledispatch
 from typing import TYPE_CHECKING
 
 from tunixrt.report.blocks import (
+    Bar,
     Bullets,
     Chart,
-    Code,
+    CodeBlock,
+    CodeSpan,
     Columns,
     Details,
+    Facts,
+    Figures,
     Heading,
     Link,
-    Listing,
     Paragraph,
     Strong,
     Table,
+    Tag,
     Tokens,
-    Verdict,
+    VerdictBlock,
+    pieces,
 )
 from tunixrt.report.escape import (
     html_text,
@@ -60,8 +65,18 @@ def _(block: Paragraph) -> str:
 
 
 @_block.register
-def _(block: Verdict) -> str:
+def _(block: VerdictBlock) -> str:
     return f"**{markdown_text(block.headline)}**\n\n{markdown_line(_inlines(block.sentence))}"
+
+
+@_block.register
+def _(block: Figures) -> str:
+    return _block(Facts(block.items))
+
+
+@_block.register
+def _(block: Facts) -> str:
+    return _block(Bullets(tuple((f"{name}: ", *pieces(value)) for name, value in block.items)))
 
 
 @_block.register
@@ -70,7 +85,7 @@ def _(block: Bullets) -> str:
 
 
 @_block.register
-def _(block: Listing) -> str:
+def _(block: CodeBlock) -> str:
     label = markdown_line(markdown_text(block.label))
     return f"{label}\n\n{markdown_fence(block.text, block.language)}"
 
@@ -95,7 +110,9 @@ def _(block: Columns) -> str:
 @_block.register
 def _(block: Details) -> str:
     inner = "\n\n".join(map(_block, block.blocks))
-    return f"<details>\n<summary>{html_text(block.summary)}</summary>\n\n{inner}\n\n</details>"
+    texts = (one if isinstance(one, str) else one.text for one in pieces(block.summary))
+    summary = html_text("".join(texts))
+    return f"<details>\n<summary>{summary}</summary>\n\n{inner}\n\n</details>"
 
 
 @_block.register
@@ -111,16 +128,18 @@ def _row(cells: list[str]) -> str:
 
 
 def _inlines(content: Inlines) -> str:
-    return "".join(map(_inline, content))
+    return "".join(map(_inline, pieces(content)))
 
 
 def _inline(piece: Inline) -> str:
     match piece:
-        case Code():
+        case CodeSpan():
             return markdown_code(piece.text)
         case Link():
             return f"[{markdown_text(piece.text)}]({piece.href})"
         case Strong():
             return f"**{markdown_text(piece.text)}**"
-        case _:
+        case str():
+            return markdown_text(piece)
+        case Tag() | Bar():
             return markdown_text(piece.text)

@@ -1,4 +1,4 @@
-"""The style sheets of reports and sites: files of this package, beside the script of a site."""
+"""The style sheets of reports and sites: files of this package, as the script of a site is."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ def find_run(layout: Layout, run: str) -> Manifest:
         run_id = latest_run_id(layout, run)
         if not (layout.runs / run_id).is_dir():
             raise UnknownRunError(
-                f"{run} is the run {run_id[:12]}, which is not here any more. Name another run, as "
-                "`tunixrt run list` shows it."
+                f"{run} is the run {run_id[:12]}, which is not here. Name another run, "
+                "as `tunixrt run list` shows it."
             )
         return _read_finished(layout, run_id)
     known = list_run_ids(layout)
@@ -109,7 +109,7 @@ def find_run(layout: Layout, run: str) -> Manifest:
                 raise UnfinishedRunError(run_id, f"only interrupted work of the {kind} is here")
         if left_out := _left_out(layout, run):
             raise UnknownRunError(f"The run {run} is not here. {left_out}")
-        raise UnknownRunError(f"There is no run {run} here. {_some_of(known)}")
+        raise UnknownRunError(f"The run {run} does not exist here. {_some_of(known)}")
     return _read_finished(layout, matching[0])
 
 
@@ -163,7 +163,7 @@ def _read_finished(layout: Layout, run_id: str) -> Manifest:
 
 
 def verify_runs(layout: Layout, checkout: Checkout | None = None) -> Iterator[Finding]:
-    """Check every byte of every run that is hashed, and that nothing else lies among them.
+    """Check every byte of every run that is hashed, and that nothing else is among them.
 
     Args:
         layout: where the runs are.
@@ -188,7 +188,7 @@ def verify_runs(layout: Layout, checkout: Checkout | None = None) -> Iterator[Fi
 
 
 def verify_run(layout: Layout, run_id: str, checkout: Checkout | None = None) -> Iterator[Finding]:
-    """Check every byte of one run that is hashed, and that nothing else lies among them."""
+    """Check every byte of one run that is hashed, and that nothing else is among them."""
     directory = layout.runs / run_id
     sealed = SealedVerification(layout, directory, checkout)
     yield from sealed.run()

@@ -18,6 +18,7 @@ import msgspec
 from tunixrt.derive import derivation_id
 from tunixrt.extras import TRAIN, require
 from tunixrt.log.digests import Digest, digest_file, digest_value
+from tunixrt.words import plural
 
 if TYPE_CHECKING:
     from tunixrt.log.canonical import JsonValue
@@ -26,6 +27,9 @@ IDENTITY_FORMAT = 2
 
 #: The packages whose version may change a bit of a weight.
 NUMERIC_PACKAGES = ("flax", "jax", "jaxlib", "ml_dtypes", "numpy", "optax", "safetensors")
+
+#: Prompts that are generated for at a time, if no other number is chosen.
+BATCH_SIZE = 64
 
 _ML_SOURCES = Path(__file__).resolve().parent.parent / "ml"
 
@@ -60,7 +64,7 @@ class TrainingIdentity(
 
     Attributes:
         format: of this structure.
-        dataset: the digest of the dataset, which says how many members the split has.
+        dataset: the digest of the dataset, which determines the number of members of the split.
         text: the digest of the examples that are read: see `tunixrt.datasets.text.Text`. A redacted
             member is not among them, so a redaction changes the digest.
         validation_text: the same for the validation split; None if no loss over it is computed.
@@ -106,7 +110,7 @@ class Draws(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __str__(self) -> str:
         """Return all but the seed, in words."""
-        each = "1 response" if self.n == 1 else f"{self.n:,} responses"
+        each = plural(self.n, "response")
         return f"temperature {self.temperature:g}, top-p {self.top_p:g}, {each} per sample"
 
 
@@ -116,7 +120,7 @@ class GenerationSettings(
     """How answers were generated; greedy is the highest logit, the lowest token id on a tie.
 
     ``draws`` is how tokens were sampled; absent for greedy decoding. ``overlong`` is what was done
-    with prompts that leave no room for an answer; absent if there were none.
+    with prompts that leave no room for an answer; absent if every prompt fitted.
     """
 
     strategy: Literal["greedy", "sampling"]
@@ -158,17 +162,30 @@ class ResponsesIdentity(
 
 
 class EvaluationIdentity(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="evaluation"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="evaluation",
 ):
-    """What decides the bytes of an evaluation: the responses, and the judge that reads them.
+    """What decides the bytes of an evaluation: the responses, the judge, and how figures are made.
 
     It contains the whole identity of the responses, so an evaluation states by itself what was
     asked of which model; the digest of that identity names the directory of the responses.
+
+    Attributes:
+        format: of this structure.
+        responses: what is judged.
+        judge: the judge that reads them.
+        summary: the version of the figures (averages, intervals, categories, draws), see
+            ``tunixrt.eval.evaluation``; absent for version 1.
     """
 
     format: int
     responses: ResponsesIdentity
     judge: Judge
+    summary: int = 1
 
     @property
     def run_id(self) -> str:

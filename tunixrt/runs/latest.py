@@ -15,7 +15,7 @@ from tunixrt.log.files import WriteError, replace_file, staging_directory, writi
 from tunixrt.log.stored import read_stored
 from tunixrt.runs.manifests import TrainingManifest
 from tunixrt.runs.promotions import UnknownRunError
-from tunixrt.words import suggestion
+from tunixrt.words import choice, quoted, suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,8 @@ def latest_run_id(layout: Layout, text: str) -> str:
     """
     if text not in _NAMES:
         raise UnknownRunError(
-            f"There is no {text}: expected one of {', '.join(_NAMES)}.{suggestion(text, _NAMES)}"
+            f"{quoted(text)} does not name a run: expected {choice(_NAMES)}."
+            f"{suggestion(text, _NAMES)}"
         )
     latest = _read(layout)
     found = None

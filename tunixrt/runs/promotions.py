@@ -18,7 +18,7 @@ from tunixrt.log.canonical import encode
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.segment.events import Envelope
 from tunixrt.traces.state import Ancestry
-from tunixrt.words import did_you_mean, quoted
+from tunixrt.words import did_you_mean, quoted, series
 
 if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
@@ -100,7 +100,7 @@ class Promotions:
         if runs:
             raise PromotedNameError(
                 f"The name {quoted(name)} was given to different runs on different branches: "
-                f"{' and '.join(runs)}. `tunixrt run promote RUN --as {name}` decides.",
+                f"{series(runs)}. `tunixrt run promote RUN --as {name}` decides.",
                 name,
             )
         hint = f" {did_you_mean(name, list(self._claims))}" if self._claims else ""

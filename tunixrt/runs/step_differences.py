@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunixrt.log import canonical
+from tunixrt.words import series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def _changed(old: MetricsLine, new: MetricsLine, *, fingerprints: bool) -> list[
 
 def _sentence(old: MetricsLine, new: MetricsLine, changed: list[str]) -> str:
     same = [_NAMES[name] for name in _REASSURING if name not in changed]
-    are_same = f"{' and '.join(same)} {'are' if len(same) > 1 else 'is'} the same, " if same else ""
+    are_same = f"{series(same)} {'are' if len(same) > 1 else 'is'} the same, " if same else ""
     return are_same + "; ".join(_change(name, old, new) for name in changed)
 
 

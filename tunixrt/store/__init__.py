@@ -145,10 +145,25 @@ class Store:
         directory: Path | str,
         *,
         title: str = "tunixrt store",
+        check: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> SiteBuilt:
-        """Build a static site of everything here; see :mod:`tunixrt.jobs.build_site`."""
+        """Build a static site of everything here; see :mod:`tunixrt.jobs.build_site`.
+
+        ``check`` writes nothing and compares the site with what the directory contains.
+
+        Raises:
+            OtherContentError: ``check``, and the site has other content.
+        """
+        from tunixrt.derive import Watch
         from tunixrt.jobs.build_site import build_site
 
-        path = Path(directory)
-        return build_site(self.layout, self.log, path, title=title, on_progress=on_progress)
+        progress = None if on_progress is None else lambda done, of, _: on_progress(done, of)
+        return build_site(
+            self.layout,
+            self.log,
+            Path(directory),
+            title=title,
+            check=check,
+            watch=Watch(on_progress=progress),
+        )

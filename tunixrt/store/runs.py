@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,10 @@ if TYPE_CHECKING:
     from tunixrt.eval.compare.pairs import Comparison
     from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.jobs.compare_runs import RunComparison
     from tunixrt.jobs.dry_run import DryRun
     from tunixrt.jobs.evaluation.evaluate import EvaluationDone
-    from tunixrt.jobs.promote_run import Promotion
+    from tunixrt.jobs.promote_run import PromoteRequest, Promotion
     from tunixrt.jobs.training import TrainingDone, TrainRequest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
@@ -122,11 +122,9 @@ class Runs:
         """
         from tunixrt.jobs.training import train_run
 
-        self._check_name(as_name, recorded_at)
-        request = _request(config, overrides, dataset, base, resume=resume)
-        done = train_run(self._layout, self._log, request, watch)
-        promotion = self._name_made_run(done.run_id, as_name, recorded_at, waiting)
-        return dataclasses.replace(done, promotion=promotion)
+        promote = _promotion(as_name, recorded_at, waiting)
+        request = _request(config, overrides, dataset, base, promote, resume=resume)
+        return train_run(self._layout, self._log, request, watch)
 
     def rehearse(
         self,
@@ -140,8 +138,7 @@ class Runs:
         """What `train` would do with the same arguments: nothing is trained or written."""
         from tunixrt.jobs.dry_run import rehearse_training
 
-        self._check_name(as_name, None)
-        request = _request(config, overrides, dataset, base)
+        request = _request(config, overrides, dataset, base, _promotion(as_name))
         return rehearse_training(self._layout, self._log, request)
 
     def evaluate(
@@ -173,7 +170,6 @@ class Runs:
         """
         from tunixrt.jobs.evaluation.evaluate import EvalRequest, evaluate_run
 
-        self._check_name(as_name, recorded_at)
         request = EvalRequest(
             model=run_name(model),
             evalset=evalset if isinstance(evalset, str) else evalset.name,
@@ -186,10 +182,9 @@ class Runs:
             judge=judge,
             fail_on_contamination=fail_on_contamination,
             on_overlong=on_overlong,
+            promote=_promotion(as_name, recorded_at, waiting),
         )
-        done = evaluate_run(self._layout, self._log, request, watch)
-        promotion = self._name_made_run(done.run_id, as_name, recorded_at, waiting)
-        return dataclasses.replace(done, promotion=promotion)
+        return evaluate_run(self._layout, self._log, request, watch)
 
     def compare(
         self,
@@ -199,18 +194,32 @@ class Runs:
         allow_differences: bool = False,
         metric: str = "avg_score",
         category: str | None = None,
+        directory: Path | str | None = None,
+        check: bool = False,
     ) -> Comparison:
-        """Compare evaluation ``b`` with evaluation ``a``, pair by pair."""
-        from tunixrt.jobs.compare_runs import compare_runs
+        """Compare evaluation ``b`` with evaluation ``a``, pair by pair.
 
-        return compare_runs(
+        The figures and the scores of each sample are written to a ``directory`` if there is one;
+        with ``check`` they are compared with what it contains.
+
+        Raises:
+            NotComparableError: something other than the model differs.
+            OtherContentError: ``check``, and the directory has other content.
+        """
+        from tunixrt.eval.compare.pairs import Comparison
+        from tunixrt.jobs.compare_runs import RunComparison
+
+        comparison = RunComparison(
             self._layout,
-            run_name(a),
-            run_name(b),
+            [run_name(a)],
+            [run_name(b)],
             allow_differences=allow_differences,
             metric=metric,
             category=category,
         )
+        self._deliver(comparison, directory, check=check)
+        assert isinstance(comparison.results, Comparison)
+        return comparison.results
 
     def compare_seeds(
         self,
@@ -220,18 +229,28 @@ class Runs:
         allow_differences: bool = False,
         metric: str = "avg_score",
         category: str | None = None,
+        directory: Path | str | None = None,
+        check: bool = False,
     ) -> SeedsComparison:
-        """Compare two ways of training, each with several evaluations, seed by seed."""
-        from tunixrt.jobs.compare_runs import compare_seeds
+        """Compare two ways of training, each with several evaluations, seed by seed.
 
-        return compare_seeds(
+        ``directory`` and ``check`` are those of `compare`.
+        """
+        from tunixrt.eval.compare.seeds import SeedsComparison
+        from tunixrt.jobs.compare_runs import RunComparison
+
+        comparison = RunComparison(
             self._layout,
             [run_name(run) for run in a],
             [run_name(run) for run in b],
             allow_differences=allow_differences,
             metric=metric,
             category=category,
+            by_seed=True,
         )
+        self._deliver(comparison, directory, check=check)
+        assert isinstance(comparison.results, SeedsComparison)
+        return comparison.results
 
     def promote(
         self,
@@ -242,11 +261,10 @@ class Runs:
         waiting: Waiting | None = None,
     ) -> Promotion:
         """Give a run a name, which is then good wherever a run is asked for."""
-        from tunixrt.jobs.promote_run import promote_run
+        from tunixrt.jobs.promote_run import PromoteRequest, promote_run
 
-        return promote_run(
-            self._layout, self._log, run_name(run), name, recorded_at=recorded_at, waiting=waiting
-        )
+        request = PromoteRequest(name, recorded_at, waiting)
+        return promote_run(self._layout, self._log, run_name(run), request)
 
     def promotions(self) -> Promotions:
         """The names that runs were given."""
@@ -276,35 +294,44 @@ class Runs:
         *,
         check: bool = False,
     ) -> list[Path]:
-        """Write the report on evaluations into a directory; the files that were written.
+        """Write the report on evaluations into a directory, and return its files.
 
         Several on each side are two ways of training, with an evaluation for each seed. ``check``
-        writes nothing, and raises `OtherReportError` if the directory holds other bytes.
+        writes nothing and compares the report with what the directory contains.
+
+        Raises:
+            NotComparableError: something other than the model differs.
+            OtherContentError: ``check``, and the directory has other content.
         """
-        from tunixrt.jobs.write_report import write_report
+        from tunixrt.derive.delivery import deliver
+        from tunixrt.jobs.write_report import Report
 
         old, new = (
             [run_name(run) for run in side] if isinstance(side, list | tuple) else [run_name(side)]
             for side in (before, after)
         )
-        return write_report(self._layout, old, new, Path(directory), check=check)
+        place = Path(directory)
+        done = deliver(self._layout, Report(self._layout, old, new), place, check=check)
+        return [place / name for name in done.sizes]
 
-    def _check_name(self, name: str | None, recorded_at: str | None) -> None:
-        from tunixrt.jobs.promote_run import check_run_name
+    def check_report(self, directory: Path | str) -> list[Path]:
+        """Compare the report in a directory with the one on the runs that it states.
 
-        if name is not None:
-            check_run_name(name, recorded_at)
+        Raises:
+            BadInputError: the directory contains no report that states its runs.
+            OtherContentError: the report has other content.
+        """
+        from tunixrt.jobs.write_report import runs_of_report
 
-    def _name_made_run(
-        self, run_id: str, name: str | None, recorded_at: str | None, waiting: Waiting | None
-    ) -> Promotion | None:
-        from tunixrt.jobs.promote_run import name_made_run
+        return self.report(*runs_of_report(Path(directory)), directory, check=True)
 
-        if name is None:
-            return None
-        return name_made_run(
-            self._layout, self._log, run_id, name, recorded_at=recorded_at, waiting=waiting
-        )
+    def _deliver(
+        self, comparison: RunComparison, directory: Path | str | None, *, check: bool
+    ) -> None:
+        from tunixrt.derive.delivery import deliver
+
+        if directory is not None:
+            deliver(self._layout, comparison, Path(directory), check=check)
 
 
 def _request(
@@ -312,11 +339,13 @@ def _request(
     overrides: Overrides,
     dataset: AnyDataset,
     base: AnyRun | Path | None,
+    promote: PromoteRequest | None,
     *,
     resume: bool = False,
 ) -> TrainRequest:
     from tunixrt.jobs.training import TrainRequest
-    from tunixrt.runs.config import RunConfig, load_config
+    from tunixrt.runs.config import RunConfig
+    from tunixrt.runs.config_sources import load_config
 
     if isinstance(config, RunConfig):
         if overrides:
@@ -324,7 +353,15 @@ def _request(
     else:
         config = load_config(str(config), overrides)
     start = None if base is None else run_name(base)
-    return TrainRequest(config, dataset_key(dataset), start, resume)
+    return TrainRequest(config, dataset_key(dataset), start, resume, promote)
+
+
+def _promotion(
+    name: str | None, recorded_at: str | None = None, waiting: Waiting | None = None
+) -> PromoteRequest | None:
+    from tunixrt.jobs.promote_run import PromoteRequest
+
+    return None if name is None else PromoteRequest(name, recorded_at, waiting)
 
 
 def run_name(run: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunixrt.errors import BadInputError
-from tunixrt.log.digests import from_hex, is_hex
+from tunixrt.log.digests import digits_of, from_hex, hex_of, is_hex
 from tunixrt.log.snapshots import list_snapshots, load_snapshot, save_snapshot, take_snapshot
 from tunixrt.traces.saved_index import find_saved
 
@@ -43,8 +43,8 @@ class Snapshots:
         Raises:
             BadInputError: none or several do, or the prefix has fewer than 6 digits.
         """
-        wanted = prefix.removeprefix("sha256:")
-        found = [d for d in list_snapshots(self._layout) if d[7:].startswith(wanted)]
+        wanted = digits_of(prefix)
+        found = [d for d in list_snapshots(self._layout) if hex_of(d).startswith(wanted)]
         if len(wanted) < 6:
             raise BadInputError(
                 f"{prefix!r} is too short: give at least 6 hex digits of the digest."
@@ -57,8 +57,8 @@ class Snapshots:
     def __contains__(self, prefix: object) -> bool:
         """Whether a saved snapshot has a digest that begins so."""
         digests = list_snapshots(self._layout)
-        wanted = prefix.removeprefix("sha256:") if isinstance(prefix, str) else ""
-        return len(wanted) >= 6 and any(digest[7:].startswith(wanted) for digest in digests)
+        wanted = digits_of(prefix) if isinstance(prefix, str) else ""
+        return len(wanted) >= 6 and any(hex_of(d).startswith(wanted) for d in digests)
 
     def create(self) -> Snapshot:
         """Take and save a snapshot of the log as it is now."""
@@ -100,7 +100,7 @@ class Snapshots:
 
 def trace_digest(log: EventLog, prefix: str) -> Digest:
     """The id of a trace: as given where it is whole, whether it is recorded or not."""
-    digits = prefix.lower().removeprefix("sha256:")
+    digits = digits_of(prefix)
     if is_hex(digits):
         return from_hex(digits)
     return find_saved(log, prefix).id

@@ -46,7 +46,7 @@ def main(directory: Path, optimizer: str) -> None:
     from tunixrt.ml.numerics import numerics_for
     from tunixrt.ml.optimizer import scalar_tables
     from tunixrt.ml.steps import StepInputs, compile_steps
-    from tunixrt.runs.config import load_config
+    from tunixrt.runs.config_sources import load_config
 
     config = load_config("nano", [*SETTINGS, f"training.optimizer={optimizer}"])
     numerics = numerics_for("portable")

@@ -4,7 +4,7 @@ A response is drawn from a 64-bit number, the first 8 bytes, big-endian, of the 
 ``["draw", seed, sample id, n]``, where ``n`` counts the responses to the sample from 0. So a
 response does not change when samples are added, or more are drawn.
 
-Votes are counted by value: ``$12``, ``12.00`` and ``twelve`` are one answer, whatever the judge;
+Votes are counted by value: ``$12``, ``12.00`` and ``twelve`` are one answer, for every judge;
 units are left out. A response without an answer does not vote, the first drawn wins a tie, and the
 winner is right if the first response that gave it was judged right. Where no response votes, the
 sample is wrong. This is the self-consistency of Wang et al. 2022, arXiv:2203.11171.
@@ -58,7 +58,7 @@ def pass_at(responses: Sequence[Prediction], k: int) -> float:
 
 
 def majority(responses: Sequence[Prediction]) -> Prediction | None:
-    """The first response that gave the most frequent answer; None if none gave one."""
+    """The first response that gave the most frequent answer; None if no response gave one."""
     voters: dict[Hashable, Prediction] = {}
     votes: Counter[Hashable] = Counter()
     for response in responses:

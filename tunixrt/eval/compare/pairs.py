@@ -14,12 +14,17 @@ mean of the responses' scores, or the value of another metric.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tunixrt.datasets.render import DataFormat, prompt_format
 from tunixrt.errors import BadInputError
+from tunixrt.eval.compare.conditions import (
+    ConditionDifference,
+    EvaluatedRun,
+    NotComparableError,
+    differences_of,
+)
 from tunixrt.eval.compare.metrics import METRIC, measured
 from tunixrt.eval.compare.statistics import (
     DEFAULT_CONFIDENCE,
@@ -32,58 +37,22 @@ from tunixrt.eval.compare.statistics import (
     sign_flip_p,
 )
 from tunixrt.eval.evaluation import BOOTSTRAP_SEED, average, is_binary
-from tunixrt.log.digests import Digest
-from tunixrt.runs.identity import Draws, Judge, Template
 from tunixrt.runs.lines import Prediction
-from tunixrt.runs.manifests import OverlongPrompts
 from tunixrt.words import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+#: The version of the rules of comparisons; it changes whenever a figure of any comparison might.
+COMPARISON_METHOD: Final = "pairs-1"
 
-class Verdict(StrEnum):
+
+class ComparisonVerdict(StrEnum):
     """The verdict of a comparison of B with A."""
 
     BETTER = "better"
     WORSE = "worse"
     NO_CLEAR_DIFFERENCE = "no clear difference"
-
-
-class EvaluatedRun(msgspec.Struct, frozen=True):
-    """The fields of an evaluation that a comparison uses.
-
-    Attributes:
-        label: its name in messages, such as a prefix of its run id.
-        evalset: the digest of the eval set.
-        judge: name and version.
-        template: how questions were turned into prompts.
-        max_new_tokens: the limit of generated tokens.
-        predictions: one per sample, or as many as were drawn.
-        draws: how several were drawn; None for greedy answers.
-        overlong: prompts that left no room for an answer; None where there were none.
-    """
-
-    label: str
-    evalset: Digest
-    judge: Judge
-    template: Template
-    max_new_tokens: int
-    predictions: tuple[Prediction, ...]
-    draws: Draws | None = None
-    overlong: OverlongPrompts | None = None
-
-
-class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something other than the model that differs between two evaluations."""
-
-    what: str
-    a: str
-    b: str
-
-    def __str__(self) -> str:
-        """The difference as a clause."""
-        return f"the {self.what} differs ({self.a} against {self.b})"
 
 
 class UnknownCategoryError(BadInputError):
@@ -96,18 +65,6 @@ class UnknownCategoryError(BadInputError):
         )
         self.name = name
         self.known = tuple(known)
-
-
-class NotComparableError(BadInputError):
-    """Two evaluations that differ in more than the model.
-
-    Attributes:
-        differences: what differs.
-    """
-
-    def __init__(self, a: str, b: str, problem: str, differences: tuple[Difference, ...]) -> None:
-        super().__init__(f"The evaluations {a} and {b} cannot be compared: {problem}")
-        self.differences = differences
 
 
 class CategoryComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,17 +115,35 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: float
     p_value: float
     p_value_method: str
-    verdict: Verdict
+    verdict: ComparisonVerdict
     n_pairs: int
     n_both_correct: int
     n_both_wrong: int
     fixed: tuple[str, ...]
     broken: tuple[str, ...]
     categories: dict[str, CategoryComparison]
-    differences: tuple[Difference, ...]
+    differences: tuple[ConditionDifference, ...]
     n_only_a: int
     n_only_b: int
     p_value_exact: float | None = None
+
+
+class ScoredSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The scores of one sample, 0 to 100.
+
+    Attributes:
+        example_id: the id of the sample.
+        category: of the sample.
+        a: the score in A.
+        b: the score in B.
+        pair: the number of the pair of runs, from 1; None, and absent, if there is only one.
+    """
+
+    example_id: str
+    category: str
+    a: float
+    b: float
+    pair: int | None = None
 
 
 class _Pairs(msgspec.Struct, frozen=True):
@@ -229,7 +204,7 @@ def compare(
         UnknownCategoryError: no sample has the category.
         UnsupportedLevelError: the confidence is not one of these.
     """
-    differences = tuple(_differences(a, b))
+    differences = tuple(differences_of(a, b))
     if differences and not allow_differences:
         listed = ", and ".join(str(difference) for difference in differences)
         raise NotComparableError(a.label, b.label, f"{listed}.", differences)
@@ -264,6 +239,27 @@ def compare(
     )
 
 
+def scored_samples(
+    a: EvaluatedRun,
+    b: EvaluatedRun,
+    *,
+    metric: str = METRIC,
+    category: str | None = None,
+    pair: int | None = None,
+) -> Iterator[ScoredSample]:
+    """Yield the samples that `compare` compares, with both scores, in A's order.
+
+    Raises:
+        UnknownMetricError: the metric does not exist.
+        UnknownCategoryError: no sample has the category.
+    """
+    mine, others = (
+        measured_run(only_category(run, category), metric).predictions for run in (a, b)
+    )
+    for x, y in _pair(mine, others):
+        yield ScoredSample(x.example_id, x.category, x.score, y.score, pair)
+
+
 def only_category(run: EvaluatedRun, category: str | None) -> EvaluatedRun:
     """The samples of one category; all of them without one.
 
@@ -286,41 +282,6 @@ def measured_run(run: EvaluatedRun, metric: str) -> EvaluatedRun:
         TooFewDrawsError: the metric needs more responses than were drawn.
     """
     return msgspec.structs.replace(run, predictions=measured(run.predictions, metric))
-
-
-def conditions(run: EvaluatedRun) -> dict[str, str]:
-    """What must be equal for two evaluations to be comparable: name to value, as text."""
-    return {
-        "eval set": run.evalset,
-        "judge": f"{run.judge.name} {run.judge.version}",
-        "template": _template(run.template),
-        "limit of new tokens": str(run.max_new_tokens),
-        "generation": str(run.draws or "greedy"),
-        "set of samples that were left out as overlong": " ".join(left_out(run.overlong)) or "none",
-    }
-
-
-def _differences(a: EvaluatedRun, b: EvaluatedRun) -> Iterator[Difference]:
-    in_b = conditions(b)
-    for what, in_a in conditions(a).items():
-        if in_a != in_b[what]:
-            yield Difference(what=what, a=in_a, b=in_b[what])
-
-
-def left_out(overlong: OverlongPrompts | None) -> tuple[str, ...]:
-    """The sorted ids of the samples that no figure of a run includes.
-
-    Samples counted as wrong answers are included in all figures.
-    """
-    if overlong is None or overlong.treatment != "omit":
-        return ()
-    return tuple(sorted(overlong.n_tokens))
-
-
-def _template(template: Template) -> str:
-    """How questions become prompts; the form of the trained answers is not part of it."""
-    system = "" if template.system_instruction is None else f", {template.system_instruction!r}"
-    return f"{prompt_format(DataFormat(template.format))} {template.version}{system}"
 
 
 def _pair(a: Sequence[Prediction], b: Sequence[Prediction]) -> _Pairs:
@@ -367,15 +328,17 @@ def significant(p_value: float) -> float:
     return float(f"{p_value:.6g}")  # significant digits: a small p-value is not 0
 
 
-def verdict_of(interval: tuple[float, float], p_value: float, confidence: float) -> Verdict:
+def verdict_of(
+    interval: tuple[float, float], p_value: float, confidence: float
+) -> ComparisonVerdict:
     """The verdict from an interval of the difference and a p-value (the largest, if several)."""
     low, high = interval
     sure = p_value < 1 - confidence
     if sure and low > 0:
-        return Verdict.BETTER
+        return ComparisonVerdict.BETTER
     if sure and high < 0:
-        return Verdict.WORSE
-    return Verdict.NO_CLEAR_DIFFERENCE
+        return ComparisonVerdict.WORSE
+    return ComparisonVerdict.NO_CLEAR_DIFFERENCE
 
 
 def _categories(pairs: _Pairs, confidence: float) -> dict[str, CategoryComparison]:

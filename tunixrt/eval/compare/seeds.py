@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tunixrt.errors import BadInputError
+from tunixrt.eval.compare.conditions import NotComparableError
 from tunixrt.eval.compare.metrics import METRIC
 from tunixrt.eval.compare.pairs import (
     Comparison,
-    NotComparableError,
-    Verdict,
+    ComparisonVerdict,
     compare,
     measured_run,
     only_category,
@@ -40,7 +40,7 @@ from tunixrt.traces.prng import Sha256Stream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.eval.compare.pairs import EvaluatedRun
+    from tunixrt.eval.compare.conditions import EvaluatedRun
     from tunixrt.eval.compare.statistics import Interval
 
 N_RESAMPLES: Final = 2_000
@@ -87,7 +87,7 @@ class SeedsComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: float
     p_value: float
     p_value_method: str
-    verdict: Verdict
+    verdict: ComparisonVerdict
     n_samples: int
     categories: dict[str, CategoryDifference]
     pairs: tuple[Comparison, ...]

@@ -105,7 +105,7 @@ def mcnemar_mid_p(n_fixed: int, n_broken: int) -> float:
     """Two-sided mid-p value of McNemar's test (Fagerland 2013, and its supplement, equation 2).
 
     The exact conditional p-value minus the probability of the observed counts, or half of it if
-    both counts are equal. Without any discordant pair there is no evidence, and the value is 1.
+    both counts are equal. Without a discordant pair the value is 1.
     Exact: the sum is of integers and rounded once.
 
     Args:

@@ -48,9 +48,8 @@ from tunixrt.eval.judge.run_on import before_new_question
 from tunixrt.eval.judge.sentences import readings
 from tunixrt.eval.judge.units import units_agree
 from tunixrt.eval.judge.values import Item, Listing, parse_alternatives, words
-from tunixrt.runs.identity import Judge
 from tunixrt.unicode_14 import pin, unpin
-from tunixrt.words import quoted, suggestion
+from tunixrt.words import quoted, series, shorten, suggestion
 
 _MAX_CHARACTERS: Final = 2_000
 _MAX_SHOWN: Final = 80
@@ -88,11 +87,6 @@ class AnswerJudge(msgspec.Struct, frozen=True):
     version: str
     decide: Callable[[str, str, bool], Judgement]
 
-    @property
-    def identity(self) -> Judge:
-        """Name and version, as in a run's manifest."""
-        return Judge(name=self.name, version=self.version)
-
     def __call__(self, *, expected: str, response: str, cut: bool = False) -> Judgement:
         """Judge one response; the same on every version of Python."""
         pinned = pin(expected), pin(response)
@@ -112,7 +106,7 @@ class UnknownJudgeError(BadInputError):
     def __init__(self, name: str) -> None:
         known = sorted((*JUDGES, MATH_VERIFY))
         super().__init__(
-            f"The judge {quoted(name)} does not exist; the judges are {', '.join(known)}."
+            f"The judge {quoted(name)} does not exist; the judges are {series(known)}."
             f"{suggestion(name, known)}"
         )
         self.name = name
@@ -194,7 +188,7 @@ def _exact_first(expected: str, response: str, cut: bool) -> Judgement:
 
 
 def unanswered(response: str, parsed: ParsedResponse, *, cut: bool) -> str | None:
-    """Why there is no answer to compare, or None if there is one."""
+    """Why the response has no answer to compare; None if it has one."""
     if not strip_end_tokens(response):
         return "The response is empty."
     if parsed.answer is None:
@@ -330,7 +324,7 @@ def shown(text: str) -> str:
     if not is_text(text):
         return legible(text)
     line = " ".join(text.split())
-    return f'"{line}"' if len(line) <= _MAX_SHOWN else f'"{line[: _MAX_SHOWN - 1]}…"'
+    return f'"{shorten(line, _MAX_SHOWN)}"'
 
 
 def _verbatim(expected: str, response: str, cut: bool) -> Judgement:

@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tunixrt.words import plural
+
 _REPLACEMENT: Final = "\ufffd"
 _BAD: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _SPACE: Final = re.compile(r"[ \t\n\r]+")
@@ -47,9 +49,8 @@ def _description(text: str) -> str:
     n_control = len(_BAD.findall(text)) - n_replaced
     counted = ((n_replaced, "not valid UTF-8"), (n_control, "control characters"))
     parts = [what if n == len(text) else f"{n:,} of them {what}" for n, what in counted if n]
-    characters = "1 character" if len(text) == 1 else f"{len(text):,} characters"
     begins = _beginning(text.lstrip(" \t\n\r"))
-    return f"(not text: {characters}, {', '.join(parts)}{begins})"
+    return f"(not text: {plural(len(text), 'character')}, {', '.join(parts)}{begins})"
 
 
 def _beginning(text: str) -> str:

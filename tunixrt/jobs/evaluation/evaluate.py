@@ -9,6 +9,7 @@ from tunixrt.datasets.reading import DatasetReader
 from tunixrt.derive import QUIET, obtain
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, load_evalset
+from tunixrt.eval.evaluation import SUMMARY_VERSION
 from tunixrt.eval.judge.judges import DEFAULT_JUDGE, judge_by_name
 from tunixrt.extras import TRAIN, require
 from tunixrt.jobs.contamination import check_training, require_clean
@@ -23,14 +24,18 @@ from tunixrt.jobs.overlong import (
     prompt_lengths,
     treatment_of,
 )
+from tunixrt.jobs.promote_run import name_made_run
+from tunixrt.jobs.published import PublishedRun
 from tunixrt.log.findings import DamagedError
 from tunixrt.runs.catalogue import Catalogue
 from tunixrt.runs.directories import verify_run
 from tunixrt.runs.identity import (
+    BATCH_SIZE,
     IDENTITY_FORMAT,
     Draws,
     EvaluationIdentity,
     GenerationSettings,
+    Judge,
     ResponsesIdentity,
     current_code,
 )
@@ -40,17 +45,13 @@ from tunixrt.runs.run import Run
 from tunixrt.runs.sampling import Sampling
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tunixrt.derive import Watch
     from tunixrt.eval.contamination import Contamination
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.jobs.overlong import PromptLengths
-    from tunixrt.jobs.promote_run import Promotion
+    from tunixrt.jobs.promote_run import PromoteRequest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
-
-BATCH_SIZE = 64
 
 
 class GreedyDrawsError(BadInputError):
@@ -86,6 +87,7 @@ class EvalRequest:
         fail_on_contamination: publish nothing if samples of the eval set are in the training data.
         on_overlong: what happens to samples whose prompts leave no room for an answer: ``refuse``,
             ``wrong`` or ``omit``.
+        promote: the name to give to the run; None for none.
     """
 
     model: str
@@ -99,6 +101,7 @@ class EvalRequest:
     judge: str = DEFAULT_JUDGE
     fail_on_contamination: bool = False
     on_overlong: str = REFUSE
+    promote: PromoteRequest | None = None
 
     def draws(self) -> Draws | None:
         """How responses are sampled; None for greedy ones.
@@ -120,43 +123,25 @@ class EvalRequest:
         return None
 
 
-@dataclass(frozen=True)
-class EvaluationDone:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EvaluationDone(PublishedRun[EvaluationManifest]):
     """A published evaluation run.
 
     Attributes:
-        manifest: the run.
-        run: its directory, which knows its files.
         evalset: what was asked.
-        already_done: whether the run was there before.
         n_responses: responses that were judged.
         n_generated: those generated now; the others existed before.
         contamination: the overlap of eval set and training data; None where it is unknown.
-        promotion: the name that the run was given, if one was asked for.
     """
 
-    manifest: EvaluationManifest
-    run: Run
     evalset: EvalSet
-    already_done: bool
     n_responses: int
     n_generated: int = 0
     contamination: Contamination | None = None
-    promotion: Promotion | None = None
 
     def __repr__(self) -> str:
         name = self.evalset.name
         return f"<evaluation {self.run_id[:12]} on {name}, score {self.score:.1f} of 100>"
-
-    @property
-    def run_id(self) -> str:
-        """The 64 hex digits that name the run."""
-        return self.manifest.run_id
-
-    @property
-    def path(self) -> Path:
-        """The directory of the run."""
-        return self.run.directory
 
     @property
     def score(self) -> float:
@@ -180,11 +165,14 @@ def evaluate_run(
     Raises:
         BadInputError: model, eval set, judge or settings cannot be used; the journal is damaged.
         WorkHeldError: another process generates the same responses.
-        ContaminatedError: samples are in the training data, and the request said to fail.
+        ContaminatedError: samples are in the training data, and the request was to fail then.
         DamagedError: existing responses do not match their digests.
         OverlongPromptsError: prompts leave no room for an answer, and the request refuses them.
         MissingExtraError: the packages that generate are not installed.
+        NotNamedError: the run is published, and another process holds the store's lock.
     """
+    if request.promote is not None:
+        request.promote.check()
     judge = judge_by_name(request.judge)
     check_treatment(request.on_overlong)
     draws = request.draws()
@@ -223,7 +211,11 @@ def evaluate_run(
             for finding in verify_run(layout, answered.id):
                 raise DamagedError(finding)
     judged = Judgement(
-        EvaluationIdentity(IDENTITY_FORMAT, identity, judge.identity), evalset, answered
+        EvaluationIdentity(
+            IDENTITY_FORMAT, identity, Judge(judge.name, judge.version), SUMMARY_VERSION
+        ),
+        evalset,
+        answered,
     )
     run = Run.of(layout, judged.id)
     made = obtain(layout, judged, run.directory, watch)
@@ -234,10 +226,11 @@ def evaluate_run(
     assert isinstance(judged_of, ResponsesManifest)
     note_latest(layout, manifest)
     return EvaluationDone(
-        manifest,
-        run,
-        evalset,
+        manifest=manifest,
+        run=run,
+        evalset=evalset,
         already_done=made is None,
+        promotion=name_made_run(layout, log, manifest.run_id, request.promote),
         n_responses=judged_of.n_responses,
         n_generated=responses.n_generated,
         contamination=None if check is None else check.found,

@@ -9,7 +9,12 @@ import msgspec
 from tunixrt.derive import Derivation
 from tunixrt.errors import BadInputError
 from tunixrt.eval.compare.draws import by_sample
-from tunixrt.eval.evaluation import evaluate, overlong_prediction, summarise
+from tunixrt.eval.evaluation import (
+    SUMMARY_VERSION,
+    evaluate,
+    overlong_prediction,
+    summarise,
+)
 from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.jobs.evaluation.responses import asked
 from tunixrt.jobs.machine import describe_environment
@@ -23,7 +28,7 @@ from tunixrt.runs.manifests import (
     read_manifest,
 )
 from tunixrt.runs.run import PREDICTIONS_NAME, Run
-from tunixrt.runs.verdict import score_beyond_tolerance
+from tunixrt.runs.tolerance import score_beyond_tolerance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,13 +132,15 @@ class Judgement(Derivation[EvaluationManifest]):
         return describe_environment(None, watch.execution())
 
     def reasons(self) -> list[str]:
-        """The reasons of the responses, and another version of the judge."""
-        recorded = self._identity.judge
-        here = judge_by_name(recorded.name).version
-        if here == recorded.version:
-            return self._reasons
-        judge = f"the judge {recorded.name} is version {here} here and was {recorded.version}"
-        return [judge, *self._reasons]
+        """The reasons of the responses, and another version of the judge or of the figures."""
+        judge, summary = self._identity.judge, self._identity.summary
+        here = judge_by_name(judge.name).version
+        others = []
+        if here != judge.version:
+            others.append(f"the judge {judge.name} is version {here} here and was {judge.version}")
+        if summary != SUMMARY_VERSION:
+            others.append(f"figures are version {SUMMARY_VERSION} here and were {summary}")
+        return [*others, *self._reasons]
 
     def beyond_tolerance(self, recorded: Path, rebuilt: Path) -> str | None:
         """Whether the average scores are within the tolerance."""

@@ -16,7 +16,7 @@ from tunixrt.jobs.models import (
 )
 from tunixrt.jobs.training import template_of
 from tunixrt.log.files import staging_directory
-from tunixrt.runs.config import load_config
+from tunixrt.runs.config_sources import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from tunixrt.report.blocks import (
     Bullets,
-    Code,
+    CodeSpan,
     Document,
     Heading,
     Paragraph,
     Strong,
     Table,
-    Text,
     Tokens,
 )
 from tunixrt.report.html import render_html
@@ -44,36 +43,36 @@ def token_page(read: DatasetTokens, shown: Sequence[RecordTokens], summary: Toke
 def _blocks(
     read: DatasetTokens, shown: Sequence[RecordTokens], summary: TokenSummary
 ) -> Iterator[Block]:
-    yield Paragraph((Text(f"{described(read)}."),))
+    yield Paragraph(f"{described(read)}.")
     yield _counts(summary)
     if summary.reasons:
-        reasons = ((Text(f"{n:,} not kept: {why}"),) for why, n in summary.reasons.items())
+        reasons = (f"{n:,} not kept: {why}" for why, n in summary.reasons.items())
         yield Bullets(tuple(reasons))
     if summary.warnings:
-        yield Heading(2, (Text("Warnings"),))
+        yield Heading(2, "Warnings")
         yield Bullets(
             tuple(
                 (
                     Strong(f"{found.n_records:,}"),
-                    Text(f": {found.warning}; "),
+                    f": {found.warning}; ",
                     *_names(found.traces),
                 )
                 for found in summary.warnings
             )
         )
-    yield Heading(2, (Text("Records"),))
+    yield Heading(2, "Records")
     yield Paragraph(
         (
-            Text("Underlined tokens are trained, the others are only read; special tokens are "),
+            "Underlined tokens are trained, the others are only read; special tokens are ",
             Strong("bold"),
-            Text(". A line feed has the sign ⏎."),
+            ". A line feed has the sign ⏎.",
         )
     )
     for record in shown:
-        yield Heading(3, (Code(record.trace),))
-        yield Paragraph((Text(f"{outcome_of(record)}."),))
+        yield Heading(3, CodeSpan(record.trace))
+        yield Paragraph(f"{outcome_of(record)}.")
         yield Tokens(f"Tokens of {record.trace[:19]}", record.tokens)
-    yield Heading(2, (Text("Lengths"),))
+    yield Heading(2, "Lengths")
     yield _histogram(summary.lengths)
 
 
@@ -104,7 +103,7 @@ def bar_of(found: LengthBin, lengths: Sequence[LengthBin]) -> str:
 
 def _names(traces: Sequence[str]) -> tuple[Inline, ...]:
     return tuple(
-        piece for trace in traces for piece in (Code(trace.removeprefix("sha256:")[:12]), Text(" "))
+        piece for trace in traces for piece in (CodeSpan(trace.removeprefix("sha256:")[:12]), " ")
     )
 
 
@@ -122,8 +121,8 @@ def _counts(summary: TokenSummary) -> Table:
         ("outcome", "records", "tokens"),
         tuple(
             (
-                (Text(name),),
-                *((Text("" if n is None else f"{n:,}"),) for n in numbers),
+                (name,),
+                *(("" if n is None else f"{n:,}",) for n in numbers),
             )
             for name, *numbers in rows
         ),
@@ -137,9 +136,9 @@ def _histogram(lengths: Sequence[LengthBin]) -> Table:
         ("tokens", "records", "share"),
         tuple(
             (
-                (Text(f"{found.at_least:,} to {found.at_most:,}"),),
-                (Text(f"{found.n_records:,}"),),
-                (Text(bar_of(found, lengths)),),
+                (f"{found.at_least:,} to {found.at_most:,}",),
+                (f"{found.n_records:,}",),
+                (bar_of(found, lengths),),
             )
             for found in lengths
         ),

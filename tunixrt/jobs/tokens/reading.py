@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class DatasetTokens:
-    """The records of a dataset as tokens; iterating reads the dataset anew, one record at a time.
+    """The records of a dataset as tokens; iterating reads the dataset again, one record at a time.
 
     Attributes:
         dataset: the dataset.

@@ -37,7 +37,7 @@ class TokenSettings:
         system: the system instruction.
         tokenizer: makes the tokens.
         tokenizer_name: ``bytes``, or the path of the file.
-        max_length: the longest record; None if there is no limit.
+        max_length: the longest record; None without a limit.
         refuses: whether a longer record keeps training from starting, instead of being dropped.
         split: the split that is trained on.
     """

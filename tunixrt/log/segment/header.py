@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.log.canonical import encode
-from tunixrt.log.digests import Digest, digest_bytes, is_digest
+from tunixrt.log.digests import Digest, digest_bytes, hex_of, is_digest, of_hex
 from tunixrt.log.findings import DamagedError, Finding, place
 from tunixrt.log.layout import CANONICALISATION
 from tunixrt.log.stored import read_stored
@@ -126,9 +126,9 @@ def _read(path: Path) -> tuple[bytes, list[Finding]]:
         return b"", [Finding(place_of(path, path.parent), problem)]
     problems: list[tuple[str, str | None, str | None]] = []
     digest, name = digest_bytes(data), path.parent.name
-    if digest != f"sha256:{name}":
+    if hex_of(digest) != name:
         problem = "The name of the segment is not the digest of its header."
-        problems.append((problem, f"sha256:{name}", digest))
+        problems.append((problem, of_hex(name), digest))
     try:
         header = _decode_header(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -72,7 +72,7 @@ class Survey:
                 for place, line in places:
                     yield Finding(
                         place,
-                        "The payload is null, and no trace.redacted event says why.",
+                        "The payload is null, and no trace.redacted event explains it.",
                         line=line,
                         expected=f"the payload {payload}",
                         found="null",
@@ -159,13 +159,13 @@ def _verify_part(
     whole: MerkleTree,
     survey: Survey,
 ) -> Generator[Finding, None, bool]:
-    """Check a part; return whether it could be read at all."""
+    """Check a part; return whether it could be read."""
     path = directory / part.name
     place = place_of(path, directory)
     if proved is None:
         leaves = yield from _verify_lines(path, place, part, survey)
         if leaves is None:
-            return False  # its lines cannot be checked, and a finding says why
+            return False  # its lines cannot be checked, and a finding explains it
         tree = MerkleTree()
         tree.extend_hashes(leaves)
         proved = ProvedPart(tree.root(), leaves)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.compare.statistics import required_pairs
-from tunixrt.report.blocks import Block, Bullets, Heading, Listing, Text
+from tunixrt.report.blocks import Block, Bullets, Heading
 from tunixrt.report.numbers import count, decimal, p_value
-from tunixrt.report.sections.view import Command
+from tunixrt.report.sections.commands import command_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tunixrt.eval.compare.pairs import Comparison
-    from tunixrt.eval.contamination import Contamination
     from tunixrt.report.blocks import Inlines
-    from tunixrt.report.sections.view import ReportView, RunView
-    from tunixrt.runs.manifests import OverlongPrompts
+    from tunixrt.report.shown import Pair, ShownRun
+    from tunixrt.runs.manifests import ContaminationManifest, OverlongPrompts
 
-_SHORT_ID: Final = 12
 _FEW: Final = 10
 
 JUDGE_LIMIT: Final = (
@@ -28,51 +27,14 @@ JUDGE_LIMIT: Final = (
 )
 
 
-def check_blocks(view: ReportView) -> list[Block]:
+def check_blocks(pair: Pair) -> list[Block]:
     """Commands, then limits."""
-    limits: tuple[Inlines, ...] = tuple((Text(sentence),) for sentence in _limits(view))
-    return [*command_blocks((view,)), Heading(2, (Text("Limits"),)), Bullets(limits)]
+    limits: tuple[Inlines, ...] = tuple(_limits(pair))
+    return [*command_blocks((pair,)), Heading(2, "Limits"), Bullets(limits)]
 
 
-def command_blocks(pairs: Sequence[ReportView]) -> list[Block]:
-    """How the runs of one or several pairs were made, and how to check them."""
-    made = tuple(dict.fromkeys(command for pair in pairs for command in pair.commands))
-    blocks: list[Block] = [Heading(2, (Text("How to check this"),))]
-    if made:
-        blocks.append(commands_listing("How the runs were made:", made))
-    return [*blocks, commands_listing("From a clone of the repository:", _checks(pairs))]
-
-
-def commands_listing(label: str, commands: tuple[Command, ...]) -> Listing:
-    """Commands to copy, each below its purpose."""
-    text = "\n".join(f"# {command.purpose}\n{command.line}" for command in commands)
-    return Listing(label, text, language="sh")
-
-
-def _checks(pairs: Sequence[ReportView]) -> tuple[Command, ...]:
-    before = ",".join(pair.before.run_id[:_SHORT_ID] for pair in pairs)
-    after = ",".join(pair.after.run_id[:_SHORT_ID] for pair in pairs)
-    runs = [run for pair in pairs for run in (pair.before, pair.after)]
-    trained = [run.training.run_id[:_SHORT_ID] for run in runs if run.training]
-    untrained = [run.run_id[:_SHORT_ID] for run in runs if run.training is None]
-    return (
-        Command("prove every digest and rebuild the datasets", "tunixrt verify --rebuild"),
-        *(
-            Command("train again, evaluate again, compare every bit", f"tunixrt reproduce {run}")
-            for run in dict.fromkeys(trained)
-        ),
-        *(
-            Command("evaluate again", f"tunixrt reproduce {run}")
-            for run in dict.fromkeys(untrained)
-        ),
-        Command("compute the comparison again", f"tunixrt run compare {before} {after}"),
-        Command("write this report again, to the byte", f"tunixrt report {before} {after}"),
-    )
-
-
-def _limits(view: ReportView) -> Iterator[str]:
-    comparison = view.comparison
-    yield from view.warnings
+def _limits(pair: Pair) -> Iterator[str]:
+    comparison = pair.comparison
     for difference in comparison.differences:
         yield f"The runs were compared although {difference}."
     if comparison.n_only_a or comparison.n_only_b:
@@ -82,9 +44,9 @@ def _limits(view: ReportView) -> Iterator[str]:
         )
     yield from _not_claimed(comparison)
     yield from _size(comparison)
-    for name, run in (("before", view.before), ("after", view.after)):
+    for name, run in (("before", pair.before), ("after", pair.after)):
         yield from _responses(name, run)
-    yield from _training(view.after)
+    yield from _training(pair.after)
     yield JUDGE_LIMIT
 
 
@@ -122,13 +84,13 @@ def _size(comparison: Comparison) -> Iterator[str]:
         )
 
 
-def _responses(name: str, run: RunView) -> Iterator[str]:
-    predictions = run.evaluation.predictions
+def _responses(name: str, run: ShownRun) -> Iterator[str]:
+    predictions = run.predictions
     limits = {
-        "length": f"at {run.evaluation.max_new_tokens:,} tokens",
+        "length": f"at {run.manifest.responses.generation.max_new_tokens:,} tokens",
         "context": "at the end of the model's context",
     }
-    yield from overlong_sentences(run.evaluation.overlong, name)
+    yield from overlong_sentences(run.manifest.results.overlong, name)
     for reason in sorted(limits, reverse=True):
         n_cut = sum(prediction.stop_reason == reason for prediction in predictions)
         if n_cut:
@@ -155,7 +117,7 @@ def overlong_sentences(found: OverlongPrompts | None, name: str) -> Iterator[str
     )
 
 
-def _training(run: RunView) -> Iterator[str]:
+def _training(run: ShownRun) -> Iterator[str]:
     training = run.training
     if training is None:
         return
@@ -168,19 +130,21 @@ def _training(run: RunView) -> Iterator[str]:
     if n_left_out:
         share = decimal(100 * n_left_out / len(training.ledger), 1)
         yield f"{count(n_left_out, 'record')} ({share}%) of the training data were not kept whole."
-    if run.numeric_mode == "fast":
+    if run.manifest.responses.numeric_mode == "fast":
         yield (
             "Numeric mode fast: the same bits are promised on the same numeric class only; "
             "elsewhere a reproduction is close at best."
         )
 
 
-def contamination_sentences(found: Contamination | None) -> Iterator[str]:
+def contamination_sentences(check: ContaminationManifest | None) -> Iterator[str]:
     """Contamination: how much of the eval set is in the training data."""
-    if found is None:
+    if check is None:
         yield "Whether samples of the eval set are in the training data was not checked."
         return
-    rule = f"at least {100 * found.threshold:.0f}% of its {found.ngram}-grams of words"
+    found, identity = check.results, check.identity
+    share = float(100 * Fraction(identity.threshold))
+    rule = f"at least {share:.0f}% of its {identity.ngram}-grams of words"
     if found.n_contaminated:
         yield (
             f"{found.n_contaminated:,} of {count(found.n_samples, 'sample')} of the eval set are "
@@ -194,12 +158,7 @@ def contamination_sentences(found: Contamination | None) -> Iterator[str]:
             f"case, spaces and punctuation, and none with {rule}; compared with "
             f"{count(found.n_prompts, 'prompt')}."
         )
-    if found.n_redacted:
-        yield (
-            f"{count(found.n_redacted, 'training record')} were redacted, and their prompts could "
-            "not be compared with the eval set."
-        )
-    if not found.complete:
+    if not identity.complete:
         yield (
             "Training started from external weights, and whether these had seen the eval set "
             "is not known."

@@ -28,7 +28,7 @@ RULE: Final = (
 )
 
 
-class Group(StrEnum):
+class Outcome(StrEnum):
     """How a sample changed."""
 
     FIXED = "fixed"
@@ -38,17 +38,17 @@ class Group(StrEnum):
 
 
 _AT_MOST: Final = {
-    Group.FIXED: 3,
-    Group.BROKEN: 3,
-    Group.STAYED_WRONG: 2,
-    Group.STAYED_RIGHT: 2,
+    Outcome.FIXED: 3,
+    Outcome.BROKEN: 3,
+    Outcome.STAYED_WRONG: 2,
+    Outcome.STAYED_RIGHT: 2,
 }
 
 
 class ShownSample(msgspec.Struct, frozen=True):
     """A sample with its predictions: one, or one per draw."""
 
-    group: Group
+    outcome: Outcome
     before: tuple[Prediction, ...]
     after: tuple[Prediction, ...]
 
@@ -69,23 +69,23 @@ def choose_samples(
     """
     others = {responses[0].example_id: responses for responses in by_sample(after)}
     pairs = [
-        ShownSample(_group(mine, others[mine[0].example_id]), mine, others[mine[0].example_id])
+        ShownSample(_outcome(mine, others[mine[0].example_id]), mine, others[mine[0].example_id])
         for mine in by_sample(before)
         if mine[0].example_id in others
     ]
     pairs.sort(key=lambda pair: sha256(pair.example_id.encode()).digest())
     return tuple(
         pair
-        for group in Group
-        for pair in [pair for pair in pairs if pair.group is group][: _AT_MOST[group]]
+        for outcome in Outcome
+        for pair in [pair for pair in pairs if pair.outcome is outcome][: _AT_MOST[outcome]]
     )
 
 
-def _group(before: Sequence[Prediction], after: Sequence[Prediction]) -> Group:
+def _outcome(before: Sequence[Prediction], after: Sequence[Prediction]) -> Outcome:
     (was_right,), (is_right,) = (
         [prediction.correct for prediction in measured(responses, METRIC)]
         for responses in (before, after)
     )
     if was_right:
-        return Group.STAYED_RIGHT if is_right else Group.BROKEN
-    return Group.FIXED if is_right else Group.STAYED_WRONG
+        return Outcome.STAYED_RIGHT if is_right else Outcome.BROKEN
+    return Outcome.FIXED if is_right else Outcome.STAYED_WRONG

@@ -13,25 +13,17 @@ from tunixrt.report.blocks import (
     Block,
     Bullets,
     Chart,
-    Code,
+    CodeSpan,
     Document,
     Heading,
     Table,
-    Text,
-    Verdict,
 )
-from tunixrt.report.charts import IntervalChart, IntervalRow
-from tunixrt.report.numbers import (
-    count,
-    decimal,
-    p_value,
-    signed,
-    signed_interval,
-    significant,
-)
-from tunixrt.report.sections.checks import JUDGE_LIMIT, command_blocks, contamination_sentences
+from tunixrt.report.charts import IntervalChart
+from tunixrt.report.numbers import count, decimal, p_value, signed, signed_interval, significant
+from tunixrt.report.sections.checks import JUDGE_LIMIT, contamination_sentences
+from tunixrt.report.sections.commands import command_blocks
 from tunixrt.report.sections.identity import identity_blocks
-from tunixrt.report.sections.results import TONES, headline
+from tunixrt.report.sections.results import interval_row, verdict_block
 from tunixrt.report.sections.samples import sample_blocks
 from tunixrt.report.sections.training import training_blocks
 
@@ -39,74 +31,53 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunixrt.report.blocks import Inlines
-    from tunixrt.report.sections.view import ExperimentView, ReportView, RunView
+    from tunixrt.report.shown import Experiment, Pair, ShownRun
 
 _SHORT_ID: Final = 12
 
 
-def build_experiment(view: ExperimentView) -> Document:
+def build_experiment(experiment: Experiment) -> Document:
     """The whole report."""
-    first = view.pairs[0]
-    n_seeds = count(len(view.pairs), "seed")
+    first = experiment.pairs[0]
+    n_seeds = count(len(experiment.pairs), "seed")
+    outcome = f", over {count(experiment.comparison.n_samples, 'sample')} and {n_seeds}"
     return Document(
         title=f"{first.before.model} → {first.after.model}, {n_seeds} each",
         blocks=(
-            _verdict(view),
-            *_pairs(view),
-            *_categories(view),
+            verdict_block(experiment.comparison, first.before.evalset, outcome),
+            *_pairs(experiment),
+            *_categories(experiment),
             *sample_blocks(first, heading="Samples of the first pair"),
             *training_blocks(first.after.training, subject="The first model after"),
-            *_runs(view),
+            *_runs(experiment),
             *identity_blocks(first, heading="What was run: the first pair"),
-            *command_blocks(view.pairs),
-            Heading(2, (Text("Limits"),)),
-            Bullets(tuple((Text(sentence),) for sentence in _limits(view))),
+            *command_blocks(experiment.pairs),
+            Heading(2, "Limits"),
+            Bullets(tuple(_limits(experiment))),
         ),
     )
 
 
-def _verdict(view: ExperimentView) -> Verdict:
-    found = view.comparison
-    return Verdict(
-        tone=TONES[found.verdict],
-        headline=headline(found),
-        sentence=(
-            Text("The average score on "),
-            Code(view.pairs[0].before.evalset_name),
-            Text(
-                f" went from {decimal(found.a, 1)} to {decimal(found.b, 1)} of 100, over "
-                f"{count(found.n_samples, 'sample')} and {count(len(found.pairs), 'seed')}. "
-                f"Interval: {found.interval_method}; test: {found.p_value_method}."
-            ),
-        ),
-        before=decimal(found.a, 1),
-        after=decimal(found.b, 1),
-        delta=signed(found.delta, 1),
-    )
-
-
-def _pairs(view: ExperimentView) -> list[Block]:
+def _pairs(experiment: Experiment) -> list[Block]:
     rows: list[tuple[Inlines, ...]] = []
     chart_rows = []
-    for pair in view.pairs:
-        old, new = (summarise(run.evaluation.predictions) for run in (pair.before, pair.after))
+    for pair in experiment.pairs:
+        old, new = (summarise(run.predictions) for run in (pair.before, pair.after))
         name = _seed_of(pair)
         found = pair.comparison
         rows.append(
             (
-                (Text(name),),
-                (Text(decimal(old.avg_score, 1)),),
-                (Text(decimal(new.avg_score, 1)),),
-                (Text(signed(found.delta, 1)),),
-                (Text(signed_interval(*found.interval)),),
-                (Text(p_value(found.p_value).removeprefix("p ").removeprefix("= ")),),
+                name,
+                decimal(old.avg_score, 1),
+                decimal(new.avg_score, 1),
+                signed(found.delta, 1),
+                signed_interval(*found.interval),
+                p_value(found.p_value).removeprefix("p ").removeprefix("= "),
             )
         )
-        chart_rows.append(
-            IntervalRow(name, (old.avg_score, *old.interval), (new.avg_score, *new.interval))
-        )
+        chart_rows.append(interval_row(name, old, new))
     return [
-        Heading(2, (Text("Results by seed"),)),
+        Heading(2, "Results by seed"),
         Table(
             label="Scores by seed",
             head=("Seed", "Before", "After", "Difference", "Interval", "p"),
@@ -121,10 +92,10 @@ def _pairs(view: ExperimentView) -> list[Block]:
     ]
 
 
-def _seed_of(pair: ReportView) -> str:
+def _seed_of(pair: Pair) -> str:
     """The label of a pair: the seed if both runs were trained with it, else the run ids."""
     seeds = {
-        run.training.config.get("training.seed")
+        run.training.settings.get("training.seed")
         for run in (pair.before, pair.after)
         if run.training is not None
     }
@@ -133,36 +104,36 @@ def _seed_of(pair: ReportView) -> str:
     return f"{pair.before.run_id[:_SHORT_ID]} and {pair.after.run_id[:_SHORT_ID]}"
 
 
-def _categories(view: ExperimentView) -> list[Block]:
+def _categories(experiment: Experiment) -> list[Block]:
     return [
-        Heading(2, (Text("By category"),)),
+        Heading(2, "By category"),
         Table(
             label="Scores by category, means over the seeds",
             head=("Category", "n", "Before", "After", "Difference"),
             rows=tuple(
                 (
-                    (Code(name),),
-                    (Text(f"{result.n_samples:,}"),),
-                    (Text(decimal(result.a, 1)),),
-                    (Text(decimal(result.b, 1)),),
-                    (Text(signed(result.delta, 1)),),
+                    CodeSpan(name),
+                    f"{result.n_samples:,}",
+                    decimal(result.a, 1),
+                    decimal(result.b, 1),
+                    signed(result.delta, 1),
                 )
-                for name, result in view.comparison.categories.items()
+                for name, result in experiment.comparison.categories.items()
             ),
             numeric=frozenset(range(1, 5)),
         ),
     ]
 
 
-def _runs(view: ExperimentView) -> list[Block]:
+def _runs(experiment: Experiment) -> list[Block]:
     """Every run with the digest of its weights: enough to find and check each of them."""
     rows = tuple(
         _run_row(name, pair, run)
-        for pair in view.pairs
+        for pair in experiment.pairs
         for name, run in (("before", pair.before), ("after", pair.after))
     )
     return [
-        Heading(2, (Text("All runs"),)),
+        Heading(2, "All runs"),
         Table(
             label="The runs of both ways",
             head=("Runs", "Trained as", "Evaluated as", "Learned tokens", "Last loss", "Weights"),
@@ -172,47 +143,49 @@ def _runs(view: ExperimentView) -> list[Block]:
     ]
 
 
-def _run_row(name: str, pair: ReportView, run: RunView) -> tuple[Inlines, ...]:
+def _run_row(name: str, pair: Pair, run: ShownRun) -> tuple[Inlines, ...]:
     training = run.training
     n_tokens = loss = "none"
     if training is not None:
-        n_tokens = f"{sum(row.n_loss_tokens * row.n_times_trained for row in training.ledger):,}"
-        loss = significant(training.losses[-1].loss, 4) if training.losses else loss
+        n_tokens = f"{training.n_learned_tokens:,}"
+        loss = significant(training.metrics[-1].loss, 4) if training.metrics else loss
     return (
-        (Text(f"{_seed_of(pair)}, {name}"),),
-        (Text("none") if training is None else Code(training.run_id[:_SHORT_ID]),),
-        (Code(run.run_id[:_SHORT_ID]),),
-        (Text(n_tokens),),
-        (Text(loss),),
-        (Code(run.weights),),
+        f"{_seed_of(pair)}, {name}",
+        "none" if training is None else CodeSpan(training.run_id[:_SHORT_ID]),
+        CodeSpan(run.run_id[:_SHORT_ID]),
+        n_tokens,
+        loss,
+        CodeSpan(run.manifest.weights),
     )
 
 
-def _limits(view: ExperimentView) -> Iterator[str]:
-    n_seeds = len(view.pairs)
+def _limits(experiment: Experiment) -> Iterator[str]:
+    n_seeds = len(experiment.pairs)
     yield (
         f"{count(n_seeds, 'seed')} on each side: the interval covers the choice of the questions "
         "and of the seeds, and with so few seeds the second part is a rough estimate. The p-value "
         "holds for these seeds."
     )
-    for difference in dict.fromkeys(d for pair in view.pairs for d in pair.comparison.differences):
+    for difference in dict.fromkeys(
+        d for pair in experiment.pairs for d in pair.comparison.differences
+    ):
         yield f"Runs were compared although {difference}."
-    for pair in view.pairs:
+    for pair in experiment.pairs:
         for run in (pair.before, pair.after):
             if run.training is not None and run.contamination is not None:
                 yield from (
                     f"{run.run_id[:_SHORT_ID]}: {sentence}"
                     for sentence in contamination_sentences(run.contamination)
-                    if run.contamination.n_contaminated
+                    if run.contamination.results.n_contaminated
                 )
-    yield from _clean(view)
+    yield from _clean(experiment)
     yield JUDGE_LIMIT
 
 
-def _clean(view: ExperimentView) -> Iterator[str]:
-    runs = [run for pair in view.pairs for run in (pair.before, pair.after) if run.training]
-    checked = [run for run in runs if run.contamination is not None]
-    clean = [run for run in checked if run.contamination and not run.contamination.n_contaminated]
+def _clean(experiment: Experiment) -> Iterator[str]:
+    runs = [run for pair in experiment.pairs for run in (pair.before, pair.after) if run.training]
+    checked = [run.contamination for run in runs if run.contamination is not None]
+    clean = [check for check in checked if not check.results.n_contaminated]
     if clean:
         yield (
             f"No sample of the eval set is in the training data of {len(clean):,} of "

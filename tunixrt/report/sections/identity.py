@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunixrt.report.blocks import Block, Code, Heading, Paragraph, Table, Text
+from tunixrt.report.blocks import Block, CodeSpan, Heading, Paragraph, Table
 
 if TYPE_CHECKING:
     from tunixrt.report.blocks import Inline, Inlines
-    from tunixrt.report.sections.view import ReportView, RunView
+    from tunixrt.report.shown import Pair, ShownRun
     from tunixrt.runs.manifests import OverlongPrompts
 
 
-def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[Block]:
+def identity_blocks(pair: Pair, *, heading: str = "What was run") -> list[Block]:
     """One row per fact, before and after side by side; facts that differ are marked."""
-    before, after = _facts(view.before), _facts(view.after)
+    before, after = _facts(pair.before), _facts(pair.after)
     rows: list[tuple[Inlines, ...]] = []
     for name in [*before, *(name for name in after if name not in before)]:
         a, b = before.get(name, ""), after.get(name, "")
-        rows.append(
-            ((Text(name),), (_value(a),), (_value(b),), (Text("same" if a == b else "differs"),))
-        )
+        rows.append((name, (_value(a),), (_value(b),), ("same" if a == b else "differs")))
     return [
-        Heading(2, (Text(heading),)),
+        Heading(2, heading),
         Paragraph(
-            (
-                Text(
-                    "These facts determine every byte of the two runs. A digest is the SHA-256 of "
-                    "a file's bytes, or of the canonical JSON (RFC 8785) of a value."
-                ),
-            )
+            "These facts determine every byte of the two runs. A digest is the SHA-256 of "
+            "a file's bytes, or of the canonical JSON (RFC 8785) of a value."
         ),
         Table(
             label="Identity of both runs",
@@ -40,42 +34,42 @@ def identity_blocks(view: ReportView, *, heading: str = "What was run") -> list[
 
 
 def _value(text: str) -> Inline:
-    return Code(text) if text else Text("none")
+    return CodeSpan(text) if text else "none"
 
 
 def _overlong(found: OverlongPrompts) -> str:
     return f"{found.treatment}: {len(found.n_tokens):,}"
 
 
-def _facts(run: RunView) -> dict[str, str]:
-    evaluation = run.evaluation
-    template = evaluation.template
+def _facts(run: ShownRun) -> dict[str, str]:
+    responses, judge = run.manifest.responses, run.manifest.identity.judge
+    template, generation = responses.template, responses.generation
+    overlong, draws = run.manifest.results.overlong, generation.draws
     facts = {
         "Evaluation run": run.run_id,
         "Model": run.model,
-        "Weights": run.weights,
-        "Eval set": run.evalset_name,
-        "Digest of the eval set": evaluation.evalset,
-        "Judge": f"{evaluation.judge.name} {evaluation.judge.version}",
+        "Weights": run.manifest.weights,
+        "Eval set": run.evalset,
+        "Digest of the eval set": responses.evalset,
+        "Judge": f"{judge.name} {judge.version}",
         "Template": f"{template.format} {template.version}",
         "System instruction": template.system_instruction or "",
-        "Limit of new tokens": str(evaluation.max_new_tokens),
-        "Generation": str(evaluation.draws or "greedy"),
-        **({"Overlong prompts": _overlong(evaluation.overlong)} if evaluation.overlong else {}),
-        **({"Seed of the draws": str(evaluation.draws.seed)} if evaluation.draws else {}),
-        "Numeric mode": run.numeric_mode,
-        "Numeric class": run.numeric_class or "",
-        "Digest of the numeric sources": run.sources,
-        **{f"Version of {name}": version for name, version in sorted(run.versions.items())},
+        "Limit of new tokens": str(generation.max_new_tokens),
+        "Generation": str(draws or "greedy"),
+        **({"Overlong prompts": _overlong(overlong)} if overlong else {}),
+        **({"Seed of the draws": str(draws.seed)} if draws else {}),
+        "Numeric mode": responses.numeric_mode,
+        "Numeric class": responses.numeric_class or "",
+        "Digest of the numeric sources": responses.code.sources,
+        **{f"Version of {name}": v for name, v in sorted(responses.code.packages.items())},
     }
-    if run.training is not None:
-        training = run.training
+    if (training := run.training) is not None:
         facts |= {
             "Training run": training.run_id,
-            "Dataset": training.dataset_key,
-            "Digest of the dataset": training.dataset,
-            "Text trained on": training.text,
-            "Base": training.base or "",
-            **{f"Seed {name}": str(seed) for name, seed in sorted(training.seeds.items())},
+            "Dataset": training.dataset,
+            "Digest of the dataset": training.manifest.identity.dataset,
+            "Text trained on": training.manifest.identity.text,
+            "Base": training.base_in_words or "",
+            **{f"Seed {name}": seed for name, seed in sorted(training.seeds.items())},
         }
     return facts

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.eval.compare.pairs import Verdict as ComparisonVerdict
+from tunixrt.eval.compare.pairs import ComparisonVerdict
 from tunixrt.eval.evaluation import CUT_OFF, summarise
 from tunixrt.report.blocks import (
     Block,
     Chart,
-    Code,
+    CodeSpan,
     Document,
     Heading,
     Paragraph,
     Strong,
     Table,
-    Text,
     Tone,
-    Verdict,
+    VerdictBlock,
 )
 from tunixrt.report.charts import IntervalChart, IntervalRow
 from tunixrt.report.numbers import count, decimal, interval, p_value, signed, signed_interval
@@ -37,9 +36,11 @@ if TYPE_CHECKING:
     from tunixrt.eval.compare.pairs import Comparison
     from tunixrt.eval.compare.seeds import SeedsComparison
     from tunixrt.report.blocks import Inlines
-    from tunixrt.report.sections.view import ReportView
+    from tunixrt.report.shown import Pair
     from tunixrt.runs.lines import Prediction
-    from tunixrt.runs.manifests import Estimate, EvaluationResults
+    from tunixrt.runs.manifests import CategoryResult, Estimate, EvaluationResults
+
+    Scored = EvaluationResults | CategoryResult
 
 TONES: Final = {
     ComparisonVerdict.BETTER: Tone.GOOD,
@@ -48,55 +49,68 @@ TONES: Final = {
 }
 
 
-def build_document(view: ReportView) -> Document:
+def build_document(pair: Pair) -> Document:
     """The whole report."""
-    title = f"{view.before.model} → {view.after.model}"
+    title = f"{pair.before.model} → {pair.after.model}"
     blocks: list[Block] = [
-        _verdict(view.comparison, view.before.evalset_name),
-        *_results(view),
-        *_categories(view),
-        *sample_blocks(view),
-        *training_blocks(view.after.training),
-        *identity_blocks(view),
-        *check_blocks(view),
+        _verdict(pair),
+        *_results(pair),
+        *_categories(pair),
+        *sample_blocks(pair),
+        *training_blocks(pair.after.training),
+        *identity_blocks(pair),
+        *check_blocks(pair),
     ]
     return Document(title=title, blocks=tuple(blocks))
 
 
-def headline(comparison: Comparison | SeedsComparison) -> str:
-    """The verdict in one line: direction, size and certainty."""
-    percent = f"{decimal(100 * comparison.confidence, 0)}%"
-    return (
-        f"{str(comparison.verdict).capitalize()}: {signed(comparison.delta, 1)} points ({percent} "
-        f"interval {signed_interval(*comparison.interval)}; {p_value(comparison.p_value)})"
-    )
+def verdict_block(found: Comparison | SeedsComparison, evalset: str, outcome: str) -> VerdictBlock:
+    """The verdict: direction, size and certainty in one line, then the scores.
 
-
-def _verdict(comparison: Comparison, evalset_name: str) -> Verdict:
-    difference = signed(comparison.delta, 1)
-    sentence: Inlines = (
-        Text("The average score on "),
-        Code(evalset_name),
-        Text(
-            f" went from {decimal(comparison.a, 1)} to "
-            f"{decimal(comparison.b, 1)} of 100 on {count(comparison.n_pairs, 'sample')}: "
-            f"{len(comparison.fixed):,} were fixed, {len(comparison.broken):,} broke, "
-            f"{comparison.n_both_correct:,} stayed right and {comparison.n_both_wrong:,} stayed "
-            f"wrong. Interval: {comparison.interval_method}; test: {comparison.p_value_method}."
+    Args:
+        found: the comparison.
+        evalset: the name of the eval set.
+        outcome: the end of the sentence on the scores: what was compared.
+    """
+    percent = f"{decimal(100 * found.confidence, 0)}%"
+    before, after = decimal(found.a, 1), decimal(found.b, 1)
+    return VerdictBlock(
+        tone=TONES[found.verdict],
+        headline=(
+            f"{str(found.verdict).capitalize()}: {signed(found.delta, 1)} points ({percent} "
+            f"interval {signed_interval(*found.interval)}; {p_value(found.p_value)})"
         ),
-    )
-    return Verdict(
-        tone=TONES[comparison.verdict],
-        headline=headline(comparison),
-        sentence=sentence,
-        before=decimal(comparison.a, 1),
-        after=decimal(comparison.b, 1),
-        delta=difference,
+        sentence=(
+            "The average score on ",
+            CodeSpan(evalset),
+            (
+                f" went from {before} to {after} of 100{outcome}. Interval: "
+                f"{found.interval_method}; test: {found.p_value_method}."
+            ),
+        ),
+        before=before,
+        after=after,
+        delta=signed(found.delta, 1),
     )
 
 
-def _results(view: ReportView) -> list[Block]:
-    before, after = view.before.evaluation.predictions, view.after.evaluation.predictions
+def _verdict(pair: Pair) -> VerdictBlock:
+    found = pair.comparison
+    outcome = (
+        f" on {count(found.n_pairs, 'sample')}: {len(found.fixed):,} were fixed, "
+        f"{len(found.broken):,} broke, {found.n_both_correct:,} stayed right and "
+        f"{found.n_both_wrong:,} stayed wrong"
+    )
+    return verdict_block(found, pair.before.evalset, outcome)
+
+
+def interval_row(label: str, old: Scored, new: Scored) -> IntervalRow:
+    """A row of the chart of scores."""
+    return IntervalRow(label, (old.avg_score, *old.interval), (new.avg_score, *new.interval))
+
+
+def _results(pair: Pair) -> list[Block]:
+    before, after = pair.before.predictions, pair.after.predictions
     old, new = summarise(before), summarise(after)
     rows = (
         _row("Average score", decimal(old.avg_score, 1), decimal(new.avg_score, 1)),
@@ -112,7 +126,7 @@ def _results(view: ReportView) -> list[Block]:
         _row("Tokens per response", *(_mean([p.n_tokens for p in ps]) for ps in (before, after))),
     )
     return [
-        Heading(2, (Text("Results"),)),
+        Heading(2, "Results"),
         Table(
             label="Results before and after",
             head=("Metric", "Before", "After"),
@@ -150,31 +164,27 @@ def _estimate(found: Estimate) -> str:
 
 
 def _scores_chart(old: EvaluationResults, new: EvaluationResults) -> IntervalChart:
-    rows = [
-        IntervalRow("all samples", (old.avg_score, *old.interval), (new.avg_score, *new.interval))
-    ]
-    for name in sorted(old.categories.keys() & new.categories.keys()):
-        a, b = old.categories[name], new.categories[name]
-        rows.append(IntervalRow(name, (a.avg_score, *a.interval), (b.avg_score, *b.interval)))
-    return IntervalChart(title="Average score", rows=tuple(rows))
+    names = sorted(old.categories.keys() & new.categories.keys())
+    rows = [interval_row(name, old.categories[name], new.categories[name]) for name in names]
+    return IntervalChart("Average score", (interval_row("all samples", old, new), *rows))
 
 
-def _categories(view: ReportView) -> list[Block]:
+def _categories(pair: Pair) -> list[Block]:
     rows = tuple(
         (
-            (Code(name),),
-            (Text(f"{result.n_pairs:,}"),),
-            (Text(decimal(result.a, 1)),),
-            (Text(decimal(result.b, 1)),),
-            (Text(signed(result.delta, 1)),),
-            (Text(signed_interval(*result.interval)),),
-            (Text(f"{result.n_fixed:,}"),),
-            (Text(f"{result.n_broken:,}"),),
+            CodeSpan(name),
+            f"{result.n_pairs:,}",
+            decimal(result.a, 1),
+            decimal(result.b, 1),
+            signed(result.delta, 1),
+            signed_interval(*result.interval),
+            f"{result.n_fixed:,}",
+            f"{result.n_broken:,}",
         )
-        for name, result in view.comparison.categories.items()
+        for name, result in pair.comparison.categories.items()
     )
     return [
-        Heading(2, (Text("By category"),)),
+        Heading(2, "By category"),
         Table(
             label="Scores by category",
             head=("Category", "n", "Before", "After", "Difference", "Interval", "Fixed", "Broken"),
@@ -182,21 +192,17 @@ def _categories(view: ReportView) -> list[Block]:
             numeric=frozenset(range(1, 8)),
         ),
         Paragraph(
-            (
-                Text(
-                    "The intervals of the categories are not adjusted for multiple comparisons: "
-                    "with twenty categories, one is expected to exclude 0 by chance."
-                ),
-            )
+            "The intervals of the categories are not adjusted for multiple comparisons: "
+            "with twenty categories, one is expected to exclude 0 by chance."
         ),
     ]
 
 
 def _row(name: str, before: str, after: str) -> tuple[Inlines, ...]:
     return (
-        (Text(name),),
-        (Strong(before) if name == "Average score" else Text(before),),
-        (Strong(after) if name == "Average score" else Text(after),),
+        name,
+        (Strong(before) if name == "Average score" else before,),
+        (Strong(after) if name == "Average score" else after,),
     )
 
 

@@ -11,14 +11,13 @@ from tunixrt.eval.judge.not_text import legible_quotes
 from tunixrt.report.blocks import (
     Block,
     Bullets,
-    Code,
+    CodeBlock,
+    CodeSpan,
     Column,
     Columns,
     Heading,
-    Listing,
     Paragraph,
     Strong,
-    Text,
 )
 from tunixrt.report.escape import shortened
 from tunixrt.report.numbers import count
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from tunixrt.report.blocks import Inline, Inlines
     from tunixrt.report.sections.choosing import ShownSample
-    from tunixrt.report.sections.view import ReportView
+    from tunixrt.report.shown import Pair
     from tunixrt.runs.lines import Prediction
 
 #: A long response is shown up to this length; ``predictions.jsonl`` has all of it.
@@ -39,18 +38,13 @@ _MAX_ANSWER: Final = 200
 _MAX_DRAWS: Final = 16
 
 
-def sample_blocks(view: ReportView, *, heading: str = "Samples") -> list[Block]:
+def sample_blocks(pair: Pair, *, heading: str = "Samples") -> list[Block]:
     """The samples that the rule chooses."""
-    shown = choose_samples(view.before.evaluation.predictions, view.after.evaluation.predictions)
+    shown = choose_samples(pair.before.predictions, pair.after.predictions)
     intro = Paragraph(
-        (
-            Text(RULE),
-            Text(" All predictions are in the runs' "),
-            Code("predictions.jsonl"),
-            Text("."),
-        )
+        (RULE, " All predictions are in the runs' ", CodeSpan("predictions.jsonl"), ".")
     )
-    blocks: list[Block] = [Heading(2, (Text(heading),)), intro]
+    blocks: list[Block] = [Heading(2, heading), intro]
     for sample in shown:
         blocks += _blocks(sample)
     return blocks
@@ -59,19 +53,19 @@ def sample_blocks(view: ReportView, *, heading: str = "Samples") -> list[Block]:
 def _blocks(sample: ShownSample) -> list[Block]:
     question = sample.before[0]
     return [
-        Heading(3, (Text(f"{str(sample.group).capitalize()}: "), Code(question.example_id))),
+        Heading(3, (f"{str(sample.outcome).capitalize()}: ", CodeSpan(question.example_id))),
         Paragraph(
             (
-                Text("Expected answer: "),
-                Code(shortened(question.expected_response, _MAX_ANSWER)),
-                Text("; category "),
-                Code(question.category),
-                Text(", difficulty "),
-                Code(question.difficulty),
-                Text("."),
+                "Expected answer: ",
+                CodeSpan(shortened(question.expected_response, _MAX_ANSWER)),
+                "; category ",
+                CodeSpan(question.category),
+                ", difficulty ",
+                CodeSpan(question.difficulty),
+                ".",
             )
         ),
-        Listing("Prompt:", shortened(question.prompt, _MAX_RESPONSE)),
+        CodeBlock("Prompt:", shortened(question.prompt, _MAX_RESPONSE)),
         Columns((_column("Before", sample.before), _column("After", sample.after))),
         *_difference(sample),
     ]
@@ -98,48 +92,44 @@ def _vote(responses: Sequence[Prediction]) -> Paragraph:
     are = "is" if n_right == 1 else "are"
     winner = majority(responses)
     if winner is None:
-        vote: Inlines = (Text(" and none has an answer."),)
+        vote: tuple[Inline, ...] = (" and none has an answer.",)
     else:
         verdict = "right" if winner.correct else "wrong"
-        vote = (
-            Text("; the most frequent answer is "),
-            _answer(winner),
-            Text(f" ({verdict})."),
-        )
+        vote = ("; the most frequent answer is ", _answer(winner), f" ({verdict}).")
     return Paragraph(
-        (Strong(f"{n_right:,} of {len(responses):,}"), Text(f" responses {are} right"), *vote)
+        (Strong(f"{n_right:,} of {len(responses):,}"), f" responses {are} right", *vote)
     )
 
 
 def _line(response: Prediction) -> Inlines:
     return (
-        Text(f"{(response.draw or 0) + 1}: {'right' if response.correct else 'wrong'}, "),
+        f"{(response.draw or 0) + 1}: {'right' if response.correct else 'wrong'}, ",
         _answer(response),
     )
 
 
 def _answer(response: Prediction) -> Inline:
     answer = response.parsed_answer
-    return Text("none") if answer is None else Code(shortened(answer, _MAX_ANSWER))
+    return "none" if answer is None else CodeSpan(shortened(answer, _MAX_ANSWER))
 
 
-def _response(prediction: Prediction) -> tuple[Paragraph | Listing, ...]:
+def _response(prediction: Prediction) -> tuple[Paragraph | CodeBlock, ...]:
     name = "Response" if prediction.draw is None else f"Response {prediction.draw + 1}"
     verdict = "right" if prediction.correct else "wrong"
     return (
         Paragraph(
             (
                 Strong(verdict.capitalize() if prediction.draw is None else f"{name}: {verdict}"),
-                Text(". Answer: "),
+                ". Answer: ",
                 _answer(prediction),
-                Text(f" ({count(len(prediction.parsed_steps), 'step')}, "),
-                Text(f"{count(prediction.n_tokens, 'token')}, stopped by "),
-                Code(prediction.stop_reason),
-                Text(")."),
+                f" ({count(len(prediction.parsed_steps), 'step')}, ",
+                f"{count(prediction.n_tokens, 'token')}, stopped by ",
+                CodeSpan(prediction.stop_reason),
+                ").",
             )
         ),
-        Paragraph((Text(f"Judge: {legible_quotes(prediction.reason)}"),)),
-        Listing(f"{name}:", shortened(prediction.generated_response, _MAX_RESPONSE)),
+        Paragraph(f"Judge: {legible_quotes(prediction.reason)}"),
+        CodeBlock(f"{name}:", shortened(prediction.generated_response, _MAX_RESPONSE)),
     )
 
 
@@ -153,4 +143,4 @@ def _difference(sample: ShownSample) -> list[Block]:
     kinds = {line[0] for line in lines}
     if " " not in kinds or kinds == {" "}:
         return []
-    return [Listing("From before (-) to after (+):", "\n".join(lines), language="diff")]
+    return [CodeBlock("From before (-) to after (+):", "\n".join(lines), language="diff")]

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from tunixrt.report.blocks import (
-    Block,
-    Chart,
-    Code,
-    Details,
-    Heading,
-    Paragraph,
-    Table,
-    Text,
-)
+from tunixrt.report.blocks import Block, Chart, CodeSpan, Details, Heading, Paragraph, Table
 from tunixrt.report.charts import LineChart
 from tunixrt.report.numbers import count, significant
 
@@ -22,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunixrt.report.blocks import Inlines
-    from tunixrt.report.sections.view import TrainingView
+    from tunixrt.report.shown import ShownTraining
     from tunixrt.runs.lines import LedgerLine, MetricsLine
 
 _N_STEPS_SHOWN: Final = 10
@@ -32,45 +23,42 @@ _N_HEX_SHOWN: Final = 16
 
 
 def training_blocks(
-    training: TrainingView | None, *, subject: str = "The model after"
+    training: ShownTraining | None, *, subject: str = "The model after"
 ) -> list[Block]:
     """The section on a training run; ``subject`` names the model at the start of a sentence."""
     if training is None:
-        return [
-            Heading(2, (Text("Training"),)),
-            Paragraph((Text("No training run of the model after is known."),)),
-        ]
+        return [Heading(2, "Training"), Paragraph("No training run of the model after is known.")]
     return [
-        Heading(2, (Text("Training"),)),
+        Heading(2, "Training"),
         Paragraph(_summary(training, subject)),
-        *_loss(training.losses),
+        *_loss(training.metrics),
         _config(training),
         *_ledger(training),
     ]
 
 
-def _summary(training: TrainingView, subject: str) -> Inlines:
+def _summary(training: ShownTraining, subject: str) -> Inlines:
+    base = training.base_in_words
     trained = [row for row in training.ledger if row.n_times_trained]
-    n_loss_tokens = sum(row.n_loss_tokens * row.n_times_trained for row in training.ledger)
     return (
-        Text(f"{subject} has "),
-        Text(f"{count(training.n_params, 'parameter')} and was trained for "),
-        Text(f"{count(len(training.losses), 'step')} on {count(len(trained), 'record')} of "),
-        Code(f"{training.dataset_key}"),
-        Text(" (split "),
-        Code(training.split),
-        Text(f"), {n_loss_tokens:,} learned tokens in all, starting from "),
-        Text("initial weights") if training.base is None else Code(training.base),
-        Text("."),
+        f"{subject} has ",
+        f"{count(training.manifest.results.n_params, 'parameter')} and was trained for ",
+        f"{count(len(training.metrics), 'step')} on {count(len(trained), 'record')} of ",
+        CodeSpan(training.dataset),
+        " (split ",
+        CodeSpan(training.manifest.split),
+        f"), {training.n_learned_tokens:,} learned tokens in all, starting from ",
+        "initial weights" if base is None else CodeSpan(base),
+        ".",
     )
 
 
-def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
-    if not losses:
+def _loss(metrics: Sequence[MetricsLine]) -> list[Block]:
+    if not metrics:
         return []
-    first, last = losses[0], losses[-1]
+    first, last = metrics[0], metrics[-1]
     return [
-        Heading(3, (Text("Loss and learning rate"),)),
+        Heading(3, "Loss and learning rate"),
         Chart(
             name="loss",
             alt=(
@@ -81,7 +69,7 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
                 title="Training loss by step",
                 x_label="step",
                 y_label="loss (nats per token)",
-                points=tuple((float(point.step), point.loss) for point in losses),
+                points=tuple((float(point.step), point.loss) for point in metrics),
             ),
         ),
         Chart(
@@ -94,7 +82,7 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
                 title="Learning rate by step",
                 x_label="step",
                 y_label="learning rate",
-                points=tuple((float(point.step), point.learning_rate) for point in losses),
+                points=tuple((float(point.step), point.learning_rate) for point in metrics),
             ),
         ),
         Table(
@@ -102,52 +90,54 @@ def _loss(losses: Sequence[MetricsLine]) -> list[Block]:
             head=("Step", "Loss", "Learning rate", "Gradient norm"),
             rows=tuple(
                 (
-                    (Text(f"{point.step:,}"),),
-                    (Text(significant(point.loss, 6)),),
-                    (Text(significant(point.learning_rate, 4)),),
-                    (Text(significant(point.grad_norm, 4)),),
+                    f"{point.step:,}",
+                    significant(point.loss, 6),
+                    significant(point.learning_rate, 4),
+                    significant(point.grad_norm, 4),
                 )
-                for point in _fixed_steps(losses)
+                for point in _fixed_steps(metrics)
             ),
             numeric=frozenset(range(4)),
         ),
     ]
 
 
-def _fixed_steps(losses: Sequence[MetricsLine]) -> list[MetricsLine]:
+def _fixed_steps(metrics: Sequence[MetricsLine]) -> list[MetricsLine]:
     """The first, the last and eight evenly spaced steps between them."""
-    last = len(losses) - 1
+    last = len(metrics) - 1
     places = {i * last // (_N_STEPS_SHOWN - 1) for i in range(_N_STEPS_SHOWN)}
-    return [losses[place] for place in sorted(places)]
+    return [metrics[place] for place in sorted(places)]
 
 
-def _config(training: TrainingView) -> Details:
-    rows = tuple(((Code(key),), (Code(value),)) for key, value in sorted(training.config.items()))
+def _config(training: ShownTraining) -> Details:
+    rows = tuple(
+        (CodeSpan(key), CodeSpan(value)) for key, value in sorted(training.settings.items())
+    )
     return Details(
         summary=f"Configuration ({count(len(rows), 'key')})",
         blocks=(Table(label="Resolved configuration", head=("Key", "Value"), rows=rows),),
     )
 
 
-def _ledger(training: TrainingView) -> list[Block]:
+def _ledger(training: ShownTraining) -> list[Block]:
     outcomes: Counter[str] = Counter(row.outcome for row in training.ledger)
     others = [row for row in training.ledger if row.outcome != "kept"]
     kept = [row for row in training.ledger if row.outcome == "kept"]
     shown = others + kept[:_N_KEPT_SHOWN]
     n_left = len(kept) - len(kept[:_N_KEPT_SHOWN])
     blocks: list[Block] = [
-        Heading(3, (Text("Outcome of each record"),)),
-        Paragraph((Text(f"{_outcomes(outcomes)}. {_reasons(others)}"),)),
+        Heading(3, "Outcome of each record"),
+        Paragraph(f"{_outcomes(outcomes)}. {_reasons(others)}"),
     ]
     if not shown:
         return blocks
     rest = (
-        Text("Every record that was not kept whole is listed"),
-        Text(f", and {count(len(kept) - n_left, 'kept record')}"),
-        Text(f"; {n_left:,} more were kept. " if n_left else ". "),
-        Text("The run's "),
-        Code("ledger.jsonl"),
-        Text(" has one line per record, with the full id."),
+        "Every record that was not kept whole is listed",
+        f", and {count(len(kept) - n_left, 'kept record')}",
+        (f"; {n_left:,} more were kept. " if n_left else ". "),
+        "The run's ",
+        CodeSpan("ledger.jsonl"),
+        " has one line per record, with the full id.",
     )
     table = Table(
         label="Records of the training data",
@@ -178,10 +168,10 @@ def _reasons(rows: Sequence[LedgerLine]) -> str:
 
 def _ledger_row(row: LedgerLine) -> tuple[Inlines, ...]:
     return (
-        (Code(row.trace.removeprefix("sha256:")[:_N_HEX_SHOWN]),),
-        (Text(row.outcome),),
-        (Text(row.reason or ""),),
-        (Text(f"{row.n_tokens:,}"),),
-        (Text(f"{row.n_loss_tokens:,}"),),
-        (Text(f"{row.n_times_trained:,}"),),
+        CodeSpan(row.trace.removeprefix("sha256:")[:_N_HEX_SHOWN]),
+        row.outcome,
+        (row.reason or ""),
+        f"{row.n_tokens:,}",
+        f"{row.n_loss_tokens:,}",
+        f"{row.n_times_trained:,}",
     )

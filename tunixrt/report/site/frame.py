@@ -14,6 +14,8 @@ from tunixrt.report.escape import html_text
 from tunixrt.report.html import style
 from tunixrt.report.styles import style_sheet
 
+#: The version of what a site looks like; it changes with any byte that the same store gives.
+SITE_TEMPLATE: Final = "site-1"
 STYLE_NAME: Final = "site.css"
 SCRIPT_NAME: Final = "site.js"
 

@@ -1,30 +1,39 @@
-"""The pages of a site that show one run, or compare two."""
+"""The pages of a site that show one run, or compare two, as blocks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.judge.not_text import legible_quotes
-from tunixrt.report.blocks import Bullets, Code, Heading, Link, Paragraph, Table, Text
-from tunixrt.report.escape import html_lines, html_text, shortened
-from tunixrt.report.html import render_blocks
-from tunixrt.report.numbers import count, decimal, interval
-from tunixrt.report.sections.checks import (
-    commands_listing,
-    contamination_sentences,
-    overlong_sentences,
+from tunixrt.report.blocks import (
+    Bullets,
+    CodeBlock,
+    CodeSpan,
+    Details,
+    Document,
+    Facts,
+    Figures,
+    Link,
+    Paragraph,
+    Table,
+    Tag,
+    Tone,
 )
+from tunixrt.report.escape import shortened
+from tunixrt.report.numbers import count, decimal, interval, signed
+from tunixrt.report.sections.checks import contamination_sentences, overlong_sentences
+from tunixrt.report.sections.commands import commands_block, commands_of
 from tunixrt.report.sections.results import build_document
 from tunixrt.report.sections.training import training_blocks
-from tunixrt.report.site.pages import facts, figures, leaderboards
+from tunixrt.report.site.pages import comparison_name, evaluations_blocks, heading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunixrt.report.blocks import Block, Inlines
-    from tunixrt.report.sections.view import ReportView
-    from tunixrt.report.site.view import EvaluationView, TrainingRunView
+    from tunixrt.report.blocks import Block, Inline, Inlines
+    from tunixrt.report.shown import Pair, ShownRun, ShownTraining
     from tunixrt.runs.identity import Draws
+    from tunixrt.runs.leaderboard import RunRow
     from tunixrt.runs.lines import Prediction
     from tunixrt.runs.manifests import EvaluationResults
 
@@ -33,63 +42,80 @@ _MAX_RESPONSE: Final = 2_000
 _MAX_SHOWN: Final = 120
 
 
-def comparison_page(view: ReportView) -> tuple[str, str]:
-    """The report on two evaluations, as the heading and the body of a page of the site."""
+def comparison_document(pair: Pair) -> Document:
+    """The report on two evaluations, as a page of the site."""
     links = Paragraph(
         (
-            Text("Before: "),
-            Link(view.before.run_id[:12], f"../runs/{view.before.run_id}.html"),
-            Text(" · After: "),
-            Link(view.after.run_id[:12], f"../runs/{view.after.run_id}.html"),
+            "Before: ",
+            Link(pair.before.run_id[:12], f"../runs/{pair.before.run_id}.html"),
+            " · After: ",
+            Link(pair.after.run_id[:12], f"../runs/{pair.after.run_id}.html"),
         )
     )
-    document = build_document(view)
-    return document.title, render_blocks((links, *document.blocks))
+    document = build_document(pair)
+    return Document(document.title, (links, *document.blocks))
 
 
-def evaluation_body(view: EvaluationView, results: EvaluationResults) -> str:
-    """One evaluation: figures, categories, identity, comparisons, predictions."""
-    run, row = view.run, view.row
-    low, high = results.interval
-    identity = run.evaluation
-    blocks: list[Block] = [Heading(2, (Text("By category"),)), _categories(results)]
-    blocks.append(Heading(2, (Text("Training data"),)))
-    blocks.append(_training_data(view))
-    if view.comparisons:
-        blocks += [Heading(2, (Text("Compared with other runs"),)), _comparisons(view)]
-    if view.commands:
-        listing = commands_listing("Commands:", view.commands)
-        blocks += [Heading(2, (Text("Reproduce it"),)), listing]
-    model: Inlines = (Text(run.model),)
-    if row.model is not None and run.training is not None:
-        model = (Link(run.model, f"{row.model}.html"),)
-    return (
-        figures(
-            ("average score, 0 to 100", decimal(results.avg_score, 1)),
-            ("95% interval", interval(low, high)),
-            ("right", f"{results.n_correct:,} of {results.results_count:,}"),
-            *_drawn_figures(results),
-        )
-        + facts(
-            *((("Names", (Text(", ".join(row.names)),)),) if row.names else ()),
-            ("Model", model),
-            ("Eval set", (Link(run.evalset_name, f"../evalsets/{run.evalset_name}.html"),)),
-            ("Run", (Code(run.run_id),)),
-            ("Weights", (Code(run.weights),)),
-            ("Eval set digest", (Code(identity.evalset),)),
-            ("Judge", (Code(f"{identity.judge.name} {identity.judge.version}"),)),
-            ("Template", (Code(f"{identity.template.format} {identity.template.version}"),)),
-            ("Token limit", (Text(f"{identity.max_new_tokens:,}"),)),
-            ("Generation", (Text(_generation(identity.draws)),)),
-            ("Numeric mode", (Code(run.numeric_mode),)),
-            *(
-                ("Overlong prompts", (Text(sentence),))
-                for sentence in overlong_sentences(identity.overlong, "in this evaluation")
-            ),
-        )
-        + render_blocks(blocks)
-        + _predictions(view.predictions)
-    )
+def evaluation_blocks(run: ShownRun, row: RunRow, pairs: Sequence[Pair]) -> list[Block]:
+    """One evaluation: figures, categories, identity, comparisons, predictions.
+
+    Args:
+        run: the evaluation.
+        row: its row of the leaderboard.
+        pairs: the comparisons that have pages; those with other runs only are left out.
+    """
+    results = run.manifest.results
+    pairs = [pair for pair in pairs if row.run_id in (pair.before.run_id, pair.after.run_id)]
+    compared: list[Block] = []
+    if pairs:
+        compared = [heading("Compared with other runs"), _comparisons(row.run_id, pairs)]
+    return [
+        Figures(
+            (
+                ("average score, 0 to 100", decimal(results.avg_score, 1)),
+                ("95% interval", interval(*results.interval)),
+                ("right", f"{results.n_correct:,} of {results.results_count:,}"),
+                *_drawn_figures(results),
+            )
+        ),
+        Facts(tuple(_facts(run, row))),
+        heading("By category"),
+        _categories(results),
+        heading("Training data"),
+        Bullets(tuple(_training_data(run))),
+        *compared,
+        heading("Reproduce it"),
+        commands_block("Commands:", commands_of(run)),
+        *_predictions(run.predictions),
+    ]
+
+
+def _facts(run: ShownRun, row: RunRow) -> list[tuple[str, Inlines]]:
+    responses, judge = run.manifest.responses, run.manifest.identity.judge
+    model: Inlines = run.model
+    if run.training is not None:
+        model = Link(run.model, f"{run.training.run_id}.html")
+    return [
+        *_names(row),
+        ("Model", model),
+        ("Eval set", Link(run.evalset, f"../evalsets/{run.evalset}.html")),
+        ("Run", CodeSpan(run.run_id)),
+        ("Weights", CodeSpan(run.manifest.weights)),
+        ("Eval set digest", CodeSpan(responses.evalset)),
+        ("Judge", CodeSpan(f"{judge.name} {judge.version}")),
+        ("Template", CodeSpan(f"{responses.template.format} {responses.template.version}")),
+        ("Token limit", f"{responses.generation.max_new_tokens:,}"),
+        ("Generation", _generation(responses.generation.draws)),
+        ("Numeric mode", CodeSpan(responses.numeric_mode)),
+        *(
+            ("Overlong prompts", sentence)
+            for sentence in overlong_sentences(run.manifest.results.overlong, "in this evaluation")
+        ),
+    ]
+
+
+def _names(row: RunRow) -> list[tuple[str, Inlines]]:
+    return [("Names", ", ".join(row.names))] if row.names else []
 
 
 def _drawn_figures(results: EvaluationResults) -> list[tuple[str, str]]:
@@ -103,30 +129,30 @@ def _drawn_figures(results: EvaluationResults) -> list[tuple[str, str]]:
     ]
 
 
-def training_body(view: TrainingRunView) -> str:
-    """One training run: identity, evaluations, loss, configuration, ledger."""
-    row, training = view.row, view.training
-    board = leaderboards(view.evaluations, root="../")
-    return (
-        facts(
-            *((("Names", (Text(", ".join(row.names)),)),) if row.names else ()),
-            ("Run", (Code(row.run_id),)),
-            ("Weights", (Code(row.weights_sha256 or ""),)),
-            ("Dataset", (Text(f"{training.dataset_key}, split {training.split}"),)),
-            ("Dataset digest", (Code(training.dataset),)),
-            *((name, (Text(str(seed)),)) for name, seed in _seeds(training.seeds)),
-        )
-        + f"<h2>Evaluations</h2>\n{board or '<p>No evaluation yet.</p>'}\n"
-        + render_blocks(training_blocks(training, subject="The model"))
-    )
+def training_run_blocks(
+    training: ShownTraining, row: RunRow, evaluations: Sequence[RunRow]
+) -> list[Block]:
+    """One training run: identity, evaluations of its model, loss, configuration, ledger."""
+    identity = training.manifest.identity
+    dataset = f"{training.dataset}, split {training.manifest.split}"
+    return [
+        Facts(
+            (
+                *_names(row),
+                ("Run", CodeSpan(row.run_id)),
+                ("Weights", CodeSpan(training.manifest.weights)),
+                ("Dataset", dataset),
+                ("Dataset digest", CodeSpan(identity.dataset)),
+                *((f"Seed of {name}", seed) for name, seed in training.seeds.items()),
+            )
+        ),
+        *evaluations_blocks("Evaluations", evaluations),
+        *training_blocks(training, subject="The model"),
+    ]
 
 
 def _generation(draws: Draws | None) -> str:
     return "greedy" if draws is None else f"{draws}, seed {draws.seed}"
-
-
-def _seeds(seeds: dict[str, int]) -> list[tuple[str, int]]:
-    return [(f"Seed of {name}", seed) for name, seed in seeds.items()]
 
 
 def _categories(results: EvaluationResults) -> Table:
@@ -134,41 +160,32 @@ def _categories(results: EvaluationResults) -> Table:
         label="Score by category",
         head=("Category", "Right", "Score", "95% interval"),
         rows=tuple(
-            (
-                (Text(name),),
-                (Text(f"{c.n_correct:,} of {c.n:,}"),),
-                (Text(decimal(c.avg_score, 1)),),
-                (Text(interval(*c.interval)),),
-            )
+            (name, f"{c.n_correct:,} of {c.n:,}", decimal(c.avg_score, 1), interval(*c.interval))
             for name, c in results.categories.items()
         ),
         numeric=frozenset({1, 2, 3}),
     )
 
 
-def _training_data(view: EvaluationView) -> Bullets:
-    if view.run.training is None and view.run.contamination is None:
-        sentences = [
-            "No training run of this model is in this store, so its training data is unknown."
-        ]
-        if view.run.model.startswith("untrained"):
-            sentences = ["The model was not trained, so it has seen none of the samples."]
-    else:
-        sentences = list(contamination_sentences(view.run.contamination))
-    return Bullets(tuple((Text(sentence),) for sentence in sentences))
+def _training_data(run: ShownRun) -> list[str]:
+    if run.training is not None or run.contamination is not None:
+        return list(contamination_sentences(run.contamination))
+    if run.manifest.responses.untrained is not None:
+        return ["The model was not trained, so it has seen none of the samples."]
+    return ["No training run of this model is in this store, so its training data is unknown."]
 
 
-def _comparisons(view: EvaluationView) -> Table:
+def _comparisons(run_id: str, pairs: Sequence[Pair]) -> Table:
     rows = []
-    for c in view.comparisons:
-        is_after = c.after == view.row.run_id
-        other = c.before if is_after else c.after
+    for pair in pairs:
+        is_after = pair.after.run_id == run_id
+        other = pair.before if is_after else pair.after
         rows.append(
             (
-                (Link(other[:12], f"../compare/{c.page}.html"),),
-                (Text("this run is after" if is_after else "this run is before"),),
-                (Text(f"{c.comparison.verdict}"),),
-                (Text(f"{c.comparison.delta:+.1f}".replace("-", "−")),),
+                Link(other.run_id[:12], f"../compare/{comparison_name(pair)}.html"),
+                ("this run is after" if is_after else "this run is before"),
+                f"{pair.comparison.verdict}",
+                signed(pair.comparison.delta, 1),
             )
         )
     return Table(
@@ -179,41 +196,47 @@ def _comparisons(view: EvaluationView) -> Table:
     )
 
 
-def _predictions(predictions: Sequence[Prediction]) -> str:
+def _predictions(predictions: Sequence[Prediction]) -> list[Block]:
     shown = predictions[:_N_PREDICTIONS]
     n = len(predictions)
     first = f"The first {len(shown):,} of {n:,}; all of them" if len(shown) < n else "All of them"
     n_draws = max((p.draw for p in predictions if p.draw is not None), default=-1) + 1
-    items = "".join(_prediction(prediction, n_draws) for prediction in shown)
-    return (
-        f"<h2>{html_text(count(n, 'prediction'))}</h2>\n<p>{first} are in the run's "
-        f"<code>predictions.jsonl</code>.</p>\n{items}"
-    )
+    where = (f"{first} are in the run's ", CodeSpan("predictions.jsonl"), ".")
+    return [
+        heading(count(n, "prediction")),
+        Paragraph(where),
+        *(prediction_details(prediction, n_draws) for prediction in shown),
+    ]
 
 
-def _prediction(prediction: Prediction, n_draws: int) -> str:
-    drawn = ""
+def prediction_details(prediction: Prediction, n_draws: int) -> Details:
+    """One prediction, collapsed to its question; ``n_draws`` is the number of responses drawn."""
+    verdict = Tag("right", Tone.GOOD) if prediction.correct else Tag("wrong", Tone.BAD)
+    summary: tuple[Inline, ...] = (verdict, f" {shortened(prediction.prompt, _MAX_SHOWN)}")
     if prediction.draw is not None:
-        drawn = f' <span class="tag">response {prediction.draw + 1} of {n_draws}</span>'
-    tag, word = ("good", "right") if prediction.correct else ("bad", "wrong")
+        drawn = Tag(f"response {prediction.draw + 1} of {n_draws}")
+        summary = (*summary, " ", drawn)
     answer = prediction.parsed_answer
     found = "no answer" if answer is None else shortened(answer, _MAX_SHOWN)
-    question = html_text(shortened(prediction.prompt, _MAX_SHOWN))
-    expected = html_text(shortened(prediction.expected_response, _MAX_SHOWN))
-    response = html_lines(shortened(prediction.generated_response, _MAX_RESPONSE))
-    whole = ""
+    whole = []
     if len(prediction.prompt) > _MAX_SHOWN:
-        prompt = html_lines(shortened(prediction.prompt, _MAX_RESPONSE))
-        whole = (
-            '<p class="label">Prompt:</p>\n<pre tabindex="0" role="region" aria-label="Prompt">'
-            f"{prompt}</pre>\n"
-        )
-    return (
-        f'<details class="prediction">\n<summary><span class="tag {tag}">{word}</span> {question}'
-        f"{drawn}</summary>\n"
-        f"<p>Answer: <code>{html_text(found)}</code>, expected <code>{expected}</code>. "
-        f"{html_text(legible_quotes(prediction.reason))}</p>\n{whole}"
-        f'<p class="label">Response ({html_text(count(prediction.n_tokens, "token"))}, stopped by '
-        f"{html_text(prediction.stop_reason)}):</p>\n"
-        f'<pre tabindex="0" role="region" aria-label="Response">{response}</pre>\n</details>\n'
+        whole = [CodeBlock("Prompt:", shortened(prediction.prompt, _MAX_RESPONSE))]
+    n_tokens = count(prediction.n_tokens, "token")
+    judged = (
+        "Answer: ",
+        CodeSpan(found),
+        ", expected ",
+        CodeSpan(shortened(prediction.expected_response, _MAX_SHOWN)),
+        f". {legible_quotes(prediction.reason)}",
+    )
+    return Details(
+        summary,
+        (
+            Paragraph(judged),
+            *whole,
+            CodeBlock(
+                f"Response ({n_tokens}, stopped by {prediction.stop_reason}):",
+                shortened(prediction.generated_response, _MAX_RESPONSE),
+            ),
+        ),
     )

@@ -10,7 +10,7 @@ grow with it.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import msgspec
 
@@ -38,6 +38,15 @@ _MAX_WAITING: Final = 64 * 1024
 def n_shard_digits(n_traces: int) -> int:
     """The number of hex digits that name an id's shard: 16 files for few traces, 256 for many."""
     return 1 if n_traces <= _FEW else 2
+
+
+class TraceCounts(NamedTuple):
+    """The number of traces, and how many of them a site shows."""
+
+    n_recorded: int
+    n_active: int
+    n_shown: int
+    n_redacted: int
 
 
 class TraceFiles:
@@ -146,9 +155,18 @@ def _text(value: object) -> str:
 
 
 _NO_SCRIPT: Final = (
-    "<noscript><p>Searching needs JavaScript, which is off here. The files of the store hold the "
-    "same: <code>tunixrt trace list</code>.</p></noscript>\n"
+    "<noscript><p>Searching needs JavaScript, which is off here. The files of the store contain "
+    "the same: <code>tunixrt trace list</code>.</p></noscript>\n"
 )
+
+
+def trace_pages(counts: TraceCounts) -> list[tuple[str, str, str]]:
+    """The pages on traces: file name, title, and the HTML that the script fills."""
+    return [
+        ("traces.html", "Traces", search_body(counts.n_shown, counts.n_redacted)),
+        ("trace.html", "Trace", trace_body(counts.n_recorded)),
+        ("diff.html", "Compare traces", diff_body(counts.n_recorded)),
+    ]
 
 
 def search_body(n_shown: int, n_redacted: int) -> str:
