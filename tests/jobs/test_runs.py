@@ -12,6 +12,7 @@ import pytest
 
 from tests.making.runs import reseal
 from tests.making.trainings import (
+    SMALL_MODEL,
     TINY,
     evaluations_of,
     make_store,
@@ -267,9 +268,9 @@ def test_a_split_without_members_gets_a_sentence(copy: Store) -> None:
 
 
 def test_answers_get_the_room_that_the_context_leaves(copy: Store) -> None:
-    overrides = [*TINY, "model.max_length=80"]
-    run_id = copy.runs.train("nano", dataset="sums-v1", overrides=overrides).manifest.run_id
-    manifest = copy.runs.evaluate(run_id, evalset="sums").manifest
+    config = copy.root / "short.toml"
+    config.write_text(SMALL_MODEL.replace("[model]\n", "[model]\nmax_length = 80\n"))
+    manifest = copy.runs.evaluate(f"untrained:{config}", evalset="sums").manifest
     assert 1 <= manifest.responses.generation.max_new_tokens < 80
 
 
