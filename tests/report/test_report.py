@@ -536,3 +536,20 @@ def test_a_response_that_is_not_text_is_counted_and_not_printed() -> None:
         assert "\ufffd" not in text
         assert "⟨U+0003⟩" not in text
         assert described in text
+
+
+def test_a_sample_without_an_expected_answer_is_said_to_have_none() -> None:
+    made = view()
+    before, after = (
+        msgspec.structs.replace(
+            run,
+            predictions=tuple(
+                msgspec.structs.replace(p, expected_response=None) for p in run.predictions
+            ),
+        )
+        for run in (made.before, made.after)
+    )
+    report = made._replace(before=before, after=after)
+    assert "Expected answer: none; category" in markdown(report)
+    details = prediction_details(before.predictions[0], 1)
+    assert ", expected none. " in render_blocks((details,))

@@ -77,8 +77,9 @@ class Evalsets:
 
         Args:
             name: of the eval set.
-            samples: ``prompt`` and ``expected_answer`` of each, and where it has them ``id``,
-                ``category`` and ``difficulty``; without an id, it is made from the prompt.
+            samples: ``prompt`` of each, and where it has them ``expected_answer``, ``id``,
+                ``category``, ``difficulty`` and ``metadata``, to which other keys are added;
+                without an id, it is made from the prompt.
             category: of samples that name none.
             difficulty: of samples that name none.
 
