@@ -64,16 +64,19 @@ class Judgement(msgspec.Struct, frozen=True):
         correct: whether the response is right.
         reason: why, as a sentence.
         parsed: the steps and the final answer that were read from the response.
-        score: 0 to 100.
+        graded: the score of a judge that gives more than right and wrong, 0 to 100; else None.
     """
 
     correct: bool
     reason: str
     parsed: ParsedResponse
+    graded: float | None = None
 
     @property
     def score(self) -> float:
-        """100 when correct, else 0."""
+        """0 to 100; of a judge that does not grade, 100 when correct, else 0."""
+        if self.graded is not None:
+            return self.graded
         return 100.0 if self.correct else 0.0
 
 
@@ -106,8 +109,8 @@ class UnknownJudgeError(BadInputError):
     def __init__(self, name: str) -> None:
         known = sorted((*JUDGES, MATH_VERIFY))
         super().__init__(
-            f"The judge {quoted(name)} does not exist; the judges are {series(known)}."
-            f"{suggestion(name, known)}"
+            f"The judge {quoted(name)} does not exist; the judges are {series(known)}, and your "
+            f"own functions, as module:function.{suggestion(name, known)}"
         )
         self.name = name
 
