@@ -22,8 +22,8 @@ from tests.making.files import tree
 from tests.making.trainings import TINY, TINY_FILE, make_store
 from tunixrt.datasets.exports import ExportFormat
 from tunixrt.eval import judge_answer
-from tunixrt.eval.contamination import tokens_of
 from tunixrt.runs.manifests import kind_of
+from tunixrt.traces.normal_text import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,6 @@ from tunixrt.eval.evalset_import import EvalsetExistsError
 from tunixrt.extras import MissingPackageError
 from tunixrt.runs.config import ConfigError
 from tunixrt.runs.config_sources import load_config
-from tunixrt.traces.conversation import conversation_of
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.violations import TraceError
 
@@ -68,7 +67,8 @@ def test_conversations_are_added_beside_traces_and_read_as_what_they_are(tmp_pat
     plain = conversation_value(meta=..., final_answer=...)
     added = store.traces.add([value(0), plain, conversation()])
     first, second, third = store.traces
-    assert (first.content, second.content) == (first.flat, conversation_of(plain))
+    assert (first.content, second.content) == (first.flat, conversation(meta=..., final_answer=...))
+    assert added.report.n_steps == 1 + 2 + 2
     assert (second.flat.prompt, second.flat.final_answer) == (
         "How far is 3 miles in km?",
         "About 4.8 km.",

@@ -106,7 +106,7 @@ BAD_COMMANDS = {
     ),
     "an option without its value": (
         ["dataset", "build", "some", "v1", "--where", "source"],
-        ["--where", "KEY=VALUE", "source"],
+        ['There is no field "source"', "meta.source", "^"],
     ),
     "one key with two values": (
         ["dataset", "build", "some", "v1", "--where", "a=1", "--where", "a=2"],

@@ -21,7 +21,8 @@ from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import make_recipe
 from tunixrt.datasets.verification import rebuild, verify_datasets
 from tunixrt.derive import Answer
-from tunixrt.traces.importers.table import DropReason, SourceFormat
+from tunixrt.traces.importers.records import DropReason
+from tunixrt.traces.importers.table import SourceFormat
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _NAMED = os.environ.get("TUNIXRT_GSM8K")

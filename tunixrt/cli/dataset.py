@@ -10,8 +10,16 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets
+from tunixrt.cli.dataset_check import check
 from tunixrt.cli.dataset_diff import diff
-from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, output_option
+from tunixrt.cli.dataset_tokens import tokens
+from tunixrt.cli.options import (
+    built_at_option,
+    goes_with,
+    lock_timeout_option,
+    output_option,
+    where_option,
+)
 from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
 from tunixrt.cli.pairs import parse_pairs
 
@@ -26,22 +34,27 @@ def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
 
 
-dataset.add_command(diff)
+for _command in (check, diff, tokens):
+    dataset.add_command(_command)
 
 
 @dataset.command(
     examples=(
         "tunixrt dataset build gsm v1 --where source=gsm8k --split test=0.1",
         "tunixrt dataset build gsm v2 --strategy random --limit 1000 --seed 7",
+        'tunixrt dataset build short v1 --where \'n_steps < 20 and meta.source in ("a", "b")\'',
+        "tunixrt dataset build long v1 --sql 'SELECT id FROM traces WHERE n_steps > 9'",
+        "tunixrt dataset build gsm v3 --split test=0.1 --group-by meta.problem",
     )
 )
 @click.argument("name")
 @click.argument("version")
+@where_option
 @click.option(
-    "--where",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Only traces whose metadata has this value; may be repeated.",
+    "--sql",
+    metavar="QUERY",
+    help="Only traces whose id this query over the views traces, labels and scores returns "
+    "(DuckDB; extra `sql`).",
 )
 @click.option("-n", "--limit", type=int, metavar="N", help="At most N traces.")
 @click.option(
@@ -59,6 +72,16 @@ dataset.add_command(diff)
     metavar="NAME=FRACTION",
     help="A share of the prompts for test or validation; the rest is train.",
 )
+@click.option(
+    "--group-by",
+    metavar="FIELD",
+    help="All traces with one value of this field share a split; one without it, its prompt's.",
+)
+@click.option(
+    "--stratify",
+    metavar="FIELD",
+    help="Count the splits of every value of this field, and report a value that lacks one.",
+)
 @built_at_option
 @click.option("--parent", metavar="KEY", help="The dataset that this one follows.")
 @lock_timeout_option
@@ -68,10 +91,13 @@ def build(
     name: str,
     version: str,
     where: tuple[str, ...],
+    sql: str | None,
     limit: int | None,
     strategy: str,
     seed: int | None,
     splits: tuple[str, ...],
+    group_by: str | None,
+    stratify: str | None,
     built_at: str | None,
     parent: str | None,
     waiting: Waiting,
@@ -80,17 +106,23 @@ def build(
     """Select traces into the dataset NAME-VERSION, and snapshot the log it was selected from.
 
     The digest depends on the recipe and the members alone. Building the same again changes
-    nothing; another selection under the same key is an error.
+    nothing; another selection under the same key is an error. docs/selection.md explains the
+    expressions of --where, and why no trace ever moves from train to test.
     """
+    for name_of_option in ("group_by", "stratify"):
+        goes_with(name_of_option, "--split", holds=bool(splits))
     goes_with("seed", "--strategy random or --split", holds=strategy == "random" or bool(splits))
     report = store.datasets.build(
         name,
         version,
-        where=parse_pairs(where, "--where"),
+        where=where,
+        sql=sql,
         limit=limit,
         strategy=strategy,
         seed=seed,
         splits=parse_pairs(splits, "--split"),
+        group_by=group_by,
+        stratify=stratify,
         built_at=built_at,
         parent=parent,
         waiting=waiting,
@@ -104,9 +136,14 @@ def build(
                 "split_counts": report.split_counts,
                 "created": report.created,
                 "snapshot": report.dataset.manifest.snapshot,
+                "strata": report.dataset.manifest.strata,
             }
         )
         return
+    from tunixrt.datasets.files import uneven_strata
+
+    for sentence in uneven_strata(report.dataset.manifest):
+        say(f"warning: {sentence}")
     counts = ", ".join(f"{n:,} {split}" for split, n in report.split_counts.items())
     exists = "" if report.created else " (it existed already)"
     say(f"{report.dataset_key}: {count(report.trace_count, 'trace')} ({counts}){exists}.")

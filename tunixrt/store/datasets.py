@@ -21,6 +21,7 @@ from tunixrt.datasets.exports import (
     export_lines,
     parse_export_format,
 )
+from tunixrt.datasets.expressions.where import parse_where
 from tunixrt.datasets.files import Dataset, members
 from tunixrt.datasets.names import BadNameError
 from tunixrt.datasets.recipes import Split, make_recipe
@@ -29,16 +30,25 @@ from tunixrt.extras import MissingPackageError
 from tunixrt.log.eventlog import EventLog  # noqa: TC001 - msgspec reads the annotation
 from tunixrt.log.outputs import output_file
 from tunixrt.store.snapshots import trace_digest
+from tunixrt.store.stored_trace import StoredTrace
+from tunixrt.traces.saved_index import find_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
+    from fractions import Fraction
 
     from tunixrt.datasets.diff import DatasetDiff, MemberChange
     from tunixrt.datasets.member_proofs import MemberProof
     from tunixrt.datasets.selection import Member
+    from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.jobs.dataset_check import DatasetCheck
+    from tunixrt.jobs.tokens.reading import DatasetTokens
+    from tunixrt.log.digests import Digest
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
+    from tunixrt.runs.config import RunConfig
+    from tunixrt.traces.schema import Trace
 
 
 class StoredDataset(Dataset, frozen=True):
@@ -56,6 +66,19 @@ class StoredDataset(Dataset, frozen=True):
     def members(self) -> Iterator[Member]:
         """The members (trace id and split), in ascending order of their ids."""
         return members(self)
+
+    def check(
+        self, *, evalsets: Sequence[EvalSet] = (), max_share: Fraction | None = None
+    ) -> DatasetCheck:
+        """Report leaks between splits and into eval sets, duplicates, and traces without an answer.
+
+        Args:
+            evalsets: each is compared with the splits that are not ``test``.
+            max_share: the part of the traces that one ``meta.source`` may have; None for any.
+        """
+        from tunixrt.jobs.dataset_check import check_dataset
+
+        return check_dataset(self.log, self, evalsets=evalsets, max_share=max_share)
 
     def rows(
         self,
@@ -103,6 +126,51 @@ class StoredDataset(Dataset, frozen=True):
             with output_file(Path(out)) as file:
                 return export_dataset(self.log, self, shape, file, split=split, system=system)
         return export_dataset(self.log, self, shape, out, split=split, system=system)
+
+    def tokens(
+        self,
+        *,
+        run: str | None = None,
+        config: str | Path | RunConfig | None = None,
+        overrides: Mapping[str, object] | Sequence[str] = (),
+        tokenizer: Path | str | None = None,
+        split: str | None = None,
+        show: int = 3,
+    ) -> DatasetTokens:
+        """The records as training sees them: token by token, with what is trained.
+
+        Iterating reads the records one by one as `RecordTokens`, and ``.summary()`` counts all of
+        them. Without an argument, they are rendered as ``tunix_sft`` for the byte tokenizer.
+
+        Args:
+            run: a training run or a model directory whose template, tokenizer and context apply.
+            config: a preset, the path of a TOML file, or a configuration; in place of a run.
+            overrides: settings over those of ``config``, as in ``store.runs.train``.
+            tokenizer: the path of a ``tokenizer.json``; needs the package ``tokenizers`` unless it
+                is that of the byte tokenizer.
+            split: ``train``, ``validation``, ``test`` or ``all``; by default what is trained on.
+            show: how many records carry their tokens; the others are counted only.
+
+        Raises:
+            BadInputError: the arguments do not go together, or one cannot be read; or the split
+                does not exist or has no members.
+        """
+        from tunixrt.jobs.tokens.reading import DatasetTokens
+        from tunixrt.jobs.tokens.settings import settings_of
+        from tunixrt.runs.config import RunConfig
+        from tunixrt.runs.config_sources import load_config
+
+        if config is None and overrides:
+            raise BadInputError("Overrides change a configuration, and none was given.")
+        if config is not None and not isinstance(config, RunConfig):
+            config = load_config(str(config), overrides)
+        settings = settings_of(
+            self.log.layout,
+            run=run,
+            config=config,
+            tokenizer=None if tokenizer is None else Path(tokenizer),
+        )
+        return DatasetTokens(self.log, self, settings, split=split, show=show)
 
     def arrow(
         self,
@@ -164,11 +232,14 @@ class Datasets:
         name: str,
         version: str,
         *,
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, str] | Iterable[str] | str | None = None,
+        sql: str | None = None,
         limit: int | None = None,
         strategy: str = "latest",
         seed: int | None = None,
         splits: Mapping[str, str | float | Decimal] | None = None,
+        group_by: str | None = None,
+        stratify: str | None = None,
         built_at: str | None = None,
         parent: str | None = None,
         waiting: Waiting | None = None,
@@ -178,21 +249,36 @@ class Datasets:
         Args:
             name: of the dataset.
             version: of the dataset; the key is ``name-version``.
-            where: metadata and labels (``label.NAME``) that a trace must have, as text.
+            where: an expression that a trace must match, several texts as ``--where`` takes them,
+                or a mapping of metadata and labels (``label.NAME``) to their texts.
+            sql: a query over the views ``traces``, ``labels`` and ``scores`` that returns ids.
             limit: how many traces at most.
             strategy: which are taken where a limit leaves some out: ``latest`` or ``random``.
             seed: what a random selection and the splits come from.
             splits: the fractions of ``test`` and ``validation``; the rest is ``train``.
+            group_by: the field whose values share a split, such as ``meta.problem``.
+            stratify: the field for whose values the manifest counts the splits.
             built_at: an RFC 3339 time for the manifest.
             parent: the key of the dataset that this one follows.
             waiting: how long to wait for the lock of the store.
 
         Raises:
             RecipeError: the selection makes no sense, or selects nothing.
+            ExpressionError: a text is not an expression.
+            SqlError: the query may not be run, or fails.
             DatasetExistsError: the key is taken by a dataset with another digest.
         """
+        asked = parse_where(where)
         recipe = make_recipe(
-            filters=where, selection_strategy=strategy, limit=limit, seed=seed, splits=splits
+            filters=asked.filters,
+            where=asked.text,
+            sql=sql,
+            selection_strategy=strategy,
+            limit=limit,
+            seed=seed,
+            splits=splits,
+            group_by=group_by,
+            stratify=stratify,
         )
         report = build_dataset(
             self._layout,
@@ -209,10 +295,35 @@ class Datasets:
     def diff(
         self, a: str, b: str, on_change: Callable[[MemberChange], None] | None = None
     ) -> DatasetDiff:
-        """How dataset ``b`` differs from ``a``: in traces and in their splits."""
+        """Report how dataset ``b`` differs from ``a``: in traces, in their splits, and why."""
         from tunixrt.datasets.diff import diff_datasets
+        from tunixrt.datasets.reading import DatasetReader
 
-        return diff_datasets(self[a], self[b], on_change)
+        with DatasetReader(self._log) as reader:
+            return diff_datasets(reader, self[a], self[b], on_change)
+
+    def diff_markdown(
+        self, a: str, b: str, found: DatasetDiff, changes: Sequence[MemberChange]
+    ) -> str:
+        """Return a difference as Markdown for a pull request.
+
+        Args:
+            a: the first dataset.
+            b: the second.
+            found: their difference, as `diff` returned it.
+            changes: those to list.
+        """
+        from tunixrt.report.dataset_diff import ShownChange, diff_document
+        from tunixrt.report.markdown import render_markdown
+
+        def flat(trace: Digest | None) -> Trace | None:
+            if trace is None:
+                return None
+            stored = StoredTrace(self._log, find_saved(self._log, trace))
+            return stored.flat if stored.is_readable else None
+
+        shown = [ShownChange(c, flat(c.trace), flat(c.superseded_by)) for c in changes]
+        return render_markdown(diff_document(self[a], self[b], found, shown))
 
     def prove(self, trace: str, dataset: str) -> MemberProof:
         """Prove that a dataset lists a trace.
