@@ -16,6 +16,7 @@ import sys
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunixrt.errors import BadInputError
@@ -24,7 +25,6 @@ from tunixrt.words import quoted, suggestion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
-    from pathlib import Path
     from types import CodeType, ModuleType
 
 
@@ -98,7 +98,7 @@ def load_function(
             reference,
             f"A {what} is given as module:function, such as {example}; found {quoted(reference)}.",
         )
-    places = " or ".join([*map(str, directories), "the installed packages"])
+    places = " or ".join([*(f"in {directory}" for directory in directories), "on sys.path"])
     try:
         with _search(directories), contextlib.redirect_stdout(sys.stderr):
             module, source = _load(module_name)
@@ -107,7 +107,7 @@ def load_function(
             raise _failed(reference, what, error) from error
         raise FunctionError(
             reference,
-            f"The {what} {reference} does not exist: there is no module {quoted(error.name)} in "
+            f"The {what} {reference} does not exist: there is no module {quoted(error.name)} "
             f"{places}.",
         ) from error
     except (Exception, SystemExit) as error:
@@ -132,6 +132,30 @@ def load_function(
             f"{function.__module__}:{function.__name__}.",
         )
     return UserFunction(reference, function, source, tuple(directories))
+
+
+def given_function(function: Callable[..., object], *, what: str) -> UserFunction:
+    """Return a function that a program has at hand, with the file of its module.
+
+    Args:
+        function: one that its module has under its own name, so that a reference finds it.
+        what: what the function is for, for messages.
+
+    Raises:
+        FunctionError: its module does not have it under that name.
+    """
+    module_name, name = function.__module__, function.__qualname__
+    reference = f"{module_name}:{name}"
+    module = sys.modules.get(module_name)
+    if getattr(module, name, None) is not function:
+        raise FunctionError(
+            reference,
+            f"The {what} {reference} should be a function of a module, so that its name finds it, "
+            f"but the module {module_name} has no such function.",
+        )
+    file = getattr(module, "__file__", None) or ""
+    source = Path(file).read_bytes() if file.endswith(".py") else None
+    return UserFunction(reference, function, source, ())
 
 
 class _SourceLoader(SourceFileLoader):

@@ -265,10 +265,7 @@ class Traces:
         """
         if scorer is None:
             return statements.score(self._log, ids, recorded_at=recorded_at, waiting=waiting)
-        reference = (
-            scorer if isinstance(scorer, str) else f"{scorer.__module__}:{scorer.__qualname__}"
-        )
-        loaded = load_scorer(reference)
+        loaded = load_scorer(scorer)
         return statements.score(
             self._log,
             ids,
