@@ -21,6 +21,7 @@ PARQUET: Final = "parquet"
 ZSTD: Final = "zstd"
 SQL: Final = "sql"
 DEDUPE: Final = "dedupe"
+GYM: Final = "gym"
 
 #: The packages of each extra by their import names; those of `_BELOW` are installed with them.
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -30,6 +31,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     ZSTD: ("zstandard",),
     SQL: ("duckdb",),
     DEDUPE: ("datasketch",),
+    GYM: ("reasoning_gym",),
 }
 _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
     TRAIN: ("ml_dtypes", "scipy", "opt_einsum"),
@@ -38,6 +40,7 @@ _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
     ZSTD: (),
     SQL: (),
     DEDUPE: ("scipy", "numpy"),
+    GYM: (),
 }
 
 

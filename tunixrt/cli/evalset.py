@@ -18,6 +18,9 @@ from tunixrt.cli.suggestions import Choice
 from tunixrt.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tunixrt.eval.evalset_import import EvalsetImport
     from tunixrt.eval.evalsets import EvalSample, EvalSet
     from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.overlong import PromptLengths
@@ -142,7 +145,11 @@ def import_(
             difficulty=difficulty,
             on_rejection=rejects.add if on_error == "quarantine" else None,
         )
-    rejects_file = rejects.of(str(source))
+    report_import(done, as_json, rejects.of(str(source)))
+
+
+def report_import(done: EvalsetImport, as_json: bool, rejects_file: Path | None = None) -> None:
+    """Print what became an eval set, what was left out, and the digest."""
     if as_json:
         emit_json(
             {

@@ -24,7 +24,7 @@ import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.eval.judge.answers import parse_response
-from tunixrt.eval.judge.judges import AnswerJudge, Judgement, judge_by_name
+from tunixrt.eval.judge.judges import REASONING_GYM, AnswerJudge, Judgement, judge_by_name
 from tunixrt.functions import FunctionError, UserFunction, load_function
 from tunixrt.log.canonical import CanonicalError, encode
 from tunixrt.log.digests import digest_bytes
@@ -212,6 +212,10 @@ def sample_judge(name: str, directory: Path | None = None) -> SampleJudge:
         MissingExtraError: it needs a library that is not installed.
         FunctionError: ``module:function`` cannot be loaded.
     """
+    if name == REASONING_GYM:
+        from tunixrt.eval.gym import GymJudge
+
+        return GymJudge()
     if ":" not in name:
         return ComparingJudge(judge_by_name(name))
     return FunctionJudge(

@@ -72,6 +72,7 @@ class Evalsets:
         *,
         category: str = "unspecified",
         difficulty: str = "unspecified",
+        on_rejection: Callable[[Rejection], None] | None = None,
     ) -> EvalsetImport:
         """Make the eval set ``name`` of samples; the same samples again change nothing.
 
@@ -82,6 +83,7 @@ class Evalsets:
                 without an id, it is made from the prompt.
             category: of samples that name none.
             difficulty: of samples that name none.
+            on_rejection: receives what is not a sample, and the rest is written.
 
         Raises:
             RejectedError: one is no sample, and nothing was written.
@@ -103,8 +105,29 @@ class Evalsets:
                 ) from None
         text = OpenText(f"the samples given for {name}", io.BytesIO(b"".join(lines)))
         return self.import_(
-            text, name, source_format="evalset", category=category, difficulty=difficulty
+            text,
+            name,
+            source_format="evalset",
+            category=category,
+            difficulty=difficulty,
+            on_rejection=on_rejection,
         )
+
+    def generate_reasoning_gym(self, name: str, task: str, *, n: int, seed: int) -> EvalsetImport:
+        """Make the eval set ``name`` of ``n`` items of a task of reasoning-gym.
+
+        An item that asks what an earlier one does is left out: as a duplicate if it expects the
+        same answer, else among those rejected.
+
+        Raises:
+            MissingExtraError: the library is not installed.
+            UnknownTaskError: the task does not exist, or cannot be frozen.
+            EvalsetExistsError: the eval set exists with other samples.
+        """
+        from tunixrt.eval.gym import generate_items
+
+        samples = [item.sample() for item in generate_items(task, n=n, seed=seed)]
+        return self.write(name, samples, on_rejection=lambda _: None)
 
     def import_(
         self,

@@ -226,6 +226,22 @@ class Traces:
         traces = (imported(problem.trace()) for problem in problems)
         return import_traces(self._log, traces, recorded_at=recorded_at)
 
+    def generate_reasoning_gym(
+        self, task: str, *, n: int, seed: int, recorded_at: str | None = None
+    ) -> ImportReport:
+        """Record ``n`` items of a task of reasoning-gym as traces of question and answer.
+
+        Items without an answer of their own are dropped and counted.
+
+        Raises:
+            MissingExtraError: the library is not installed.
+            UnknownTaskError: the task does not exist, or cannot be frozen.
+        """
+        from tunixrt.eval.gym import generate_traces
+
+        records = generate_traces(task, n=n, seed=seed)
+        return import_traces(self._log, records, recorded_at=recorded_at)
+
     def stream(
         self, *, recorded_at: str | None = None, max_events: int = MAX_EVENTS
     ) -> TraceStream:

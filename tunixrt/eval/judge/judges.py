@@ -107,7 +107,7 @@ class UnknownJudgeError(BadInputError):
     """
 
     def __init__(self, name: str) -> None:
-        known = sorted((*JUDGES, MATH_VERIFY))
+        known = sorted((*JUDGES, MATH_VERIFY, REASONING_GYM))
         super().__init__(
             f"The judge {quoted(name)} does not exist; the judges are {series(known)}, and your "
             f"own functions, as module:function.{suggestion(name, known)}"
@@ -345,6 +345,8 @@ DEFAULT_JUDGE: Final = "exact"
 FIRST_ANSWER: Final = "exact-first"
 #: Optional: see ``tunixrt.eval.judge.math_verify``.
 MATH_VERIFY: Final = "math-verify"
+#: Optional, and reads the whole sample: see ``tunixrt.eval.gym``.
+REASONING_GYM: Final = "reasoning-gym"
 JUDGES: Final = {
     judge.name: judge
     for judge in (
