@@ -87,7 +87,7 @@ strict.version = 2
         ("own_module.py", "given as module:function, such as my_judges:strict; found"),
         ("own_module:", "given as module:function"),
         ("own-module:f", "given as module:function"),
-        ("absent_module:f", 'there is no module "absent_module" in '),
+        ("absent_module:f", 'the module "absent_module" was not found in '),
         ("own_module.inner:f", "cannot be loaded"),
         ("own_module:strickt", 'has no "strickt". Did you mean "strict"?'),
         ("own_module:NUMBER", "should be a function, but is of type int"),

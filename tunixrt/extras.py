@@ -22,6 +22,7 @@ ZSTD: Final = "zstd"
 SQL: Final = "sql"
 DEDUPE: Final = "dedupe"
 GYM: Final = "gym"
+TOKENIZERS: Final = "tokenizers"
 
 #: The packages of each extra by their import names; those of `_BELOW` are installed with them.
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -32,6 +33,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     SQL: ("duckdb",),
     DEDUPE: ("datasketch",),
     GYM: ("reasoning_gym",),
+    TOKENIZERS: ("tokenizers",),
 }
 _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
     TRAIN: ("ml_dtypes", "scipy", "opt_einsum"),
@@ -41,6 +43,7 @@ _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
     SQL: (),
     DEDUPE: ("scipy", "numpy"),
     GYM: (),
+    TOKENIZERS: (),
 }
 
 
@@ -60,18 +63,6 @@ class MissingExtraError(BadInputError):
         )
         self.extra = extra
         self.packages = tuple(packages)
-
-
-class MissingPackageError(BadInputError):
-    """A package that no extra of tunixrt installs is needed.
-
-    Attributes:
-        package: its name.
-    """
-
-    def __init__(self, what: str, package: str) -> None:
-        super().__init__(f"{what} needs {package}, which is not installed: pip install {package}")
-        self.package = package
 
 
 def require(extra: str, what: str) -> None:

@@ -107,8 +107,8 @@ def load_function(
             raise _failed(reference, what, error) from error
         raise FunctionError(
             reference,
-            f"The {what} {reference} does not exist: there is no module {quoted(error.name)} "
-            f"{places}.",
+            f"The {what} {reference} does not exist: the module {quoted(error.name)} was "
+            f"not found {places}.",
         ) from error
     except (Exception, SystemExit) as error:
         raise _failed(reference, what, error) from error

@@ -39,7 +39,7 @@ NEEDS = [
     ("eval {training} --evalset sums", TRAIN),
     ("eval {training} --evalset sums --temperature 0.8 --draws 2", TRAIN),
     ("eval untrained:nano --evalset sums --judge math-verify", MATH),
-    ("dataset tokens sums-v1 --tokenizer mine.jsonl", "pip install tokenizers"),
+    ("dataset tokens sums-v1 --tokenizer mine.jsonl", "pip install 'tunixrt[tokenizers]'"),
     ("reproduce {training}", TRAIN),
     ("reproduce {evaluation}", TRAIN),
     ("reproduce --all", TRAIN),

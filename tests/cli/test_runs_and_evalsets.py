@@ -261,7 +261,7 @@ BAD_COMMANDS = {
     ),
     "a judge that does not exist": (
         ["eval", "untrained:nano", "--evalset", "sums", "--judge", "kind"],
-        ["kind", "exact, exact-first, math-verify and verbatim"],
+        ["kind", "exact, exact-first, math-verify, reasoning-gym and verbatim"],
     ),
     "an eval set that does not exist": (["evalset", "check", "sum"], ["sum", "sums"]),
     "a split without a dataset": (

@@ -50,7 +50,7 @@ def test_a_fault_in_an_expression_exits_2_with_a_caret_and_writes_nothing(
         done = cli(*command, "--where", "meta.n > 3 and n_step < 2", "--store", root(filled))
         first, shown, caret = done.err.splitlines()
         assert (done.code, done.out) == (2, "")
-        assert 'no field "n_step". Did you mean "n_steps"?' in first
+        assert 'field "n_step" does not exist. Did you mean "n_steps"?' in first
         assert shown[caret.index("^") :] == "n_step < 2"
     assert filled.files() == before
 

@@ -132,6 +132,7 @@ def test_a_dry_run_of_a_training_counts_the_same(store: Store) -> None:
 def test_only_the_records_that_are_shown_carry_their_tokens(store: Store) -> None:
     read = store.datasets["mixed-v1"].tokens(show=2, split="all")
     assert [bool(record.tokens) for record in read][:4] == [True, True, False, False]
+    assert repr(read) == "<tokens of mixed-v1, all, as tunix_sft>"
     assert len(list(read)) == store.datasets["mixed-v1"].manifest.trace_count
 
 

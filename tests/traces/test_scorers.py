@@ -121,7 +121,7 @@ def by_answer(found: StoredTrace) -> int:
         ("own_scorers:", "given as module:function"),
         (
             "no_such_module:f",
-            'does not exist: there is no module "no_such_module" on sys.path',
+            'does not exist: the module "no_such_module" was not found on sys.path',
         ),
         ("own_scorers:lenght", 'has no "lenght". Did you mean "length"?'),
         ("own_scorers:number", "own_scorers:number should be a function, but is of type int."),

@@ -1,8 +1,7 @@
-"""`tunixrt dataset`: build, list, show, export."""
+"""`tunixrt dataset`: build, list, show; its other commands have modules of their own."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,19 +11,13 @@ from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets
 from tunixrt.cli.dataset_check import check
 from tunixrt.cli.dataset_diff import diff
+from tunixrt.cli.dataset_export import card, export
 from tunixrt.cli.dataset_tokens import tokens
-from tunixrt.cli.options import (
-    built_at_option,
-    goes_with,
-    lock_timeout_option,
-    output_option,
-    where_option,
-)
-from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
+from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, where_option
+from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
-    from tunixrt.datasets.exports import ExportReport
     from tunixrt.log.lock import Waiting
     from tunixrt.store import Store
 
@@ -34,7 +27,7 @@ def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
 
 
-for _command in (check, diff, tokens):
+for _command in (card, check, diff, export, tokens):
     dataset.add_command(_command)
 
 
@@ -179,72 +172,6 @@ def show(store: Store, key: str, as_json: bool) -> None:
     for name, value in plain.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         click.echo(f"{name:<{width}}  {text}")
-
-
-@dataset.command(
-    examples=(
-        "tunixrt dataset export arithmetic-v1 --format tunix_sft -o train.jsonl",
-        "tunixrt dataset export arithmetic-v1 --format tunix_sft --split test -o test.jsonl",
-        "tunixrt dataset export arithmetic-v1 --format trace --split all | head -1",
-    )
-)
-@click.argument("key", shell_complete=datasets)
-@click.option(
-    "--format",
-    "export_format",
-    required=True,
-    metavar="FORMAT",
-    help="trace, tunix_sft or training_example.",
-)
-@output_option("Write into FILE instead of stdout.")
-@click.option(
-    "--split",
-    default="train",
-    show_default=True,
-    metavar="SPLIT",
-    help="train, validation or test; all writes every row, with a field `split`.",
-)
-@click.option("--system", metavar="TEXT", help="A system instruction, put before every prompt.")
-@store_options
-def export(
-    store: Store,
-    key: str,
-    export_format: str,
-    output: Path | None,
-    split: str,
-    system: str | None,
-    as_json: bool,
-) -> None:
-    """Write a split of a dataset as JSON Lines: the same bytes every time, everywhere.
-
-    What the format trace writes, `tunixrt trace import --from trace` reads back. A regular FILE is
-    replaced when the export is complete; a FIFO or a device is written through. With --json and
-    without -o only the figures are printed.
-    """
-    if names_stdout(output) and as_json:
-        report = _export_to_nowhere(store, key, export_format, split, system)
-    else:
-        with writing_to(output) as out:
-            report = store.datasets[key].export(out, export_format, split=split, system=system)
-    if as_json:
-        emit_json(msgspec.structs.asdict(report))
-        return
-    omitted = "".join(f", {n:,} omitted ({reason})" for reason, n in report.omitted.items())
-    say(f"{key} as {report.format}: {count(report.rows, 'row')}{omitted}; {report.sha256}")
-    if report.n_with_template_text:
-        say(
-            f"warning: {count(report.n_with_template_text, 'row')} contain the text of a special "
-            "token such as <end_of_turn>; a reader of the text cannot tell it from the token."
-        )
-
-
-def _export_to_nowhere(
-    store: Store, key: str, export_format: str, split: str, system: str | None
-) -> ExportReport:
-    import os
-
-    with Path(os.devnull).open("wb") as nowhere:
-        return store.datasets[key].export(nowhere, export_format, split=split, system=system)
 
 
 def _splits(counts: dict[str, int]) -> str:

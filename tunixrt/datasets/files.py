@@ -130,6 +130,7 @@ class Dataset(msgspec.Struct, frozen=True):
 # A member holds a digest and a word, so msgspec's bytes are RFC 8785's.
 member_line = msgspec.json.Encoder(order="sorted").encode
 _decode_member = msgspec.json.Decoder(Member).decode
+_decode_members = msgspec.json.Decoder(Member).decode_lines
 _decode_manifest = msgspec.json.Decoder(DatasetManifest).decode
 
 
@@ -162,6 +163,24 @@ def members(dataset: Dataset) -> Iterator[Member]:
                 raise DamagedError(Finding(place(path, root), problem, line=number)) from error
     except OSError as error:
         raise DamagedError(unreadable_members(error, dataset.path, root)) from None
+
+
+def members_at_once(dataset: Dataset) -> Iterator[Member]:
+    """Yield what `members` yields, several times as fast and with less checked.
+
+    A line that is not that of a member is found; that ``trace`` is a digest is the caller's to
+    check.
+
+    Raises:
+        DamagedError: as for `members`.
+    """
+    try:
+        for path in member_files(dataset.path):
+            with open_stored(path) as file:
+                listed = _decode_members(file.read())
+            yield from listed
+    except (OSError, ValueError):
+        yield from members(dataset)  # reports what is wrong
 
 
 def unreadable_members(error: OSError, directory: Path, root: Path) -> Finding:

@@ -165,7 +165,7 @@ def _fault_of_source(node: dict[str, Any], tables: set[str]) -> Iterator[str]:
         yield "A sample is another one in each run: use --strategy random --limit N --seed N."
     if node.get("type") == "BASE_TABLE" and node["table_name"].lower() not in tables:
         name = quoted(node["table_name"])
-        yield f"There is no table {name}: the tables are {', '.join(_TABLES)}."
+        yield f"The table {name} does not exist: the tables are {', '.join(_TABLES)}."
     if node.get("type") == "TABLE_FUNCTION":
         name = node["function"]["function_name"].lower()
         if name not in _TABLE_FUNCTIONS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tunixrt.datasets.render import Special
 from tunixrt.errors import BadInputError
-from tunixrt.extras import MissingPackageError
+from tunixrt.extras import TOKENIZERS, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,13 +43,12 @@ class FileTokenizer:
             description: its text.
 
         Raises:
-            MissingPackageError: the package ``tokenizers`` is not installed.
+            MissingExtraError: the package ``tokenizers`` is not installed.
             TokenizerFileError: it is not a tokenizer, or lacks a token of the template.
         """
-        try:
-            import tokenizers
-        except ImportError:
-            raise MissingPackageError("A tokenizer.json", "tokenizers") from None
+        require(TOKENIZERS, "A tokenizer.json")
+        import tokenizers
+
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(description)
         except Exception as error:  # the library raises nothing narrower

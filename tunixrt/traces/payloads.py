@@ -131,7 +131,7 @@ class MemberPayloads:
         states = self.projection.states_by_id(traces)
         for trace, state in zip(asked, states, strict=True):
             if state is None or state.location is None:
-                raise self._missing(trace)
+                raise not_recorded(self._log, trace)
             if state.redacted or not state.kept or trace in self._forgotten:
                 yield state, None
                 continue
@@ -141,13 +141,15 @@ class MemberPayloads:
             else:  # redacted meanwhile, or damaged: this determines which
                 yield state, read_payload(self._log, state)
 
-    def _missing(self, trace: Digest) -> DamagedError:
-        path = self._log.layout.relative(self._log.layout.log)
-        problem = (
-            "A member of the dataset is not recorded by the segments of its snapshot, or the "
-            "members are not in ascending order."
-        )
-        return DamagedError(Finding(path, problem, expected=trace, found="no event"))
+
+def not_recorded(log: EventLog, trace: Digest) -> DamagedError:
+    """Return the error for a member that its snapshot does not record."""
+    path = log.layout.relative(log.layout.log)
+    problem = (
+        "A member of the dataset is not recorded by the segments of its snapshot, or the "
+        "members are not in ascending order."
+    )
+    return DamagedError(Finding(path, problem, expected=trace, found="no event"))
 
 
 class OpenParts:
@@ -165,13 +167,17 @@ class OpenParts:
 
     def read(self, at: Location) -> bytes:
         """Return the bytes at a place, unchecked."""
-        file = self._files.get((at.segment, at.part))
+        return os.pread(self.file((at.segment, at.part)), at.length, at.offset)
+
+    def file(self, part: tuple[Digest, str]) -> int:
+        """Return the descriptor of a part, valid until the next call."""
+        file = self._files.get(part)
         if file is None:
             if len(self._files) >= _OPEN_PARTS:
                 os.close(self._files.pop(next(iter(self._files))))
-            file = open_descriptor(self._log.layout.segment(at.segment) / at.part)
-            self._files[at.segment, at.part] = file
-        return os.pread(file, at.length, at.offset)
+            file = open_descriptor(self._log.layout.segment(part[0]) / part[1])
+            self._files[part] = file
+        return file
 
 
 def _damaged(

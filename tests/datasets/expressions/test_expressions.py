@@ -123,7 +123,11 @@ def test_a_negation_is_undone_by_another(expression: Expression) -> None:
 
 FAULTS: list[tuple[str, str, int]] = [
     ("", "Expected a field such as meta.source, but found the end.", 0),
-    ("promt = 'a'", 'no field "promt". Did you mean "prompt"? A key of the metadata is', 0),
+    (
+        "promt = 'a'",
+        'field "promt" does not exist. Did you mean "prompt"? A key of the metadata is',
+        0,
+    ),
     ("n_steps < 3 and qqqq = 1", "written meta.qqqq; the fields are id, trace_version,", 16),
     ("meta.source = gsm8k", 'gsm8k is not a field; text is written in quotes: "gsm8k".', 14),
     ("meta.source in (a, b)", 'Text is written in quotes: "a".', 16),
@@ -154,7 +158,7 @@ FAULTS: list[tuple[str, str, int]] = [
     ("score.a.b > 1", 'where it holds a dot, it is quoted: score."a.b".', 0),
     ("meta. = 1", "Expected a key after the dot", 5),
     ("meta.a = 'b", "The text that begins here has no closing quote.", 9),
-    ("meta.a = 'b\\x'", 'There is no escape "\\x"; a backslash is written twice.', 11),
+    ("meta.a = 'b\\x'", 'The escape "\\x" does not exist; a backslash is written twice.', 11),
     ("meta.a = '\\ud800'", "The text holds half of a surrogate pair.", 9),
     ("meta.a = 1e399", "No number of JSON is so large.", 9),
     ("meta.a = 1e99999999", "The number is too long to be one of JSON.", 9),

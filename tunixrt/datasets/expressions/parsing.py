@@ -314,7 +314,7 @@ def _kind_of(literal: Literal) -> Kind | None:
 
 
 def _unknown_field(token: Token) -> str:
-    sentence = f"There is no field {quoted(token.text)}."
+    sentence = f"The field {quoted(token.text)} does not exist."
     meant = near(token.words[0], FIELDS)
     if meant:
         did_you_mean = f"Did you mean {' or '.join(map(quoted, meant))}?"

@@ -162,7 +162,9 @@ def _unquoted(text: str, match: re.Match[str]) -> str:
         if len(code) == 5:
             return chr(int(code[1:], 16))
         if code not in _ESCAPED:
-            sentence = f"There is no escape {quoted(escape[0])}; a backslash is written twice."
+            sentence = (
+                f"The escape {quoted(escape[0])} does not exist; a backslash is written twice."
+            )
             raise ExpressionError(sentence, text, match.start() + 1 + escape.start())
         return _ESCAPED[code]
 

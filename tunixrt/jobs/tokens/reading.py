@@ -77,7 +77,11 @@ class DatasetTokens:
                     f"are: {shown}."
                 )
 
+    def __repr__(self) -> str:
+        return f"<tokens of {self.dataset.key}, {self.split}, as {self.settings.data_format}>"
+
     def __iter__(self) -> Iterator[RecordTokens]:
+        """Read the dataset; a record comes as soon as it is read."""
         with DatasetReader(self._log) as reader:
             n_shown = 0
             for member, state, trace in reader.read(self.dataset, self._splits):

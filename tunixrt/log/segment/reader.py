@@ -134,9 +134,7 @@ def read_part(
         DamagedError: If the shape of the part is damaged.
     """
     path = directory / part.name
-    lines, finding = read_lines(path, part.n_events)
-    if finding is not None:
-        raise DamagedError(finding)
+    lines = part_lines(directory, part)
     name = part.name
     offset = 0
     for index in range(0, 2 * part.n_events, 2):
@@ -145,7 +143,7 @@ def read_part(
         if trace is not None:
             envelope = Envelope(RECORDED, trace)
         else:
-            envelope = _envelope(line, path, index + 1)
+            envelope = checked_envelope(line, path, index + 1)
         offset += len(line) + 1
         yield StoredEvent(
             envelope,
@@ -160,7 +158,24 @@ def read_part(
         offset += len(body) + 1
 
 
-def _envelope(line: bytes, path: Path, number: int) -> Envelope:
+def part_lines(directory: Path, part: PartHeader) -> list[bytes]:
+    """Return the lines of a part without line feeds: an envelope, its payload, and so on.
+
+    Raises:
+        DamagedError: If the shape of the part is damaged.
+    """
+    lines, finding = read_lines(directory / part.name, part.n_events)
+    if finding is not None:
+        raise DamagedError(finding)
+    return lines
+
+
+def checked_envelope(line: bytes, path: Path, number: int) -> Envelope:
+    """Return the envelope of a line of a part.
+
+    Raises:
+        DamagedError: If it is not one.
+    """
     try:
         envelope = decode_envelope(line)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -117,20 +117,26 @@ def line_chunks(name: str, beginning: bytes, stream: Readable) -> Iterator[Chunk
     Raises:
         UnreadableFileError: A line is longer than 64 MiB.
     """
-    number, rest, data = 0, b"", beginning
+    number, data = 0, beginning
+    # The beginning of a line whose end was not read yet: pieces, joined once and not once each.
+    held, n_held = list[bytes](), 0
     while data:
-        *lines, rest = (rest + data).split(b"\n")
-        if lines:
+        if b"\n" in data:
+            *lines, rest = b"".join((*held, data)).split(b"\n")
             if max(map(len, lines)) >= MAX_LINE_BYTES:  # the line feed counts
                 longest = [len(raw) >= MAX_LINE_BYTES for raw in lines].index(True)
                 raise _too_long(name, number + longest + 1)
             yield Chunk(number + 1, lines)
             number += len(lines)
-        if len(rest) > MAX_LINE_BYTES:
+            held, n_held = [rest] if rest else [], len(rest)
+        else:
+            held.append(data)
+            n_held += len(data)
+        if n_held > MAX_LINE_BYTES:
             raise _too_long(name, number + 1)
         data = stream.read(_CHUNK_BYTES)
-    if rest:
-        yield Chunk(number + 1, [rest])
+    if held:
+        yield Chunk(number + 1, [b"".join(held)])
 
 
 class _Metered(io.BufferedIOBase):
