@@ -28,6 +28,7 @@ from tests.making.views import (
 )
 from tests.report.page_rules import Page
 from tunixrt.eval.compare.conditions import ConditionDifference
+from tunixrt.log.digests import digest_bytes
 from tunixrt.report import TEMPLATE, Pair, render_report
 from tunixrt.report.blocks import Chart, Heading
 from tunixrt.report.html import render_blocks
@@ -42,6 +43,7 @@ from tunixrt.report.site.run_pages import (
     training_run_blocks,
 )
 from tunixrt.report.site.traces import TraceCounts, trace_pages
+from tunixrt.runs.identity import Judge
 from tunixrt.runs.leaderboard import RunRow
 
 if TYPE_CHECKING:
@@ -553,3 +555,17 @@ def test_a_sample_without_an_expected_answer_is_said_to_have_none() -> None:
     assert "Expected answer: none; category" in markdown(report)
     details = prediction_details(before.predictions[0], 1)
     assert ", expected none. " in render_blocks((details,))
+
+
+def test_the_limits_name_a_judge_that_compares_otherwise() -> None:
+    made = view()
+    assert "The judge compares final answers by value" in markdown(made)
+    manifest = made.after.manifest
+    judge = Judge("my_judges:strict", None, digest_bytes(b"source"))
+    identity = msgspec.structs.replace(manifest.identity, judge=judge)
+    after = msgspec.structs.replace(
+        made.after, manifest=msgspec.structs.replace(manifest, identity=identity)
+    )
+    other = markdown(made._replace(after=after))
+    assert "by value" not in other
+    assert f"An answer is right if the judge {judge} accepts it." in other.replace("\\", "")
