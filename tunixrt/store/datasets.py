@@ -269,7 +269,7 @@ class StoredDataset(Dataset, frozen=True):
         Args:
             license_id: as the Hub spells it, such as ``mit`` or ``cc-by-4.0``.
             export_format: of the files, to describe their columns.
-            files: exported files by split, which stand beside the card.
+            files: exported files by split, which are beside the card.
 
         Raises:
             ExportError: there is no such format or split, or a file does not exist.
@@ -336,7 +336,7 @@ class Datasets:
         """One dataset by its key.
 
         Raises:
-            DatasetNotFoundError: there is none of that key.
+            DatasetNotFoundError: no dataset has that key.
             AmbiguousDatasetError: branches built different datasets under it.
         """
         return self._stored(load_dataset(self._layout, key))

@@ -1,4 +1,4 @@
-"""The eval sets of a store: writing and importing them, and holding them against datasets."""
+"""The eval sets of a store: writing and importing them, and comparing them with datasets."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Evalsets:
         """One eval set; reading it checks every line.
 
         Raises:
-            UnknownEvalSetError: there is none of that name.
+            UnknownEvalSetError: no eval set has that name.
             EvalSetError: a line of it is not a sample.
         """
         from tunixrt.eval.evalsets import find_evalset, load_evalset
@@ -86,7 +86,7 @@ class Evalsets:
             on_rejection: receives what is not a sample, and the rest is written.
 
         Raises:
-            RejectedError: one is no sample, and nothing was written.
+            RejectedError: one is not a sample, and nothing was written.
             EvalsetExistsError: the eval set is there with other samples.
         """
         from tunixrt.eval.evalset_import import sample_id
@@ -159,7 +159,7 @@ class Evalsets:
     def check(
         self, name: str, dataset: str | Dataset | BuildReport, *, split: str | None = None
     ) -> CheckedEvalset:
-        """Hold an eval set against a dataset: which samples are in it, and how."""
+        """Compare an eval set with a dataset: which samples are in it, and how."""
         from tunixrt.jobs.contamination import check_against_dataset
 
         key = dataset_key(dataset)

@@ -76,7 +76,7 @@ class Traces:
         """The one trace whose id begins with ``prefix``.
 
         Raises:
-            TraceLookupError: none or several do, or it is no prefix.
+            TraceLookupError: none or several do, or it is not a prefix.
         """
         return StoredTrace(self._log, find_saved(self._log, prefix))
 
@@ -142,7 +142,7 @@ class Traces:
             Their ids, and how many were recorded, duplicates, or withdrawn before.
 
         Raises:
-            TraceError: one is no trace, and nothing was recorded; the message names the field.
+            TraceError: one is not a trace, and nothing was recorded; the message names the field.
         """
         ids: list[Digest] = []
         if isinstance(traces, Trace | Conversation | Mapping):

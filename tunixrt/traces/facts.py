@@ -119,7 +119,7 @@ def reinstated(
 
 
 def redacted(trace: Digest, reason: str | None = None, recorded_at: str | None = None) -> NewEvent:
-    """Return the event of redacting a trace; the reason stays for ever and must not quote it."""
+    """Return the event of redacting a trace; the reason stays permanently and must not quote it."""
     return _about(REDACTED, trace, Withdrawn(reason), recorded_at)
 
 

@@ -56,9 +56,9 @@ class Row(NamedTuple):
     """A row, and what a reader of it should know.
 
     Attributes:
-        value: the row; or why there is none.
+        value: the row; or why it cannot be made.
         has_masked_turns: whether it holds an assistant's turn that is not learned.
-        is_cut: whether the conversation goes on after the completion.
+        is_cut: whether the conversation continues after the completion.
     """
 
     value: dict[str, Any] | OmitReason
