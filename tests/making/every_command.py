@@ -41,6 +41,7 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "doctor": ["doctor"],
         "trace import": ["trace", "import", str(root / "one.jsonl"), "--from", "tunixrt"],
         "trace generate": ["trace", "generate", "arithmetic", "-n", "3", "--seed", "9"],
+        "trace perturb": ["trace", "perturb", second, "--kind", "digit", "--seed", "0"],
         "trace list": ["trace", "list"],
         "trace show": ["trace", "show", first],
         "trace compare": ["trace", "compare", first, second],

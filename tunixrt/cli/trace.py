@@ -24,6 +24,7 @@ from tunixrt.cli.output import (
 from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 from tunixrt.cli.trace_import import import_
+from tunixrt.cli.trace_perturb import perturb
 from tunixrt.visible import one_line
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def trace() -> None:
     """Reasoning traces: prompt, numbered steps, final answer, metadata; and conversations."""
 
 
-for _command in (*FACT_COMMANDS, import_):
+for _command in (*FACT_COMMANDS, import_, perturb):
     trace.add_command(_command)
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tunixrt.log.lock import Waiting
     from tunixrt.traces.importers.lines import TextSource
     from tunixrt.traces.importers.table import ImportedTrace, Record, Rejection
+    from tunixrt.traces.perturbed import PerturbReport
     from tunixrt.traces.scores import Score
     from tunixrt.traces.stating import Stated
 
@@ -198,6 +199,31 @@ class Traces:
         problems = generate_arithmetic(kinds=kinds, n_digits=n_digits, n=n, seed=seed)
         traces = (imported(problem.trace()) for problem in problems)
         return import_traces(self._log, traces, recorded_at=recorded_at)
+
+    def perturb(
+        self,
+        ids: Sequence[str] = (),
+        *,
+        kind: str,
+        seed: int,
+        where: Mapping[str, str] | None = None,
+        limit: int | None = None,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> PerturbReport:
+        """Record copies with one seeded error each, of the traces named or those of ``where``.
+
+        Args and errors are those of `tunixrt.traces.perturbed.record_perturbed`.
+
+        Raises:
+            TraceLookupError: a prefix names no trace or several.
+        """
+        from tunixrt.traces.perturbed import record_perturbed
+
+        found = [self[prefix] for prefix in ids] if ids else self.select(where or {})
+        return record_perturbed(
+            self._log, found, kind, seed, limit=limit, recorded_at=recorded_at, waiting=waiting
+        )
 
     def stream(
         self, *, recorded_at: str | None = None, max_events: int = MAX_EVENTS
