@@ -59,6 +59,8 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "snapshot diff": ["snapshot", "diff", digest, digest],
         "snapshot prove": ["snapshot", "prove", second, "--snapshot", digest],
         "snapshot check-proof": ["snapshot", "check-proof", str(proof)],
+        "dataset release": ["dataset", "release", "sums-v1"],
+        "dataset deprecate": ["dataset", "deprecate", "sums-v1", "--reason", "wrong"],
         "dataset build": ["dataset", "build", "more", "v1"],
         "dataset list": ["dataset", "list"],
         "dataset show": ["dataset", "show", "sums-v1"],

@@ -11,6 +11,7 @@ import msgspec
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets
 from tunixrt.cli.dataset_diff import diff
+from tunixrt.cli.dataset_release import deprecate, release, release_document, warn_if_deprecated
 from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, output_option
 from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
 from tunixrt.cli.pairs import parse_pairs
@@ -26,7 +27,8 @@ def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
 
 
-dataset.add_command(diff)
+for _command in (diff, release, deprecate):
+    dataset.add_command(_command)
 
 
 @dataset.command(
@@ -95,6 +97,8 @@ def build(
         parent=parent,
         waiting=waiting,
     )
+    if parent is not None:
+        warn_if_deprecated(store, parent)
     if as_json:
         emit_json(
             {
@@ -116,16 +120,26 @@ def build(
 @dataset.command("list", examples=("tunixrt dataset list",))
 @store_options
 def list_(store: Store, as_json: bool) -> None:
-    """List the datasets."""
+    """List the datasets, and which of them are released or deprecated."""
     found = list(store.datasets)
+    releases = store.datasets.releases()
     if as_json:
-        emit_json({"datasets": [d.manifest for d in found]})
+        documents = [
+            msgspec.to_builtins(d.manifest) | release_document(releases, d.digest) for d in found
+        ]
+        emit_json({"datasets": documents})
         return
     rows = [
-        (d.key, f"{d.manifest.trace_count:,}", _splits(d.manifest.split_counts), short(d.digest))
+        (
+            d.key,
+            f"{d.manifest.trace_count:,}",
+            _splits(d.manifest.split_counts),
+            short(d.digest),
+            release_document(releases, d.digest)["state"] or "",
+        )
         for d in found
     ]
-    click.echo(table(("dataset", "traces", "splits", "digest"), rows))
+    click.echo(table(("dataset", "traces", "splits", "digest", "state"), rows))
 
 
 @dataset.command(examples=("tunixrt dataset show arithmetic-v1",))

@@ -24,6 +24,7 @@ from tunixrt.datasets.exports import (
 from tunixrt.datasets.files import Dataset, members
 from tunixrt.datasets.names import BadNameError
 from tunixrt.datasets.recipes import Split, make_recipe
+from tunixrt.datasets.releases import read_releases, state_release
 from tunixrt.errors import BadInputError
 from tunixrt.extras import MissingPackageError
 from tunixrt.log.eventlog import EventLog  # noqa: TC001 - msgspec reads the annotation
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from tunixrt.datasets.diff import DatasetDiff, MemberChange
     from tunixrt.datasets.member_proofs import MemberProof
+    from tunixrt.datasets.releases import Releases, ReleaseStated
     from tunixrt.datasets.selection import Member
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
@@ -205,6 +207,43 @@ class Datasets:
             waiting=waiting,
         )
         return msgspec.structs.replace(report, dataset=self._stored(report.dataset))
+
+    def release(
+        self, key: str, *, recorded_at: str | None = None, waiting: Waiting | None = None
+    ) -> ReleaseStated:
+        """Record that a dataset is released, which ends a deprecation.
+
+        Raises:
+            DatasetNotFoundError, AmbiguousDatasetError: as for ``datasets[key]``.
+        """
+        return state_release(self._layout, self._log, key, recorded_at=recorded_at, waiting=waiting)
+
+    def deprecate(
+        self,
+        key: str,
+        *,
+        reason: str,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> ReleaseStated:
+        """Record that a dataset should not be used any more; whatever uses it still works.
+
+        Raises:
+            DatasetNotFoundError, AmbiguousDatasetError: as for ``datasets[key]``.
+            ReasonError: the reason is empty or too long.
+        """
+        return state_release(
+            self._layout,
+            self._log,
+            key,
+            deprecated=reason,
+            recorded_at=recorded_at,
+            waiting=waiting,
+        )
+
+    def releases(self) -> Releases:
+        """Which datasets are released or deprecated."""
+        return read_releases(self._log)
 
     def diff(
         self, a: str, b: str, on_change: Callable[[MemberChange], None] | None = None
