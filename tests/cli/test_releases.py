@@ -1,13 +1,14 @@
-"""`tunixrt dataset release|deprecate`, and where a deprecation is reported."""
+"""`tunixrt dataset release|deprecate|show`: the states and the relations of datasets."""
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.making.files import tree
-from tests.making.runs import made_store
+from tests.making.runs import made_store, made_training
 from tests.making.traces import Place, merged
 from tests.making.trainings import TINY
 
@@ -84,6 +85,28 @@ def test_status_shows_a_release_that_another_branch_contradicts(
         "conflict: the dataset sums-v1 was released on one branch and deprecated on another; "
         "`tunixrt dataset release sums-v1` or `tunixrt dataset deprecate sums-v1` decides"
     ) in cli("status").out
+
+
+def test_show_has_the_state_and_the_relations(cli: Callable[..., Outcome], store: Store) -> None:
+    trained = made_training(store)
+    store.runs.promote(trained.run_id, "baseline")
+    child = store.datasets.build("sums", "v2", limit=5, parent="sums-v1").digest
+    assert cli(*_DEPRECATE).code == 0
+    found = cli("dataset", "show", "sums-v1", "--json").document
+    assert found["manifest"]["dataset_key"] == "sums-v1"
+    assert (found["state"], found["deprecated_reason"]) == ("deprecated", "it leaks; use v2")
+    assert found["parents"] == []
+    assert found["children"] == [{"dataset_key": "sums-v2", "digest": child, "is_here": True}]
+    assert found["runs"] == [{"run_id": trained.run_id, "names": ["baseline"]}]
+    lines = dict(line.split(None, 1) for line in cli("dataset", "show", "sums-v1").out.splitlines())
+    assert lines["state"] == "deprecated"
+    assert lines["children"] == "sums-v2"
+    assert lines["runs"] == f"{trained.run_id[:12]} baseline"
+    assert "parents" not in lines
+    shutil.rmtree(store.layout.datasets / "sums" / "v1")
+    lines = dict(line.split(None, 1) for line in cli("dataset", "show", "sums-v2").out.splitlines())
+    assert lines["parents"] == "sums-v1 (not here)"
+    assert {"state", "children", "runs"}.isdisjoint(lines)
 
 
 @pytest.mark.parametrize(

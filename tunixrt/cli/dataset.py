@@ -19,6 +19,7 @@ from tunixrt.cli.pairs import parse_pairs
 if TYPE_CHECKING:
     from tunixrt.datasets.exports import ExportReport
     from tunixrt.log.lock import Waiting
+    from tunixrt.runs.dataset_lineage import DatasetRef
     from tunixrt.store import Store
 
 
@@ -146,12 +147,25 @@ def list_(store: Store, as_json: bool) -> None:
 @click.argument("key", shell_complete=datasets)
 @store_options
 def show(store: Store, key: str, as_json: bool) -> None:
-    """Show the manifest of a dataset."""
+    """Show the manifest of a dataset, its state, and what came from it.
+
+    Its children are the datasets here that name it as their parent; its runs were trained on it.
+    """
     found = store.datasets[key]
+    lineage = store.datasets.lineage(key)
+    state = release_document(store.datasets.releases(), found.digest)
     if as_json:
-        emit_json({"manifest": found.manifest, "path": store.layout.relative(found.path)})
+        document = {"manifest": found.manifest, "path": store.layout.relative(found.path)}
+        emit_json(document | state | msgspec.structs.asdict(lineage))
         return
+    related = {
+        "parents": [_related(parent) for parent in lineage.parents],
+        "children": [child.dataset_key for child in lineage.children],
+        "runs": [" ".join([short(run.run_id), *run.names]) for run in lineage.runs],
+    }
     plain = msgspec.to_builtins(found.manifest)
+    plain |= {name: text for name, text in state.items() if text is not None}
+    plain |= {name: ", ".join(texts) for name, texts in related.items() if texts}
     width = max(len(name) for name in plain)
     for name, value in plain.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
@@ -222,6 +236,10 @@ def _export_to_nowhere(
 
     with Path(os.devnull).open("wb") as nowhere:
         return store.datasets[key].export(nowhere, export_format, split=split, system=system)
+
+
+def _related(dataset: DatasetRef) -> str:
+    return dataset.dataset_key if dataset.is_here else f"{dataset.dataset_key} (not here)"
 
 
 def _splits(counts: dict[str, int]) -> str:

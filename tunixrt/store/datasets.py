@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tunixrt.datasets.selection import Member
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
+    from tunixrt.runs.dataset_lineage import DatasetLineage
 
 
 class StoredDataset(Dataset, frozen=True):
@@ -244,6 +245,13 @@ class Datasets:
     def releases(self) -> Releases:
         """Which datasets are released or deprecated."""
         return read_releases(self._log)
+
+    def lineage(self, key: str) -> DatasetLineage:
+        """The parents of a dataset, and the datasets and training runs that came from it."""
+        from tunixrt.runs.catalogue import Catalogue
+        from tunixrt.runs.dataset_lineage import lineage_of
+
+        return lineage_of(Catalogue(self._layout), self._log, self[key])
 
     def diff(
         self, a: str, b: str, on_change: Callable[[MemberChange], None] | None = None
