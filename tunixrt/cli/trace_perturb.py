@@ -69,8 +69,7 @@ def perturb(
     label `step.INDEX=wrong` marks the step for the export format stepwise.
 
     Traces in which nothing can be changed, or that have a wrong step already, are left out and
-    counted. Redacting the original does not redact its copies: `trace list --where
-    perturbed_from=ID` lists them.
+    counted. Redacting the original does not redact its copies: `trace redact` lists them.
     """
     if bool(ids) == bool(where):
         raise click.UsageError("Name the traces to perturb by ID, or select them with --where.")
