@@ -79,7 +79,7 @@ def equal_examples() -> dict[str, np.ndarray]:
     return {
         "tokens": tokens.astype(np.int32),
         "lengths": lengths,
-        "loss_starts": np.ones_like(lengths),
+        "learned": np.arange(129) >= np.ones_like(lengths)[:, None],
     }
 
 
@@ -104,7 +104,7 @@ def mixed_examples() -> dict[str, np.ndarray]:
     return {
         "tokens": encoded.tokens[order],
         "lengths": encoded.lengths[order],
-        "loss_starts": encoded.loss_starts[order],
+        "learned": encoded.learned[order],
     }
 
 
@@ -115,7 +115,7 @@ def run(name: str, arrays: dict[str, np.ndarray], work: Path, options: argparse.
     weights = initial_weights(config, 0)
     save_model(directory / "model", weights, config, ByteTokenizer())
     np.savez(directory / "examples.npz", **arrays)
-    n_learned = int((arrays["lengths"] - arrays["loss_starts"]).sum())
+    n_learned = int(arrays["learned"].sum())
     lengths = arrays["lengths"]
     print(
         f"\n### {TITLES[name]}\n\n{len(lengths)} examples of {lengths.min()} to {lengths.max()} "

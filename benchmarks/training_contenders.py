@@ -59,7 +59,7 @@ def packed(directory: Path) -> Any:
     given = np.load(directory / "examples.npz")
     n_rows = ROWS_A_STEP[directory.name]
     places = np.arange(len(given["tokens"]))
-    examples = EncodedExamples(given["tokens"], given["lengths"], given["loss_starts"], (), places)
+    examples = EncodedExamples(given["tokens"], given["lengths"], given["learned"], (), places)
     packing = pack(examples)
     n_steps = -(-len(packing.rows) // n_rows)
     batches = packed_batches_of_steps(

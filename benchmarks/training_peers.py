@@ -2,8 +2,8 @@
 
 Run by `benchmarks.train` in environments of their own as
 `python -m benchmarks.training_peers torch|tunix DIRECTORY`. The directory has `model/` in Hugging
-Face's layout and `examples.npz`: tokens [n, L + 1] int32, padded with 0, and for each example its
-length and how many tokens of it are the prompt.
+Face's layout and `examples.npz`: tokens [n, L + 1] int32, padded with 0, lengths [n] int32, and
+learned [n, L + 1] bool, which of the tokens are learned.
 """
 
 from __future__ import annotations
@@ -20,12 +20,6 @@ from benchmarks.turns import take_turns
 BATCH_SIZE = 8
 
 
-def _learned(examples: Any) -> Any:
-    """[n, L + 1] bool: which tokens are learned."""
-    places = np.arange(examples["tokens"].shape[1])
-    return (places >= examples["loss_starts"][:, None]) & (places < examples["lengths"][:, None])
-
-
 def torch_contender(directory: Path) -> None:
     """The model of transformers, every batch padded to its longest example."""
     import torch  # type: ignore[import-not-found]
@@ -36,7 +30,7 @@ def torch_contender(directory: Path) -> None:
         model.parameters(), lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.0, fused=True
     )
     examples = np.load(directory / "examples.npz")
-    learned, lengths = _learned(examples), examples["lengths"]
+    learned, lengths = examples["learned"], examples["lengths"]
     batches = []
     for start in range(0, len(lengths), BATCH_SIZE):
         chosen = slice(start, start + BATCH_SIZE)
@@ -73,7 +67,7 @@ def tunix_contender(directory: Path) -> None:
 
     model = _tunix_model(directory / "model")
     examples = np.load(directory / "examples.npz")
-    learned = _learned(examples)
+    learned = examples["learned"]
     batches = [
         peft_trainer.TrainingInput(
             input_tokens=examples["tokens"][start : start + BATCH_SIZE],

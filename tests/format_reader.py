@@ -150,7 +150,8 @@ def read_datasets(root: Path, snapshots: list[str]) -> dict[str, str]:
         check(len(lines) == manifest["trace_count"], path, "has another number of members")
         check(lines == sorted(lines, key=lambda m: json.loads(m)["trace"]), path, "is unsorted")
         check(manifest["snapshot"] in snapshots, path, "names a snapshot that is not here")
-        recipe = ("filters", "limit", "seed", "selection_strategy", "splits")
+        recipe = ["filters", "limit", "seed", "selection_strategy", "splits"]
+        recipe += [key for key in ("where", "sql", "group_by", "stratify") if key in manifest]
         named = {key: manifest[key] for key in ("dataset_schema_version", "members_root")}
         named |= {"n_members": len(lines), "recipe": {key: manifest[key] for key in recipe}}
         check(digest(rfc8785.dumps(named)) == manifest["digest"], path, "has another digest")

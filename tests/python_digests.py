@@ -20,10 +20,10 @@ import msgspec
 
 from tests.making.files import tree
 from tests.making.trainings import TINY, TINY_FILE, make_store
-from tunixrt.datasets.exports import ExportFormat
+from tunixrt.datasets.exports import REBUILT_FORMATS
 from tunixrt.eval import judge_answer
-from tunixrt.eval.contamination import tokens_of
 from tunixrt.runs.manifests import kind_of
+from tunixrt.traces.normal_text import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +110,7 @@ def digests() -> dict[str, str]:
     store.datasets.build("some", "v1", where={"source": "made"}, limit=9, strategy="random", seed=3)
     for dataset in store.datasets:
         found[f"dataset {dataset.key}"] = dataset.digest
-        for export_format in ExportFormat:
+        for export_format in REBUILT_FORMATS:
             out = io.BytesIO()
             store.datasets[dataset.key].export(out, export_format)
             found[f"export {dataset.key} {export_format}"] = _digest(out.getvalue())

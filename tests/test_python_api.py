@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 import tunixrt
@@ -16,12 +16,12 @@ from tests.making.runs import made_evaluation, made_store, made_training
 from tunixrt import Store
 from tunixrt.datasets.exports import ExportError
 from tunixrt.datasets.recipes import RecipeError, make_recipe
+from tunixrt.derive import Answer
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalset_import import EvalsetExistsError
-from tunixrt.extras import MissingPackageError
+from tunixrt.extras import MissingExtraError
 from tunixrt.runs.config import ConfigError
 from tunixrt.runs.config_sources import load_config
-from tunixrt.traces.conversation import conversation_of
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.violations import TraceError
 
@@ -68,7 +68,8 @@ def test_conversations_are_added_beside_traces_and_read_as_what_they_are(tmp_pat
     plain = conversation_value(meta=..., final_answer=...)
     added = store.traces.add([value(0), plain, conversation()])
     first, second, third = store.traces
-    assert (first.content, second.content) == (first.flat, conversation_of(plain))
+    assert (first.content, second.content) == (first.flat, conversation(meta=..., final_answer=...))
+    assert added.report.n_steps == 1 + 2 + 2
     assert (second.flat.prompt, second.flat.final_answer) == (
         "How far is 3 miles in km?",
         "About 4.8 km.",
@@ -129,10 +130,16 @@ def test_rows_are_what_an_export_writes(
     dataset = store.datasets["all-v1"]
     out = io.BytesIO()
     report = dataset.export(out, export_format, split=split)
-    assert dataset.export(tmp_path / "rows.jsonl", export_format, split=split) == report
+    to_file = dataset.export(tmp_path / "rows.jsonl", export_format, split=split)
+    (file,) = to_file.files
+    assert (file.name, file.sha256, file.rows) == ("rows.jsonl", report.sha256, report.rows)
+    assert msgspec.structs.replace(to_file, files=[]) == report
     assert (tmp_path / "rows.jsonl").read_bytes() == out.getvalue()
+    (verdict,) = dataset.check_export(tmp_path / "rows.jsonl", export_format, split=split)
+    assert (verdict.verdict, verdict.n_rows) == (Answer.IDENTICAL, report.rows)
     rows = list(dataset.rows(export_format, split=split))
-    assert rows == [json.loads(line) for line in out.getvalue().splitlines()]
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert rows == [{**line, "metadata": json.loads(line["metadata"])} for line in lines]
     assert len(rows) == report.rows > 0
 
 
@@ -146,12 +153,14 @@ def test_rows_leave_out_what_was_redacted(store: Store) -> None:
         dataset.rows("parquet")
 
 
-def test_an_arrow_table_has_the_rows_or_says_what_to_install(store: Store) -> None:
+def test_an_arrow_table_says_what_to_install(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunixrt.extras._is_installed", lambda package: package != "pyarrow")
+    with pytest.raises(MissingExtraError, match=r"pip install 'tunixrt\[parquet\]'"):
+        store.datasets["all-v1"].arrow()
+
+
+def test_an_arrow_table_has_the_rows(store: Store) -> None:
     dataset = store.datasets["all-v1"]
-    if importlib.util.find_spec("pyarrow") is None:
-        with pytest.raises(MissingPackageError, match="pip install pyarrow"):
-            dataset.arrow()
-        return
     table = dataset.arrow("training_example", split="all")
     rows = list(dataset.rows("training_example", split="all"))
     assert table.column("prompt").to_pylist() == [row["prompt"] for row in rows]

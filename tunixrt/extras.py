@@ -21,6 +21,7 @@ PARQUET: Final = "parquet"
 ZSTD: Final = "zstd"
 SQL: Final = "sql"
 DEDUPE: Final = "dedupe"
+TOKENIZERS: Final = "tokenizers"
 
 #: The packages of each extra by their import names; those of `_BELOW` are installed with them.
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -30,6 +31,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     ZSTD: ("zstandard",),
     SQL: ("duckdb",),
     DEDUPE: ("datasketch",),
+    TOKENIZERS: ("tokenizers",),
 }
 _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
     TRAIN: ("ml_dtypes", "scipy", "opt_einsum"),
@@ -38,6 +40,7 @@ _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
     ZSTD: (),
     SQL: (),
     DEDUPE: ("scipy", "numpy"),
+    TOKENIZERS: (),
 }
 
 
@@ -57,18 +60,6 @@ class MissingExtraError(BadInputError):
         )
         self.extra = extra
         self.packages = tuple(packages)
-
-
-class MissingPackageError(BadInputError):
-    """A package that no extra of tunixrt installs is needed.
-
-    Attributes:
-        package: its name.
-    """
-
-    def __init__(self, what: str, package: str) -> None:
-        super().__init__(f"{what} needs {package}, which is not installed: pip install {package}")
-        self.package = package
 
 
 def require(extra: str, what: str) -> None:

@@ -56,7 +56,7 @@ BAD_FILES = {
     "invalid UTF-8": (lines(TRACE) + b'{"prompt": "\xff"}\n', ["line 2", "UTF-8"]),
     "a duplicate key": (b'{"prompt": "a", "prompt": "b"}\n', ["line 1", "prompt"]),
     "NaN": (lines(changed(meta={"x": float("nan")})), ["line 1"]),
-    "no object": (b"[1, 2]\n", ["line 1"]),
+    "no object": (b"[1, 2]\n", ["record 1"]),
 }
 
 
@@ -106,7 +106,7 @@ BAD_COMMANDS = {
     ),
     "an option without its value": (
         ["dataset", "build", "some", "v1", "--where", "source"],
-        ["--where", "KEY=VALUE", "source"],
+        ['field "source" does not exist', "meta.source", "^"],
     ),
     "one key with two values": (
         ["dataset", "build", "some", "v1", "--where", "a=1", "--where", "a=2"],

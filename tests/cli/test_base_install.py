@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TRAIN = "pip install 'tunixrt[train]'"
 MATH = "pip install 'tunixrt[math]'"
+SQL = "pip install 'tunixrt[sql]'"
 
 #: What needs an extra, and the line that must be printed.
 NEEDS = [
@@ -37,10 +38,12 @@ NEEDS = [
     ("eval {training} --evalset sums", TRAIN),
     ("eval {training} --evalset sums --temperature 0.8 --draws 2", TRAIN),
     ("eval untrained:nano --evalset sums --judge math-verify", MATH),
+    ("dataset tokens sums-v1 --tokenizer mine.jsonl", "pip install 'tunixrt[tokenizers]'"),
     ("reproduce {training}", TRAIN),
     ("reproduce {evaluation}", TRAIN),
     ("reproduce --all", TRAIN),
     ("reproduce --all --jobs 2", TRAIN),
+    ("dataset build long v1 --sql 'SELECT id FROM traces WHERE n_steps > 9'", SQL),
 ]
 
 #: What works with arguments that the examples cannot know.
@@ -59,6 +62,8 @@ WORKS = [
     "dataset list",
     "dataset show sums-v1",
     "dataset export sums-v1 --format tunix_sft -o out.jsonl",
+    "dataset tokens sums-v1 -o tokens.html",
+    "dataset tokens sums-v1 --config nano --json",
     "evalset list",
     "evalset show sums",
     "evalset check sums",

@@ -81,6 +81,7 @@ def test_every_command_prints_only_what_can_be_seen(
         ["evalset", "show", "rough"],
         ["dataset", "show", "hostile-v1"],
         ["dataset", "diff", "hostile-v1", "sums-v1"],
+        ["dataset", "tokens", "hostile-v1", "--show", "99"],
         ["evalset", "check", "rough", "--dataset", "hostile-v1"],
         ["trace", "list", "--all", "--where", f"source={EVIL}"],
     ):

@@ -70,11 +70,11 @@ def test_a_bad_file_among_several_leaves_nothing_recorded(
 ) -> None:
     write(store / "good.jsonl", record("One?"))
     write(store / "bad.jsonl", record("Two?"), {"prompt": "?"})
-    (store / "array.jsonl").write_text(json.dumps([record("Three?")]))
+    (store / "array.jsonl").write_text(json.dumps([record("Three?")])[:-1])
     before = tree(store)
     outcome = cli("trace", "import", *(f"{name}.jsonl" for name in order), "--from", "tunixrt")
     assert outcome.code == 2
-    assert "bad.jsonl, line 2" in outcome.err or "array.jsonl, line 1" in outcome.err
+    assert "bad.jsonl, line 2" in outcome.err or "array.jsonl, record 1" in outcome.err
     assert tree(store) == before
 
 
@@ -125,7 +125,7 @@ def test_a_minus_is_standard_input_once(
     assert "stdin, line 1: The field" in cli("trace", "import", "-", "--from", "tunixrt").err
     stdin(b"\x1f\x8b")
     refused = cli("trace", "import", "-", "--from", "tunixrt")
-    assert (refused.code, "gzip -dc FILE > OUT" in refused.err) == (2, True)
+    assert (refused.code, "The file stdin is cut off" in refused.err) == (2, True)
     twice = cli("trace", "import", "-", "-", "--from", "tunixrt")
     assert (twice.code, "can be given once" in twice.err) == (2, True)
 

@@ -251,9 +251,12 @@ def test_every_output_goes_through_pipes_and_links(
         for stdout in ("-", "/dev/stdout", "/dev/fd/1"):
             assert run([*args, "-o", stdout], store.root)[1].startswith(wanted), (name, stdout)
         code, _, err = run([*args, "-o", str(tmp_path)], store.root)
-        assert (code, b"is a directory" in err) == (2, True)
-        code, _, err = run([*args, "-o", f"{tmp_path}/absent/"], store.root)
-        assert (code, b"ends in a slash" in err) == (2, True)
+        if name == "dataset export":  # a directory is an output, unless another program made it
+            assert (code, b"was not made by `tunixrt dataset export`" in err) == (2, True)
+        else:
+            assert (code, b"is a directory" in err) == (2, True)
+            code, _, err = run([*args, "-o", f"{tmp_path}/absent/"], store.root)
+            assert (code, b"ends in a slash" in err) == (2, True)
         code, _, err = run([*args, "-o", str(tmp_path / "absent" / "x")], store.root)
         assert (code, b"does not exist" in err) == (2, True)
         reader = closed_pipe()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.making.traces import Place, branch, merged, trace
 from tunixrt.datasets import files as dataset_files
-from tunixrt.datasets import selection
+from tunixrt.datasets import matching, selection
 from tunixrt.datasets.building import (
     AmbiguousDatasetError,
     BuildReport,
@@ -252,7 +252,7 @@ def test_a_store_without_traces_or_metadata_says_so(place: Place) -> None:
 
 
 def test_only_so_many_values_are_listed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "_REMEMBERED", 2)
+    monkeypatch.setattr(matching, "_REMEMBERED", 2)
     place.record(*(trace(str(n), meta={"n": n}) for n in range(4)), trace())
     with pytest.raises(RecipeError, match=r'are "0", "1", and more\.'):
         build(place, filters={"n": "9"})

@@ -16,12 +16,13 @@ import rfc8785
 
 from tests.making.traces import Place
 from tunixrt.datasets.building import build_dataset, list_datasets
-from tunixrt.datasets.exports import ExportFormat
+from tunixrt.datasets.exports import REBUILT_FORMATS
 from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.recipes import make_recipe
 from tunixrt.datasets.verification import rebuild, verify_datasets
 from tunixrt.derive import Answer
-from tunixrt.traces.importers.table import DropReason, SourceFormat
+from tunixrt.traces.importers.records import DropReason
+from tunixrt.traces.importers.table import SourceFormat
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _NAMED = os.environ.get("TUNIXRT_GSM8K")
@@ -59,7 +60,7 @@ def test_two_stores_at_different_paths_have_one_dataset_and_the_same_exports(
             assert rebuild(reader, dataset).verdict is Answer.IDENTICAL
     assert {report.digest for report in reports} == {digest_by_hand()} == {GSM_V1}
     assert place.files() == other.files()
-    for export_format in ExportFormat:
+    for export_format in REBUILT_FORMATS:
         ours, theirs = (one.export("gsm-v1", export_format, split="all") for one in (place, other))
         assert ours[0] == theirs[0]
         assert ours[0].rows == 7_473

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.making.traces import trace
 from tunixrt.datasets.render import (
     DataFormat,
+    ExamplePart,
     Special,
     render_example,
     render_prompt,
@@ -71,7 +72,8 @@ def test_an_example_is_a_prompt_that_ends_where_the_model_begins(
         Special.START_OF_TURN,
         "model\n",
     )
-    assert example.completion == (model, Special.END_OF_TURN)
+    assert example.parts[1] == ExamplePart((model, Special.END_OF_TURN), is_learned=True)
+    assert len(example.parts) == 2
     assert example.trace == ID
     assert render_prompt(trace().prompt, data_format=data_format) == example.prompt
 
@@ -103,16 +105,13 @@ def test_no_text_of_a_trace_becomes_a_special_token(
     for data_format in DataFormat:
         example = render_example(hostile, ID, data_format=data_format, system=system)
         model = render_example(harmless, ID, data_format=data_format)
-        for pieces, same in (
-            (example.prompt, model.prompt),
-            (example.completion, model.completion),
-        ):
+        for part, same in zip(example.parts, model.parts, strict=True):
             # The special tokens are those of the template, in their places, and no others.
-            assert [p if isinstance(p, Special) else None for p in pieces] == [
-                p if isinstance(p, Special) else None for p in same
+            assert [p if isinstance(p, Special) else None for p in part.pieces] == [
+                p if isinstance(p, Special) else None for p in same.pieces
             ]
         assert not isinstance(example.prompt[2], Special)
         assert prompt in example.prompt[2]
     _, *prompt_pieces = render_prompt(prompt, data_format=DataFormat.TUNIX_SFT, system=system)
-    completion = render_example(hostile, ID, data_format=DataFormat.TUNIX_SFT).completion
+    completion = render_example(hostile, ID, data_format=DataFormat.TUNIX_SFT).parts[1].pieces
     assert tunix_sft_text(hostile, system) == "".join([*prompt_pieces, *completion])

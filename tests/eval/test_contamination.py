@@ -6,16 +6,11 @@ from hypothesis import strategies as st
 
 from tests.making.conversations import conversation
 from tests.making.traces import trace
-from tunixrt.eval.contamination import (
-    NGRAM,
-    ContaminationCheck,
-    compared_texts,
-    grams_of,
-    tokens_of,
-)
+from tunixrt.eval.contamination import NGRAM, ContaminationCheck, compared_texts
 from tunixrt.eval.evalsets import EvalSample
 from tunixrt.log.digests import digest_bytes
 from tunixrt.runs.lines import Overlap, OverlapKind
+from tunixrt.traces.normal_text import grams_of, tokens_of
 
 T = [digest_bytes(str(i).encode()) for i in range(4)]
 LONG = (
@@ -93,7 +88,7 @@ def test_text_without_any_token_is_compared_too() -> None:
 def test_a_prompt_always_contains_itself_and_grams_follow_from_tokens(a: str, b: str) -> None:
     assert [o.kind for o in check([a], [b, a])][:1] == [OverlapKind.EXACT]
     if tokens_of(a) == tokens_of(b):
-        assert grams_of(a) == grams_of(b)
+        assert grams_of(a, NGRAM) == grams_of(b, NGRAM)
 
 
 def test_every_text_of_a_user_and_every_learned_one_of_a_conversation_is_compared() -> None:

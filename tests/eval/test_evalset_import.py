@@ -24,7 +24,7 @@ from tunixrt.traces.trace_rows import trace_row
 
 if TYPE_CHECKING:
     from tunixrt.eval.evalset_import import EvalsetImport
-    from tunixrt.traces.importers.table import Rejection
+    from tunixrt.traces.importers.records import Rejection
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _NAMED = os.environ.get("TUNIXRT_GSM8K")

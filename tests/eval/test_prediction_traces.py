@@ -6,7 +6,7 @@ import msgspec
 
 from tunixrt.eval.prediction_traces import PredictionDrop, read_prediction_traces
 from tunixrt.runs.lines import Prediction, encode_lines
-from tunixrt.traces.importers.table import Dropped, ImportedTrace, Rejection
+from tunixrt.traces.importers.records import Dropped, ImportedTrace, Rejection
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.views import flat_view
 

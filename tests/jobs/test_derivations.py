@@ -18,10 +18,12 @@ import pytest
 from tests.making.files import tree
 from tests.making.trainings import make_store, of_trained, of_untrained, training_of
 from tunixrt import Store
-from tunixrt.datasets.exports import Export, ExportFormat
+from tunixrt.datasets.exports import REBUILT_FORMATS, Export, ExportFormat, row_settings
+from tunixrt.datasets.exports.containers import Container
+from tunixrt.datasets.exports.derivation import ExportDerivation
 from tunixrt.datasets.reading import DatasetReader
 from tunixrt.datasets.render import render_example
-from tunixrt.derive import Answer
+from tunixrt.derive import QUIET, Answer, encode_manifest
 from tunixrt.log.redaction import redact
 from tunixrt.log.sums import hashed_names
 from tunixrt.runs.manifests import kind_of
@@ -155,7 +157,7 @@ def test_datasets_and_exports_follow_from_their_snapshot(tmp_path: Path) -> None
     assert built.path.name == dataset.path.name
     reports = []
     for store, of in ((first, dataset), (second, built)):
-        exports = [Export(f, system=None) for f in ExportFormat]
+        exports = [Export(f, system=None) for f in REBUILT_FORMATS]
         with DatasetReader(store.log) as reader:
             reader.pour(of, exports)
         reports.append([export.report() for export in exports])
@@ -217,6 +219,39 @@ def test_what_is_delivered_is_a_function_of_its_identity(
     # The directories are those of the first store, too, where the identity is.
     for name in {"report", "listed"} - others:
         copy.runs.check_report(copy.root / "first" / name)
+
+
+def exported(store: Store, directory: Path) -> dict[str, dict[str, bytes]]:
+    """Exports of one dataset in every container, by their ids: the manifest and every file."""
+    found = {}
+    for export_format in (ExportFormat.TRACE, ExportFormat.MESSAGES):
+        for container in Container:
+            rows = row_settings(export_format, split="train")
+            dataset = store.datasets["sums-v1"]
+            derivation = ExportDerivation(store.log, dataset, rows, container, n_shards=2)
+            place = directory / derivation.id
+            place.mkdir(parents=True)
+            manifest = derivation.make(place, QUIET, None)
+            (place / "manifest.json").write_bytes(encode_manifest(manifest))
+            found[derivation.id] = hashed(place)
+    return found
+
+
+def test_an_export_is_a_function_of_its_identity(tmp_path: Path) -> None:
+    first, second = make_store(tmp_path / "a"), make_store(tmp_path / "b" / "c")
+    grown(second)
+    test = next(m.trace for m in second.datasets["sums-v1"].members() if m.split == "test")
+    redact(second.log, [test])
+    before = exported(first, tmp_path / "first")
+    assert exported(second, tmp_path / "second") == before
+    assert len(before) == 2 * len(Container)
+    # A redaction of a member of the split gives other ids, and the same ones in both stores.
+    train = next(m.trace for m in first.datasets["sums-v1"].members() if m.split == "train")
+    for store in (first, second):
+        redact(store.log, [train])
+    after = exported(first, tmp_path / "after")
+    assert after.keys().isdisjoint(before)
+    assert exported(second, tmp_path / "second after") == after
 
 
 def test_everything_that_is_derived_is_identical_when_made_again(copy: Store) -> None:

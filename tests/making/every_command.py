@@ -65,6 +65,9 @@ def every_command(store: Store) -> dict[str, list[str]]:
         "dataset list": ["dataset", "list"],
         "dataset show": ["dataset", "show", "sums-v1"],
         "dataset diff": ["dataset", "diff", "sums-v1", "sums-v1"],
+        "dataset check": ["dataset", "check", "sums-v1"],
+        "dataset card": ["dataset", "card", "sums-v1"],
+        "dataset tokens": ["dataset", "tokens", "sums-v1", "--split", "all"],
         "dataset export": ["dataset", "export", "sums-v1", "--format", "trace"],
         "evalset import": [
             "evalset",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunixrt.datasets.render import DataFormat, Example, Special, render_prompt
+from tunixrt.datasets.render import DataFormat, Example, Special, render_prompt, single_turn
 from tunixrt.log.digests import digest_bytes
 from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
 from tunixrt.ml.numerics import numerics_for
@@ -64,12 +64,9 @@ def decoder(config: ModelConfig, seed: int = 0) -> Decoder:
 
 def example(prompt: str, response: str) -> Example:
     """A training example of a prompt and a response, as `render_example` would make it."""
-    return Example(
-        id=f"{prompt}>{response}",
-        trace=digest_bytes(f"{prompt}>{response}".encode()),
-        prompt=render_prompt(prompt, data_format=DataFormat.TUNIX_SFT),
-        completion=(response, Special.END_OF_TURN),
-    )
+    name = f"{prompt}>{response}"
+    read = render_prompt(prompt, data_format=DataFormat.TUNIX_SFT)
+    return single_turn(name, digest_bytes(name.encode()), read, (response, Special.END_OF_TURN))
 
 
 def copying_examples(n: int = 40) -> list[Example]:

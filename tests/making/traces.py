@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunixrt.datasets.building import load_dataset
-from tunixrt.datasets.exports import ExportFormat, ExportReport, export_dataset
+from tunixrt.datasets.exports import ExportFormat, ExportReport, row_settings
+from tunixrt.datasets.exports.derivation import ExportDerivation
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
 from tunixrt.traces.importers.table import SourceFormat, read_traces
@@ -66,12 +67,17 @@ class Place:
     def export(
         self, key: str, export_format: ExportFormat = ExportFormat.TRACE, **options: Any
     ) -> tuple[ExportReport, list[dict[str, Any]], bytes]:
-        """Export a dataset: the report, the rows, the bytes."""
+        """Export a dataset: the report, the rows with their metadata as objects, the bytes."""
         out = io.BytesIO()
         dataset = load_dataset(self.layout, key)
-        report = export_dataset(self.log, dataset, export_format, out, **options)
+        derivation = ExportDerivation(self.log, dataset, row_settings(export_format, **options))
+        report = derivation.write(["out"], [out])
         data = out.getvalue()
-        return report, [json.loads(line) for line in data.splitlines()], data
+        rows = [json.loads(line) for line in data.splitlines()]
+        for row in rows:
+            if "metadata" in row:
+                row["metadata"] = json.loads(row["metadata"])
+        return report, rows, data
 
     def files(self) -> dict[str, bytes]:
         """Every file of the store by its path, without what Git ignores."""

@@ -42,9 +42,7 @@ def test_rows_hold_prompt_and_completion_and_are_padded_to_one_length() -> None:
     assert row[0] == BOS
     assert row[N_SHORT - 1] == END_OF_TURN
     assert (row[N_SHORT:] == PAD).all()
-    assert ByteTokenizer().decode(row[encoded.loss_starts[0] : N_SHORT].tolist()) == (
-        "Answer: 1<end_of_turn>"
-    )
+    assert ByteTokenizer().decode(row[encoded.learned[0]].tolist()) == ("Answer: 1<end_of_turn>")
 
 
 def test_the_loss_is_on_the_completion_and_its_end_of_turn_only() -> None:
@@ -54,7 +52,7 @@ def test_the_loss_is_on_the_completion_and_its_end_of_turn_only() -> None:
     order = examples_of_step(0, 0, 2, 2)
     for place, number in enumerate(order):
         learned = rows.targets[0, 0, place][rows.loss_weights[0, 0, place] == 1]
-        completion = ByteTokenizer().encode([SHORT, LONG][number].completion)
+        completion = ByteTokenizer().encode([SHORT, LONG][number].parts[1].pieces)
         assert learned.tolist() == completion
         assert learned[-1] == END_OF_TURN
     assert batches.n_loss_tokens.tolist() == [10 + 10]

@@ -57,7 +57,7 @@ def test_every_epoch_has_every_example_once_in_rows_that_are_long_enough(
     fake = type(examples)(
         tokens=np.zeros((len(lengths), max(lengths)), np.int32),
         lengths=np.array(lengths, np.int32),
-        loss_starts=np.ones(len(lengths), np.int32),
+        learned=np.ones((len(lengths), max(lengths)), np.bool_),
         ledger=(),
         kept=numbers,
     )
@@ -95,8 +95,8 @@ def test_a_packed_row_holds_whole_examples_with_positions_from_zero() -> None:
                 assert flat.tokens[number][here].tolist() == tokens[:length].tolist()
                 assert flat.targets[number][here].tolist() == tokens[1 : length + 1].tolist()
                 assert flat.positions[number][here].tolist() == list(range(length))
-                learned = flat.loss_weights[number][here].sum()
-                assert learned == examples.lengths[chosen] - examples.loss_starts[chosen]
+                learned = flat.loss_weights[number][here]
+                assert learned.tolist() == examples.learned[chosen][1 : length + 1].tolist()
             padding = flat.segments[number] == 0
             assert (flat.tokens[number][padding] == PAD).all()
             assert flat.loss_weights[number][padding].sum() == 0

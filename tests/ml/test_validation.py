@@ -10,7 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.making.conversations import turns
 from tests.making.models import copying_examples, decoder, example, tiny_config
+from tunixrt.datasets.render import DataFormat, render_example
+from tunixrt.log.digests import digest_bytes
 from tunixrt.ml.input.batches import NoExamplesError, rows_of_examples
 from tunixrt.ml.input.feed import encode
 from tunixrt.ml.input.validation import ValidationLoss
@@ -38,7 +41,9 @@ def test_it_is_the_mean_over_tokens_whatever_the_batches() -> None:
 
     config = tiny_config()
     model = decoder(model_config_of(config))
-    encoded = encode(config, HELD_OUT)
+    talk = turns("a", "bb", "c", "dd")
+    two_turns = render_example(talk, digest_bytes(b"talk"), data_format=DataFormat.TUNIX_SFT)
+    encoded = encode(config, [*HELD_OUT[:3], two_turns, *HELD_OUT[3:6]])
     params = nnx.split(model, nnx.Param, ...)[1]
     rows = rows_of_examples(encoded, np.arange(7))
     hidden = model(*(jnp.asarray(leaf) for leaf in (rows.tokens, rows.positions, rows.segments)))

@@ -29,7 +29,7 @@ N_ANSWERS, N_NEW_TOKENS = 32, 48
 
 def addition_examples() -> list[Example]:
     """Sums of two numbers, written out; always the same."""
-    from tunixrt.datasets.render import DataFormat, Example, Special, render_prompt
+    from tunixrt.datasets.render import DataFormat, Special, render_prompt, single_turn
     from tunixrt.log.digests import digest_bytes
 
     examples = []
@@ -37,11 +37,11 @@ def addition_examples() -> list[Example]:
         a, b = (place * 37) % 100, (place * 91 + 5) % 1000
         prompt, answer = f"What is {a} + {b}?", f"Reasoning:\n1. Add.\nAnswer: {a + b}"
         examples.append(
-            Example(
-                id=str(place),
-                trace=digest_bytes(prompt.encode()),
-                prompt=render_prompt(prompt, data_format=DataFormat.TUNIX_SFT),
-                completion=(answer, Special.END_OF_TURN),
+            single_turn(
+                str(place),
+                digest_bytes(prompt.encode()),
+                render_prompt(prompt, data_format=DataFormat.TUNIX_SFT),
+                (answer, Special.END_OF_TURN),
             )
         )
     return examples

@@ -98,7 +98,8 @@ def test_a_rendered_three_digit_problem_fits_into_97_tokens_of_bytes(kind: Kind)
         )
         n_tokens = sum(
             1 if isinstance(piece, Special) else len(piece.encode())
-            for piece in (*example.prompt, *example.completion)
+            for part in example.parts
+            for piece in part.pieces
         )
         assert n_tokens <= 97, payload
 

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.making.traces import Place, value, write_lines
+from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.importers import lines
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.lines import OpenText
+from tunixrt.traces.importers.records import Dropped, DropReason, ImportedTrace, Rejection
 from tunixrt.traces.importers.table import (
-    Dropped,
-    DropReason,
-    ImportedTrace,
     OptionError,
-    Rejection,
     SourceFormat,
     UnknownFormatError,
     imported,
@@ -119,45 +117,22 @@ FILES: list[tuple[str, bytes, str]] = [
     ("utf-16 unmarked", GOOD.decode().encode("utf-16-le"), "Convert it: iconv -f UTF-16LE"),
     ("utf-32", GOOD.decode().encode("utf-32"), "but is UTF-32 text"),
     ("utf-16 be", b"\xfe\xff\x00{", "but is UTF-16 text"),
-    ("gzip", b"\x1f\x8b\x08\x00", "but is compressed with gzip. Decompress it first: gzip -dc "),
     ("bzip2", b"BZh91AY", "but is compressed with bzip2"),
     ("xz", b"\xfd7zXZ\x00", "but is compressed with xz"),
     ("tar", b"t.jsonl" + b"\0" * 250 + b"ustar", "but is a tar archive"),
     ("LFS", b"version https://git-lfs.github.com/spec/v1\noid", "but is a pointer of Git LFS"),
     ("html", b"<!DOCTYPE html>\n<html>", "but is HTML or XML"),
-    ("csv", b"question,answer\n1+1?,2\n", "but is a table such as CSV"),
-    ("array", b"[" + GOOD + b"]", "but is a JSON array. Write one object per line: jq -c '.[]' "),
-    ("array on lines", b"[\n" + GOOD + b",\n" + GOOD + b"\n]\n", "but is a JSON array."),
-    ("array begun", b"[" + GOOD + b",\n" + GOOD + b"]\n", "but is a JSON array."),
-    ("array cut off", b"\n [" + GOOD, "but is a JSON array."),
-    (
-        "pretty",
-        json.dumps(value(), indent=2).encode(),
-        "Write one object per line: jq -c . ",
-    ),
-    (
-        "pretty and cut off",
-        json.dumps(value(), indent=2).encode()[:90],
-        "spread over several lines",
-    ),
-    (
-        "two pretty ones",
-        b"\n".join([json.dumps(value(), indent=1).encode()] * 2),
-        "JSON spread over several lines",
-    ),
     (
         "a document with records",
         json.dumps({"n": 1, "data": [value()]}, indent=2).encode(),
         """jq -c '."data"[]' """,
     ),
-    ("zstd", b"\x28\xb5\x2f\xfd\x00", "but is compressed with Zstandard"),
     ("zip", b"PK\x03\x04", "but is a ZIP archive"),
-    ("parquet", b"PAR1", "but is Parquet"),
 ]
 
 
 @pytest.mark.parametrize(("data", "sentence"), [f[1:] for f in FILES], ids=[f[0] for f in FILES])
-def test_a_file_that_holds_no_json_lines_is_refused_and_nothing_is_written(
+def test_a_file_that_holds_no_records_is_refused_and_nothing_is_written(
     place: Place, tmp_path: Path, data: bytes, sentence: str
 ) -> None:
     path = tmp_path / "t.jsonl"
@@ -168,6 +143,36 @@ def test_a_file_that_holds_no_json_lines_is_refused_and_nothing_is_written(
     assert sentence in str(error.value)
     assert str(path) in str(error.value)
     assert place.files() == before
+
+
+#: What an import reads, and a file of a store must not be.
+NOT_LINES: list[tuple[str, bytes, str]] = [
+    ("gzip", b"\x1f\x8b\x08\x00", "but is compressed with gzip. Decompress it first: gzip -dc "),
+    ("zstd", b"\x28\xb5\x2f\xfd\x00", "but is compressed with Zstandard"),
+    ("parquet", b"PAR1", "but is Parquet"),
+    ("csv", b"question,answer\n1+1?,2\n", "but is a table such as CSV"),
+    ("array", b"[" + GOOD + b"]", "but is a JSON array. Write one object per line: jq -c '.[]' "),
+    ("array on lines", b"[\n" + GOOD + b",\n" + GOOD + b"\n]\n", "but is a JSON array."),
+    ("array begun", b"[" + GOOD + b",\n" + GOOD + b"]\n", "but is a JSON array."),
+    ("array cut off", b"\n [" + GOOD, "but is a JSON array."),
+    ("pretty", json.dumps(value(), indent=2).encode(), "Write one object per line: jq -c . "),
+    ("pretty and cut off", json.dumps(value(), indent=2).encode()[:90], "over several lines"),
+    ("two", b"\n".join([json.dumps(value(), indent=1).encode()] * 2), "over several lines"),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"), [n[1:] for n in NOT_LINES], ids=[n[0] for n in NOT_LINES]
+)
+def test_where_lines_are_needed_another_container_is_refused_with_the_way_out(
+    tmp_path: Path, data: bytes, sentence: str
+) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(data)
+    with pytest.raises(UnreadableFileError) as error:
+        list(lines.read_lines(path))
+    assert str(error.value).startswith(f"{path}, line 1: The file should be JSON Lines in UTF-8, ")
+    assert sentence in str(error.value)
 
 
 @pytest.mark.parametrize("junk", [b"{", b"question,answer", b"<html>", b'{"prompt": '])
@@ -207,8 +212,8 @@ def test_a_stream_is_read_as_a_file_is_and_called_by_its_name(tmp_path: Path) ->
         of_stream = read(OpenText("stdin", file))
     assert [(type(r), r.line) for r in of_stream] == [(type(r), r.line) for r in read(path)]
     assert {r.file for r in of_stream} == {"stdin"}
-    with pytest.raises(UnreadableFileError, match=r"stdin, line 1: .* gzip -dc FILE > OUT\."):
-        read(OpenText("stdin", io.BytesIO(b"\x1f\x8b")))
+    with pytest.raises(UnreadableFileError, match=r"stdin, line 1: .* bzip2 -dc FILE > OUT\."):
+        read(OpenText("stdin", io.BytesIO(b"BZh9")))
 
 
 def test_calculator_annotations_are_stripped_of_gsm8k_alone(tmp_path: Path) -> None:
@@ -257,7 +262,7 @@ def test_an_unknown_format_lists_the_known_ones() -> None:
     assert parse_source_format("gsm8k") is SourceFormat.GSM8K
     with pytest.raises(UnknownFormatError, match=r'no source format "gsm"\. Did you mean "gsm8'):
         parse_source_format("gsm")
-    with pytest.raises(UnknownFormatError, match=r"The known ones are tunixrt, gsm8k, trace\."):
+    with pytest.raises(UnknownFormatError, match=r"The known ones are tunixrt, gsm8k, trace, mess"):
         parse_source_format("csv")
 
 
@@ -306,17 +311,12 @@ GSM8K: list[tuple[str, object, str]] = [
     ("text", "[]", 'an object with question and answer, but is the text "[]".'),
     ("missing", {"question": "q"}, 'The field "answer" is missing; it should be text whose last'),
     ("no text", {"question": "q", "answer": 4}, 'The field "answer" should be text whose last'),
-    ("misspelt", {"qestion": "q", "answer": "a"}, 'Did you mean "question"?'),
-    ("empty question", {"question": "", "answer": "a"}, "characters, but is empty."),
-    ("long", {"question": "q" * 50_001, "answer": "a"}, "but is text of 50,001 characters."),
+    ("misspelt", {"qestion": "q", "answer": "a"}, 'Did you mean "qestion"?'),
+    ("empty question", {"question": "", "answer": "a"}, "should be text, but is empty."),
     ("blank", {"question": "q", "answer": " \n"}, "but is blank."),
     ("no mark", {"question": "q", "answer": "a\nb"}, 'but is text that ends with "b".'),
     ("no answer", {"question": "q", "answer": "a\n#### "}, 'but is text that ends with "#### ".'),
     ("two marks", {"question": "q", "answer": "#### 1\n#### 2"}, "more than one line of"),
-    ("no steps", {"question": "q", "answer": "#### 2"}, "1 to 1,000 lines of steps, but is text"),
-    ("steps", {"question": "q", "answer": "s\n" * 1001 + "#### 2"}, "but is text with 1,001."),
-    ("step", {"question": "q", "answer": "s" * 20_001 + "\n#### 2"}, "20,001 characters in step 1"),
-    ("final", {"question": "q", "answer": "s\n#### " + "2" * 50_001}, "with one of 50,001."),
 ]
 
 
@@ -327,3 +327,42 @@ def test_a_bad_gsm8k_record_is_rejected_in_its_own_words(
     (rejection,) = gsm8k(tmp_path, record)
     assert isinstance(rejection, Rejection)
     assert sentence in rejection.reason
+
+
+BEYOND_1_0: list[tuple[str, str, str, int]] = [
+    ("no steps", "q", "#### 2", 0),
+    ("many steps", "q", "s\n" * 1_001 + "#### 2", 1_001),
+    ("a long step", "q", "s" * 20_001 + "\n#### 2", 1),
+    ("a long answer", "q", "s\n#### " + "2" * 50_001, 1),
+    ("a long question", "q" * 50_001, "s\n#### 2", 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "n_steps"), [b[1:] for b in BEYOND_1_0], ids=[b[0] for b in BEYOND_1_0]
+)
+def test_a_gsm8k_record_beyond_schema_1_0_is_a_conversation_of_one_turn(
+    tmp_path: Path, question: str, answer: str, n_steps: int
+) -> None:
+    (record,) = gsm8k(tmp_path, {"question": question, "answer": answer})
+    conversation = parse_payload(record.payload)
+    assert isinstance(conversation, Conversation)
+    user, model = conversation.messages
+    assert (user.content, record.n_steps) == (question, n_steps)
+    assert answer.endswith(f"#### {model.content}")
+    assert conversation.final_answer == model.content
+    assert model.thought == answer.rpartition("#### ")[0].rstrip("\n")
+
+
+def test_other_columns_of_gsm8k_are_metadata_and_do_not_move_the_id_of_a_plain_record(
+    tmp_path: Path,
+) -> None:
+    plain = {"question": "How many?", "answer": "Two.\n#### 2"}
+    more = {**plain, "id": 7, "split": None, "meta": {"level": "easy"}, "source": "mine"}
+    first, second = gsm8k(tmp_path, plain, more)
+    assert parse_payload(second.payload).meta == {"id": 7, "level": "easy", "source": "mine"}
+    assert first.id == GSM8K_ID
+
+
+#: Of the commit before other columns were read.
+GSM8K_ID = "sha256:952a269b53607c2ee4d658634f65375106a2256050e1d75b2182e172fdabd3e3"

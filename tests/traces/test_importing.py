@@ -13,7 +13,7 @@ from tests.making.traces import Place, trace, value, write_lines
 from tunixrt.traces import id_set
 from tunixrt.traces import state_table as trace_index
 from tunixrt.traces.facts import redacted, retracted
-from tunixrt.traces.importers.table import Rejection, SourceFormat, imported, read_traces
+from tunixrt.traces.importers.table import SourceFormat, imported, read_traces
 from tunixrt.traces.importing import OnError, RejectedError, import_traces
 from tunixrt.traces.spill import SpillDatabase, SpillError, spill
 from tunixrt.traces.state import project
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tunixrt.traces.importers.table import Record
+    from tunixrt.traces.importers.records import Record, Rejection
 
 
 def test_what_was_recorded_is_in_the_log_as_one_segment(place: Place, tmp_path: Path) -> None:

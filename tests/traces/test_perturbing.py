@@ -258,3 +258,25 @@ def test_a_limit_counts_perturbed_traces(store: Store) -> None:
         store.traces.perturb(kind="digit", seed=0, where={"source": "manual"}, limit=2).recorded
         == 0
     )
+
+
+def test_an_export_judges_the_steps_up_to_the_error_as_right(store: Store) -> None:
+    originals = [_of("1+1=2", "words", "no digit"), _of("words", "2+2=4", "more words")]
+    call = {"role": "assistant", "reasoning": "look\n\n3*4=12\nso", "content": "12"}
+    chat = conversation(messages=[{"role": "user", "content": "3 by 4?"}, call], final_answer=...)
+    ids = store.traces.add([*originals, chat]).ids
+    store.traces.perturb(ids, kind="digit", seed=0)
+    store.datasets.build("verify", "v1", where={"source": "perturbed"})
+    rows = list(store.datasets["verify-v1"].rows("stepwise"))
+    assert sorted(row["labels"] for row in rows) == [
+        [False, False, False],
+        [True, False, False],
+        [True, False, False],
+    ]
+    # The wrong step, and no other one, has other text than the original.
+    texts = {text for one in (*originals, chat) for text in _contents(one)}
+    for row in rows:
+        assert [text in texts for text in row["completions"]].index(False) == row["labels"].index(
+            False
+        )
+        assert sum(text not in texts for text in row["completions"]) == 1

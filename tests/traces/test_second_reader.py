@@ -12,26 +12,21 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.making.conversations import conversation
+from tests.traces.format_files import FILES, FormatFile
 from tunixrt import Store
 from tunixrt.traces import second_reader
 from tunixrt.traces.importers.lines import OpenText
-from tunixrt.traces.importers.table import (
-    Dropped,
-    ImportedTrace,
-    Rejection,
-    SourceFormat,
-    read_traces,
-)
-from tunixrt.traces.quick_reading import quick_batch
-from tunixrt.traces.schema import any_trace_of, payload_of, trace_id
+from tunixrt.traces.importers.readers import in_background
+from tunixrt.traces.importers.records import Dropped, ImportedTrace, Rejection
+from tunixrt.traces.importers.table import SourceFormat, read_traces
+from tunixrt.traces.quick_reading import quick_answer
 from tunixrt.traces.second_reader import SecondReader, is_worth_it, serve
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    from tunixrt.traces.importers.table import Record
+    from tunixrt.traces.importers.records import Record
     from tunixrt.traces.importing import ImportReport
 
 N = 6_000
@@ -52,15 +47,6 @@ def line(number: int) -> bytes:
 def lines(changed: dict[int, bytes]) -> list[bytes]:
     """Four mebibytes of traces, with some lines replaced."""
     return [changed.get(number, line(number)) for number in range(N)]
-
-
-def test_a_conversation_is_read_like_a_trace() -> None:
-    chat = payload_of(conversation())
-    answers = quick_batch([chat, line(1)])
-    assert answers is not None
-    (_, first, n_steps), (payload, _, _) = answers
-    assert (first, n_steps) == (trace_id(chat), 2)
-    assert payload == payload_of(any_trace_of(msgspec.json.decode(line(1))))
 
 
 @pytest.fixture
@@ -125,8 +111,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     found: list[subprocess.Popen[bytes]] = []
     start = SecondReader.__init__
 
-    def noted(self: SecondReader) -> None:
-        start(self)
+    def noted(self: SecondReader, source_format: str) -> None:
+        start(self, source_format)
         found.append(self._process)
 
     monkeypatch.setattr(SecondReader, "__init__", noted)
@@ -165,16 +151,44 @@ def test_a_reading_that_is_given_up_leaves_no_process(
 
 def test_answers_are_given_until_the_questions_end() -> None:
     good, bad = b"\n".join(lines({})[:3]), b'{"prompt": 1}'
-    questions = b"".join(len(q).to_bytes(4, "big") + q for q in (good, bad, good))
+    asked = [b"tunixrt\n" + lines for lines in (good, bad, good)]
+    questions = b"".join(len(q).to_bytes(4, "big") + q for q in asked)
     answers = io.BytesIO()
     serve(io.BytesIO(questions + b"\x00\x00"), answers)
     answers.seek(0)
     given = [second_reader._receive(answers) for _ in range(4)]
     assert given.pop() is None
-    known = quick_batch(good.split(b"\n"))
-    assert known is not None
-    assert [marshal.loads(data or b"") for data in given] == [known, None, known]
+    known = [quick_answer(line) for line in good.split(b"\n")]
+    assert None not in known
+    assert [marshal.loads(data or b"") for data in given] == [known, [None], known]
 
 
 def test_a_file_that_is_not_there_is_not_worth_it(tmp_path: Path) -> None:
     assert not is_worth_it(tmp_path / "no.jsonl")
+
+
+#: Files without options; of each, one process answers some lines, and leaves the others.
+BACKGROUND = [file for file in FILES if in_background(file.source_format) is not None]
+
+
+@pytest.mark.parametrize("file", BACKGROUND, ids=[file.name for file in BACKGROUND])
+def test_two_processes_read_every_format_as_one_does(
+    file: FormatFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "in.jsonl"
+    made.write_text(file.text + '\n{"prompt": 1}\n' + file.text)
+    alone = list(read_traces(made, file.source_format))
+    monkeypatch.setattr("tunixrt.traces.importers.table.is_worth_it", lambda path: True)
+    assert list(read_traces(made, file.source_format)) == alone
+    assert [type(record) for record in alone].count(Rejection) == 1
+
+
+def test_what_there_is_something_to_say_of_is_left_to_the_import() -> None:
+    read = in_background("think")
+    assert read is not None
+    tagged = {"prompt": "p", "completion": "<think>t</think>c"}
+    assert read(msgspec.json.encode(tagged)) is not None
+    assert read(msgspec.json.encode({**tagged, "completion": "t</think>c"})) is None
+    assert read(msgspec.json.encode({**tagged, "completion": 1})) is None
+    assert read(b"{") is None
+    assert in_background("session") is None

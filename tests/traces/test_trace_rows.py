@@ -14,7 +14,8 @@ from tests.making.traces import Place, trace, value, write_lines
 from tunixrt.datasets.building import build_dataset
 from tunixrt.datasets.recipes import make_recipe
 from tunixrt.log.canonical import encode
-from tunixrt.traces.importers.table import Rejection, SourceFormat, read_traces
+from tunixrt.traces.importers.records import Rejection
+from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.schema import encode_around, payload_of, trace_id, trace_of
 from tunixrt.traces.trace_rows import read_row, trace_row
 

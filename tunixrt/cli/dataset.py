@@ -1,8 +1,7 @@
-"""`tunixrt dataset`: build, list, show, export."""
+"""`tunixrt dataset`: build, list, show; its other commands have modules of their own."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,14 +9,16 @@ import msgspec
 
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.completing import datasets
+from tunixrt.cli.dataset_check import check
 from tunixrt.cli.dataset_diff import diff
+from tunixrt.cli.dataset_export import card, export
 from tunixrt.cli.dataset_release import deprecate, release, release_document, warn_if_deprecated
-from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, output_option
-from tunixrt.cli.output import count, emit_json, names_stdout, say, short, table, writing_to
+from tunixrt.cli.dataset_tokens import tokens
+from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, where_option
+from tunixrt.cli.output import count, emit_json, say, short, table
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
-    from tunixrt.datasets.exports import ExportReport
     from tunixrt.log.lock import Waiting
     from tunixrt.runs.dataset_lineage import DatasetRef
     from tunixrt.store import Store
@@ -28,7 +29,7 @@ def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
 
 
-for _command in (diff, release, deprecate):
+for _command in (card, check, deprecate, diff, export, release, tokens):
     dataset.add_command(_command)
 
 
@@ -36,15 +37,19 @@ for _command in (diff, release, deprecate):
     examples=(
         "tunixrt dataset build gsm v1 --where source=gsm8k --split test=0.1",
         "tunixrt dataset build gsm v2 --strategy random --limit 1000 --seed 7",
+        'tunixrt dataset build short v1 --where \'n_steps < 20 and meta.source in ("a", "b")\'',
+        "tunixrt dataset build long v1 --sql 'SELECT id FROM traces WHERE n_steps > 9'",
+        "tunixrt dataset build gsm v3 --split test=0.1 --group-by meta.problem",
     )
 )
 @click.argument("name")
 @click.argument("version")
+@where_option
 @click.option(
-    "--where",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Only traces whose metadata has this value; may be repeated.",
+    "--sql",
+    metavar="QUERY",
+    help="Only traces whose id this query over the views traces, labels and scores returns "
+    "(DuckDB; extra `sql`).",
 )
 @click.option("-n", "--limit", type=int, metavar="N", help="At most N traces.")
 @click.option(
@@ -62,6 +67,16 @@ for _command in (diff, release, deprecate):
     metavar="NAME=FRACTION",
     help="A share of the prompts for test or validation; the rest is train.",
 )
+@click.option(
+    "--group-by",
+    metavar="FIELD",
+    help="All traces with one value of this field share a split; one without it, its prompt's.",
+)
+@click.option(
+    "--stratify",
+    metavar="FIELD",
+    help="Count the splits of every value of this field, and report a value that lacks one.",
+)
 @built_at_option
 @click.option("--parent", metavar="KEY", help="The dataset that this one follows.")
 @lock_timeout_option
@@ -71,10 +86,13 @@ def build(
     name: str,
     version: str,
     where: tuple[str, ...],
+    sql: str | None,
     limit: int | None,
     strategy: str,
     seed: int | None,
     splits: tuple[str, ...],
+    group_by: str | None,
+    stratify: str | None,
     built_at: str | None,
     parent: str | None,
     waiting: Waiting,
@@ -83,17 +101,23 @@ def build(
     """Select traces into the dataset NAME-VERSION, and snapshot the log it was selected from.
 
     The digest depends on the recipe and the members alone. Building the same again changes
-    nothing; another selection under the same key is an error.
+    nothing; another selection under the same key is an error. docs/selection.md explains the
+    expressions of --where, and why no trace ever moves from train to test.
     """
+    for name_of_option in ("group_by", "stratify"):
+        goes_with(name_of_option, "--split", holds=bool(splits))
     goes_with("seed", "--strategy random or --split", holds=strategy == "random" or bool(splits))
     report = store.datasets.build(
         name,
         version,
-        where=parse_pairs(where, "--where"),
+        where=where,
+        sql=sql,
         limit=limit,
         strategy=strategy,
         seed=seed,
         splits=parse_pairs(splits, "--split"),
+        group_by=group_by,
+        stratify=stratify,
         built_at=built_at,
         parent=parent,
         waiting=waiting,
@@ -109,9 +133,14 @@ def build(
                 "split_counts": report.split_counts,
                 "created": report.created,
                 "snapshot": report.dataset.manifest.snapshot,
+                "strata": report.dataset.manifest.strata,
             }
         )
         return
+    from tunixrt.datasets.files import uneven_strata
+
+    for sentence in uneven_strata(report.dataset.manifest):
+        say(f"warning: {sentence}")
     counts = ", ".join(f"{n:,} {split}" for split, n in report.split_counts.items())
     exists = "" if report.created else " (it existed already)"
     say(f"{report.dataset_key}: {count(report.trace_count, 'trace')} ({counts}){exists}.")
@@ -170,72 +199,6 @@ def show(store: Store, key: str, as_json: bool) -> None:
     for name, value in plain.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         click.echo(f"{name:<{width}}  {text}")
-
-
-@dataset.command(
-    examples=(
-        "tunixrt dataset export arithmetic-v1 --format tunix_sft -o train.jsonl",
-        "tunixrt dataset export arithmetic-v1 --format tunix_sft --split test -o test.jsonl",
-        "tunixrt dataset export arithmetic-v1 --format trace --split all | head -1",
-    )
-)
-@click.argument("key", shell_complete=datasets)
-@click.option(
-    "--format",
-    "export_format",
-    required=True,
-    metavar="FORMAT",
-    help="trace, tunix_sft or training_example.",
-)
-@output_option("Write into FILE instead of stdout.")
-@click.option(
-    "--split",
-    default="train",
-    show_default=True,
-    metavar="SPLIT",
-    help="train, validation or test; all writes every row, with a field `split`.",
-)
-@click.option("--system", metavar="TEXT", help="A system instruction, put before every prompt.")
-@store_options
-def export(
-    store: Store,
-    key: str,
-    export_format: str,
-    output: Path | None,
-    split: str,
-    system: str | None,
-    as_json: bool,
-) -> None:
-    """Write a split of a dataset as JSON Lines: the same bytes every time, everywhere.
-
-    What the format trace writes, `tunixrt trace import --from trace` reads back. A regular FILE is
-    replaced when the export is complete; a FIFO or a device is written through. With --json and
-    without -o only the figures are printed.
-    """
-    if names_stdout(output) and as_json:
-        report = _export_to_nowhere(store, key, export_format, split, system)
-    else:
-        with writing_to(output) as out:
-            report = store.datasets[key].export(out, export_format, split=split, system=system)
-    if as_json:
-        emit_json(msgspec.structs.asdict(report))
-        return
-    omitted = "".join(f", {n:,} omitted ({reason})" for reason, n in report.omitted.items())
-    say(f"{key} as {report.format}: {count(report.rows, 'row')}{omitted}; {report.sha256}")
-    if report.n_with_template_text:
-        say(
-            f"warning: {count(report.n_with_template_text, 'row')} contain the text of a special "
-            "token such as <end_of_turn>; a reader of the text cannot tell it from the token."
-        )
-
-
-def _export_to_nowhere(
-    store: Store, key: str, export_format: str, split: str, system: str | None
-) -> ExportReport:
-    import os
-
-    with Path(os.devnull).open("wb") as nowhere:
-        return store.datasets[key].export(nowhere, export_format, split=split, system=system)
 
 
 def _related(dataset: DatasetRef) -> str:

@@ -93,6 +93,15 @@ def output_option(help_text: str, *, hidden: bool = False) -> Callable[..., Call
     )
 
 
+#: For the commands that select traces: it receives ``where``, texts for `parse_where`.
+where_option: Callable[..., Callable[..., object]] = click.option(
+    "--where",
+    multiple=True,
+    metavar="EXPR",
+    help="Only traces that match this expression over fields, metadata, labels and scores, or "
+    "KEY=VALUE for a value of the metadata; may be repeated.",
+)
+
 #: For the commands that make a run: it is promoted under this name once it is finished.
 as_option: Callable[..., Callable[..., object]] = click.option(
     "--as",

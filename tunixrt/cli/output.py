@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -20,7 +21,7 @@ from tunixrt.visible import one_line, visible_json
 from tunixrt.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
 #: The version of the JSON documents that `--json` prints. Fields are only ever added.
@@ -103,12 +104,17 @@ def stream_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         click.echo(line)
 
 
-def stream_json(name: str, items: Iterable[Mapping[str, Any]]) -> None:
+def stream_json(
+    name: str,
+    items: Iterable[object],
+    after: Callable[[], Mapping[str, Any]] = dict,
+) -> None:
     """Print one JSON document with a list that is never all in memory: what `emit_json` prints.
 
     Args:
         name: The field that the list has.
         items: Its items.
+        after: Called after the last item; returns the fields that follow the list.
     """
     out = data_out()
     out.write(f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "{name}": ['.encode())
@@ -118,8 +124,31 @@ def stream_json(name: str, items: Iterable[Mapping[str, Any]]) -> None:
         document = textwrap.indent(visible_json(text), "    ", _always)
         out.write(separator.encode() + document.encode())
         separator = ",\n"
-    out.write(b"]\n}\n" if separator == "\n" else b"\n  ]\n}\n")
+    out.write(b"]" if separator == "\n" else b"\n  ]")
+    for field, value in after().items():
+        text = json.dumps({field: msgspec.to_builtins(value)}, ensure_ascii=False, indent=2)
+        out.write(b",\n" + visible_json(text)[2:-2].encode())
+    out.write(b"\n}\n")
     out.flush()
+
+
+def echo_styled(runs: Iterable[tuple[str, str]]) -> None:
+    """Print text in the colours of a terminal: pairs of SGR parameters and text.
+
+    Only these parameters reach the terminal as control characters; those of the text are shown.
+    """
+    for style, text in runs:
+        data_out().write(f"\x1b[{style}m".encode())
+        sys.stdout.write(text)
+        data_out().write(b"\x1b[0m")
+    click.echo("")
+
+
+def has_colour() -> bool:
+    """Whether stdout is a terminal whose user wants colours (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty()
 
 
 def _table_lines(

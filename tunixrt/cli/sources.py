@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tunixrt.traces.importers.lines import TextSource
+    from tunixrt.traces.importers.lines import OpenText
 
 
-def text_sources(files: tuple[str, ...]) -> list[TextSource]:
+def text_sources(files: tuple[str, ...]) -> list[Path | OpenText]:
     """What the arguments name. A file that is called ``-`` is ``./-``.
 
     Raises:

@@ -10,7 +10,7 @@ import msgspec
 
 from tunixrt.cli.arithmetic import problem_options
 from tunixrt.cli.base import NounGroup, store_options
-from tunixrt.cli.options import output_option, recorded_at_option
+from tunixrt.cli.options import output_option, recorded_at_option, where_option
 from tunixrt.cli.output import (
     count,
     emit_json,
@@ -21,10 +21,10 @@ from tunixrt.cli.output import (
     stream_table,
     writing_to,
 )
-from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 from tunixrt.cli.trace_import import import_
 from tunixrt.cli.trace_perturb import perturb
+from tunixrt.cli.trace_score import score
 from tunixrt.visible import one_line
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def trace() -> None:
     """Reasoning traces: prompt, numbered steps, final answer, metadata; and conversations."""
 
 
-for _command in (*FACT_COMMANDS, import_, perturb):
+for _command in (*FACT_COMMANDS, import_, perturb, score):
     trace.add_command(_command)
 
 
@@ -136,14 +136,14 @@ def write_evalset(
         click.echo(digest_bytes(data))
 
 
-@trace.command("list", examples=("tunixrt trace list --limit 5", "tunixrt trace list --json"))
-@click.option(
-    "--where",
-    "where",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Only traces whose metadata has this value; may be repeated.",
+@trace.command(
+    "list",
+    examples=(
+        "tunixrt trace list --limit 5",
+        "tunixrt trace list --where 'n_steps > 3 and prompt contains \"km\"' --json",
+    ),
 )
+@where_option
 @click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="At most N traces.")
 @click.option(
     "--all",
@@ -160,8 +160,7 @@ def list_traces(
     A conversation is listed with its first question, its last answer and the lines of its reasoning
     as steps; in the JSON it also has its `messages` and `tools`.
     """
-    filters = parse_pairs(where, "--where")
-    found = store.traces.select(filters, everything=everything)
+    found = store.traces.select(where, everything=everything)
     rows = itertools.islice(found, limit)
     if as_json:
         stream_json(

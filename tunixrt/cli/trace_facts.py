@@ -1,4 +1,4 @@
-"""`tunixrt trace add|score|label|supersede|retract|reinstate|redact`: events about traces."""
+"""`tunixrt trace add|label|supersede|retract|reinstate|redact`: events about traces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.options import goes_with, lock_timeout_option, recorded_at_option
-from tunixrt.cli.output import count, emit_json, say, short, table
+from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
@@ -111,40 +111,6 @@ def _from_stdin() -> dict[str, Any]:
     if not isinstance(value, dict):
         any_trace_of(value)  # raises: it says what was expected and what was found
     return dict(value)  # type: ignore[arg-type]
-
-
-@command(examples=("tunixrt trace score 5d1f0c 9ab34e",))
-@ids_argument
-@recorded_at_option
-@lock_timeout_option
-@store_options
-def score(
-    store: Store,
-    ids: tuple[str, ...],
-    recorded_at: str | None,
-    waiting: Waiting,
-    as_json: bool,
-) -> None:
-    """Record the baseline score of traces: 0 to 100, from the number and length of their steps.
-
-    The steps of a conversation are the lines of its reasoning; without steps, the score is 0.
-
-    A score that is recorded already, and that no other branch disputes, is not recorded again.
-    """
-    stated, scores = store.traces.score(ids, recorded_at=recorded_at, waiting=waiting)
-    if as_json:
-        found = [
-            {"id": trace} | msgspec.to_builtins(score)
-            for trace, score in zip(stated.traces, scores, strict=True)
-        ]
-        emit_json(_document(stated) | {"scores": found})
-        return
-    rows = [
-        (short(trace), f"{s.score:.2f}", s.details.step_count, f"{s.details.avg_step_length:.2f}")
-        for trace, s in zip(stated.traces, scores, strict=True)
-    ]
-    click.echo(table(("trace", "score", "steps", "avg step length"), rows))
-    _say_stated(stated)
 
 
 @command(
@@ -361,20 +327,22 @@ def _say_remains(done: RedactionDone) -> None:
     )
 
 
-def _document(stated: Stated) -> dict[str, object]:
+def stated_document(stated: Stated) -> dict[str, object]:
+    """What was stated, for ``--json``."""
     return {"traces": stated.traces, "n_new": stated.n_new, "segment": stated.segment}
 
 
 def _finish(stated: Stated, *, as_json: bool) -> None:
     if as_json:
-        emit_json(_document(stated))
+        emit_json(stated_document(stated))
     else:
-        _say_stated(stated)
+        say_stated(stated)
         if stated.segment is not None:
             click.echo(stated.segment)
 
 
-def _say_stated(stated: Stated) -> None:
+def say_stated(stated: Stated) -> None:
+    """Report how many events were recorded."""
     if stated.n_new:
         say(f"{count(stated.n_new, 'event')} recorded.")
     else:
@@ -402,4 +370,4 @@ def recover(store: Store, as_json: bool) -> None:
         click.echo(found.segment)
 
 
-FACT_COMMANDS = (add, score, label, supersede, retract, reinstate, redact, recover)
+FACT_COMMANDS = (add, label, supersede, retract, reinstate, redact, recover)

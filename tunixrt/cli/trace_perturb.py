@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
-from tunixrt.cli.options import goes_with, lock_timeout_option, recorded_at_option
+from tunixrt.cli.options import goes_with, lock_timeout_option, recorded_at_option, where_option
 from tunixrt.cli.output import count, emit_json, say
-from tunixrt.cli.pairs import parse_pairs
 from tunixrt.cli.suggestions import Choice
 
 if TYPE_CHECKING:
@@ -21,16 +20,11 @@ if TYPE_CHECKING:
     cls=ExampleCommand,
     examples=(
         "tunixrt trace perturb 5d1f0c --kind digit --seed 0",
-        "tunixrt trace perturb --where source=gsm8k -n 1000 --kind operator --seed 7",
+        "tunixrt trace perturb --where 'meta.source = \"gsm8k\"' -n 1000 --kind swap --seed 7",
     ),
 )
 @click.argument("ids", nargs=-1, metavar="[ID...]")
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Instead of ids: the active traces whose metadata has this value; may be repeated.",
-)
+@where_option
 @click.option(
     "-n", "--limit", type=click.IntRange(1), metavar="N", help="Perturb at most N traces."
 )
@@ -78,7 +72,7 @@ def perturb(
         ids,
         kind=kind,
         seed=seed,
-        where=parse_pairs(where, "--where"),
+        where=where,
         limit=limit,
         recorded_at=recorded_at,
         waiting=waiting,

@@ -159,7 +159,7 @@ def build_dataset(
             parent_digest=ancestor.digest if ancestor else None,
             built_at=built_at,
         )
-        derivation = DatasetDerivation(log, projection, segments, identity)
+        derivation = DatasetDerivation(log, projection, identity)
         with writing(staged):
             manifest = derivation.make(staged, QUIET, None)
         standing = _standing(layout, manifest)

@@ -12,7 +12,6 @@ from tunixrt.datasets.files import (
     DatasetManifest,
     dataset_digest,
     members,
-    members_root,
     write_members,
 )
 from tunixrt.datasets.names import key_of
@@ -22,7 +21,6 @@ from tunixrt.derive import Derivation
 from tunixrt.log.digests import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from pathlib import Path
 
     from tunixrt.datasets.files import Dataset
@@ -60,7 +58,6 @@ class DatasetDerivation(Derivation[DatasetManifest]):
         self,
         log: EventLog,
         projection: Projection,
-        segments: Collection[Digest],
         identity: DatasetIdentity,
         recorded: Dataset | None = None,
     ) -> None:
@@ -69,13 +66,11 @@ class DatasetDerivation(Derivation[DatasetManifest]):
         Args:
             log: where the payloads are.
             projection: the state of every trace at the snapshot.
-            segments: of the snapshot.
             identity: what to derive.
             recorded: the dataset that is derived again.
         """
         self._log = log
         self._projection = projection
-        self._segments = segments
         self._identity = identity
         self._recorded = recorded
         self._listed: dict[Digest, Member] = {} if recorded is None else self._unreadable(recorded)
@@ -98,39 +93,39 @@ class DatasetDerivation(Derivation[DatasetManifest]):
             RecipeError: nothing matches.
         """
         identity, recipe = self._identity, self._identity.recipe
-        selection = select(self._log, self._projection, recipe, self._segments, self._listed)
-        try:
-            root = members_root(selection)
-            write_members(directory, selection)
-            # Steps and characters of redacted members are known only from the record.
-            stats = (
-                self._recorded.manifest.stats
-                if self._recorded is not None and self._listed
-                else selection.stats()
-            )
-            return DatasetManifest(
-                format=DATASET_FORMAT,
-                dataset_key=self.name,
-                dataset_name=identity.name,
-                dataset_version=identity.version,
-                dataset_schema_version=DATASET_SCHEMA_VERSION,
-                digest=dataset_digest(recipe, root, len(selection)),
-                filters=recipe.filters,
-                selection_strategy=recipe.selection_strategy,
-                limit=recipe.limit,
-                seed=recipe.seed,
-                splits=recipe.splits,
-                trace_count=len(selection),
-                split_counts=selection.split_counts(),
-                stats=stats,
-                members_root=root,
-                snapshot=identity.snapshot,
-                parent_dataset_id=identity.parent,
-                parent_digest=identity.parent_digest,
-                built_at=identity.built_at,
-            )
-        finally:
-            selection.close()
+        selection = select(self._log, self._projection, recipe, self._listed)
+        root = write_members(directory, selection.lines())
+        # Steps, characters and fields of redacted members are known only from the record.
+        if self._recorded is not None and self._listed:
+            stats, strata = self._recorded.manifest.stats, self._recorded.manifest.strata
+        else:
+            stats, strata = selection.stats(), selection.strata()
+        return DatasetManifest(
+            format=DATASET_FORMAT,
+            dataset_key=self.name,
+            dataset_name=identity.name,
+            dataset_version=identity.version,
+            dataset_schema_version=DATASET_SCHEMA_VERSION,
+            digest=dataset_digest(recipe, root, len(selection)),
+            filters=recipe.filters,
+            selection_strategy=recipe.selection_strategy,
+            limit=recipe.limit,
+            seed=recipe.seed,
+            splits=recipe.splits,
+            trace_count=len(selection),
+            split_counts=selection.split_counts(),
+            stats=stats,
+            members_root=root,
+            snapshot=identity.snapshot,
+            where=recipe.where,
+            group_by=recipe.group_by,
+            stratify=recipe.stratify,
+            sql=recipe.sql,
+            strata=strata,
+            parent_dataset_id=identity.parent,
+            parent_digest=identity.parent_digest,
+            built_at=identity.built_at,
+        )
 
     def _unreadable(self, recorded: Dataset) -> dict[Digest, Member]:
         gone = {state.id for state in self._projection.traces() if not state.kept}

@@ -1,8 +1,14 @@
-"""Two datasets side by side: two sorted lists of members, merged in bounded memory."""
+"""Two datasets side by side: two sorted lists of members, merged in bounded memory.
+
+For each trace that only one of them lists, the reason is found in the snapshot of the other: a
+trace of A is not in B because it was retracted, superseded or redacted there, because B was built
+without it, or because the recipe of B does not select it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,15 +20,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tunixrt.datasets.files import Dataset
+    from tunixrt.datasets.reading import DatasetReader
     from tunixrt.datasets.selection import Member
 
 
+class Reason(StrEnum):
+    """Why one of two datasets does not list a trace that the other one lists."""
+
+    UNKNOWN = "not recorded yet"
+    RETRACTED = "retracted"
+    SUPERSEDED = "superseded"
+    REDACTED = "redacted"
+    NOT_SELECTED = "not selected by the recipe"
+
+
 class MemberChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A trace that two datasets list differently: its split in each, None if it is not listed."""
+    """A trace that two datasets list differently.
+
+    Attributes:
+        trace: its id.
+        a: its split in A, None if A does not list it.
+        b: its split in B, None if B does not list it.
+        reason: why the other one does not list it; None if both do.
+        superseded_by: the trace that takes its place, if it was superseded.
+    """
 
     trace: Digest
     a: str | None
     b: str | None
+    reason: Reason | None = None
+    superseded_by: Digest | None = None
 
 
 class DatasetDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +63,8 @@ class DatasetDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         added: How many traces only B lists, by split.
         removed: How many traces only A lists, by split.
         moved: How many traces changed the split, by ``A -> B``.
+        added_because: Why A does not list the added ones, by reason.
+        removed_because: Why B does not list the removed ones, by reason.
     """
 
     a: Digest
@@ -45,33 +74,46 @@ class DatasetDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     added: dict[str, int]
     removed: dict[str, int]
     moved: dict[str, int]
+    added_because: dict[str, int]
+    removed_because: dict[str, int]
 
 
 def diff_datasets(
-    a: Dataset, b: Dataset, on_change: Callable[[MemberChange], None] | None = None
+    reader: DatasetReader,
+    a: Dataset,
+    b: Dataset,
+    on_change: Callable[[MemberChange], None] | None = None,
 ) -> DatasetDiff:
-    """Return the differences of two datasets.
+    """Return the differences of two datasets; a snapshot is folded only if a reason needs it.
 
     Args:
+        reader: Reads the log of both.
         a: The first.
         b: The second.
         on_change: Receives each trace that they list differently, in ascending order of ids.
 
     Raises:
-        DamagedError: A member line is damaged.
+        DamagedError: A member line or the log is damaged.
+        SnapshotNotFoundError: A snapshot does not exist here.
     """
     n_same = 0
     added, removed, moved = Counter[str](), Counter[str](), Counter[str]()
-    for change in _merged(members(a), members(b)):
-        if change.a == change.b:
+    added_because, removed_because = Counter[str](), Counter[str]()
+    for merged in _merged(members(a), members(b)):
+        if merged.a == merged.b:
             n_same += 1
             continue
-        if change.a is None:
+        change = merged
+        if merged.a is None:
+            change = _explained(reader, merged, a)
             added[str(change.b)] += 1
-        elif change.b is None:
-            removed[change.a] += 1
+            added_because[str(change.reason)] += 1
+        elif merged.b is None:
+            change = _explained(reader, merged, b)
+            removed[merged.a] += 1
+            removed_because[str(change.reason)] += 1
         else:
-            moved[f"{change.a} -> {change.b}"] += 1
+            moved[f"{merged.a} -> {merged.b}"] += 1
         if on_change is not None:
             on_change(change)
     return DatasetDiff(
@@ -82,7 +124,26 @@ def diff_datasets(
         added=dict(sorted(added.items())),
         removed=dict(sorted(removed.items())),
         moved=dict(sorted(moved.items())),
+        added_because=dict(sorted(added_because.items())),
+        removed_because=dict(sorted(removed_because.items())),
     )
+
+
+def _explained(reader: DatasetReader, change: MemberChange, other: Dataset) -> MemberChange:
+    """Return a change with the reason for which the other dataset does not list the trace."""
+    state = reader.fold(other.manifest.snapshot).projection.get(change.trace)
+    if state is None or state.place is None:
+        reason = Reason.UNKNOWN
+    elif state.redacted:
+        reason = Reason.REDACTED
+    elif state.retracted:
+        reason = Reason.RETRACTED
+    elif state.superseded_by is not None:
+        reason = Reason.SUPERSEDED
+    else:
+        reason = Reason.NOT_SELECTED
+    by = state.superseded_by if state is not None and reason is Reason.SUPERSEDED else None
+    return msgspec.structs.replace(change, reason=reason, superseded_by=by)
 
 
 def _merged(a: Iterator[Member], b: Iterator[Member]) -> Iterator[MemberChange]:

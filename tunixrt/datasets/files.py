@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import UNSET
 
 from tunixrt.datasets.recipes import Recipe, SelectionStrategy
-from tunixrt.datasets.selection import DatasetStats, Member
+from tunixrt.datasets.selection import DatasetStats, Member, Stratum
+from tunixrt.datasets.sql import SqlQuery
+from tunixrt.log.canonical import encode
 from tunixrt.log.digests import (
     Digest,
     digest_bytes,
@@ -20,14 +24,14 @@ from tunixrt.log.digests import (
     is_hex,
 )
 from tunixrt.log.findings import Finding, entries, place
-from tunixrt.log.merkle import MerkleTree
+from tunixrt.log.merkle import MerkleTree, leaf_hash
 from tunixrt.log.segment.header import DamagedError
 from tunixrt.log.segment.sealed import MAX_PART_BYTES
 from tunixrt.log.stored import open_stored, read_stored
 from tunixrt.words import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tunixrt.log.layout import Layout
 
@@ -41,8 +45,10 @@ class DatasetManifest(
 ):
     """The recipe, content and origin of a dataset.
 
-    ``filters``, ``selection_strategy``, ``limit``, ``seed`` and ``splits`` are the recipe. The
-    lineage names the parent's key and digest. ``members_root`` is the Merkle root over the lines.
+    ``filters``, ``selection_strategy``, ``limit``, ``seed``, ``splits``, ``where``, ``group_by``,
+    ``stratify`` and ``sql`` are the recipe. The lineage names the parent's key and digest.
+    ``members_root`` is the Merkle root over the lines, ``strata`` has the splits of every value of
+    the field ``stratify``.
     """
 
     format: str
@@ -61,6 +67,11 @@ class DatasetManifest(
     stats: DatasetStats
     members_root: Digest
     snapshot: Digest
+    where: str | None = None
+    group_by: str | None = None
+    stratify: str | None = None
+    sql: SqlQuery | None = None
+    strata: list[Stratum] | None = None
     parent_dataset_id: str | None = None
     parent_digest: Digest | None = None
     built_at: str | None = None
@@ -74,7 +85,29 @@ class DatasetManifest(
             limit=self.limit,
             seed=self.seed,
             splits=self.splits,
+            where=self.where,
+            group_by=self.group_by,
+            stratify=self.stratify,
+            sql=self.sql,
         )
+
+
+def uneven_strata(manifest: DatasetManifest) -> Iterator[str]:
+    """Yield a sentence for every value of the stratifying field that a split lacks."""
+    wanted = [*manifest.splits, *(["train"] if _leaves_train(manifest.splits) else [])]
+    for stratum in manifest.strata or ():
+        lacking = [split for split in wanted if split not in stratum.split_counts]
+        if lacking:
+            n = sum(stratum.split_counts.values())
+            value = "no value" if stratum.value is UNSET else encode(stratum.value).decode()
+            yield (
+                f"{manifest.stratify} {value}: none of {n:,} traces is in "
+                f"{' or '.join(lacking)}; another --seed splits them otherwise."
+            )
+
+
+def _leaves_train(splits: Mapping[str, str]) -> bool:
+    return sum(map(Fraction, splits.values())) < 1
 
 
 class Dataset(msgspec.Struct, frozen=True):
@@ -97,6 +130,7 @@ class Dataset(msgspec.Struct, frozen=True):
 # A member holds a digest and a word, so msgspec's bytes are RFC 8785's.
 member_line = msgspec.json.Encoder(order="sorted").encode
 _decode_member = msgspec.json.Decoder(Member).decode
+_decode_members = msgspec.json.Decoder(Member).decode_lines
 _decode_manifest = msgspec.json.Decoder(DatasetManifest).decode
 
 
@@ -110,14 +144,6 @@ def dataset_digest(recipe: Recipe, root: Digest, n_members: int) -> Digest:
             "recipe": recipe,
         }
     )
-
-
-def members_root(listed: Iterable[Member]) -> Digest:
-    """Return the Merkle root over the member lines, in their order."""
-    tree = MerkleTree()
-    for member in listed:
-        tree.append(member_line(member))
-    return from_raw(tree.root())
 
 
 def members(dataset: Dataset) -> Iterator[Member]:
@@ -137,6 +163,24 @@ def members(dataset: Dataset) -> Iterator[Member]:
                 raise DamagedError(Finding(place(path, root), problem, line=number)) from error
     except OSError as error:
         raise DamagedError(unreadable_members(error, dataset.path, root)) from None
+
+
+def members_at_once(dataset: Dataset) -> Iterator[Member]:
+    """Yield what `members` yields, several times as fast and with less checked.
+
+    A line that is not that of a member is found; that ``trace`` is a digest is the caller's to
+    check.
+
+    Raises:
+        DamagedError: as for `members`.
+    """
+    try:
+        for path in member_files(dataset.path):
+            with open_stored(path) as file:
+                listed = _decode_members(file.read())
+            yield from listed
+    except (OSError, ValueError):
+        yield from members(dataset)  # reports what is wrong
 
 
 def unreadable_members(error: OSError, directory: Path, root: Path) -> Finding:
@@ -194,22 +238,28 @@ def read_manifest(layout: Layout, path: Path) -> tuple[DatasetManifest | None, l
     return manifest, findings
 
 
-def write_members(directory: Path, listed: Iterable[Member]) -> None:
-    """Write member files, each ending before it exceeds 4 MiB."""
+def write_members(directory: Path, listed: Iterable[bytes]) -> Digest:
+    """Write member lines into files, each ending before it exceeds 4 MiB.
+
+    Returns:
+        The Merkle root over the lines, which are given without their line feeds.
+    """
+    tree = MerkleTree()
     lines: list[bytes] = []
     size, n_files = 0, 0
 
     def write() -> None:
         (directory / f"members-{n_files:04d}.jsonl").write_bytes(b"".join(lines))
+        tree.extend_hashes([leaf_hash(line[:-1]) for line in lines])
 
-    for member in listed:
-        line = member_line(member) + b"\n"
-        if size + len(line) > MAX_PART_BYTES:
+    for line in listed:
+        size += len(line) + 1
+        if size > MAX_PART_BYTES:
             write()
-            lines, size, n_files = [], 0, n_files + 1
-        lines.append(line)
-        size += len(line)
+            lines, size, n_files = [], len(line) + 1, n_files + 1
+        lines.append(line + b"\n")
     write()
+    return from_raw(tree.root())
 
 
 def directories(path: Path, root: Path) -> list[Path]:

@@ -33,6 +33,8 @@ class OmitReason(StrEnum):
 
     OTHER_SPLIT = "in another split"
     REDACTED = "redacted"
+    NOTHING_LEARNED = "no turn is learned"
+    NO_STEP_LABELS = "no labels on its steps"
 
 
 class Sink(Protocol):

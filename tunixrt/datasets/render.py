@@ -1,4 +1,7 @@
-"""Renders a trace as the prompt that a model reads and the completion that it should write.
+"""Renders a trace as what a model reads and what it should write.
+
+A trace of schema 1.0 is a prompt and a completion. A conversation is all its turns, of which the
+model learns to write those of the assistant that are not masked.
 
 Text and special tokens are pieces of different types, so a trace that contains the text
 ``<end_of_turn>`` trains on those characters and never on the token. Only the text exports join the
@@ -12,13 +15,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tunixrt.datasets.conversation_text import MODEL, USER, turns_of
 from tunixrt.log.digests import Digest, digest_value
+from tunixrt.traces.conversation import Conversation
 from tunixrt.traces.schema import in_order
 
 if TYPE_CHECKING:
-    from tunixrt.traces.schema import Trace
+    from tunixrt.traces.schema import AnyTrace, Trace
 
-#: Part of every run id: change it with any text below.
+#: ExamplePart of every run id: change it with any text below.
 TEMPLATE_VERSION: Final = "1"
 
 _REQUEST = "Please show your reasoning steps."
@@ -44,25 +49,74 @@ class DataFormat(StrEnum):
     ANSWER_ONLY = "answer_only"
 
 
+class ExamplePart(msgspec.Struct, frozen=True):
+    """Consecutive pieces that the model all learns to write, or all only reads."""
+
+    pieces: tuple[Piece, ...]
+    is_learned: bool = False
+
+
 class Example(msgspec.Struct, frozen=True):
-    """One training example: prompt and completion as pieces; the loss is on the completion."""
+    """One training example: the loss is on the parts that are learned.
+
+    Parts alternate: no two that follow each other are both learned, or both not. So two examples
+    have equal parts exactly if they have equal pieces and masks.
+    """
 
     id: str
     trace: Digest
-    prompt: tuple[Piece, ...]
-    completion: tuple[Piece, ...]
+    parts: tuple[ExamplePart, ...]
+
+    @property
+    def prompt(self) -> tuple[Piece, ...]:
+        """Everything before the first piece that is learned."""
+        first, *_ = self.parts
+        return () if first.is_learned else first.pieces
+
+
+def single_turn(
+    identifier: str, trace: Digest, prompt: tuple[Piece, ...], completion: tuple[Piece, ...]
+) -> Example:
+    """Return the example of a prompt that is read and a completion that is learned."""
+    return Example(
+        identifier, trace, (ExamplePart(prompt), ExamplePart(completion, is_learned=True))
+    )
 
 
 def render_example(
-    trace: Trace, trace_id: Digest, *, data_format: DataFormat, system: str | None = None
+    trace: AnyTrace, trace_id: Digest, *, data_format: DataFormat, system: str | None = None
 ) -> Example:
-    """Return a trace as a training example."""
-    return Example(
-        id=derived_id(trace_id, data_format, system),
-        trace=trace_id,
-        prompt=render_prompt(trace.prompt, data_format=data_format, system=system),
-        completion=(response(trace, data_format), Special.END_OF_TURN),
+    """Return a trace of either schema as a training example."""
+    identifier = derived_id(trace_id, data_format, system)
+    if isinstance(trace, Conversation):
+        return Example(identifier, trace_id, _parts(trace, data_format, system))
+    prompt = render_prompt(trace.prompt, data_format=data_format, system=system)
+    return single_turn(
+        identifier, trace_id, prompt, (response(trace, data_format), Special.END_OF_TURN)
     )
+
+
+def _parts(
+    conversation: Conversation, data_format: DataFormat, system: str | None
+) -> tuple[ExamplePart, ...]:
+    """Every turn of a conversation, in the pieces that a single turn has."""
+    parts: list[ExamplePart] = []
+    read: list[Piece] = [Special.BOS]
+    separator: tuple[Piece, ...] = ()
+    answer_only = data_format is DataFormat.ANSWER_ONLY
+    for role, text, is_learned in turns_of(conversation, system=system, answer_only=answer_only):
+        read += (*separator, Special.START_OF_TURN)
+        separator = ("\n",)
+        if role != MODEL:
+            asked = question(text, data_format) if role == USER else text
+            read += (f"{role}\n{asked}", Special.END_OF_TURN)
+        elif is_learned:
+            parts.append(ExamplePart((*read, f"{role}\n")))
+            parts.append(ExamplePart((text, Special.END_OF_TURN), is_learned=True))
+            read = []
+        else:
+            read += (f"{role}\n", text, Special.END_OF_TURN)
+    return (*parts, ExamplePart(tuple(read))) if read else tuple(parts)
 
 
 def render_prompt(
@@ -80,8 +134,11 @@ def render_prompt(
     )
 
 
-def tunix_sft_text(trace: Trace, system: str | None = None) -> str:
+def tunix_sft_text(trace: AnyTrace, system: str | None = None) -> str:
     """Return the trace as one Gemma text, without ``<bos>`` and a trailing line feed."""
+    if isinstance(trace, Conversation):
+        parts = _parts(trace, DataFormat.TUNIX_SFT, system)
+        return "".join(piece for part in parts for piece in part.pieces).removeprefix(Special.BOS)
     _, *prompt = render_prompt(trace.prompt, data_format=DataFormat.TUNIX_SFT, system=system)
     return "".join([*prompt, response(trace, DataFormat.TUNIX_SFT), Special.END_OF_TURN])
 

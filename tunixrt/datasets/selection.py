@@ -1,40 +1,42 @@
-"""Selects traces by a recipe, with their splits and statistics.
-
-The candidates are kept in a private table on disk, so memory does not grow with their number.
-"""
+"""Selects traces by a recipe, with their splits and statistics."""
 
 from __future__ import annotations
 
 import weakref
 from collections import Counter
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import UNSET
 
+from tunixrt.datasets.expressions.fields import MISSING, Subject, reader_of
+from tunixrt.datasets.expressions.parsing import parse_expression, parse_field
+from tunixrt.datasets.matching import Matcher
 from tunixrt.datasets.recipes import RecipeError, SelectionStrategy, Split, Splitter, sample_key
-from tunixrt.log.canonical import encode
+from tunixrt.datasets.sql import selected_places
+from tunixrt.log.canonical import decode_canonical, encode
 from tunixrt.log.digests import Digest, from_raw, raw_of
 from tunixrt.traces.payloads import read_in_order
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.spill import spill
-from tunixrt.traces.views import n_characters_of, n_steps_of, prompts_of
-from tunixrt.words import quoted, suggestion
+from tunixrt.traces.views import n_characters_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tunixrt.datasets.recipes import Recipe
     from tunixrt.log.eventlog import EventLog
-    from tunixrt.traces.schema import AnyTrace
     from tunixrt.traces.state import Projection, TraceState
 
-#: A filter on ``label.NAME`` matches a label; any other key is one of ``meta``.
-LABEL_PREFIX: Final = "label."
-
-#: How many keys and values are kept for the message that lists possible ones.
-_REMEMBERED: Final = 20
+#: How many values of a field are counted for a stratified split.
+MAX_STRATA: Final = 1_000
 _BUFFERED: Final = 2_000
+#: SQLite stores plain text faster than a member of an enumeration.
+_NAMES: Final = {split: split.value for split in Split}
+_CODES: Final = {split.value: code for code, split in enumerate(Split, start=1)}
+#: Place, split, steps, characters (None if it cannot be read any more), stratum.
+_Candidate = tuple[int, str, int | None, int | None, str | None]
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,80 +59,180 @@ class DatasetStats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     avg_total_chars: float
 
 
+class Stratum(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the members with one value of the stratifying field are split.
+
+    ``value`` is its JSON value; absent for the members that lack the field.
+    """
+
+    split_counts: dict[str, int]
+    value: Any = UNSET
+
+
 class Selection:
-    """The selected traces: iterate for the members in ascending order of their ids."""
+    """The selected traces: iterate for the members in ascending order of their ids.
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._database = spill()
-        self.close = weakref.finalize(self, self._database.close)
-        self._database.execute(
-            "CREATE TABLE members (place INTEGER PRIMARY KEY, id BLOB, key BLOB, split TEXT,"
-            " n_steps INTEGER, n_chars INTEGER)"
-        )
-        self._database.execute("BEGIN")
+    A member is one byte at its place in the log, and the table of the projection has the order of
+    the ids. Only a limit needs a table of candidates, of which it keeps some.
+    """
+
+    def __init__(self, recipe: Recipe, projection: Projection) -> None:
         self._recipe = recipe
-        self._is_random = recipe.selection_strategy is SelectionStrategy.RANDOM
-        self._splitter = Splitter(recipe)
-        self._rows: list[tuple[object, ...]] = []
+        self._projection = projection
+        self._candidates = None if recipe.limit is None else _Candidates(recipe)
+        self._split_of = Splitter(recipe).split_of
+        self._group = _reader(recipe.group_by)
+        self._stratum = _reader(recipe.stratify)
+        self._values: set[str] = set()
+        self._splits = bytearray()
+        self._counts: Counter[tuple[str | None, str]] = Counter()
+        self._n_steps: Counter[int] = Counter()
+        self._n_chars = 0
 
-    def add(self, place: int, trace_id: Digest, trace: AnyTrace) -> None:
-        """Add a candidate that matches the recipe's filters."""
-        split = self._splitter.split_of(prompts_of(trace)[0])
-        self._add(place, trace_id, split, n_steps_of(trace), n_characters_of(trace))
+    def add(self, subject: Subject) -> None:
+        """Add a candidate that matches the recipe."""
+        state, flat = subject.state, subject.flat
+        assert state.place is not None
+        group = None if self._group is None else self._group(subject)
+        # A group is named by a value; without one, the prompt decides.
+        split = _NAMES[self._split_of(flat.prompt, None if group is MISSING else group)]
+        stratum = None if self._stratum is None else self._stratum_of(self._stratum(subject))
+        candidate = (state.place, split, len(flat.steps), n_characters_of(subject.trace), stratum)
+        if self._candidates is None:
+            self._take(*candidate)
+        else:
+            self._candidates.add(state.id, candidate)
 
     def add_listed(self, place: int, member: Member) -> None:
         """Add a candidate that cannot be read any more, as a dataset lists it."""
-        self._add(place, member.trace, member.split, None, None)
+        candidate = (place, _NAMES[member.split], None, None, None)
+        if self._candidates is None:
+            self._take(*candidate)
+        else:
+            self._candidates.add(member.trace, candidate)
 
-    def _add(
-        self, place: int, trace: Digest, split: Split, n_steps: int | None, n_chars: int | None
+    def cut(self) -> None:
+        """Apply the recipe's limit; nothing is added after it."""
+        if self._candidates is not None:
+            for candidate in self._candidates.cut():
+                self._take(*candidate)
+            self._candidates.close()
+
+    def _take(
+        self,
+        place: int,
+        split: str,
+        n_steps: int | None,
+        n_chars: int | None,
+        stratum: str | None,
     ) -> None:
-        key = sample_key(self._recipe.seed or 0, trace) if self._is_random else b""
-        self._rows.append((place, raw_of(trace), key, str(split), n_steps, n_chars))
+        if place >= len(self._splits):
+            self._splits.extend(bytes(place + 1 - len(self._splits) + _BUFFERED))
+        self._splits[place] = _CODES[split]
+        self._counts[stratum, split] += 1
+        if n_steps is not None and n_chars is not None:
+            self._n_steps[n_steps] += 1
+            self._n_chars += n_chars
+
+    def _stratum_of(self, value: object) -> str | None:
+        if value is MISSING:
+            return None
+        text = encode(value).decode()
+        self._values.add(text)
+        if len(self._values) > MAX_STRATA:
+            raise RecipeError(
+                f"{self._recipe.stratify} has more than {MAX_STRATA:,} values. Stratify by a field "
+                "with few values, such as a source; --group-by keeps the traces of each value in "
+                "one split."
+            )
+        return text
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the member lines, without line feeds, in ascending order of the ids."""
+        splits = self._splits
+        # Two texts without a character to escape: these are RFC 8785's bytes.
+        begins = {code: f'{{"split":"{name}","trace":"sha256:' for name, code in _CODES.items()}
+        for raw, place in self._projection.places_by_id():
+            if place < len(splits) and (code := splits[place]):
+                yield f'{begins[code]}{raw.hex()}"}}'.encode()
+
+    def __iter__(self) -> Iterator[Member]:
+        names = {code: Split(name) for name, code in _CODES.items()}
+        for raw, place in self._projection.places_by_id():
+            if place < len(self._splits) and (code := self._splits[place]):
+                yield Member(from_raw(raw), names[code])
+
+    def __len__(self) -> int:
+        return self._counts.total()
+
+    def split_counts(self) -> dict[str, int]:
+        """Return the number of members of each split that has any."""
+        counts = Counter[str]()
+        for (_, split), n in self._counts.items():
+            counts[split] += n
+        return dict(sorted(counts.items()))
+
+    def strata(self) -> list[Stratum] | None:
+        """Return how each value of the stratifying field is split; None without such a field."""
+        if self._stratum is None:
+            return None
+        by_value: dict[str | None, dict[str, int]] = {}
+        for (value, split), n in self._counts.items():
+            by_value.setdefault(value, {})[split] = n
+        # Those without a value are first: no JSON text is empty.
+        ordered = sorted(by_value.items(), key=lambda item: item[0] or "")
+        return [
+            Stratum(dict(sorted(by.items())), UNSET if text is None else _value(text))
+            for text, by in ordered
+        ]
+
+    def stats(self) -> DatasetStats:
+        """Return the statistics of the selected traces, of which there must be one at least."""
+        n_traces = self._n_steps.total()
+        return DatasetStats(
+            avg_step_count=_average(sum(n * by for n, by in self._n_steps.items()), n_traces),
+            min_step_count=min(self._n_steps),
+            max_step_count=max(self._n_steps),
+            avg_total_chars=_average(self._n_chars, n_traces),
+        )
+
+
+class _Candidates:
+    """The matching traces of a recipe with a limit, in a private table on disk."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._is_random = recipe.selection_strategy is SelectionStrategy.RANDOM
+        self._database = spill()
+        self.close = weakref.finalize(self, self._database.close)
+        self._database.execute(
+            "CREATE TABLE candidates (place INTEGER PRIMARY KEY, split TEXT, n_steps INTEGER,"
+            " n_chars INTEGER, stratum TEXT, id BLOB, key BLOB)"
+        )
+        self._database.execute("BEGIN")
+        self._rows: list[tuple[object, ...]] = []
+
+    def add(self, trace: Digest, candidate: _Candidate) -> None:
+        """Add a matching trace."""
+        key = sample_key(self._recipe.seed or 0, trace) if self._is_random else None
+        self._rows.append((*candidate, raw_of(trace), key))
         if len(self._rows) >= _BUFFERED:
             self._flush()
 
     def _flush(self) -> None:
-        self._database.executemany("INSERT INTO members VALUES (?, ?, ?, ?, ?, ?)", self._rows)
+        self._database.executemany(
+            "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows
+        )
         self._rows.clear()
 
-    def cut(self) -> None:
-        """Apply the recipe's limit."""
+    def cut(self) -> Iterator[_Candidate]:
+        """Yield those that the limit keeps."""
         self._flush()
-        if self._recipe.limit is None:
-            return
-        order = {
-            SelectionStrategy.LATEST: "place DESC",
-            SelectionStrategy.RANDOM: "key, id",
-        }[self._recipe.selection_strategy]
-        self._database.execute(
-            "DELETE FROM members WHERE place NOT IN"  # noqa: S608 - one of two constants
-            f" (SELECT place FROM members ORDER BY {order} LIMIT ?)",
+        order = "key, id" if self._is_random else "place DESC"
+        yield from self._database.execute(
+            "SELECT place, split, n_steps, n_chars, stratum FROM candidates"  # noqa: S608
+            f" ORDER BY {order} LIMIT ?",
             (self._recipe.limit,),
-        )
-
-    def __iter__(self) -> Iterator[Member]:
-        for raw, split in self._database.execute("SELECT id, split FROM members ORDER BY id"):
-            yield Member(from_raw(raw), Split(split))
-
-    def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM members").fetchone()[0])
-
-    def split_counts(self) -> dict[str, int]:
-        """Return the number of members of each split that has any."""
-        rows = self._database.execute("SELECT split, count(*) FROM members GROUP BY split")
-        return dict(sorted(rows))
-
-    def stats(self) -> DatasetStats:
-        """Return the statistics of the selected traces, of which there must be one at least."""
-        n, steps, least, most, chars = self._database.execute(
-            "SELECT count(*), sum(n_steps), min(n_steps), max(n_steps), sum(n_chars) FROM members"
-        ).fetchone()
-        return DatasetStats(
-            avg_step_count=_average(steps, n),
-            min_step_count=least,
-            max_step_count=most,
-            avg_total_chars=_average(chars, n),
         )
 
 
@@ -138,106 +240,65 @@ def select(
     log: EventLog,
     projection: Projection,
     recipe: Recipe,
-    segments: Collection[Digest] | None = None,
     listed: Mapping[Digest, Member] | None = None,
 ) -> Selection:
     """Return the active traces that match the recipe, up to its limit.
 
     Args:
         log: Where the payloads are.
-        projection: The state of every trace at the segments.
+        projection: The state of every trace.
         recipe: What to select.
-        segments: The segments of the projection; all of them if None.
         listed: Members that cannot be read any more and are kept as they are listed.
 
     Raises:
         RecipeError: Nothing matches; the message lists the nearest keys or values.
+        SqlError: The query fails, or returns something else than ids of traces.
+        MissingExtraError: The recipe has a query, and DuckDB is not installed.
     """
-    selection, seen = Selection(recipe), _Seen(recipe)
+    chosen = None if recipe.sql is None else selected_places(recipe.sql, log, projection)
+    selection = Selection(recipe, projection)
+    expression = None if recipe.where is None else parse_expression(recipe.where)
+    matcher = Matcher(recipe.filters, expression)
     if listed:
         for state in projection.traces():
             if state.id in listed and state.place is not None:
                 selection.add_listed(state.place, listed[state.id])
     found = bool(listed)
-    for state, payload in read_in_order(log, projection.active(), segments):
-        trace = parse_payload(payload)
-        if seen.matches(state, trace) and state.place is not None:
-            selection.add(state.place, state.id, trace)
+    for state, payload in read_in_order(log, _chosen(projection, chosen)):
+        subject = Subject(state, parse_payload(payload))
+        if matcher.matches(subject):
+            selection.add(subject)
             found = True
+    if not found and chosen is not None:
+        n = sum(chosen)
+        raise RecipeError(
+            f"The query selects {n:,} traces, none of which matches the other conditions."
+            if n
+            else "The query selects no trace."
+        )
     if not found:
-        selection.close()
-        raise RecipeError(seen.explain())
+        raise RecipeError(matcher.explain())
     selection.cut()
     return selection
 
 
-class _Seen:
-    """Matches traces against filters, and collects keys and values for the explanation."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._filters = list(recipe.filters.items())
-        self._keys: Counter[str] = Counter()
-        self._values: dict[str, Counter[str]] = {key: Counter() for key in recipe.filters}
-        self._met: set[str] = set()
-        self._n_traces = 0
-
-    def matches(self, state: TraceState, trace: AnyTrace) -> bool:
-        """Return whether a trace passes all filters."""
-        self._n_traces += 1
-        if not self._filters:
-            return True
-        for key in (*trace.meta, *(LABEL_PREFIX + label for label in state.labels)):
-            _remember(self._keys, key)
-        matched = True
-        for key, wanted in self._filters:
-            value = value_of(state, trace, key)
-            if value is not None:
-                _remember(self._values[key], value)
-            if value == wanted:
-                self._met.add(key)
-            else:
-                matched = False
-        return matched
-
-    def explain(self) -> str:
-        """Return why nothing matched."""
-        if not self._n_traces:
-            return "There are no traces to select from: import some first."
-        for key, values in self._values.items():
-            if not values:
-                known = sorted(self._keys)
-                listed = (
-                    f"{suggestion(key, known)} The keys are {', '.join(known)}."
-                    if known
-                    else " No trace has any metadata."
-                )
-                return f"No trace has the metadata key {quoted(key)}.{listed}"
-        for key, wanted in self._filters:
-            if key not in self._met:
-                known = sorted(self._values[key])
-                values_shown = ", ".join(quoted(value) for value in known)
-                return (
-                    f"No trace matches {key}={wanted}: the values of {quoted(key)} are "
-                    f"{values_shown}{', and more' * (len(known) >= _REMEMBERED)}."
-                    f"{suggestion(wanted, known)}"
-                )
-        pairs = " and ".join(f"{key}={wanted}" for key, wanted in self._filters)
-        return f"No trace matches {pairs} together, though some match each of them alone."
+def _chosen(projection: Projection, chosen: bytearray | None) -> Iterator[TraceState]:
+    """Yield the active traces; only those at the chosen places, if there are such."""
+    if chosen is None:
+        yield from projection.active()
+        return
+    for state in projection.active():
+        assert state.place is not None
+        if state.place < len(chosen) and chosen[state.place]:
+            yield state
 
 
-def value_of(state: TraceState, trace: AnyTrace, key: str) -> str | None:
-    """Return a value as filters compare it: text as it is, anything else as canonical JSON."""
-    if key.startswith(LABEL_PREFIX):
-        return state.labels.get(key.removeprefix(LABEL_PREFIX))
-    if key not in trace.meta:
-        return None
-    value = trace.meta[key]
-    return value if isinstance(value, str) else encode(value).decode()
+def _reader(field: str | None) -> Callable[[Subject], Any] | None:
+    return None if field is None else reader_of(parse_field(field))
 
 
-def _remember(counter: Counter[str], text: str) -> None:
-    if text in counter or len(counter) < _REMEMBERED:
-        counter[text] += 1
+def _value(text: str) -> object:
+    return decode_canonical(text.encode())
 
 
 def _average(total: int, n: int) -> float:

@@ -10,7 +10,6 @@ from tunixrt.datasets.reading import OmitReason
 from tunixrt.datasets.render import DataFormat, Example, Special, render_example
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, of_hex
-from tunixrt.traces.views import flat_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +24,12 @@ class Text:
     """The examples of one split in one format, rendered as they arrive.
 
     The digest is the SHA-256 of a line of canonical JSON per example, in ascending order of trace
-    ids: ``{"completion": [...], "prompt": [...], "trace": "sha256:..."}`` and a line feed, where a
-    piece of text is a string, and a special token is ``{"special": "<bos>"}``. So it does
-    not depend on the store from which the text is rendered, and it changes if a member is redacted.
+    ids, and a line feed: ``{"completion": [...], "prompt": [...], "trace": "sha256:..."}`` where
+    one learned part follows what is read, which every trace of schema 1.0 is, and otherwise
+    ``{"parts": [{"learned": false, "pieces": [...]}, ...], "trace": "sha256:..."}``. A piece of
+    text is a string, and a special token is ``{"special": "<bos>"}``. So equal digests mean equal
+    pieces and masks; the digest does not depend on the store from which the text is rendered, and
+    it changes if a member is redacted.
 
     Attributes:
         examples: the examples, in that order; empty if they are not kept.
@@ -63,18 +65,23 @@ class Text:
 
     def add(self, state: TraceState, trace: AnyTrace, split: Split) -> None:  # noqa: ARG002
         """Render one trace."""
-        example = render_example(
-            flat_view(trace), state.id, data_format=self._format, system=self._system
-        )
-        line = {
-            "completion": _plain(example.completion),
-            "prompt": _plain(example.prompt),
-            "trace": example.trace,
-        }
-        self._sha256.update(encode(line) + b"\n")
+        example = render_example(trace, state.id, data_format=self._format, system=self._system)
+        self._sha256.update(text_line(example))
         self.n_examples += 1
         if self._keep:
             self.examples.append(example)
+
+
+def text_line(example: Example) -> bytes:
+    """Return the line of an example that the digest of a text is of, with its line feed."""
+    line: dict[str, object]
+    if [part.is_learned for part in example.parts] == [False, True]:
+        prompt, completion = (_plain(part.pieces) for part in example.parts)
+        line = {"completion": completion, "prompt": prompt}
+    else:
+        parts = [{"learned": p.is_learned, "pieces": _plain(p.pieces)} for p in example.parts]
+        line = {"parts": parts}
+    return encode({**line, "trace": example.trace}) + b"\n"
 
 
 def _plain(pieces: Sequence[Piece]) -> list[object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.datasets.derivation import DatasetDerivation, identity_of
+from tunixrt.datasets.expressions.scanning import ExpressionError
 from tunixrt.datasets.files import (
     MANIFEST_NAME,
     DatasetManifest,
@@ -86,7 +87,7 @@ def rebuild(reader: DatasetReader, dataset: Dataset) -> Verdict:
     """
     folded = reader.fold(dataset.manifest.snapshot)
     derivation = DatasetDerivation(
-        reader.log, folded.projection, folded.segments, identity_of(dataset.manifest), dataset
+        reader.log, folded.projection, identity_of(dataset.manifest), dataset
     )
     # A dataset is named by its manifest, by which it is looked up.
     try:
@@ -163,8 +164,12 @@ def _recipe_problems(manifest: DatasetManifest) -> Iterator[tuple[str, str, str]
             limit=manifest.limit,
             seed=manifest.seed,
             splits=manifest.splits,
+            where=manifest.where,
+            group_by=manifest.group_by,
+            stratify=manifest.stratify,
+            sql=manifest.sql,
         )
-    except RecipeError as error:
+    except (RecipeError, ExpressionError) as error:
         yield f"The recipe is invalid: {error}", "a recipe", "another"
     else:
         if recipe != manifest.recipe:

@@ -25,6 +25,7 @@ from tunixrt.derive.verdict import (
     Verdict,
     compare,
     not_made,
+    record_difference,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "is_published",
     "not_made",
     "obtain",
+    "record_difference",
     "unfinished",
     "work_directory",
     "working",

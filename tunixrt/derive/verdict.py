@@ -262,13 +262,14 @@ def _first_line(
         number = 0
         for number, (before, after) in enumerate(zip(recorded, rebuilt, strict=False), start=1):
             if before != after:
-                sentence = _record(before, after, noun, keys)
+                sentence = record_difference(before, after, noun, keys)
                 return FirstDifference(name, number, f"{name}, line {number}: {sentence}")
     line = number + 1
     return FirstDifference(name, line, f"{name}, line {line}: one of the two ends here")
 
 
-def _record(old: bytes, new: bytes, noun: str, keys: tuple[str, ...]) -> str:
+def record_difference(old: bytes, new: bytes, noun: str, keys: tuple[str, ...]) -> str:
+    """Return how two records differ: the name, by the first of the keys, and up to 3 fields."""
     try:
         before, after = (canonical.decode_stored(line.rstrip(b"\n")) for line in (old, new))
     except canonical.CanonicalError:

@@ -3,9 +3,7 @@
 Three rules are applied to each sample; the first that matches counts:
 
 - ``exact``: a training prompt has the same characters.
-- ``normalised``: a training prompt has the same tokens. Tokens are words without letter case,
-  numbers without thousands separators, and signs, but not white space, quotes or ``. , ; : ! ?``.
-  Signs count because ``2 + 3`` and ``2 - 3`` are two questions.
+- ``normalised``: a training prompt has the same tokens; see :mod:`tunixrt.traces.normal_text`.
 - ``overlap``: at least 70% of the sample's distinct 8-grams of tokens occur in training prompts,
   in any of them. This is the rule of PaLM (Chowdhery et al. 2022, section 8), over prompts. A
   prompt of fewer than 8 tokens has one gram, the whole prompt, which only the same prompt
@@ -19,7 +17,6 @@ Training prompts are read once, one at a time: memory grows with the eval set, n
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -28,7 +25,7 @@ import msgspec
 
 from tunixrt.runs.lines import Overlap, OverlapKind
 from tunixrt.traces.conversation import Conversation, Role
-from tunixrt.unicode_14 import pin
+from tunixrt.traces.normal_text import Gram, grams_of, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,10 +39,6 @@ METHOD: Final = "prompts-2"
 NGRAM: Final = 8
 THRESHOLD: Final = Fraction(7, 10)
 
-_SEPARATOR: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_TOKEN: Final = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[^\w\s.,;:!?\"'`“”‘’«»]")
-
-Gram = tuple[str, ...]
 K = TypeVar("K")
 
 
@@ -87,19 +80,6 @@ class Contamination(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.n_exact + self.n_normalised + self.n_overlap
 
 
-def tokens_of(text: str) -> list[str]:
-    """The tokens by which two prompts are compared."""
-    return _TOKEN.findall(_SEPARATOR.sub("", pin(text).casefold()))
-
-
-def grams_of(text: str) -> set[Gram]:
-    """The distinct 8-grams of a text; the whole text where it is shorter."""
-    tokens = tokens_of(text)
-    if len(tokens) <= NGRAM:
-        return {tuple(tokens)}
-    return {tuple(tokens[i : i + NGRAM]) for i in range(len(tokens) - NGRAM + 1)}
-
-
 def compared_texts(trace: AnyTrace) -> Iterator[str]:
     """Yield the texts of a trace that are compared: its prompt, or those of a conversation."""
     if not isinstance(trace, Conversation):
@@ -122,7 +102,7 @@ class ContaminationCheck:
             tuple(tokens_of(sample.prompt)): None for sample in samples
         }
         self._grams: dict[Gram, Digest | None] = {
-            gram: None for sample in samples for gram in grams_of(sample.prompt)
+            gram: None for sample in samples for gram in grams_of(sample.prompt, NGRAM)
         }
         self.n_prompts = 0
 
@@ -136,7 +116,7 @@ class ContaminationCheck:
         self.n_prompts += 1
         _note(self._exact, prompt, trace)
         _note(self._normalised, tuple(tokens_of(prompt)), trace)
-        for gram in grams_of(prompt):
+        for gram in grams_of(prompt, NGRAM):
             _note(self._grams, gram, trace)
 
     def overlaps(self) -> Iterator[Overlap]:
@@ -153,7 +133,7 @@ class ContaminationCheck:
         normalised = self._normalised[tuple(tokens_of(sample.prompt))]
         if normalised is not None:
             return Overlap(sample.id, OverlapKind.NORMALISED, normalised, 1.0)
-        grams = grams_of(sample.prompt)
+        grams = grams_of(sample.prompt, NGRAM)
         seen = Counter(trace for gram in grams if (trace := self._grams[gram]) is not None)
         share = Fraction(seen.total(), len(grams))
         if share < THRESHOLD:

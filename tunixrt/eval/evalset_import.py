@@ -30,7 +30,8 @@ from tunixrt.log.files import ImmutableFileError, publish_file, staging_director
 from tunixrt.traces.conversation import Conversation, Role
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
 from tunixrt.traces.importers.lines import on_one_line, read_lines
-from tunixrt.traces.importers.table import Dropped, DropReason, Rejection, SourceFormat, read_traces
+from tunixrt.traces.importers.records import Dropped, DropReason, Noted, Rejection
+from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.importing import RejectedError
 from tunixrt.traces.schema import parse_payload
 from tunixrt.traces.views import flat_view, prompts_of
@@ -220,7 +221,7 @@ class _Reader:
                 # Steps are not part of a sample, so a blank one loses nothing.
                 if record.reason != DropReason.BLANK_STEP:
                     self.dropped[record.reason] += 1
-            else:
+            elif not isinstance(record, Noted):
                 raw = record.payload
                 yield record.line, self._question(record.line, parse_payload(raw), raw), raw
 

@@ -17,7 +17,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.runs.lines import LineError, Prediction, encode_lines, read_struct_lines
-from tunixrt.traces.importers.table import Dropped, Rejection, imported
+from tunixrt.traces.importers.records import Dropped, Rejection
+from tunixrt.traces.importers.table import imported
 from tunixrt.traces.schema import TRACE_VERSION, Trace, TraceStep
 from tunixrt.traces.violations import TraceError
 from tunixrt.words import quoted
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunixrt.traces.importers.lines import TextSource
-    from tunixrt.traces.importers.table import Record
+    from tunixrt.traces.importers.records import Record
 
 PREDICTIONS: Final = "predictions"
 SOURCE: Final = "evaluation"

@@ -229,7 +229,7 @@ class Site(Delivery[SiteManifest]):
                         n_redacted += 1
 
             with site_traces.TraceFiles(directory, n_recorded) as files:
-                for state, payload in read_in_order(self._log, kept(), None):
+                for state, payload in read_in_order(self._log, kept()):
                     files.add(state.id, _state_of(state), parse_payload(payload))
                     if files.n_rows % _N_PER_NOTICE == 0:
                         watch.progress(files.n_rows, n_recorded)

@@ -35,7 +35,7 @@ class TokenCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         n_epochs: how often every example is seen, on average.
         n_tokens: places in all rows of all steps; the three below add up to it.
         n_learned: those whose next token is learned.
-        n_read: those that belong to prompts.
+        n_read: those that are read and whose next token is not learned.
         n_padding: those that are padding.
     """
 

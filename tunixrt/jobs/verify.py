@@ -12,7 +12,7 @@ import msgspec
 
 from tunixrt.datasets import verification as dataset_verification
 from tunixrt.datasets.building import list_datasets
-from tunixrt.datasets.exports import ALL_SPLITS, Export, ExportFormat
+from tunixrt.datasets.exports import ALL_SPLITS, REBUILT_FORMATS, Export
 from tunixrt.datasets.reading import DatasetReader, OmitReason
 from tunixrt.derive import Answer, FileVerdict, Verdict
 from tunixrt.errors import TunixrtError
@@ -311,7 +311,7 @@ def _derive_text(
     catalogue: Catalogue, reader: DatasetReader, dataset: Dataset
 ) -> Iterator[Verdict]:
     """Derive every export of a dataset, and the text of each run trained on it, in one pass."""
-    exports = [Export(export_format, split=ALL_SPLITS) for export_format in ExportFormat]
+    exports = [Export(export_format, split=ALL_SPLITS) for export_format in REBUILT_FORMATS]
     trained = [run for run in catalogue.trainings if run.identity.dataset == dataset.digest]
     if catalogue.dataset(dataset.digest) != dataset:
         trained = []  # done once per dataset digest, not per key

@@ -124,15 +124,27 @@ class EventLog:
         Raises:
             DamagedError: If a segment is damaged, or one that is asked for does not exist.
         """
-        refs = self.segments()
-        if segments is not None:
-            wanted = set(segments)
-            refs = [ref for ref in refs if ref.digest in wanted]
-            for digest in sorted(wanted.difference(ref.digest for ref in refs)):
-                place = self.layout.relative(self.layout.segment(digest))
-                raise DamagedError(Finding(place, "The segment is missing."))
-        for ref in refs:
+        for ref in self.selected(segments):
             yield from read_segment(ref.path, ref.header)
+
+    def selected(self, segments: Collection[Digest] | None = None) -> list[SegmentRef]:
+        """Return segments in the order of the log.
+
+        Args:
+            segments: Which segments; all of them without it.
+
+        Raises:
+            DamagedError: If a header is damaged, or a segment that is asked for does not exist.
+        """
+        refs = self.segments()
+        if segments is None:
+            return refs
+        wanted = set(segments)
+        refs = [ref for ref in refs if ref.digest in wanted]
+        for digest in sorted(wanted.difference(ref.digest for ref in refs)):
+            place = self.layout.relative(self.layout.segment(digest))
+            raise DamagedError(Finding(place, "The segment is missing."))
+        return refs
 
     def events_of(self, *event_types: str) -> Iterator[StoredEvent]:
         """Yield the events of some types in the order of the log, much faster than all of them.

@@ -91,6 +91,13 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
             yield file
 
 
+def is_replaced(path: Path) -> bool:
+    """Return whether ``output_file`` makes or replaces a file at a path; else it writes through."""
+    target = _final(path)
+    status = _status(path, target)
+    return isinstance(target, Path) and (status is None or stat.S_ISREG(status.st_mode))
+
+
 @contextlib.contextmanager
 def output_directory(
     directory: Path, *, manifest: str, made_by: str, facts: Mapping[str, object] | None = None

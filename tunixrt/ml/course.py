@@ -79,7 +79,7 @@ class Course:
             decoder,
             decoder.numerics,
             config.training,
-            first_learned=max(0, int(feed.examples.loss_starts.min()) - 1),
+            first_learned=feed.examples.first_learned,
         )
         if saved is not None:
             opt_state = restored(self._state.opt_state, saved.opt_state)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tunixrt.datasets.render import Special
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 PAD: Final = 0
 EOS: Final = 1
@@ -49,8 +49,13 @@ class ByteTokenizer:
             if isinstance(piece, Special):
                 ids.append(_SPECIAL_IDS[piece])
             else:
-                ids.extend(byte + FIRST_BYTE for byte in piece.encode())
+                ids += [byte + FIRST_BYTE for byte in piece.encode()]
         return ids
+
+    def spans(self, text: str) -> Iterator[tuple[tuple[int, ...], str]]:
+        """Yield the ids of a text piece by the characters that they make."""
+        for character in text:
+            yield tuple(byte + FIRST_BYTE for byte in character.encode()), character
 
     def decode(self, ids: Sequence[int]) -> str:
         """Decode ids into text: special tokens by name, bytes that are not UTF-8 as U+FFFD.

@@ -131,6 +131,29 @@ class CodeBlock(msgspec.Struct, frozen=True):
     language: str = "text"
 
 
+class Token(msgspec.Struct, frozen=True):
+    """A token, or the tokens that make one character together.
+
+    Attributes:
+        text: its characters; the name of a special token.
+        ids: of the tokens.
+        is_trained: whether a model learns to write it.
+        is_special: whether it is a special token, whose name is not text.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    is_trained: bool
+    is_special: bool
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """Text token by token, with what is trained marked."""
+
+    label: str
+    tokens: tuple[Token, ...]
+
+
 class Chart(msgspec.Struct, frozen=True):
     """A chart; Markdown refers to a file ``<name>.svg`` in the same directory."""
 
@@ -168,6 +191,7 @@ Block = (
     | Bullets
     | Table
     | CodeBlock
+    | Tokens
     | Chart
     | Columns
     | Details

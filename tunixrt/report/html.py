@@ -26,6 +26,7 @@ from tunixrt.report.blocks import (
     Strong,
     Table,
     Tag,
+    Tokens,
     Tone,
     VerdictBlock,
     pieces,
@@ -33,6 +34,7 @@ from tunixrt.report.blocks import (
 from tunixrt.report.charts import CHART_RULES, PALETTE_DARK, PALETTE_LIGHT, svg
 from tunixrt.report.escape import html_lines, html_text
 from tunixrt.report.styles import style_sheet
+from tunixrt.report.tokens import html_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,14 +54,19 @@ PAGE_DARK: Final = {
 RULES: Final = style_sheet("page.css")
 
 
-def render_html(document: Document) -> str:
-    """The document as a page of its own."""
+def render_html(document: Document, *, sheet: str = "") -> str:
+    """The document as a page of its own.
+
+    Args:
+        document: what it shows.
+        sheet: more rules, for blocks that only some pages have.
+    """
     title = html_text(document.title)
     body = render_blocks(document.blocks)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{style()}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>\n{style()}{sheet}</style>\n</head>\n"
         f"<body>\n<main>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
     )
 
@@ -147,6 +154,16 @@ def _(block: CodeBlock) -> str:
     return (
         f'<p class="label">{label}</p>\n'
         f'<pre role="region" tabindex="0" aria-label="{label}">{text}</pre>\n'
+    )
+
+
+@_block.register
+def _(block: Tokens) -> str:
+    label = html_text(block.label)
+    return (
+        f'<p class="label">{label}</p>\n'
+        f'<pre class="tokens" role="region" tabindex="0" aria-label="{label}">'
+        f"{html_tokens(block.tokens)}</pre>\n"
     )
 
 

@@ -25,6 +25,7 @@ from tunixrt.report.blocks import (
     Strong,
     Table,
     Tag,
+    Tokens,
     VerdictBlock,
     pieces,
 )
@@ -35,6 +36,7 @@ from tunixrt.report.escape import (
     markdown_line,
     markdown_text,
 )
+from tunixrt.report.tokens import marked_text
 
 if TYPE_CHECKING:
     from tunixrt.report.blocks import Block, Document, Inline, Inlines
@@ -86,6 +88,12 @@ def _(block: Bullets) -> str:
 def _(block: CodeBlock) -> str:
     label = markdown_line(markdown_text(block.label))
     return f"{label}\n\n{markdown_fence(block.text, block.language)}"
+
+
+@_block.register
+def _(block: Tokens) -> str:
+    label = markdown_line(markdown_text(block.label))
+    return f"{label}\n\n{markdown_fence(marked_text(block.tokens), 'text')}"
 
 
 @_block.register

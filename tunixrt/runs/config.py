@@ -137,7 +137,9 @@ class RunConfig(_Section):
     training: TrainingSection
     data: DataSection = DataSection()
     system_instruction: str | None = Field(
-        default=None, min_length=1, description="Put before every prompt, with a blank line."
+        default=None,
+        min_length=1,
+        description="Put before the prompt (the first user text) with a blank line.",
     )
 
     def resolved(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.store.runs import AnyRun
-    from tunixrt.traces.importers.table import Rejection
+    from tunixrt.traces.importers.records import Rejection
 
 
 class Evalsets:

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import itertools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tunixrt.datasets.selection import LABEL_PREFIX, value_of
-from tunixrt.errors import BadInputError
+from tunixrt.datasets.expressions.fields import Subject
+from tunixrt.datasets.expressions.where import equal_metadata, parse_where
+from tunixrt.datasets.matching import Matcher
+from tunixrt.derive import QUIET
+from tunixrt.store.imports import ImportRequest, import_request
 from tunixrt.store.stored_trace import StoredTrace
 from tunixrt.traces import stating as statements
 from tunixrt.traces.arithmetic import generate_arithmetic
 from tunixrt.traces.conversation import Conversation
-from tunixrt.traces.importers.lines import OpenText
-from tunixrt.traces.importers.table import check_strips, imported, parse_source_format, read_traces
-from tunixrt.traces.importing import ImportReport, OnError, import_files, import_traces
+from tunixrt.traces.importers.table import imported
+from tunixrt.traces.importing import ImportReport, OnError, import_traces
 from tunixrt.traces.lookup import TraceLookupError
 from tunixrt.traces.saved_index import find_saved, find_with_meta
 from tunixrt.traces.schema import AnyTrace, Trace, any_trace_of
+from tunixrt.traces.scorers import load_scorer
 from tunixrt.traces.state import Projection, project
 from tunixrt.traces.stream import MAX_EVENTS, Recovery, TraceStream, recover_streams
 from tunixrt.traces.violations import TraceError
-from tunixrt.words import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from tunixrt.datasets.expressions.where import Where
+    from tunixrt.derive import Watch
     from tunixrt.jobs.redact import RedactionDone
     from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
-    from tunixrt.traces.importers.lines import TextSource
-    from tunixrt.traces.importers.table import ImportedTrace, Record, Rejection
+    from tunixrt.traces.importers.places import Given
+    from tunixrt.traces.importers.records import ImportedTrace, Record, Rejection
     from tunixrt.traces.perturbed import PerturbReport
+    from tunixrt.traces.scorers import CustomScore
     from tunixrt.traces.scores import Score
     from tunixrt.traces.stating import Stated
 
@@ -65,7 +67,7 @@ class Traces:
         return f"<traces of {self._layout.root}>"
 
     def __iter__(self) -> Iterator[StoredTrace]:
-        return self.select({})
+        return self.select()
 
     def __len__(self) -> int:
         with self.projection() as projection:
@@ -91,17 +93,28 @@ class Traces:
         return project(self._log)
 
     def select(
-        self, where: Mapping[str, str], *, everything: bool = False
+        self,
+        where: Mapping[str, str] | Iterable[str] | str | None = None,
+        *,
+        everything: bool = False,
     ) -> Iterator[StoredTrace]:
-        """The traces with these metadata and labels, in the order of the log.
+        """The traces that match, in the order of the log.
 
         Args:
-            where: what a trace must have; ``label.NAME`` names a label.
+            where: an expression, or several texts as ``--where`` takes them, or a mapping of
+                metadata and labels (``label.NAME``) to the texts that a trace must have.
             everything: also those that were retracted, superseded or redacted.
+
+        Raises:
+            ExpressionError: a text is not an expression.
+            FilterError: two filters ask for two values of one key.
         """
-        # Labels are not in the index of metadata: they are looked at with each trace.
-        indexed = {k: v for k, v in where.items() if not k.startswith(LABEL_PREFIX)}
-        found = find_with_meta(self._log, indexed) if indexed else None
+        return self._select(parse_where(where), everything=everything)
+
+    def _select(self, asked: Where, *, everything: bool) -> Iterator[StoredTrace]:
+        equal = equal_metadata(asked)  # what the index knows
+        found = find_with_meta(self._log, equal) if equal else None
+        matcher = Matcher(asked.filters, asked.expression)
         with contextlib.ExitStack() as stack:
             if found is None:
                 projection = stack.enter_context(self.projection())
@@ -109,7 +122,9 @@ class Traces:
             for state in found:
                 if state.active or everything:
                     trace = StoredTrace(self._log, state)
-                    if not where or (trace.is_readable and _has(trace, where)):
+                    if asked.is_empty or (
+                        trace.is_readable and matcher.matches(Subject(state, trace.content))
+                    ):
                         yield trace
 
     def add(
@@ -146,45 +161,57 @@ class Traces:
 
     def import_(
         self,
-        files: Path | str | OpenText | Sequence[Path | str | OpenText],
+        files: Given,
         *,
-        source_format: str,
+        source_format: str | None = None,
         source: str | None = None,
         strip_calculator: bool = False,
+        columns: Mapping[str, str] | str | None = None,
         on_error: str = OnError.ABORT,
         recorded_at: str | None = None,
         on_rejection: Callable[[Rejection], None] | None = None,
-        on_progress: Callable[[int], None] | None = None,
+        dry_run: bool = False,
+        watch: Watch = QUIET,
     ) -> ImportReport:
-        """Record every trace of a file, or of several, as one segment: whole or not at all.
+        """Record every trace of files, as one segment: whole or not at all.
 
         Args:
-            files: a file with one record per line, or several; an ``OpenText`` is a stream.
-            source_format: ``tunixrt``, ``gsm8k``, ``trace`` for what the export of that name
-                wrote, or ``predictions`` for what a model wrote in an evaluation.
+            files: a file, a pattern such as ``data/*.parquet``, a directory or an ``OpenText``
+                (a stream), or several of them. JSON Lines, a JSON array, CSV, Parquet and Arrow
+                are read, compressed or not; docs/containers.md has the details.
+            source_format: the name of a `SourceFormat`, such as ``messages``; or ``predictions``
+                for what a model wrote in an evaluation; None recognises the format by the first
+                records.
             source: sets ``meta.source``.
             strip_calculator: cut GSM8K's ``<<48/2=24>>`` annotations.
+            columns: for the format ``columns``, which column is what: ``{"prompt": "problem",
+                "answer": "solution"}``, or the same as a text, ``prompt=problem,answer=solution``.
             on_error: ``abort`` rejects all files for one bad record; ``quarantine`` sets bad
                 records aside and records the rest.
             recorded_at: an RFC 3339 time to put into the events; by default, the one that a
                 record of the format ``trace`` has, and none for others.
             on_rejection: called with each record set aside.
-            on_progress: called with the number of lines read so far.
+            dry_run: whether to read, check and count everything, and record nothing; the report
+                then has the first traces.
+            watch: its ``on_progress`` receives the bytes read of the files and their sizes (0 if
+                a stream is among them), its ``on_notice`` what was skipped or recognised.
 
         Raises:
             BadInputError: nothing was recorded; the message says file, line and field.
         """
-        listed = [files] if isinstance(files, str | Path | OpenText) else files
-        sources = [f if isinstance(f, OpenText) else Path(f) for f in listed]
-        read = _reader(source_format, source, strip_calculator=strip_calculator)
-        count = itertools.count(1)
-        return import_files(
-            self._log,
-            ((str(s), _counted(read(s), on_progress, count)) for s in sources),
-            on_error=_on_error(on_error),
+        request = ImportRequest(
+            files=files,
+            source_format=source_format,
+            source=source,
+            strip_calculator=strip_calculator,
+            columns=columns,
+            on_error=on_error,
             recorded_at=recorded_at,
             on_rejection=on_rejection,
+            dry_run=dry_run,
+            watch=watch,
         )
+        return import_request(self._log, request)
 
     def generate_arithmetic(
         self,
@@ -206,21 +233,22 @@ class Traces:
         *,
         kind: str,
         seed: int,
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, str] | Iterable[str] | str | None = None,
         limit: int | None = None,
         recorded_at: str | None = None,
         waiting: Waiting | None = None,
     ) -> PerturbReport:
         """Record copies with one seeded error each, of the traces named or those of ``where``.
 
-        Args and errors are those of `tunixrt.traces.perturbed.record_perturbed`.
+        ``where`` is as for `select`; other arguments and errors are those of
+        `tunixrt.traces.perturbed.record_perturbed`.
 
         Raises:
             TraceLookupError: a prefix names no trace or several.
         """
         from tunixrt.traces.perturbed import record_perturbed
 
-        found = [self[prefix] for prefix in ids] if ids else self.select(where or {})
+        found = [self[prefix] for prefix in ids] if ids else self.select(where)
         return record_perturbed(
             self._log, found, kind, seed, limit=limit, recorded_at=recorded_at, waiting=waiting
         )
@@ -246,11 +274,35 @@ class Traces:
         self,
         ids: Sequence[str],
         *,
+        scorer: str | Callable[[StoredTrace], object] | None = None,
         recorded_at: str | None = None,
         waiting: Waiting | None = None,
-    ) -> tuple[Stated, list[Score]]:
-        """Record the baseline scores of traces; what is recorded already is not recorded again."""
-        return statements.score(self._log, ids, recorded_at=recorded_at, waiting=waiting)
+    ) -> tuple[Stated, list[Score | CustomScore]]:
+        """Record the scores of traces, the baseline score by default; none is recorded twice.
+
+        Args:
+            ids: the traces.
+            scorer: ``module:function``, or the function itself, if an import finds it: it receives
+                a `StoredTrace` and returns a number, or a dictionary of ``score`` and ``details``.
+            recorded_at: an RFC 3339 time to put into the events.
+            waiting: how long to wait for the lock.
+
+        Raises:
+            ScorerError: the scorer cannot be loaded, fails, or does not return a score.
+        """
+        if scorer is None:
+            return statements.score(self._log, ids, recorded_at=recorded_at, waiting=waiting)
+        reference = (
+            scorer if isinstance(scorer, str) else f"{scorer.__module__}:{scorer.__qualname__}"
+        )
+        loaded = load_scorer(reference)
+        return statements.score(
+            self._log,
+            ids,
+            scorer=lambda state: loaded.score(StoredTrace(self._log, state), state.id),
+            recorded_at=recorded_at,
+            waiting=waiting,
+        )
 
     def label(
         self,
@@ -344,45 +396,3 @@ def _numbered(number: int, trace: AnyTrace | Mapping[str, object]) -> ImportedTr
         sentence = f"Trace {number} of those given: {error} Nothing was recorded."
         violation = msgspec.structs.replace(error.violation, sentence=sentence)
         raise TraceError(violation) from error
-
-
-def _on_error(text: str) -> OnError:
-    if text not in list(OnError):
-        raise BadInputError(
-            f"There is no on_error {text!r}: expected {' or '.join(OnError)}."
-            f"{suggestion(text, OnError)}"
-        )
-    return OnError(text)
-
-
-def _has(trace: StoredTrace, where: Mapping[str, str]) -> bool:
-    return all(value_of(trace.state, trace.content, key) == text for key, text in where.items())
-
-
-def _reader(
-    source_format: str, source: str | None, *, strip_calculator: bool
-) -> Callable[[TextSource], Iterator[Record]]:
-    """What reads a file of this format."""
-    from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
-
-    check_strips(source_format, strip_calculator=strip_calculator)
-    if source_format == PREDICTIONS:
-        return functools.partial(read_prediction_traces, source=source)
-    return functools.partial(
-        read_traces,
-        source_format=parse_source_format(source_format, others=(PREDICTIONS,)),
-        source=source,
-        strip_calculator=strip_calculator,
-    )
-
-
-def _counted(
-    records: Iterator[Record], on_progress: Callable[[int], None] | None, count: Iterator[int]
-) -> Iterator[Record]:
-    if on_progress is None:
-        yield from records
-        return
-    for record, number in zip(records, count, strict=False):
-        if number % 1000 == 0:
-            on_progress(number)
-        yield record

@@ -166,7 +166,7 @@ def is_sound(conversation: Conversation) -> bool:
 def without_defaults(conversation: Conversation) -> Conversation:
     """Return the conversation without ``"train": true``, which means the same as no ``train``."""
     messages = conversation.messages
-    if not any(message.train is True for message in messages):
+    if True not in [message.train for message in messages]:
         return conversation
     kept = (
         msgspec.structs.replace(message, train=UNSET) if message.train is True else message

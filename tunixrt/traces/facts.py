@@ -16,6 +16,7 @@ from tunixrt.log.segment.events import RECORDED, REDACTED, Envelope
 from tunixrt.words import quoted
 
 if TYPE_CHECKING:
+    from tunixrt.traces.scorers import CustomScore
     from tunixrt.traces.scores import Score
 
 SCORED: Final = "trace.scored"
@@ -26,6 +27,11 @@ REINSTATED: Final = "trace.reinstated"
 
 MAX_LABEL_CHARACTERS: Final = 200
 
+#: The label that judges a step, followed by the index ``i`` of the step, and its two values.
+STEP_LABEL: Final = "step."
+RIGHT: Final = "right"
+WRONG: Final = "wrong"
+
 #: An event that is ready to be appended: its envelope and its payload.
 NewEvent = tuple[Envelope, bytes | None]
 
@@ -34,12 +40,14 @@ class EventContentError(BadInputError):
     """A fact that cannot be stated with these arguments."""
 
 
-class Scored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A score, its scorer, and how it was computed."""
+class Scored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A score, its scorer, and how it was computed; function and version of a user's scorer."""
 
     scorer: str
     score: float
     details: dict[str, Any] = msgspec.field(default_factory=dict)
+    function: str | None = None
+    version: str | None = None
 
 
 class Labelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,9 +75,9 @@ def recorded(trace: Digest, payload: bytes, recorded_at: str | None = None) -> N
     return Envelope(type=RECORDED, payload=trace, recorded_at=recorded_at), payload
 
 
-def scored(trace: Digest, score: Score, recorded_at: str | None = None) -> NewEvent:
+def scored(trace: Digest, score: Score | CustomScore, recorded_at: str | None = None) -> NewEvent:
     """Return the event of scoring a trace."""
-    content = Scored(score.scorer, score.score, msgspec.to_builtins(score.details))
+    content = msgspec.convert(msgspec.to_builtins(score), Scored)
     return _about(SCORED, trace, content, recorded_at)
 
 

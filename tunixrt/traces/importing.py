@@ -17,8 +17,9 @@ import msgspec
 from tunixrt.errors import BadInputError
 from tunixrt.log.digests import Digest
 from tunixrt.log.segment.events import RECORDED, Envelope, encode_envelope, recording_line
-from tunixrt.traces.importers.table import Dropped, ImportedTrace, Record, Rejection
+from tunixrt.traces.importers.records import Dropped, ImportedTrace, Noted, Record, Rejection
 from tunixrt.traces.known_traces import KnownTraces
+from tunixrt.traces.schema import AnyTrace, parse_payload
 from tunixrt.traces.times import check_utc
 
 if TYPE_CHECKING:
@@ -42,19 +43,23 @@ class ImportDrop(StrEnum):
 
 
 _BATCH_BYTES: Final = 1024 * 1024
+_N_FIRST: Final = 3
+_KEPT_NOTES: Final = 10
 
 
 class RejectedError(BadInputError):
     """A record is not a trace, so nothing was recorded.
 
-    ``rejection`` is the first one, ``n_rejected`` counts all of them.
+    ``rejection`` is the first one, ``n_rejected`` counts all of them; a hint says what its file
+    may be.
     """
 
-    def __init__(self, rejection: Rejection, n_rejected: int) -> None:
+    def __init__(self, rejection: Rejection, n_rejected: int, hint: str = "") -> None:
         more = n_rejected - 1
         others = f" {more:,} more {'record is' if more == 1 else 'records are'} bad." * bool(more)
+        hinted = f"{rejection} {hint}" if hint else str(rejection)
         super().__init__(
-            f"{rejection}{others} Nothing was recorded; fix the file, or import with "
+            f"{hinted}{others} Nothing was recorded; fix the file, or import with "
             "--on-error quarantine to record the good records and set the bad ones aside."
         )
         self.rejection = rejection
@@ -64,7 +69,8 @@ class RejectedError(BadInputError):
 class FileReport(msgspec.Struct, frozen=True):
     """The outcome of every record of one file; the fields are those of the whole report.
 
-    A trace that is in two files counts as a duplicate in the second.
+    A trace that is in two files counts as a duplicate in the second. ``notes`` has the first ten of
+    each kind.
     """
 
     file: str
@@ -73,26 +79,33 @@ class FileReport(msgspec.Struct, frozen=True):
     rejected: int
     dropped: dict[str, int]
     drops: tuple[Dropped, ...]
+    noted: dict[str, int]
+    notes: tuple[Noted, ...]
 
 
 class ImportReport(msgspec.Struct, frozen=True):
     """The outcome of every record.
 
     ``dropped`` counts what was left out by reason, and ``drops`` names each one's file and line.
+    ``noted`` counts in the same way what was done to records that were kept.
     ``rejections`` are the records that are not traces, unless ``on_rejection`` received them.
     ``segment`` is None if nothing was recorded. ``files`` has the same for each file, in the order
-    in which they were read.
+    in which they were read. ``format`` is the format of the files, and ``first_traces`` are the
+    first ones that were read, if it was a dry run.
     """
 
     recorded: int
     duplicates: int
     rejected: int
     dropped: dict[str, int]
+    noted: dict[str, int]
     n_steps: int
     segment: Digest | None
     drops: tuple[Dropped, ...]
     rejections: tuple[Rejection, ...]
     files: tuple[FileReport, ...]
+    format: str | None = None
+    first_traces: tuple[AnyTrace, ...] = ()
 
 
 @dataclass
@@ -104,6 +117,14 @@ class _FileAccount:
     n_duplicates: int = 0
     n_rejected: int = 0
     drops: list[Dropped] = field(default_factory=list)
+    noted: Counter[str] = field(default_factory=Counter)
+    notes: list[Noted] = field(default_factory=list)
+
+    def note(self, note: Noted) -> None:
+        """Count a note; most files have none or one per record, so only the first are kept."""
+        self.noted[note.reason] += 1
+        if self.noted[note.reason] <= _KEPT_NOTES:
+            self.notes.append(note)
 
     def report(self) -> FileReport:
         return FileReport(
@@ -113,6 +134,8 @@ class _FileAccount:
             rejected=self.n_rejected,
             dropped=_by_reason(self.drops),
             drops=tuple(self.drops),
+            noted=_in_order(self.noted),
+            notes=tuple(self.notes),
         )
 
 
@@ -137,8 +160,11 @@ class _Account:
         """Start the account of the next file."""
         self.files.append(_FileAccount(file))
 
-    def note(self, record: Rejection | Dropped) -> None:
-        """Count a record that is not a trace."""
+    def note(self, record: Rejection | Dropped | Noted) -> None:
+        """Count a record that is not a trace, or what was done to one that is."""
+        if isinstance(record, Noted):
+            self.files[-1].note(record)
+            return
         if isinstance(record, Dropped):
             self.files[-1].drops.append(record)
             return
@@ -151,9 +177,9 @@ class _Account:
         """Return whether a trace is to be recorded; count it either way."""
         file = self.files[-1]
         if trace.id in known.redacted:
-            file.drops.append(Dropped(trace.file, trace.line, ImportDrop.REDACTED))
+            file.drops.append(Dropped(trace.file, trace.line, ImportDrop.REDACTED, trace.unit))
         elif trace.id in known.retracted:
-            file.drops.append(Dropped(trace.file, trace.line, ImportDrop.RETRACTED))
+            file.drops.append(Dropped(trace.file, trace.line, ImportDrop.RETRACTED, trace.unit))
         elif not known.claim(trace.id):
             file.n_duplicates += 1
         else:
@@ -171,23 +197,35 @@ class _Account:
         if self._hand_on is None and self.first_rejection is not None:
             raise RejectedError(self.first_rejection, sum(f.n_rejected for f in self.files))
 
-    def report(self, segment: Digest | None, rejections: list[Rejection]) -> ImportReport:
+    def report(
+        self,
+        segment: Digest | None,
+        rejections: list[Rejection],
+        first_traces: Iterable[AnyTrace] = (),
+    ) -> ImportReport:
         drops = [drop for file in self.files for drop in file.drops]
+        noted = sum((file.noted for file in self.files), Counter[str]())
         return ImportReport(
             recorded=sum(file.n_recorded for file in self.files),
             duplicates=sum(file.n_duplicates for file in self.files),
             rejected=sum(file.n_rejected for file in self.files),
             dropped=_by_reason(drops),
+            noted=_in_order(noted),
             n_steps=self.n_steps,
             segment=segment,
             drops=tuple(drops),
             rejections=tuple(rejections),
             files=tuple(file.report() for file in self.files),
+            first_traces=tuple(first_traces),
         )
 
 
 def _by_reason(drops: Iterable[Dropped]) -> dict[str, int]:
-    return dict(sorted(Counter(str(drop.reason) for drop in drops).items()))
+    return _in_order(Counter(str(drop.reason) for drop in drops))
+
+
+def _in_order(counts: Counter[str]) -> dict[str, int]:
+    return {str(reason): counts[reason] for reason in sorted(counts)}
 
 
 def import_traces(
@@ -218,6 +256,7 @@ def import_files(
     on_error: OnError = OnError.ABORT,
     recorded_at: str | None = None,
     on_rejection: Callable[[Rejection], None] | None = None,
+    dry_run: bool = False,
 ) -> ImportReport:
     """Record the traces of several files that are new to the log, as one segment.
 
@@ -229,6 +268,7 @@ def import_files(
             record, if it has one.
         on_rejection: Receives each rejection of a quarantining import at once, so that memory
             does not grow with them; without it they are collected in the report.
+        dry_run: Whether to read, check and count everything, and record nothing.
 
     Raises:
         RejectedError: ``on_error`` is abort and a record is not a trace; nothing was recorded. The
@@ -240,9 +280,23 @@ def import_files(
     collected: list[Rejection] = []
     hand_on = collected.append if on_rejection is None else on_rejection
     account = _Account(None if on_error is OnError.ABORT else hand_on)
+    first: list[ImportedTrace] = []
     with KnownTraces(log.events()) as known:
+        if dry_run:
+            shown = ((name, _noted(records, first)) for name, records in files)
+            for _ in _batches(shown, known, account, recorded_at):
+                pass
+            return account.report(None, collected, (parse_payload(t.payload) for t in first))
         segment = log.append_lines(_batches(files, known, account, recorded_at))
     return account.report(segment, collected)
+
+
+def _noted(records: Iterable[Record], first: list[ImportedTrace]) -> Iterator[Record]:
+    """Yield the records, and note the first traces among those of all files."""
+    for record in records:
+        if len(first) < _N_FIRST and isinstance(record, ImportedTrace):
+            first.append(record)
+        yield record
 
 
 def _batches(

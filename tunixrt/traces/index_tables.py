@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
     from tunixrt.log.segment.events import StoredEvent
 
-INDEX_VERSION: Final = "3"
+INDEX_VERSION: Final = "4"
 
 _VALUE_CHARACTERS: Final = 200
 _BUFFERED: Final = 2_000

@@ -10,7 +10,8 @@ from tunixrt.log.digests import digest_bytes
 from tunixrt.log.findings import Finding
 from tunixrt.log.segment.events import REDACTED
 from tunixrt.log.segment.header import DamagedError
-from tunixrt.log.stored import open_descriptor
+from tunixrt.log.segment.reader import MAX_PART_FILE_BYTES
+from tunixrt.log.stored import open_descriptor, open_stored
 from tunixrt.traces.state import project
 
 if TYPE_CHECKING:
@@ -41,27 +42,40 @@ def read_payload(log: EventLog, state: TraceState) -> bytes | None:
 
 
 def read_in_order(
-    log: EventLog, states: Iterable[TraceState], segments: Collection[Digest] | None
+    log: EventLog, states: Iterable[TraceState]
 ) -> Iterator[tuple[TraceState, bytes]]:
-    """Yield the payloads of many traces, in one pass over the log.
+    """Yield the payloads of many traces, in one pass over the parts that hold them.
 
     Args:
         log: The log.
         states: The traces, whose payloads exist, in the order of their places.
-        segments: The segments whose events the places count; all of them if None.
 
     Raises:
         DamagedError: A trace id is not the digest of its payload.
     """
-    stored = enumerate(log.events(segments))
+    segment, part, data = "", "", b""
     for state in states:
-        for place, event in stored:
-            if place == state.place:
-                payload = event.payload or b""
-                if digest_bytes(payload) != state.id:
-                    raise _damaged(log, state.id, event.segment, event.part, event.line + 1)
-                yield state, payload
-                break
+        at = state.location
+        assert at is not None
+        # Not by event: a part is read once, and a payload is a slice of it.
+        if at.part != part or at.segment != segment:
+            segment, part = at.segment, at.part
+            data = _read_part(log, at.segment, part)
+        payload = data[at.offset : at.offset + at.length]
+        if digest_bytes(payload) != state.id:
+            line = data.count(b"\n", 0, at.offset) + 1
+            raise _damaged(log, state.id, at.segment, part, line)
+        yield state, payload
+
+
+def _read_part(log: EventLog, segment: Digest, part: str) -> bytes:
+    path = log.layout.segment(segment) / part
+    try:
+        with open_stored(path) as file:
+            return file.read(MAX_PART_FILE_BYTES)
+    except OSError as error:
+        problem = f"The part cannot be read: {error.strerror}."
+        raise DamagedError(Finding(log.layout.relative(path), problem)) from None
 
 
 def redacted_since(log: EventLog, segments: Collection[Digest]) -> set[Digest]:
@@ -117,7 +131,7 @@ class MemberPayloads:
         states = self.projection.states_by_id(traces)
         for trace, state in zip(asked, states, strict=True):
             if state is None or state.location is None:
-                raise self._missing(trace)
+                raise not_recorded(self._log, trace)
             if state.redacted or not state.kept or trace in self._forgotten:
                 yield state, None
                 continue
@@ -127,13 +141,15 @@ class MemberPayloads:
             else:  # redacted meanwhile, or damaged: this determines which
                 yield state, read_payload(self._log, state)
 
-    def _missing(self, trace: Digest) -> DamagedError:
-        path = self._log.layout.relative(self._log.layout.log)
-        problem = (
-            "A member of the dataset is not recorded by the segments of its snapshot, or the "
-            "members are not in ascending order."
-        )
-        return DamagedError(Finding(path, problem, expected=trace, found="no event"))
+
+def not_recorded(log: EventLog, trace: Digest) -> DamagedError:
+    """Return the error for a member that its snapshot does not record."""
+    path = log.layout.relative(log.layout.log)
+    problem = (
+        "A member of the dataset is not recorded by the segments of its snapshot, or the "
+        "members are not in ascending order."
+    )
+    return DamagedError(Finding(path, problem, expected=trace, found="no event"))
 
 
 class OpenParts:
@@ -151,13 +167,17 @@ class OpenParts:
 
     def read(self, at: Location) -> bytes:
         """Return the bytes at a place, unchecked."""
-        file = self._files.get((at.segment, at.part))
+        return os.pread(self.file((at.segment, at.part)), at.length, at.offset)
+
+    def file(self, part: tuple[Digest, str]) -> int:
+        """Return the descriptor of a part, valid until the next call."""
+        file = self._files.get(part)
         if file is None:
             if len(self._files) >= _OPEN_PARTS:
                 os.close(self._files.pop(next(iter(self._files))))
-            file = open_descriptor(self._log.layout.segment(at.segment) / at.part)
-            self._files[at.segment, at.part] = file
-        return os.pread(file, at.length, at.offset)
+            file = open_descriptor(self._log.layout.segment(part[0]) / part[1])
+            self._files[part] = file
+        return file
 
 
 def _damaged(

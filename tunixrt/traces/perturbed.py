@@ -7,13 +7,13 @@ before it are right, and an error carries over to those after it.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from tunixrt.log.digests import Digest
 from tunixrt.log.lock import store_lock
-from tunixrt.traces.facts import labelled, recorded
+from tunixrt.traces.facts import STEP_LABEL, WRONG, labelled, recorded
 from tunixrt.traces.known_traces import KnownTraces
 from tunixrt.traces.perturbing import PERTURBED_FROM, PerturbError, parse_perturbation, perturb
 from tunixrt.traces.schema import payload_of, trace_id
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from tunixrt.traces.perturbing import Perturbation
     from tunixrt.traces.schema import AnyTrace
     from tunixrt.traces.state import TraceState
-
-#: The label of a step, followed by its index ``i``, and the value that this module gives it.
-STEP_LABEL: Final = "step."
-WRONG: Final = "wrong"
 
 
 class Original(Protocol):

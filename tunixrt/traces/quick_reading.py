@@ -25,12 +25,13 @@ from tunixrt.traces.schema import (
 from tunixrt.traces.views import n_steps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from tunixrt.log.digests import Digest
     from tunixrt.traces.schema import AnyTrace, TraceStep
 
     QuickAnswer = tuple[bytes, Digest, int]
+    QuickReader = Callable[[bytes], QuickAnswer | None]
 
 _decode = msgspec.json.Decoder(Trace).decode
 _decode_conversation = msgspec.json.Decoder(Conversation).decode
@@ -71,20 +72,13 @@ def _quick_conversation(line: bytes) -> tuple[Conversation, bytes] | None:
     return conversation, payload
 
 
-def quick_batch(lines: Sequence[bytes]) -> list[QuickAnswer] | None:
-    """Return the answers of `quick_trace` for lines; None if one needs the strict reader.
-
-    Returns:
-        For each line, the payload, the id of the trace and the number of its steps.
-    """
-    answers: list[QuickAnswer] = []
-    for line in lines:
-        found = quick_trace(line)
-        if found is None:
-            return None
-        trace, payload = found
-        answers.append((payload, trace_id(payload), n_steps_of(trace)))
-    return answers
+def quick_answer(line: bytes) -> QuickAnswer | None:
+    """Return the payload of `quick_trace`, the id of the trace and the number of its steps."""
+    found = quick_trace(line)
+    if found is None:
+        return None
+    trace, payload = found
+    return payload, trace_id(payload), n_steps_of(trace)
 
 
 def _ascend(steps: tuple[TraceStep, ...]) -> bool:

@@ -21,7 +21,7 @@ _CACHE_KIB: Final = 24 * 1024
 class SpillError(BadInputError):
     """The temporary file of a table could not be read or written, most likely for lack of space."""
 
-    def __init__(self, error: sqlite3.Error) -> None:
+    def __init__(self, error: sqlite3.Error | OSError) -> None:
         super().__init__(
             f"A table of traces did not fit into memory and could not be kept on disk: {error}. "
             "Nothing was published; free space in the directory for temporary files, or name "

@@ -17,6 +17,7 @@ from tunixrt.log.canonical import decode_canonical, encode
 from tunixrt.log.digests import Digest, is_digest
 from tunixrt.log.segment.events import RECORDED
 from tunixrt.log.segment.events import REDACTED as TRACE_REDACTED
+from tunixrt.log.segment.reader import read_part, read_recordings
 from tunixrt.traces import facts as events
 from tunixrt.traces.state_table import (
     REDACTED,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _LABEL: Final = "label:"
 _SCORE: Final = "score:"
+_SCORER: Final = "scorer:"
 
 
 class TraceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class TraceState(msgspec.Struct, frozen=True, kw_only=True):
     redacted: bool = False
     labels: dict[str, str]
     scores: dict[str, float]
+    scorers: dict[str, str] = {}
 
     @property
     def active(self) -> bool:
@@ -74,8 +77,8 @@ class Claim(msgspec.Struct, frozen=True):
 class Conflict(msgspec.Struct, frozen=True):
     """Different facts under one name; the last claim counts until it is decided.
 
-    ``fact`` is ``label:NAME``, ``score:SCORER``, ``superseded`` (None: by none) or ``retracted``
-    (True or False).
+    ``fact`` is ``label:NAME``, ``score:SCORER``, ``scorer:SCORER`` (its version), ``superseded``
+    (None: by none) or ``retracted`` (True or False).
     """
 
     trace: Digest
@@ -140,13 +143,15 @@ class Projection:
 
     def traces(self) -> Iterator[TraceState]:
         """Yield every trace ever recorded, in the order of the log."""
-        for recording in self._index.recordings(active=False):
-            yield self._state(recording.id, recording)
+        return self._states(self._index.recordings(active=False))
 
     def active(self) -> Iterator[TraceState]:
         """Yield the traces that may be selected, in the order of the log."""
-        for recording in self._index.recordings(active=True):
-            yield self._state(recording.id, recording)
+        return self._states(self._index.recordings(active=True))
+
+    def places_by_id(self) -> Iterator[tuple[bytes, int]]:
+        """Yield id (its 32 bytes) and place of every trace ever recorded, in the order of ids."""
+        return self._index.places_by_id()
 
     def get(self, trace: Digest) -> TraceState | None:
         """Return the state of a trace; None if no event names it."""
@@ -199,6 +204,22 @@ class Projection:
             found = recording is not None and recording.id == trace
             yield self._state(trace, recording) if found else None
 
+    def _states(self, recordings: Iterator[Recording]) -> Iterator[TraceState]:
+        if self._index.has_facts:
+            for recording in recordings:
+                yield self._state(recording.id, recording)
+            return
+        for recording in recordings:  # by far the most, in a fraction of the time
+            yield TraceState(
+                id=recording.id,
+                place=recording.place,
+                location=recording.location,
+                kept=recording.kept,
+                recorded_at=recording.recorded_at,
+                labels={},
+                scores={},
+            )
+
     def _state(self, trace: Digest, recording: Recording | None) -> TraceState:
         facts = self._index.facts(trace)
         known = {fact.name: _value(fact) for fact in facts} if facts else {}
@@ -213,6 +234,7 @@ class Projection:
             redacted=REDACTED in known,
             labels=_named(known, _LABEL),
             scores=_named(known, _SCORE),
+            scorers=_named(known, _SCORER),
         )
 
 
@@ -268,8 +290,25 @@ def fold_into(
 
 
 def project(log: EventLog, segments: Collection[Digest] | None = None) -> Projection:
-    """Return the state of every trace at a set of segments; at all of them by default."""
-    return fold(log.events(segments), is_ancestor=Ancestry(log.segments()))
+    """Return the state of every trace at a set of segments; at all of them by default.
+
+    Raises:
+        DamagedError: The log is damaged.
+    """
+    refs, is_ancestor = log.selected(segments), Ancestry(log.segments())
+    index, problems, place = TraceIndex(), list[EventProblem](), 0
+    for ref in refs:
+        position = 0
+        for part in ref.header.parts:
+            found = read_recordings(ref.path, part)
+            if found is not None:
+                index.record_all(place, ref.digest, part.name, found)
+            else:
+                stored = read_part(ref.path, part, ref.digest, position)
+                problems += fold_into(index, stored, is_ancestor, place)
+            position += part.n_events
+            place += part.n_events
+    return Projection(index, problems)
 
 
 def _apply(
@@ -306,7 +345,10 @@ def _problem(event: StoredEvent, sentence: str) -> EventProblem:
 
 def _scored(payload: bytes | None) -> dict[str, object]:
     content = msgspec.json.decode(payload or b"", type=events.Scored)
-    return {_SCORE + content.scorer: content.score}
+    stated: dict[str, object] = {_SCORE + content.scorer: content.score}
+    if content.version is not None:
+        stated[_SCORER + content.scorer] = content.version
+    return stated
 
 
 def _labelled(payload: bytes | None) -> dict[str, object]:

@@ -9,6 +9,7 @@ import msgspec
 
 from tunixrt.log.digests import Digest, from_raw, hex_of, is_digest, raw_of
 from tunixrt.log.findings import DamagedError, Finding
+from tunixrt.log.segment.events import NULL
 from tunixrt.traces.spill import spill
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tunixrt.log.segment.events import StoredEvent
+    from tunixrt.log.segment.reader import Recordings
 
 _BUFFERED: Final = 2_000
 
@@ -139,6 +141,17 @@ class TraceIndex:
         if len(self._rows) >= _BUFFERED:
             self._flush()
 
+    def record_all(self, place: int, segment: Digest, part: str, found: Recordings) -> None:
+        """Add the recordings of a part, the first of which has this place."""
+        number, traces = self._part_number(segment, part), found.traces
+        offset, rows = found.n_envelope_bytes, self._rows
+        for nth, payload in enumerate(found.payloads):
+            length = len(payload)
+            raw = traces[32 * nth : 32 * nth + 32]
+            rows.append((place + nth, raw, number, offset, length, payload != NULL, None))
+            offset += length + 1 + found.n_envelope_bytes
+        self._flush()
+
     def put(self, trace: Digest, fact: Fact, replaced: Sequence[Fact] = ()) -> None:
         """Add a fact, and delete those that it replaces."""
         self._has_facts = True
@@ -220,6 +233,13 @@ class TraceIndex:
         self._settle()
         yield from self._recordings("FROM traces INDEXED BY by_id ORDER BY id")
 
+    def places_by_id(self) -> Iterator[tuple[bytes, int]]:
+        """Yield id (its 32 bytes) and place of every recording, in the order of the ids."""
+        self._settle()
+        yield from self._database.execute(
+            "SELECT id, place FROM traces INDEXED BY by_id ORDER BY id"
+        )
+
     def recording(self, trace: Digest) -> Recording | None:
         """Return the first recording of a trace; None without one."""
         self._settle()
@@ -234,6 +254,11 @@ class TraceIndex:
             (low, high, low, high, limit),
         )
         return [from_raw(row[0]) for row in rows]
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether any fact may have been added."""
+        return self._has_facts
 
     def facts(self, trace: Digest, name: str | None = None) -> list[Fact]:
         """Return the facts about a trace, by name and then by place."""

@@ -18,6 +18,7 @@ from tunixrt.traces import facts as events
 from tunixrt.traces.lookup import find_trace
 from tunixrt.traces.payloads import read_payload
 from tunixrt.traces.schema import parse_payload
+from tunixrt.traces.scorers import CustomScore
 from tunixrt.traces.scores import Score, baseline_score
 from tunixrt.traces.state import project
 from tunixrt.traces.state_table import RETRACTED, SUPERSEDED
@@ -165,33 +166,55 @@ def score(
     log: EventLog,
     prefixes: Sequence[str],
     *,
+    scorer: Callable[[TraceState], CustomScore] | None = None,
     recorded_at: str | None = None,
     waiting: Waiting | None = None,
-) -> tuple[Stated, list[Score]]:
-    """Record the baseline scores of traces, and return them in the order of the prefixes.
+) -> tuple[Stated, list[Score | CustomScore]]:
+    """Record the scores of traces, and return them in the order of the prefixes.
+
+    Args:
+        log: Where the traces are.
+        prefixes: The traces.
+        scorer: Scores a trace whose text exists; the baseline score without it. It may take long,
+            so it is called before the lock of the store is taken.
+        recorded_at: The time to state in the events, RFC 3339 in UTC; None states none.
+        waiting: How to wait for the store's lock.
 
     Raises:
         TraceLookupError: A prefix names no trace or several; nothing is stated.
         StatementError: The text of a trace does not exist here.
+        ScorerError: The scorer failed, or did not return a score.
         DamagedError: The text of a trace is damaged.
         BadInputError: ``recorded_at`` is not a time.
         LockHeldError: Another process holds the store's lock.
     """
-    scores = []
+    scores: dict[Digest, Score | CustomScore] = {}
+    with project(log) as projection:
+        for state in [find_trace(projection, prefix) for prefix in prefixes]:
+            if state.redacted or not state.kept:
+                what = "was redacted" if state.redacted else "is not recorded here"
+                raise StatementError(f"The trace {state.id} {what}, so it cannot be scored.")
+            if state.id not in scores:
+                scores[state.id] = _baseline(log, state) if scorer is None else scorer(state)
 
     def say(_: Projection, state: TraceState, disputed: set[str]) -> list[NewEvent]:
-        payload = read_payload(log, state)
-        if payload is None:
-            what = "was redacted" if state.redacted else "is not recorded here"
-            raise StatementError(f"The trace {state.id} {what}, so it cannot be scored.")
-        found = baseline_score(flat_view(parse_payload(payload)))
-        scores.append(found)
+        found = scores[state.id]
+        version = found.version if isinstance(found, CustomScore) else None
         known = state.scores.get(found.scorer) == found.score
-        if known and f"score:{found.scorer}" not in disputed:
+        same = known and state.scorers.get(found.scorer) == version
+        if same and disputed.isdisjoint((f"score:{found.scorer}", f"scorer:{found.scorer}")):
             return []
         return [events.scored(state.id, found, recorded_at)]
 
-    return _state(log, prefixes, say, recorded_at, work="trace score", waiting=waiting), scores
+    stated = _state(log, prefixes, say, recorded_at, work="trace score", waiting=waiting)
+    return stated, [scores[trace] for trace in stated.traces]
+
+
+def _baseline(log: EventLog, state: TraceState) -> Score:
+    payload = read_payload(log, state)
+    if payload is None:  # redacted since the state was read
+        raise StatementError(f"The trace {state.id} was redacted, so it cannot be scored.")
+    return baseline_score(flat_view(parse_payload(payload)))
 
 
 def _state(

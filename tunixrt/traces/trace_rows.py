@@ -3,10 +3,10 @@
 A row of a trace of schema 1.0 is ``{"id", "prompts", "trace_steps", "trace_step_types",
 "trace_step_indices", "final_answer", "metadata"}``; the first version had neither types nor
 indices, and is also read. A row of a conversation is ``{"id", "messages", "tools", "final_answer",
-"metadata"}``, without ``tools`` and ``final_answer`` where the conversation has none. The metadata
-holds the version of the trace, the time of its first recording where one was given, and ``meta``. A
-key of ``meta`` with one of these two names, also after a ``meta.`` prefix, gets another ``meta.``
-prefix.
+"metadata"}``, without ``tools`` and ``final_answer`` where the conversation has none. The metadata,
+which a file has as JSON text, holds the version of the trace, the time of its first recording where
+one was given, and ``meta``. A key of ``meta`` with one of these two names, also after a ``meta.``
+prefix, gets another ``meta.`` prefix.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tunixrt.log.canonical import CanonicalError, decode
+from tunixrt.log.canonical import CanonicalError, JsonValue, decode
 from tunixrt.log.digests import is_digest
 from tunixrt.log.exact_json import parse
 from tunixrt.log.segment.events import is_time
@@ -106,7 +106,7 @@ def is_row(value: object) -> bool:
     if "messages" not in value:
         return "prompts" in value and "trace_steps" in value
     metadata = value.get("metadata")
-    return isinstance(metadata, dict) and "trace_version" in metadata
+    return isinstance(metadata, dict | str) and "trace_version" in metadata
 
 
 def read_row(raw: bytes) -> tuple[AnyTrace, str | None]:
@@ -120,14 +120,13 @@ def read_row(raw: bytes) -> tuple[AnyTrace, str | None]:
         TraceError: It is not a row, or not that of its id.
         CanonicalError: It is not unambiguous JSON.
     """
-    try:
-        value, wide = decode(raw), None
-    except CanonicalError as error:
-        # An exported double such as 1e16 has the digits of an integer that input may not hold.
-        value, wide = parse(raw, stored=True), error
+    value, wide = _decoded(raw)
     if not isinstance(value, dict):
         raise TraceError(wrong_kind(value, "an object with the fields of an exported trace"))
     row: dict[str, Any] = dict(value)
+    if isinstance(row.get("metadata"), str):  # JSON text; an object in rows of earlier versions
+        row["metadata"], wide_too = _decoded(row["metadata"].encode())
+        wide = wide or wide_too
     is_conversation = "messages" in row
     for violation in (_conversation_violations if is_conversation else _violations)(row):
         raise TraceError(violation)
@@ -137,6 +136,17 @@ def read_row(raw: bytes) -> tuple[AnyTrace, str | None]:
         raise wide
     recorded_at = row.get("metadata", {}).get("recorded_at")
     return trace, recorded_at
+
+
+def _decoded(raw: bytes) -> tuple[JsonValue, CanonicalError | None]:
+    """Return a value, and why it is not unambiguous JSON, if it can be read all the same.
+
+    An exported double such as 1e16 has the digits of an integer that input may not hold.
+    """
+    try:
+        return decode(raw), None
+    except CanonicalError as error:
+        return parse(raw, stored=True), error
 
 
 def _is_reserved(key: str) -> bool:

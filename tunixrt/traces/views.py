@@ -52,7 +52,13 @@ def chat_view(trace: AnyTrace) -> Conversation:
 
 def n_steps_of(trace: AnyTrace) -> int:
     """Return the number of steps of the flat view."""
-    return len(trace.steps) if isinstance(trace, Trace) else len(_reasoning_lines(trace))
+    if isinstance(trace, Trace):
+        return len(trace.steps)
+    n_steps = 0
+    for message in trace.messages:
+        if message.reasoning is not UNSET:
+            n_steps += sum(map(bool, map(str.strip, message.reasoning.split("\n"))))
+    return n_steps
 
 
 def n_characters_of(trace: AnyTrace) -> int:

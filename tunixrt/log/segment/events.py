@@ -10,12 +10,16 @@ import re
 from binascii import unhexlify
 from datetime import datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import Digest, from_raw, is_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RECORDED = "trace.recorded"
 REDACTED = "trace.redacted"
@@ -101,6 +105,27 @@ def recorded_by(line: bytes) -> Digest | None:
     except ValueError:
         return None
     return trace if recording_line(trace) == line else None
+
+
+def recorded_by_all(lines: Sequence[bytes]) -> bytes | None:
+    """Return the traces of such lines, 32 bytes each; None if one line is of another kind.
+
+    The same answer as `recorded_by` for each line, in a few operations for all of them.
+    """
+    digits = [line[_N_BEFORE_HEX:_N_BEFORE_END] for line in lines]
+    between = b"%b\n%b%b" % (_RECORDING_ENDS, _RECORDING_BEGINS, _DIGEST_BEGINS)
+    expected = (between.join([b"", *digits, b""])).removeprefix(_RECORDING_ENDS + b"\n")
+    found = b"".join([line + b"\n" for line in lines])
+    if found + _RECORDING_BEGINS + _DIGEST_BEGINS != expected:
+        return None
+    whole = b"".join(digits)
+    try:
+        raw = unhexlify(whole)
+    except ValueError:
+        return None
+    # Upper-case digits are read alike, and are not canonical.
+    same = raw.hex().encode() == whole and len(raw) == 32 * len(lines)
+    return raw if same else None
 
 
 def envelope_problem(envelope: Envelope) -> str | None:

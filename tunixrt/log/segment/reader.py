@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,7 @@ from tunixrt.log.segment.events import (
     decode_envelope,
     envelope_problem,
     recorded_by,
+    recorded_by_all,
 )
 from tunixrt.log.segment.header import (
     HEADER_NAME,
@@ -58,8 +59,36 @@ def read_segment(directory: Path, header: SegmentHeader | None = None) -> Iterat
     segment = from_hex(directory.name)
     position = 0
     for part in header.parts:
-        yield from _read_part(directory, part, segment, position)
+        yield from read_part(directory, part, segment, position)
         position += part.n_events
+
+
+class Recordings(NamedTuple):
+    """The recordings of a part that holds nothing else.
+
+    ``traces`` has the ids, 32 bytes each; ``payloads`` the payload lines, in the same order, and
+    ``n_envelope_bytes`` how long each line before one is, with its line feed.
+    """
+
+    traces: bytes
+    payloads: list[bytes]
+    n_envelope_bytes: int
+
+
+def read_recordings(directory: Path, part: PartHeader) -> Recordings | None:
+    """Return the recordings of a part; None if it holds other events, or recordings with times.
+
+    Nearly every part of a large log is of this kind, and an object per event is most of the time
+    that reading it takes.
+
+    Raises:
+        DamagedError: If the shape of the part is damaged.
+    """
+    lines, finding = read_lines(directory / part.name, part.n_events)
+    if finding is not None:
+        raise DamagedError(finding)
+    traces = recorded_by_all(lines[::2]) if lines else None
+    return None if traces is None else Recordings(traces, lines[1::2], len(lines[0]) + 1)
 
 
 def read_events_of(
@@ -83,7 +112,7 @@ def read_events_of(
     position = 0
     for part in header.parts:
         if _may_hold(directory / part.name, markers):
-            for event in _read_part(directory, part, segment, position):
+            for event in read_part(directory, part, segment, position):
                 if event.envelope.type in event_types:
                     yield event
         position += part.n_events
@@ -98,13 +127,16 @@ def _may_hold(path: Path, markers: Sequence[bytes]) -> bool:
         return True  # reading the part reports what is wrong
 
 
-def _read_part(
+def read_part(
     directory: Path, part: PartHeader, segment: Digest, position: int
 ) -> Iterator[StoredEvent]:
+    """Yield the events of one part; the first is at this position of its segment.
+
+    Raises:
+        DamagedError: If the shape of the part is damaged.
+    """
     path = directory / part.name
-    lines, finding = read_lines(path, part.n_events)
-    if finding is not None:
-        raise DamagedError(finding)
+    lines = part_lines(directory, part)
     name = part.name
     offset = 0
     for index in range(0, 2 * part.n_events, 2):
@@ -113,7 +145,7 @@ def _read_part(
         if trace is not None:
             envelope = Envelope(RECORDED, trace)
         else:
-            envelope = _envelope(line, path, index + 1)
+            envelope = checked_envelope(line, path, index + 1)
         offset += len(line) + 1
         yield StoredEvent(
             envelope,
@@ -128,7 +160,24 @@ def _read_part(
         offset += len(body) + 1
 
 
-def _envelope(line: bytes, path: Path, number: int) -> Envelope:
+def part_lines(directory: Path, part: PartHeader) -> list[bytes]:
+    """Return the lines of a part without line feeds: an envelope, its payload, and so on.
+
+    Raises:
+        DamagedError: If the shape of the part is damaged.
+    """
+    lines, finding = read_lines(directory / part.name, part.n_events)
+    if finding is not None:
+        raise DamagedError(finding)
+    return lines
+
+
+def checked_envelope(line: bytes, path: Path, number: int) -> Envelope:
+    """Return the envelope of a line of a part.
+
+    Raises:
+        DamagedError: If it is not one.
+    """
     try:
         envelope = decode_envelope(line)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

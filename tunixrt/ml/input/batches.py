@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from tunixrt.errors import BadInputError
+from tunixrt.ml.input.encoding import NOTHING_LEARNED, encode_example, ledger_line
 from tunixrt.ml.tokenizer import PAD
-from tunixrt.runs.lines import LedgerLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunixrt.datasets.render import Example
-    from tunixrt.ml.tokenizer import ByteTokenizer
+    from tunixrt.ml.input.encoding import EncodedExample, Tokenizer
+    from tunixrt.runs.lines import LedgerLine
 
 ROW_MULTIPLE = 8
 """Rows are as long as the longest example, rounded up to a multiple of this."""
@@ -65,16 +66,27 @@ class EncodedExamples:
         tokens: [n, row_length + 1] int32, padded at the end. A row's inputs are all but its last
             token, its targets all but its first.
         lengths: [n] int32, tokens of each example.
-        loss_starts: [n] int32, how many of them belong to the prompt and are not learned.
+        learned: [n, row_length + 1] bool, which tokens are learned; each row has at least one, and
+            the first token of a row is never one.
         ledger: an entry for every example that was given, in their order.
         kept: [n] int64, the index in the ledger of each row.
     """
 
     tokens: NDArray[np.int32]
     lengths: NDArray[np.int32]
-    loss_starts: NDArray[np.int32]
+    learned: NDArray[np.bool_]
     ledger: tuple[LedgerLine, ...]
     kept: NDArray[np.int64]
+
+    @property
+    def first_learned(self) -> int:
+        """A position before which no row has a target that is learned."""
+        return int(self.learned.argmax(axis=1).min()) - 1
+
+    @property
+    def n_learned(self) -> int:
+        """How many tokens are learned, each counted once."""
+        return int(np.count_nonzero(self.learned))
 
 
 class Rows(NamedTuple):
@@ -99,15 +111,15 @@ class Batches(NamedTuple):
 
 def encode_examples(
     examples: Sequence[Example],
-    tokenizer: ByteTokenizer,
+    tokenizer: Tokenizer,
     *,
     max_length: int,
     overlong: Literal["error", "drop"],
 ) -> EncodedExamples:
-    """Encode examples as rows of tokens.
+    """Encode examples as rows of tokens; one without a learned token is dropped and counted.
 
     Args:
-        examples: prompt and completion as pieces.
+        examples: their parts as pieces.
         tokenizer: encodes the pieces.
         max_length: the most tokens per row.
         overlong: whether a longer example is an error, or is dropped and counted.
@@ -118,52 +130,54 @@ def encode_examples(
     """
     if not examples:
         raise NoExamplesError("There are no examples to train on: the dataset's split is empty.")
-    rows: list[list[int]] = []
-    loss_starts: list[int] = []
+    rows: list[EncodedExample] = []
     ledger: list[LedgerLine] = []
     kept: list[int] = []
     for place, example in enumerate(examples):
-        prompt = tokenizer.encode(example.prompt)
-        row = prompt + tokenizer.encode(example.completion)
-        fits = len(row) <= max_length
-        ledger.append(
-            LedgerLine(
-                trace=example.trace,
-                outcome="kept" if fits else "dropped",
-                n_tokens=len(row),
-                n_loss_tokens=len(row) - len(prompt) if fits else 0,
-                reason=None if fits else f"more than {max_length} tokens",
-            )
-        )
-        if fits:
-            rows.append(row)
-            loss_starts.append(len(prompt))
+        encoded = encode_example(example, tokenizer)
+        ledger.append(ledger_line(example, encoded, max_length))
+        if ledger[-1].outcome == "kept":
+            rows.append(encoded)
             kept.append(place)
-    too_long = [entry for entry in ledger if entry.outcome == "dropped"]
+    dropped = [entry for entry in ledger if entry.outcome == "dropped"]
+    too_long = [entry for entry in dropped if entry.reason != NOTHING_LEARNED]
     if too_long and overlong == "error":
         raise OverlongExamplesError(too_long, max_length)
     if not rows:
-        raise NoExamplesError(
-            f"There are no examples to train on: all {len(examples):,} have more than "
-            f"model.max_length = {max_length:,} tokens."
-        )
+        raise NoExamplesError(_why_none(len(dropped) - len(too_long), len(too_long), max_length))
+    tokens, learned = _padded(rows, max_length)
     return EncodedExamples(
-        tokens=_padded(rows, max_length),
-        lengths=np.array([len(row) for row in rows], np.int32),
-        loss_starts=np.array(loss_starts, np.int32),
+        tokens=tokens,
+        lengths=np.array([len(row.tokens) for row in rows], np.int32),
+        learned=learned,
         ledger=tuple(ledger),
         kept=np.array(kept, np.int64),
     )
 
 
-def _padded(rows: Sequence[Sequence[int]], max_length: int) -> NDArray[np.int32]:
+def _why_none(n_masked: int, n_too_long: int, max_length: int) -> str:
+    longer = f"have more than model.max_length = {max_length:,} tokens"
+    masked = "have no learned token: every assistant turn is masked"
+    if n_masked and n_too_long:
+        why = f"{n_too_long:,} {longer}, and {n_masked:,} {masked}"
+    else:
+        why = f"all {n_masked + n_too_long:,} {masked if n_masked else longer}"
+    return f"There are no examples to train on: {why}."
+
+
+def _padded(
+    rows: Sequence[EncodedExample], max_length: int
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """One column more than a forward pass has inputs, since targets are inputs shifted by one."""
-    longest = max(len(row) for row in rows)
+    longest = max(len(row.tokens) for row in rows)
     row_length = min(-(-(longest - 1) // ROW_MULTIPLE) * ROW_MULTIPLE, max_length)
     tokens = np.full((len(rows), row_length + 1), PAD, np.int32)
-    for row, padded in zip(rows, tokens, strict=True):
-        padded[: len(row)] = row
-    return tokens
+    learned = np.zeros(tokens.shape, np.bool_)
+    for row, padded, mask in zip(rows, tokens, learned, strict=True):
+        padded[: len(row.tokens)] = row.tokens
+        for places in row.learned:
+            mask[places.start : places.stop] = True
+    return tokens, learned
 
 
 @lru_cache(maxsize=4)
@@ -232,17 +246,15 @@ def rows_of_examples(examples: EncodedExamples, chosen: NDArray[np.int64]) -> Ro
     """The rows of chosen examples [...], one each: every array is [..., T]."""
     tokens = examples.tokens[chosen]
     lengths = examples.lengths[chosen][..., None]
-    loss_starts = examples.loss_starts[chosen][..., None]
     row_length = tokens.shape[-1] - 1
     positions = np.broadcast_to(np.arange(row_length, dtype=np.int32), (*chosen.shape, row_length))
-    # The target at position p is token p + 1 of the example.
-    learned = (positions + 1 >= loss_starts) & (positions + 1 < lengths)
     return Rows(
         tokens=tokens[..., :-1],
         targets=tokens[..., 1:],
         positions=positions,
         segments=np.where(positions < lengths, EXAMPLE_SEGMENT, PADDING_SEGMENT).astype(np.int32),
-        loss_weights=learned.astype(np.float32),
+        # The target at position p is token p + 1 of the example.
+        loss_weights=examples.learned[chosen][..., 1:].astype(np.float32),
     )
 
 

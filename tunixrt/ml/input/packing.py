@@ -138,10 +138,9 @@ def _fill(row: Rows, examples: EncodedExamples, numbers: NDArray[np.int64]) -> N
     for segment, number in enumerate(numbers.tolist(), start=1):
         length = int(examples.lengths[number]) - 1
         places, tokens = slice(start, start + length), examples.tokens[number]
-        positions = np.arange(length, dtype=np.int32)
         row.tokens[places] = tokens[:length]
         row.targets[places] = tokens[1 : length + 1]
-        row.positions[places] = positions
+        row.positions[places] = np.arange(length, dtype=np.int32)
         row.segments[places] = segment
-        row.loss_weights[places] = positions + 1 >= examples.loss_starts[number]
+        row.loss_weights[places] = examples.learned[number][1 : length + 1]
         start += length

@@ -32,9 +32,8 @@ class ValidationLoss:
             _batch(examples, start, min(batch_size, n_examples))
             for start in range(0, n_examples, batch_size)
         ]
-        self._n_tokens = int((examples.lengths - examples.loss_starts).sum())
-        first_learned = max(0, int(examples.loss_starts.min()) - 1)
-        self._total_loss = compile_loss(model, numerics, first_learned=first_learned)
+        self._n_tokens = examples.n_learned
+        self._total_loss = compile_loss(model, numerics, first_learned=examples.first_learned)
 
     def __call__(self, params: Any) -> float:
         """The mean loss over all learned tokens, in nats per token."""

@@ -27,7 +27,7 @@ from tunixrt.runs.manifests import EvaluationResults
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tunixrt.datasets.files import Dataset
+    from tunixrt.datasets.files import Dataset, DatasetManifest
     from tunixrt.datasets.selection import Member
     from tunixrt.eval.evalsets import EvalSet
     from tunixrt.report.blocks import Block, Inline, Inlines
@@ -192,7 +192,7 @@ def datasets_blocks(datasets: Sequence[Dataset]) -> list[Block]:
             Link(d.key, f"datasets/{dataset_name(d)}.html"),
             f"{d.manifest.trace_count:,}",
             _splits(d.manifest.split_counts),
-            _filters(d.manifest.filters),
+            _selected_where(d.manifest),
             CodeSpan(_short(d.digest)),
         )
         for d in datasets
@@ -218,7 +218,7 @@ def dataset_blocks(
     facts: list[tuple[str, Inlines]] = [
         ("Digest", CodeSpan(dataset.digest)),
         ("Traces", f"{n:,} ({_splits(manifest.split_counts)})"),
-        ("Selected where", _filters(manifest.filters)),
+        ("Selected where", _selected_where(manifest)),
         ("Selection", _selection(manifest.selection_strategy, manifest.limit)),
         ("Seed", "none" if manifest.seed is None else str(manifest.seed)),
         ("Steps per trace", steps),
@@ -341,8 +341,11 @@ def _splits(counts: dict[str, int]) -> str:
     return ", ".join(f"{n:,} {name}" for name, n in counts.items())
 
 
-def _filters(filters: dict[str, str]) -> str:
-    return ", ".join(f"{key} = {value}" for key, value in filters.items()) or "everything"
+def _selected_where(manifest: DatasetManifest) -> str:
+    conditions = [f"{key} = {value}" for key, value in manifest.filters.items()]
+    conditions += [manifest.where] if manifest.where is not None else []
+    conditions += [f"id in ({manifest.sql.query})"] if manifest.sql is not None else []
+    return ", ".join(conditions) or "everything"
 
 
 def _selection(strategy: str, limit: int | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from enum import Enum
 from typing import Final
 
 from tunixrt.errors import BadInputError
@@ -16,6 +17,9 @@ from tunixrt.errors import BadInputError
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 JSON_LINES: Final = "JSON Lines"
+
+#: What a user's file of records may be; messages add that text is UTF-8.
+RECORDS: Final = "Parquet, Arrow, or JSON Lines, a JSON array or CSV"
 
 #: The name of standard input in messages; commands cannot use it as a path.
 STDIN: Final = "stdin"
@@ -33,6 +37,15 @@ class UnreadableFileError(BadInputError):
         super().__init__(sentence)
         self.name = name
         self.line = line
+
+
+class NoRecordsError(UnreadableFileError):
+    """A file without a record."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            name, f"The file {name} holds no records: it is empty or has only blank lines."
+        )
 
 
 class FileKindError(UnreadableFileError):
@@ -67,6 +80,7 @@ _BINARY: Final = (
     (b"PK\x03\x04", "a ZIP archive", "Unpack it first: unzip FILE"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "Unpack it first: 7z x FILE"),
     (b"PAR1", "Parquet", _FROM_PARQUET),
+    (b"PARE", "encrypted Parquet", "Decrypt it first, with the program that wrote it"),
     (b"ARROW1", "Arrow", "Write it as one JSON object per line first"),
     (b"SQLite format 3\x00", "an SQLite database", "Write its rows as one JSON object each first"),
     (
@@ -112,54 +126,94 @@ def without_mark(name: str, beginning: bytes, expected: str) -> bytes:
     return beginning.removeprefix(BYTE_ORDER_MARK)
 
 
-def check_json_lines(name: str, beginning: bytes) -> None:
-    """Refuse text that is clearly not one JSON object per line.
+class TextKind(Enum):
+    """How a text holds its records."""
 
-    Faults in single lines are left to the reader of the lines.
+    LINES = "one JSON object per line"
+    ARRAY = "a JSON array"
+    VALUES = "JSON spread over several lines"
+    TABLE = "a table such as CSV"
+
+
+def kind_of_text(name: str, beginning: bytes, expected: str) -> TextKind:
+    """Return how a text holds its records.
+
+    Faults in single records are left to the reader of the records.
 
     Args:
         name: The name of the file, for messages.
         beginning: Its first bytes without a byte order mark: all of them, or a mebibyte.
+        expected: What it should be, for messages.
 
     Raises:
-        FileKindError: It is a JSON array, JSON over several lines, HTML, XML or CSV.
+        FileKindError: It is HTML or XML, or a JSON document around a list of records.
     """
     text = beginning.lstrip(_BLANK)
     first, _, rest = text.partition(b"\n")
     others = rest.strip(_BLANK)
     if text[:1] == b"[":
         # One list per line is JSON Lines, where each record is wrong by itself.
-        if not (others and _is_json(first)):
-            cure = "Write one object per line: jq -c '.[]' FILE > OUT"
-            raise FileKindError(name, JSON_LINES, "a JSON array", cure)
-    elif text[:1] == b"{":
+        return TextKind.LINES if others and _is_json(first) else TextKind.ARRAY
+    if text[:1] == b"{":
         # Within an object no line begins with another object: that is the next record.
         if others and others[:1] != b"{" and not _is_json(first):
-            _refuse_spread_out(name, text, first)
+            return _spread_out(name, text, first, expected)
     elif b"\n{" in text:
-        return
+        return TextKind.LINES
     elif text[:1] == b"<":
         cure = "If it was downloaded, the address led to a page and not to the file"
-        raise FileKindError(name, JSON_LINES, "HTML or XML", cure)
+        raise FileKindError(name, expected, "HTML or XML", cure)
     elif _CSV_HEADER.fullmatch(first):
-        cure = "Write each of its rows as a JSON object first"
-        raise FileKindError(name, JSON_LINES, "a table such as CSV", cure)
+        return TextKind.TABLE
+    return TextKind.LINES
 
 
-def _refuse_spread_out(name: str, text: bytes, first: bytes) -> None:
-    """Refuse JSON values that span several lines: ``{`` alone is not a record."""
+_CURES: Final = {
+    TextKind.ARRAY: "Write one object per line: jq -c '.[]' FILE > OUT",
+    TextKind.VALUES: "Write one object per line: jq -c . FILE > OUT",
+    TextKind.TABLE: "Write each of its rows as a JSON object first",
+}
+
+
+def check_json_lines(name: str, beginning: bytes) -> None:
+    """Refuse text that is clearly not one JSON object per line.
+
+    Args:
+        name: The name of the file, for messages.
+        beginning: Its first bytes without a byte order mark: all of them, or a mebibyte.
+
+    Raises:
+        FileKindError: It holds its records in another way, or is HTML or XML.
+    """
+    kind = kind_of_text(name, beginning, JSON_LINES)
+    if kind is not TextKind.LINES:
+        raise FileKindError(name, JSON_LINES, kind.value, _CURES[kind])
+
+
+def _spread_out(name: str, text: bytes, first: bytes, expected: str) -> TextKind:
+    """Return the kind of a text that begins with an object over several lines.
+
+    Raises:
+        FileKindError: The object has a list of records.
+    """
     try:
         value, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         if first.strip(_BLANK) != b"{":
-            return
-        value = None
-    lists = [k for k, v in (value or {}).items() if isinstance(v, list) and _has_objects(v)]
-    records = f".{json.dumps(lists[0])}[]" if len(lists) == 1 and len(value) < _FEW else "."
-    cure = f"Write one object per line: jq -c {shlex.quote(records)} FILE > OUT"
-    raise FileKindError(name, JSON_LINES, "JSON spread over several lines", cure)
+            return TextKind.LINES
+        value = {}
+    lists = [k for k, v in value.items() if isinstance(v, list) and _has_objects(v)]
+    if len(lists) == 1 and len(value) < _FEW and lists[0] not in _LISTS_OF_A_RECORD:
+        records = shlex.quote(f".{json.dumps(lists[0])}[]")
+        cure = f"Write one object per line: jq -c {records} FILE > OUT"
+        raise FileKindError(name, expected, "a JSON document with a list of records", cure)
+    return TextKind.VALUES
 
 
+#: Lists of objects that records have themselves.
+_LISTS_OF_A_RECORD: Final = frozenset(
+    {"contents", "conversation", "conversations", "messages", "steps", "tools"}
+)
 #: A document around a list of records has few other fields; a trace has a list of steps and five.
 _FEW: Final = 3
 

@@ -2,92 +2,95 @@
 
 The text after ``#### `` on the last line is the final answer. Blank lines are dropped and counted.
 Calculator annotations such as ``<<48/2=24>>`` are part of the text unless the caller strips them.
+Other columns are metadata. A record that fits schema 1.0 is a trace of it; one without steps, or
+with longer texts, is a conversation of one turn.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
+from tunixrt.traces.conversation import Role
+from tunixrt.traces.importers.draft import Draft
+from tunixrt.traces.importers.reading import Read, as_object, metadata
 from tunixrt.traces.schema import TRACE_VERSION, Trace, TraceStep
 from tunixrt.traces.violations import (
     MAX_STEPS,
     STEP_TEXTS,
-    TextLimit,
     TraceError,
-    Violation,
     describe,
     missing,
-    text_violations,
-    unknown_fields,
     wrong,
-    wrong_kind,
 )
-from tunixrt.words import quoted
+from tunixrt.words import quoted, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _FIELDS: Final = ("question", "answer")
-_QUESTION: Final = TextLimit("question", 50_000)
 _STEP: Final = next(limit for limit in STEP_TEXTS if limit.name == "content")
-_MAX_FINAL: Final = 50_000
+_MAX_TEXT: Final = 50_000
 _MARK: Final = "#### "
-_ANSWER_EXPECTED: Final = (
-    f"text whose last line is {quoted(_MARK)} and the final answer, after at least one other line"
-)
+_ANSWER_EXPECTED: Final = f"text whose last line is {quoted(_MARK)} and the final answer"
 _ANNOTATION: Final = re.compile(r"<<[^<>\n]*>>")
 
 #: The type of every step: the source does not distinguish types.
 STEP_TYPE: Final = "reason"
+#: What the metadata of a record without a source calls it.
+SOURCE: Final = "gsm8k"
 
 
-def read_gsm8k(
-    value: object, *, source: str = "gsm8k", strip_calculator: bool = False
-) -> tuple[Trace, int]:
-    """Return the record as a trace, and how many blank lines of its answer were dropped.
+def read_gsm8k(value: object, *, strip_calculator: bool = False) -> Read:
+    """Return the record as a trace.
 
     Args:
         value: The decoded record.
-        source: Becomes ``meta.source``.
         strip_calculator: Whether to cut ``<<48/2=24>>`` out of the steps.
 
     Raises:
         TraceError: The value is not such a record, or breaks a limit of a trace.
     """
-    question, answer = _texts(value)
+    record = as_object(value, "an object with question and answer")
+    question, answer = _text(record, "question", "text"), _text(record, "answer", _ANSWER_EXPECTED)
     lines = answer.replace("\r\n", "\n").split("\n")
     if strip_calculator:
         lines = [_ANNOTATION.sub("", line) for line in lines]
     written = [line for line in lines if line.strip()]
     steps, final = _parts(written)
-    trace = Trace(
-        trace_version=TRACE_VERSION,
-        prompt=question,
-        steps=tuple(TraceStep(i, STEP_TYPE, content) for i, content in enumerate(steps)),
-        final_answer=final,
-        meta={"source": source},
-    )
-    return trace, len(lines) - len(written)
+    meta = {"source": SOURCE, **metadata(record, _FIELDS)}
+    read = _read(question, steps, final, meta)
+    return msgspec.structs.replace(read, n_blank=len(lines) - len(written))
 
 
-def _texts(value: object) -> tuple[str, str]:
-    if isinstance(value, dict) and len(value) == len(_FIELDS):
-        match value:
-            case {"question": str() as question, "answer": str() as answer}:
-                if 1 <= len(question) <= _QUESTION.most:
-                    return question, answer
-    raise TraceError(_why_not(value))
+def _read(question: str, steps: Sequence[str], final: str, meta: dict[str, Any]) -> Read:
+    """Return a trace of schema 1.0 if the texts fit it, else a conversation."""
+    if (
+        1 <= len(steps) <= MAX_STEPS
+        and max(map(len, steps)) <= _STEP.most
+        and max(len(question), len(final)) <= _MAX_TEXT
+    ):
+        numbered = tuple(TraceStep(i, STEP_TYPE, content) for i, content in enumerate(steps))
+        return Read(Trace(TRACE_VERSION, question, numbered, final, meta))
+    draft = Draft()
+    draft.add(Role.USER, question, place="question")
+    fields = {"reasoning": "\n".join(steps)} if steps else {}
+    draft.add(Role.ASSISTANT, final, place="answer", fields=fields)
+    return draft.done(meta, final_answer=final)
 
 
-def _why_not(value: object) -> Violation:
-    """Return why a record does not have a question and an answer."""
-    if not isinstance(value, dict):
-        return wrong_kind(value, "an object with question and answer")
-    for violation in unknown_fields(value, _FIELDS, "a GSM8K record"):
-        return violation
-    for violation in text_violations(value, _QUESTION):
-        return violation
-    if "answer" not in value:
-        return missing("answer", _ANSWER_EXPECTED)
-    return wrong("answer", _ANSWER_EXPECTED, describe(value["answer"]))
+def _text(record: dict[str, Any], name: str, expected: str) -> str:
+    text = record.get(name)
+    if isinstance(text, str) and text:
+        return text
+    if name in record:
+        found = "empty" if text == "" else describe(text)
+        raise TraceError(wrong(name, expected, found))
+    violation = missing(name, expected)
+    hint = suggestion(name, [key for key in record if key not in _FIELDS])
+    raise TraceError(msgspec.structs.replace(violation, sentence=f"{violation.sentence}{hint}"))
 
 
 def _parts(written: list[str]) -> tuple[list[str], str]:
@@ -101,26 +104,5 @@ def _parts(written: list[str]) -> tuple[list[str], str]:
     if "\n" + _MARK in "\n" + "\n".join(steps):
         raise TraceError(
             wrong("answer", _ANSWER_EXPECTED, f"text with more than one line of {quoted(_MARK)}")
-        )
-    if not 1 <= len(steps) <= MAX_STEPS:
-        raise TraceError(
-            wrong("answer", f"1 to {MAX_STEPS:,} lines of steps", f"text with {len(steps):,}")
-        )
-    longest = max(steps, key=len)
-    if len(longest) > _STEP.most:
-        raise TraceError(
-            wrong(
-                "answer",
-                f"lines of at most {_STEP.most:,} characters",
-                f"text with {len(longest):,} characters in step {steps.index(longest) + 1}",
-            )
-        )
-    if len(final) > _MAX_FINAL:
-        raise TraceError(
-            wrong(
-                "answer",
-                f"text with a final answer of at most {_MAX_FINAL:,} characters",
-                f"text with one of {len(final):,}",
-            )
         )
     return steps, final

@@ -1,7 +1,7 @@
-"""Reads input files as traces: one record per line, each accepted or rejected separately.
+"""Reads input files as traces: each record of a container is accepted or rejected separately.
 
 A reader yields, in the order of the file, traces, records that are not traces, and what it
-dropped. It holds one line at a time. Nothing here writes.
+dropped. It holds some records at a time. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -10,17 +10,28 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.log.digests import Digest
-from tunixrt.traces.importers.file_kinds import UnreadableFileError
+from tunixrt.traces.importers.columns import ColumnMap, read_columns
+from tunixrt.traces.importers.containers import Container, Unit, open_records
+from tunixrt.traces.importers.file_kinds import NoRecordsError
 from tunixrt.traces.importers.gsm8k import read_gsm8k
-from tunixrt.traces.importers.lines import on_one_line, read_chunks
-from tunixrt.traces.quick_reading import quick_trace
+from tunixrt.traces.importers.lm_eval import samples_reader
+from tunixrt.traces.importers.readers import QUICK, READERS, in_background
+from tunixrt.traces.importers.reading import LeftOut, Read
+from tunixrt.traces.importers.records import (
+    Dropped,
+    DropReason,
+    ImportedTrace,
+    Noted,
+    Record,
+    Rejection,
+)
+from tunixrt.traces.importers.session import read_session, whole_sessions
 from tunixrt.traces.schema import AnyTrace, any_trace_of, payload_of, trace_id
 from tunixrt.traces.second_reader import SecondReader, is_worth_it
 from tunixrt.traces.trace_rows import is_row, read_row
@@ -29,8 +40,8 @@ from tunixrt.traces.violations import TraceError
 from tunixrt.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
-    from tunixrt.traces.importers.lines import TextSource
-    from tunixrt.traces.quick_reading import QuickAnswer
+    from tunixrt.traces.importers.lines import Chunk, TextSource
+    from tunixrt.traces.quick_reading import QuickAnswer, QuickReader
 
 
 class SourceFormat(StrEnum):
@@ -40,71 +51,21 @@ class SourceFormat(StrEnum):
     GSM8K = "gsm8k"
     #: What `dataset export --format trace` writes.
     TRACE = "trace"
-
-
-class DropReason(StrEnum):
-    """Why something in a file was left out without the record being wrong."""
-
-    BLANK_LINE = "blank line between records"
-    BLANK_STEP = "blank line in an answer"
-
-
-class ImportedTrace(msgspec.Struct, frozen=True, gc=False):
-    """A trace that was read: its canonical payload, its id, and its place in the file.
-
-    ``recorded_at`` is the time of its first recording, if the record states it.
-    """
-
-    payload: bytes
-    id: Digest
-    n_steps: int
-    file: str
-    line: int
-    recorded_at: str | None = None
-
-
-class Rejection(msgspec.Struct, frozen=True):
-    """A record that is not a trace. ``raw`` is its line without the line feed."""
-
-    file: str
-    line: int
-    reason: str
-    raw: bytes
-    field: str | None = None
-    column: int | None = None
-
-    def __str__(self) -> str:
-        """Return where the record is and what is wrong with it, as one sentence."""
-        return f"{self.file}, line {self.line}: {self.reason}"
-
-    def as_line(self) -> bytes:
-        """Return the record of a rejects file: one JSON object and a line feed.
-
-        ``raw`` is the line as text if it is valid UTF-8; else ``raw_base64`` holds its bytes.
-        """
-        fields: dict[str, object] = {
-            "column": self.column,
-            "field": self.field,
-            "file": self.file,
-            "line": self.line,
-            "reason": self.reason,
-        }
-        try:
-            fields["raw"] = self.raw.decode()
-        except UnicodeDecodeError:
-            fields["raw_base64"] = self.raw
-        return on_one_line(msgspec.json.encode(fields, order="sorted")) + b"\n"
-
-
-class Dropped(msgspec.Struct, frozen=True):
-    """Something that was left out, and the reason."""
-
-    file: str
-    line: int
-    reason: str
-
-
-Record = ImportedTrace | Rejection | Dropped
+    #: Chats of OpenAI, TRL, Hugging Face, Anthropic and Gemini.
+    MESSAGES = "messages"
+    SHAREGPT = "sharegpt"
+    ALPACA = "alpaca"
+    PROMPT_COMPLETION = "prompt-completion"
+    #: A completion with tags around its reasoning and its answer.
+    THINK = "think"
+    #: Any flat record, with a `ColumnMap`.
+    COLUMNS = "columns"
+    #: Trajectories of agents.
+    ATIF = "atif"
+    #: Session traces of the Hugging Face Hub.
+    SESSION = "session"
+    #: Samples of lm-evaluation-harness.
+    LM_EVAL = "lm-eval"
 
 
 class UnknownFormatError(BadInputError):
@@ -119,15 +80,23 @@ class OptionError(BadInputError):
     """An option of the import that does not apply to its format."""
 
 
-class _Read(msgspec.Struct, frozen=True):
-    """What a line holds: a trace, the number of dropped blank lines, its first recording time."""
-
-    trace: AnyTrace
-    n_blank: int = 0
-    recorded_at: str | None = None
+#: What reads the bytes of a record.
+_BytesReader = Callable[[bytes], Read | LeftOut]
 
 
-_Reader = Callable[[bytes], _Read]
+class _Reading(NamedTuple):
+    """How a file is read: strictly, quickly where that is certain, and under which source."""
+
+    reader: _BytesReader
+    quick: QuickReader | None
+    source: str | None
+
+
+class _Given(NamedTuple):
+    """A format, and whether its records are read without options."""
+
+    source_format: SourceFormat
+    is_plain: bool
 
 
 def parse_source_format(text: str, *, others: Sequence[str] = ()) -> SourceFormat:
@@ -159,59 +128,97 @@ def check_strips(source_format: str, *, strip_calculator: bool) -> None:
         )
 
 
+def check_columns(source_format: str, columns: ColumnMap | None) -> None:
+    """Refuse a map of columns for a format that has none, and its absence for the one that does.
+
+    Raises:
+        OptionError: The one or the other.
+    """
+    if columns is None and source_format == SourceFormat.COLUMNS:
+        raise OptionError(
+            "The format columns needs a map (--map) that states which column is what, such as "
+            "prompt=problem,reasoning=thoughts,answer=solution."
+        )
+    if columns is not None and source_format != SourceFormat.COLUMNS:
+        raise OptionError(
+            f"Only the format columns has a map: columns (--map) has no effect on {source_format}."
+        )
+
+
 def read_traces(
     path: TextSource,
     source_format: SourceFormat,
     *,
     source: str | None = None,
     strip_calculator: bool = False,
+    columns: ColumnMap | None = None,
 ) -> Iterator[Record]:
-    """Yield the records of a file, one JSON object per line.
+    """Yield the records of a file, in any of the containers of :mod:`.containers`.
 
     Args:
         path: The file, or a stream that is open.
         source_format: What a record looks like.
         source: Becomes ``meta.source`` of every trace, instead of the record's own. GSM8K
-            records get ``gsm8k`` if it is None.
+            records without one get ``gsm8k`` if it is None.
         strip_calculator: Whether to cut GSM8K's ``<<48/2=24>>`` annotations out of the steps.
+        columns: What the columns of the format ``columns`` are.
 
     Raises:
-        OptionError: ``strip_calculator`` with another format than GSM8K.
-        UnreadableFileError: The file is absent, not a file, empty, or not JSON Lines; or a line is
-            longer than 64 MiB.
+        OptionError: ``strip_calculator`` with another format than GSM8K; ``columns`` with another
+            format than ``columns``, or that format without them.
+        UnreadableFileError: The file is absent, not a file, empty, cut off, damaged or of an
+            unknown kind; or a record is longer than 64 MiB.
     """
-    reader = _reader(source_format, source, strip_calculator=strip_calculator)
-    quick = source_format is SourceFormat.TUNIXRT and source is None
+    check_strips(source_format, strip_calculator=strip_calculator)
+    check_columns(source_format, columns)
+    reader = _reader(source_format, columns, strip_calculator=strip_calculator)
+    is_plain = source is None and not strip_calculator
+    reading = _Reading(reader, QUICK.get(source_format) if is_plain else None, source)
+    given = _Given(source_format, is_plain=is_plain)
     name = str(path)
     is_empty = True
     with contextlib.ExitStack() as stack:
-        for (first, lines), answers in _answered(path, stack, quick=quick):
-            if answers is not None:
-                is_empty = False
-                for line, (payload, trace, n_steps) in enumerate(answers, first):
-                    yield ImportedTrace(payload, trace, n_steps, name, line)
-                continue
-            for line, raw in enumerate(lines, first):
-                if raw.strip(b" \t\r"):
+        container = stack.enter_context(open_records(path))
+        unit = container.unit
+        for (first, records, faults), answers in _answered(container, path, given, stack):
+            for line, (raw, answer) in enumerate(zip(records, answers, strict=True), first):
+                if faults and line in faults:
                     is_empty = False
-                    yield from _record(name, line, raw, reader, quick=quick)
+                    yield Rejection(name, line, faults[line], raw, unit=unit)
+                elif answer is not None:
+                    is_empty = False
+                    payload, trace, n_steps = answer
+                    yield ImportedTrace(payload, trace, n_steps, name, line, None, unit)
+                elif raw.strip(b" \t\r"):
+                    is_empty = False
+                    yield from _record(name, line, raw, reading, unit)
                 else:
-                    yield Dropped(name, line, DropReason.BLANK_LINE)
+                    yield Dropped(name, line, DropReason.BLANK_LINE, unit)
     if is_empty:
-        raise UnreadableFileError(
-            name, f"The file {name} holds no records: it is empty or has only blank lines."
-        )
+        raise NoRecordsError(name)
 
 
 def _answered(
-    path: TextSource, stack: contextlib.ExitStack, *, quick: bool
-) -> Iterator[tuple[tuple[int, list[bytes]], list[QuickAnswer] | None]]:
-    """Yield the lines of a file, parsed by a second process if that is worth it."""
-    chunks = read_chunks(path)
-    if quick and is_worth_it(path):
+    container: Container, path: TextSource, given: _Given, stack: contextlib.ExitStack
+) -> Iterator[tuple[Chunk, Sequence[QuickAnswer | None]]]:
+    """Yield the records of a file, with what a second process read them as if that is worth it."""
+    chunks = container.chunks
+    if given.source_format is SourceFormat.SESSION:
+        chunks = whole_sessions(chunks)
+    # It splits what it receives at line feeds, which only the records of an array have inside.
+    if (
+        given.is_plain
+        and in_background(given.source_format) is not None
+        and container.unit != Unit.RECORD
+        and is_worth_it(path)
+    ):
         with contextlib.suppress(OSError):
-            return stack.enter_context(SecondReader()).answered(chunks)
-    return ((chunk, None) for chunk in chunks)
+            second = stack.enter_context(SecondReader(given.source_format))
+            return (
+                (chunk, answers or [None] * len(chunk.records))
+                for chunk, answers in second.answered(chunks)
+            )
+    return ((chunk, [None] * len(chunk.records)) for chunk in chunks)
 
 
 def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace:
@@ -225,24 +232,34 @@ def imported(trace: AnyTrace, *, file: str = "", line: int = 0) -> ImportedTrace
     return ImportedTrace(payload, trace_id(payload), n_steps_of(checked), file, line)
 
 
-def _record(name: str, line: int, raw: bytes, reader: _Reader, *, quick: bool) -> Iterator[Record]:
-    found = quick_trace(raw) if quick else None
-    if found is not None:
-        trace, payload = found
-        yield ImportedTrace(payload, trace_id(payload), n_steps_of(trace), name, line)
+def _record(name: str, line: int, raw: bytes, reading: _Reading, unit: str) -> Iterator[Record]:
+    answer = None if reading.quick is None else reading.quick(raw)
+    if answer is not None:
+        payload, trace_digest, n_steps = answer
+        yield ImportedTrace(payload, trace_digest, n_steps, name, line, None, unit)
         return
     try:
-        read = reader(raw)
-        payload = payload_of(read.trace)
+        read = reading.reader(raw)
+        if isinstance(read, LeftOut):
+            yield Dropped(name, line, read.reason, unit)
+            return
+        reads = (read, *read.more)
+        traces = [_with_source(each.trace, reading.source) for each in reads]
+        payloads = [payload_of(trace) for trace in traces]
     except CanonicalError as error:
-        yield Rejection(name, line, error.reason, raw, column=_column(error))
+        yield Rejection(name, line, error.reason, raw, column=_column(error), unit=unit)
+        return
     except TraceError as error:
-        yield Rejection(name, line, str(error), raw, field=error.violation.field)
-    else:
-        for _ in range(read.n_blank):
-            yield Dropped(name, line, DropReason.BLANK_STEP)
-        n_steps = n_steps_of(read.trace)
-        yield ImportedTrace(payload, trace_id(payload), n_steps, name, line, read.recorded_at)
+        yield Rejection(name, line, str(error), raw, field=error.violation.field, unit=unit)
+        return
+    for each, trace, payload in zip(reads, traces, payloads, strict=True):
+        for _ in range(each.n_blank):
+            yield Dropped(name, line, DropReason.BLANK_STEP, unit)
+        for note in each.notes:
+            yield Noted(name, line, note, unit)
+        n_steps = n_steps_of(trace)
+        id_ = trace_id(payload)
+        yield ImportedTrace(payload, id_, n_steps, name, line, each.recorded_at, unit)
 
 
 def _column(error: CanonicalError) -> int | None:
@@ -256,27 +273,31 @@ def _column(error: CanonicalError) -> int | None:
             return None
 
 
-def _reader(source_format: SourceFormat, source: str | None, *, strip_calculator: bool) -> _Reader:
-    check_strips(source_format, strip_calculator=strip_calculator)
+def _reader(
+    source_format: SourceFormat, columns: ColumnMap | None, *, strip_calculator: bool
+) -> _BytesReader:
     match source_format:
         case SourceFormat.TUNIXRT:
-            return lambda raw: _Read(_with_source(_trace_of(decode(raw)), source))
+            return lambda raw: Read(_trace_of(decode(raw)))
         case SourceFormat.GSM8K:
-            named = SourceFormat.GSM8K if source is None else source
-
-            def from_gsm8k(raw: bytes) -> _Read:
-                return _Read(
-                    *read_gsm8k(decode(raw), source=named, strip_calculator=strip_calculator)
-                )
-
-            return from_gsm8k
+            return lambda raw: read_gsm8k(decode(raw), strip_calculator=strip_calculator)
         case SourceFormat.TRACE:
+            return _read_row
+        case SourceFormat.SESSION:
+            return read_session
+        case SourceFormat.COLUMNS:
+            assert columns is not None
+            return lambda raw: read_columns(decode(raw), columns)
+        case SourceFormat.LM_EVAL:
+            reader = samples_reader()
+        case _:
+            reader = READERS[source_format]
+    return lambda raw: reader(decode(raw))
 
-            def from_row(raw: bytes) -> _Read:
-                trace, recorded_at = read_row(raw)
-                return _Read(_with_source(trace, source), recorded_at=recorded_at)
 
-            return from_row
+def _read_row(raw: bytes) -> Read:
+    trace, recorded_at = read_row(raw)
+    return Read(trace, recorded_at=recorded_at)
 
 
 def _trace_of(value: object) -> AnyTrace:

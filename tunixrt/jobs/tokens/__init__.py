@@ -1,0 +1,1 @@
+"""What is trained, token by token: the records of a dataset with their masks."""
