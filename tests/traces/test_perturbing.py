@@ -274,7 +274,7 @@ def test_an_export_judges_the_steps_up_to_the_error_as_right(store: Store) -> No
         [True, False, False],
     ]
     # The wrong step, and no other one, has other text than the original.
-    texts = {text for one in (*originals, chat) for text in _contents(one)}
+    texts = {text for one in ids for text in _contents(store.traces[one].content)}
     for row in rows:
         assert [text in texts for text in row["completions"]].index(False) == row["labels"].index(
             False
