@@ -138,20 +138,28 @@ def read_snapshots(root: Path, segments: dict[str, Any]) -> list[str]:
     return ["sha256:" + path.stem for path in paths]
 
 
+def lines_of(directory: Path, kind: str) -> list[bytes]:
+    files = sorted(directory.glob(f"{kind}-*.jsonl"), key=lambda p: (len(p.name), p.name))
+    return [line for file in files for line in file.read_bytes().split(b"\n")[:-1]]
+
+
 def read_datasets(root: Path, snapshots: list[str]) -> dict[str, str]:
     found = {}
     for path in sorted((root / "store" / "datasets").glob("*/*/*/manifest.json")):
         data = path.read_bytes()
         manifest = canonical(path, data)
         check(sha256(data).hexdigest() == path.parent.name, path, "has another digest")
-        files = sorted(path.parent.glob("members-*.jsonl"), key=lambda p: (len(p.name), p.name))
-        lines = [line for file in files for line in file.read_bytes().split(b"\n")[:-1]]
+        lines = lines_of(path.parent, "members")
         check(root_of(lines) == manifest["members_root"], path, "has other members")
+        if "dedupe" in manifest:
+            repeats = lines_of(path.parent, "duplicates")
+            check(root_of(repeats) == manifest["duplicates_root"], path, "has other duplicates")
         check(len(lines) == manifest["trace_count"], path, "has another number of members")
         check(lines == sorted(lines, key=lambda m: json.loads(m)["trace"]), path, "is unsorted")
         check(manifest["snapshot"] in snapshots, path, "names a snapshot that is not here")
         recipe = ["filters", "limit", "seed", "selection_strategy", "splits"]
-        recipe += [key for key in ("where", "sql", "group_by", "stratify") if key in manifest]
+        given = ("where", "sql", "group_by", "stratify", "dedupe")
+        recipe += [key for key in given if key in manifest]
         named = {key: manifest[key] for key in ("dataset_schema_version", "members_root")}
         named |= {"n_members": len(lines), "recipe": {key: manifest[key] for key in recipe}}
         check(digest(rfc8785.dumps(named)) == manifest["digest"], path, "has another digest")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,3 +185,33 @@ def test_a_check_changes_nothing(store: Store, cli: Callable[..., Outcome]) -> N
     before = tree(store.root)
     assert cli("dataset", "check", "d-v1").code == 1
     assert tree(store.root) == before
+
+
+def test_the_command_that_fixes_a_dataset_builds_one_without_the_duplicates(
+    store: Store, cli: Callable[..., Outcome]
+) -> None:
+    store.traces.add([value(), value(prompt="what is 15 + 27")])
+    store.datasets.build("d", "v1", where={"source": "manual"}, splits={"test": "0.1"}, seed=3)
+    before = tree(store.root)
+    found = cli("dataset", "check", "d-v1", "--fix")
+    assert found.code == 1
+    assert tree(store.root) == before
+    (command,) = [line for line in found.out.splitlines() if line.startswith("tunixrt")]
+    assert "--where source=manual --seed 3" in command
+    built = cli(*shlex.split(command.replace("VERSION", "v2"))[1:])
+    assert built.code == 0, built.err
+    assert "1 trace left out as repeating an earlier one." in built.err
+    assert store.datasets["d-v2"].manifest.parent_dataset_id == "d-v1"
+    assert cli("dataset", "check", "d-v2").code == 0
+
+
+def test_traces_to_decide_on_are_named_in_a_command(
+    store: Store, cli: Callable[..., Outcome]
+) -> None:
+    ids = build(store, value(), chat("q", " "))
+    document = cli("dataset", "check", "d-v1", "--fix", "--json").document
+    retract, again = document["fix"]
+    assert retract == f"tunixrt trace retract --reason 'nothing to learn' {ids[1][7:19]}"
+    assert cli(*shlex.split(retract)[1:]).code == 0
+    assert cli(*shlex.split(again.replace("VERSION", "v2"))[1:]).code == 0
+    assert cli("dataset", "check", "d-v2", "--fix", "--json").document["fix"] == []

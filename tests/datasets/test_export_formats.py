@@ -163,6 +163,15 @@ def test_the_text_is_what_a_tokenizer_reads_for_gemma(place: Place) -> None:
     }
 
 
+def test_the_text_of_a_conversation_has_every_turn(place: Place) -> None:
+    place.record(turns("Hello?", "Yes.", "1 + 1?", "2"))
+    build(place)
+    for export_format, field in ((ExportFormat.TEXT, "text"), (ExportFormat.TUNIX_SFT, "prompts")):
+        _, (row,), _ = place.export("d-v1", export_format)
+        assert row[field].count("<start_of_turn>model") == 2
+        assert "<bos>" not in row[field]
+
+
 def test_steps_are_right_until_one_is_labelled_wrong(place: Place) -> None:
     def numbered(prompt: str) -> Trace:
         steps = [{"i": i, "type": "t", "content": f"step {i}"} for i in (2, 5, 9)]

@@ -77,6 +77,12 @@ for _command in (card, check, deprecate, diff, export, release, tokens):
     metavar="FIELD",
     help="Count the splits of every value of this field, and report a value that lacks one.",
 )
+@click.option(
+    "--dedupe",
+    metavar="RULE",
+    help="Leave out traces that repeat an earlier one: by equal prompts (prompt), by equal words "
+    "(normalised), or by most of their words (near:0.8).",
+)
 @built_at_option
 @click.option("--parent", metavar="KEY", help="The dataset that this one follows.")
 @lock_timeout_option
@@ -93,6 +99,7 @@ def build(
     splits: tuple[str, ...],
     group_by: str | None,
     stratify: str | None,
+    dedupe: str | None,
     built_at: str | None,
     parent: str | None,
     waiting: Waiting,
@@ -118,6 +125,7 @@ def build(
         splits=parse_pairs(splits, "--split"),
         group_by=group_by,
         stratify=stratify,
+        dedupe=dedupe,
         built_at=built_at,
         parent=parent,
         waiting=waiting,
@@ -134,6 +142,7 @@ def build(
                 "created": report.created,
                 "snapshot": report.dataset.manifest.snapshot,
                 "strata": report.dataset.manifest.strata,
+                "n_duplicates": report.dataset.manifest.n_duplicates,
             }
         )
         return
@@ -144,6 +153,9 @@ def build(
     counts = ", ".join(f"{n:,} {split}" for split, n in report.split_counts.items())
     exists = "" if report.created else " (it existed already)"
     say(f"{report.dataset_key}: {count(report.trace_count, 'trace')} ({counts}){exists}.")
+    n_duplicates = report.dataset.manifest.n_duplicates
+    if n_duplicates is not None:
+        say(f"{count(n_duplicates, 'trace')} left out as repeating an earlier one.")
     click.echo(report.digest)
 
 

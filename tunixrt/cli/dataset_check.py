@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,15 @@ from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunixrt.datasets.files import DatasetManifest
     from tunixrt.jobs.dataset_check import DatasetCheck
     from tunixrt.store import Store
+
+
+#: Which rule leaves out what is wrong; the other faults need a decision on each trace.
+_RULES = {"leak between splits": "normalised", "duplicate": "near:1"}
 
 
 def _share(_: click.Context, __: click.Parameter, given: str | None) -> Fraction | None:
@@ -52,27 +60,33 @@ def _share(_: click.Context, __: click.Parameter, given: str | None) -> Fraction
     callback=_share,
     help="The part of the traces that one source may have, such as 0.8.",
 )
+@click.option("--fix", is_flag=True, help="Print the commands that build a dataset without them.")
 @store_options
 def check(
     store: Store,
     key: str,
     names: tuple[str, ...],
     max_share: Fraction | None,
+    fix: bool,
     as_json: bool,
 ) -> ExitCode:
     """Check what is in a dataset; exit 1 if something is wrong.
 
     Looks for prompts that are in several splits, samples of an eval set in the splits that are
     trained on, traces that repeat another one, traces without an answer, and sources with too large
-    a share. Nothing is changed.
+    a share. Nothing is changed: --fix prints commands.
     """
     found = store.datasets[key].check(
         evalsets=[store.evalsets[name] for name in names], max_share=max_share
     )
+    commands = list(_fixes(store.datasets[key].manifest, found)) if fix else []
     if as_json:
-        emit_json(msgspec.structs.asdict(found) | {"ok": found.ok})
+        document = msgspec.structs.asdict(found) | {"ok": found.ok}
+        emit_json(document | ({"fix": commands} if fix else {}))
     else:
         _print(found)
+    for command in commands if not as_json else ():
+        click.echo(command)
     return ExitCode.DONE if found.ok else ExitCode.ANSWER_IS_NO
 
 
@@ -91,3 +105,36 @@ def _print(found: DatasetCheck) -> None:
     if found.ok:
         against = f", compared with {', '.join(found.evalsets)}" if found.evalsets else ""
         say(f"Nothing is wrong{against}.")
+
+
+def _fixes(manifest: DatasetManifest, found: DatasetCheck) -> Iterator[str]:
+    """Yield the commands after which a dataset is without the faults."""
+    faults = {str(finding.fault) for finding in found.findings}
+    for finding in found.findings:
+        if str(finding.fault) not in _RULES and finding.examples:
+            listed = " ".join(short(trace) for group in finding.examples for trace in group)
+            more = " ..." * (finding.n_traces > len(finding.examples))
+            yield f"tunixrt trace retract --reason {shlex.quote(finding.fault)} {listed}{more}"
+    rule = next((_RULES[fault] for fault in _RULES if fault in faults), None)
+    if not faults or faults == {"unbalanced sources"}:
+        return
+    words = ["tunixrt", "dataset", "build", manifest.dataset_name, "VERSION"]
+    for name, value in manifest.filters.items():
+        words += ["--where", f"{name}={value}"]
+    for option, given in (
+        ("--where", manifest.where),
+        ("--sql", None if manifest.sql is None else manifest.sql.query),
+        ("--limit", manifest.limit),
+        ("--seed", manifest.seed),
+        ("--group-by", manifest.group_by),
+        ("--stratify", manifest.stratify),
+        ("--dedupe", rule or manifest.dedupe),
+        ("--parent", manifest.dataset_key),
+    ):
+        if given is not None:
+            words += [option, str(given)]
+    if manifest.selection_strategy == "random":
+        words += ["--strategy", "random"]
+    for name, fraction in manifest.splits.items():
+        words += ["--split", f"{name}={fraction}"]
+    yield shlex.join(words)

@@ -59,8 +59,8 @@ class DedupeError(BadInputError):
     """A rule that does not exist, or a threshold that cannot be used."""
 
 
-class Dropped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A trace that a dataset left out, and the one that it repeats; a line of a ledger."""
+class Duplicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A trace that a dataset left out, and the one that it repeats: a line of the ledger."""
 
     duplicate_of: Digest
     trace: Digest

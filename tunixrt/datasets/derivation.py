@@ -9,8 +9,10 @@ import msgspec
 from tunixrt.datasets.files import (
     DATASET_FORMAT,
     DATASET_SCHEMA_VERSION,
+    DUPLICATES,
     DatasetManifest,
     dataset_digest,
+    duplicates,
     members,
     write_members,
 )
@@ -52,7 +54,10 @@ class DatasetDerivation(Derivation[DatasetManifest]):
     """
 
     kind: ClassVar = "dataset"
-    records: ClassVar = {"members-*.jsonl": ("member", ("trace",))}
+    records: ClassVar = {
+        "members-*.jsonl": ("member", ("trace",)),
+        "duplicates-*.jsonl": ("duplicate", ("trace",)),
+    }
 
     def __init__(
         self,
@@ -73,7 +78,10 @@ class DatasetDerivation(Derivation[DatasetManifest]):
         self._projection = projection
         self._identity = identity
         self._recorded = recorded
-        self._listed: dict[Digest, Member] = {} if recorded is None else self._unreadable(recorded)
+        self._listed: dict[Digest, Member] = {}
+        self._repeats: dict[Digest, Digest] = {}
+        if recorded is not None:
+            self._keep_unreadable(recorded)
         self.n_redacted = len(self._listed)
 
     @property
@@ -93,8 +101,13 @@ class DatasetDerivation(Derivation[DatasetManifest]):
             RecipeError: nothing matches.
         """
         identity, recipe = self._identity, self._identity.recipe
-        selection = select(self._log, self._projection, recipe, self._listed)
+        selection = select(self._log, self._projection, recipe, self._listed, self._repeats)
         root = write_members(directory, selection.lines())
+        duplicates_root = (
+            None
+            if recipe.dedupe is None
+            else write_members(directory, selection.duplicate_lines(), DUPLICATES)
+        )
         # Steps, characters and fields of redacted members are known only from the record.
         if self._recorded is not None and self._listed:
             stats, strata = self._recorded.manifest.stats, self._recorded.manifest.strata
@@ -121,17 +134,26 @@ class DatasetDerivation(Derivation[DatasetManifest]):
             group_by=recipe.group_by,
             stratify=recipe.stratify,
             sql=recipe.sql,
+            dedupe=recipe.dedupe,
+            n_duplicates=None if recipe.dedupe is None else selection.n_duplicates,
+            duplicates_root=duplicates_root,
             strata=strata,
             parent_dataset_id=identity.parent,
             parent_digest=identity.parent_digest,
             built_at=identity.built_at,
         )
 
-    def _unreadable(self, recorded: Dataset) -> dict[Digest, Member]:
+    def _keep_unreadable(self, recorded: Dataset) -> None:
+        """Keep what the record says of traces that cannot be read any more."""
         gone = {state.id for state in self._projection.traces() if not state.kept}
         if not gone:
-            return {}
-        return {member.trace: member for member in members(recorded) if member.trace in gone}
+            return
+        self._listed = {m.trace: m for m in members(recorded) if m.trace in gone}
+        self._repeats = {
+            one.trace: one.duplicate_of
+            for one in duplicates(recorded)
+            if one.trace in gone or one.duplicate_of in gone
+        }
 
 
 def identity_of(manifest: DatasetManifest) -> DatasetIdentity:

@@ -2,18 +2,19 @@
 
 For each trace that only one of them lists, the reason is found in the snapshot of the other: a
 trace of A is not in B because it was retracted, superseded or redacted there, because B was built
-without it, or because the recipe of B does not select it.
+without it or left it out as a duplicate, or because the recipe of B does not select it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunixrt.datasets.files import members
+from tunixrt.datasets.files import duplicates, members
 from tunixrt.log.digests import Digest
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Reason(StrEnum):
     RETRACTED = "retracted"
     SUPERSEDED = "superseded"
     REDACTED = "redacted"
+    DUPLICATE = "duplicate"
     NOT_SELECTED = "not selected by the recipe"
 
 
@@ -43,6 +45,7 @@ class MemberChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         b: its split in B, None if B does not list it.
         reason: why the other one does not list it; None if both do.
         superseded_by: the trace that takes its place, if it was superseded.
+        duplicate_of: the trace that it repeats, if the other one left it out for that.
     """
 
     trace: Digest
@@ -50,6 +53,7 @@ class MemberChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     b: str | None
     reason: Reason | None = None
     superseded_by: Digest | None = None
+    duplicate_of: Digest | None = None
 
 
 class DatasetDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +101,7 @@ def diff_datasets(
         SnapshotNotFoundError: A snapshot does not exist here.
     """
     n_same = 0
+    explain_a, explain_b = _Explanations(reader, a), _Explanations(reader, b)
     added, removed, moved = Counter[str](), Counter[str](), Counter[str]()
     added_because, removed_because = Counter[str](), Counter[str]()
     for merged in _merged(members(a), members(b)):
@@ -105,11 +110,11 @@ def diff_datasets(
             continue
         change = merged
         if merged.a is None:
-            change = _explained(reader, merged, a)
+            change = explain_a(merged)
             added[str(change.b)] += 1
             added_because[str(change.reason)] += 1
         elif merged.b is None:
-            change = _explained(reader, merged, b)
+            change = explain_b(merged)
             removed[merged.a] += 1
             removed_because[str(change.reason)] += 1
         else:
@@ -129,21 +134,36 @@ def diff_datasets(
     )
 
 
-def _explained(reader: DatasetReader, change: MemberChange, other: Dataset) -> MemberChange:
-    """Return a change with the reason for which the other dataset does not list the trace."""
-    state = reader.fold(other.manifest.snapshot).projection.get(change.trace)
-    if state is None or state.place is None:
-        reason = Reason.UNKNOWN
-    elif state.redacted:
-        reason = Reason.REDACTED
-    elif state.retracted:
-        reason = Reason.RETRACTED
-    elif state.superseded_by is not None:
-        reason = Reason.SUPERSEDED
-    else:
-        reason = Reason.NOT_SELECTED
-    by = state.superseded_by if state is not None and reason is Reason.SUPERSEDED else None
-    return msgspec.structs.replace(change, reason=reason, superseded_by=by)
+class _Explanations:
+    """Why one dataset does not list the traces that another one lists."""
+
+    def __init__(self, reader: DatasetReader, dataset: Dataset) -> None:
+        self._reader, self._dataset = reader, dataset
+
+    @cached_property
+    def _repeats(self) -> dict[Digest, Digest]:
+        return {one.trace: one.duplicate_of for one in duplicates(self._dataset)}
+
+    def __call__(self, change: MemberChange) -> MemberChange:
+        """Return a change with the reason for which the dataset does not list the trace."""
+        snapshot = self._dataset.manifest.snapshot
+        state = self._reader.fold(snapshot).projection.get(change.trace)
+        by, original = None, None
+        if state is None or state.place is None:
+            reason = Reason.UNKNOWN
+        elif state.redacted:
+            reason = Reason.REDACTED
+        elif state.retracted:
+            reason = Reason.RETRACTED
+        elif state.superseded_by is not None:
+            reason, by = Reason.SUPERSEDED, state.superseded_by
+        elif change.trace in self._repeats:
+            reason, original = Reason.DUPLICATE, self._repeats[change.trace]
+        else:
+            reason = Reason.NOT_SELECTED
+        return msgspec.structs.replace(
+            change, reason=reason, superseded_by=by, duplicate_of=original
+        )
 
 
 def _merged(a: Iterator[Member], b: Iterator[Member]) -> Iterator[MemberChange]:

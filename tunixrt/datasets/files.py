@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import UNSET
 
+from tunixrt.datasets.dedupe import Duplicate
 from tunixrt.datasets.recipes import Recipe, SelectionStrategy
 from tunixrt.datasets.selection import DatasetStats, Member, Stratum
 from tunixrt.datasets.sql import SqlQuery
@@ -39,6 +40,10 @@ DATASET_FORMAT: Final = "tunixrt-dataset-1"
 DATASET_SCHEMA_VERSION: Final = "1.0"
 MANIFEST_NAME: Final = "manifest.json"
 
+#: The beginnings of the names of the files with lines.
+MEMBERS: Final = "members"
+DUPLICATES: Final = "duplicates"
+
 
 class DatasetManifest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
@@ -46,9 +51,10 @@ class DatasetManifest(
     """The recipe, content and origin of a dataset.
 
     ``filters``, ``selection_strategy``, ``limit``, ``seed``, ``splits``, ``where``, ``group_by``,
-    ``stratify`` and ``sql`` are the recipe. The lineage names the parent's key and digest.
-    ``members_root`` is the Merkle root over the lines, ``strata`` has the splits of every value of
-    the field ``stratify``.
+    ``stratify``, ``sql`` and ``dedupe`` are the recipe. The lineage names the parent's key and
+    digest. ``members_root`` is the Merkle root over the lines, ``strata`` has the splits of every
+    value of the field ``stratify``. With ``dedupe``, ``n_duplicates`` traces were left out because
+    they repeat an earlier one; ``duplicates_root`` is the root over the lines that name both.
     """
 
     format: str
@@ -71,6 +77,9 @@ class DatasetManifest(
     group_by: str | None = None
     stratify: str | None = None
     sql: SqlQuery | None = None
+    dedupe: str | None = None
+    n_duplicates: int | None = None
+    duplicates_root: Digest | None = None
     strata: list[Stratum] | None = None
     parent_dataset_id: str | None = None
     parent_digest: Digest | None = None
@@ -89,6 +98,7 @@ class DatasetManifest(
             group_by=self.group_by,
             stratify=self.stratify,
             sql=self.sql,
+            dedupe=self.dedupe,
         )
 
 
@@ -130,6 +140,7 @@ class Dataset(msgspec.Struct, frozen=True):
 # A member holds a digest and a word, so msgspec's bytes are RFC 8785's.
 member_line = msgspec.json.Encoder(order="sorted").encode
 _decode_member = msgspec.json.Decoder(Member).decode
+_decode_duplicate = msgspec.json.Decoder(Duplicate).decode
 _decode_members = msgspec.json.Decoder(Member).decode_lines
 _decode_manifest = msgspec.json.Decoder(DatasetManifest).decode
 
@@ -201,17 +212,47 @@ def parse_member(line: bytes) -> Member:
     return member
 
 
-def member_lines(directory: Path) -> Iterator[tuple[Path, int, bytes]]:
+def member_lines(directory: Path, kind: str = MEMBERS) -> Iterator[tuple[Path, int, bytes]]:
     """Yield the member lines with their files and numbers (from 1), without the line feeds."""
-    for path in member_files(directory):
+    for path in member_files(directory, kind):
         with open_stored(path) as file:
             for number, line in enumerate(file, start=1):
                 yield path, number, line.removesuffix(b"\n")
 
 
-def member_files(directory: Path) -> list[Path]:
-    """Return the member files of a dataset, in their order."""
-    return sorted(directory.glob("members-*.jsonl"), key=lambda path: (len(path.name), path.name))
+def member_files(directory: Path, kind: str = MEMBERS) -> list[Path]:
+    """Return the files of a dataset with members, or with duplicates, in their order."""
+    return sorted(directory.glob(f"{kind}-*.jsonl"), key=lambda path: (len(path.name), path.name))
+
+
+def duplicates(dataset: Dataset) -> Iterator[Duplicate]:
+    """Yield the traces that a dataset left out as duplicates, in ascending order of their ids.
+
+    Raises:
+        DamagedError: A file cannot be read, or a line is not that of a duplicate.
+    """
+    root = dataset.path.parents[4]  # of <root>/store/datasets/<name>/<version>/<hex>
+    try:
+        for path, number, line in member_lines(dataset.path, DUPLICATES):
+            try:
+                yield parse_duplicate(line)
+            except ValueError as error:
+                problem = f"This is not the line of a duplicate: {error}."
+                raise DamagedError(Finding(place(path, root), problem, line=number)) from error
+    except OSError as error:
+        raise DamagedError(unreadable_members(error, dataset.path, root)) from None
+
+
+def parse_duplicate(line: bytes) -> Duplicate:
+    """Return the duplicate of a line.
+
+    Raises:
+        ValueError: It is not the line of a duplicate (msgspec's errors are ValueErrors).
+    """
+    duplicate = _decode_duplicate(line)
+    if not (is_digest(duplicate.trace) and is_digest(duplicate.duplicate_of)):
+        raise ValueError("it does not name two traces")
+    return duplicate
 
 
 def read_manifest(layout: Layout, path: Path) -> tuple[DatasetManifest | None, list[Finding]]:
@@ -238,8 +279,8 @@ def read_manifest(layout: Layout, path: Path) -> tuple[DatasetManifest | None, l
     return manifest, findings
 
 
-def write_members(directory: Path, listed: Iterable[bytes]) -> Digest:
-    """Write member lines into files, each ending before it exceeds 4 MiB.
+def write_members(directory: Path, listed: Iterable[bytes], kind: str = MEMBERS) -> Digest:
+    """Write the lines of members, or of duplicates, into files that end before they exceed 4 MiB.
 
     Returns:
         The Merkle root over the lines, which are given without their line feeds.
@@ -249,7 +290,7 @@ def write_members(directory: Path, listed: Iterable[bytes]) -> Digest:
     size, n_files = 0, 0
 
     def write() -> None:
-        (directory / f"members-{n_files:04d}.jsonl").write_bytes(b"".join(lines))
+        (directory / f"{kind}-{n_files:04d}.jsonl").write_bytes(b"".join(lines))
         tree.extend_hashes([leaf_hash(line[:-1]) for line in lines])
 
     for line in listed:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tunixrt.datasets.dedupe import parse_rule
 from tunixrt.datasets.expressions.parsing import parse_field
 from tunixrt.datasets.expressions.where import parse_where
 from tunixrt.datasets.sql import SqlQuery, sql_query
@@ -57,7 +58,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     ``seed`` is None if and only if nothing depends on it. The other fields are absent from the
     canonical JSON if they are None: ``where`` is an expression in canonical form, ``sql`` a query
     that selects too, ``group_by`` the field whose values share a split, ``stratify`` the field for
-    whose values splits are counted.
+    whose values splits are counted, ``dedupe`` the rule by which traces that repeat an earlier one
+    are left out.
     """
 
     filters: dict[str, str]
@@ -69,6 +71,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     group_by: str | None = None
     stratify: str | None = None
     sql: SqlQuery | None = None
+    dedupe: str | None = None
 
 
 _DECIMAL: Final = re.compile(r"([0-9]{1,20})?(?:\.([0-9]{0,20}))?", re.ASCII)
@@ -85,6 +88,7 @@ def make_recipe(
     splits: Mapping[str, str | float | Decimal] | None = None,
     group_by: str | None = None,
     stratify: str | None = None,
+    dedupe: str | None = None,
 ) -> Recipe:
     """Return a validated recipe with its defaults filled in.
 
@@ -99,12 +103,14 @@ def make_recipe(
             ``0.1``. A float means the shortest decimal that Python prints for it.
         group_by: The field whose values share a split; a trace without it is placed by its prompt.
         stratify: The field for whose values the manifest counts the splits.
+        dedupe: ``prompt``, ``normalised`` or ``near:THRESHOLD``; see `tunixrt.datasets.dedupe`.
 
     Raises:
         RecipeError: An argument is invalid.
         ExpressionError: An expression, or the name of a field, is invalid.
         FilterError: Two filters ask for two values of one key.
         SqlError: The query may not be run.
+        DedupeError: The rule for duplicates does not exist.
         MissingExtraError: A query is given, and DuckDB is not installed.
     """
     asked = parse_where(where)
@@ -143,6 +149,7 @@ def make_recipe(
         group_by=_split_field(group_by, fractions),
         stratify=_split_field(stratify, fractions),
         sql=sql_query(sql) if isinstance(sql, str) else sql,
+        dedupe=None if dedupe is None else parse_rule(dedupe),
     )
 
 

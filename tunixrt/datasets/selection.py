@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections import Counter
 from fractions import Fraction
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET
 
+from tunixrt.datasets.dedupe import Deduper, Duplicate, deduper_of
 from tunixrt.datasets.expressions.fields import MISSING, Subject, reader_of
 from tunixrt.datasets.expressions.parsing import parse_expression, parse_field
 from tunixrt.datasets.matching import Matcher
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from tunixrt.datasets.recipes import Recipe
     from tunixrt.log.eventlog import EventLog
+    from tunixrt.traces.spill import SpillDatabase
     from tunixrt.traces.state import Projection, TraceState
 
 #: How many values of a field are counted for a stratified split.
@@ -88,6 +91,8 @@ class Selection:
         self._counts: Counter[tuple[str | None, str]] = Counter()
         self._n_steps: Counter[int] = Counter()
         self._n_chars = 0
+        self.n_duplicates = 0
+        self._dropped: SpillDatabase | None = None
 
     def add(self, subject: Subject) -> None:
         """Add a candidate that matches the recipe."""
@@ -102,6 +107,27 @@ class Selection:
             self._take(*candidate)
         else:
             self._candidates.add(state.id, candidate)
+
+    def drop(self, place: int, original: Digest) -> None:
+        """Leave out a candidate that repeats another trace."""
+        if self._dropped is None:
+            self._dropped = spill()
+            self._dropped.execute("CREATE TABLE dropped (place INTEGER PRIMARY KEY, original BLOB)")
+            self._dropped.execute("BEGIN")
+            weakref.finalize(self, self._dropped.close)
+        self._dropped.execute("INSERT INTO dropped VALUES (?, ?)", (place, raw_of(original)))
+        self.n_duplicates += 1
+
+    def duplicate_lines(self) -> Iterator[bytes]:
+        """Yield a line for each trace that repeats another one, in ascending order of the ids."""
+        if self._dropped is None:
+            return
+        for raw, place in self._projection.places_by_id():
+            found = self._dropped.execute(
+                "SELECT original FROM dropped WHERE place = ?", (place,)
+            ).fetchone()
+            if found is not None:
+                yield encode(Duplicate(duplicate_of=from_raw(found[0]), trace=from_raw(raw)))
 
     def add_listed(self, place: int, member: Member) -> None:
         """Add a candidate that cannot be read any more, as a dataset lists it."""
@@ -241,6 +267,7 @@ def select(
     projection: Projection,
     recipe: Recipe,
     listed: Mapping[Digest, Member] | None = None,
+    repeats: Mapping[Digest, Digest] | None = None,
 ) -> Selection:
     """Return the active traces that match the recipe, up to its limit.
 
@@ -249,6 +276,7 @@ def select(
         projection: The state of every trace.
         recipe: What to select.
         listed: Members that cannot be read any more and are kept as they are listed.
+        repeats: What traces repeat, where one of the two cannot be read any more.
 
     Raises:
         RecipeError: Nothing matches; the message lists the nearest keys or values.
@@ -259,16 +287,16 @@ def select(
     selection = Selection(recipe, projection)
     expression = None if recipe.where is None else parse_expression(recipe.where)
     matcher = Matcher(recipe.filters, expression)
-    if listed:
-        for state in projection.traces():
-            if state.id in listed and state.place is not None:
-                selection.add_listed(state.place, listed[state.id])
+    listed, repeats = listed or {}, repeats or {}
+    if listed or repeats:
+        _add_unreadable(selection, projection, listed, repeats)
     found = bool(listed)
-    for state, payload in read_in_order(log, _chosen(projection, chosen)):
-        subject = Subject(state, parse_payload(payload))
-        if matcher.matches(subject):
-            selection.add(subject)
-            found = True
+    with _Deduper(recipe.dedupe, repeats) as deduper:
+        for state, payload in read_in_order(log, _chosen(projection, chosen)):
+            subject = Subject(state, parse_payload(payload))
+            if matcher.matches(subject):
+                found = True
+                deduper.hand_on(subject, selection)
     if not found and chosen is not None:
         n = sum(chosen)
         raise RecipeError(
@@ -280,6 +308,44 @@ def select(
         raise RecipeError(matcher.explain())
     selection.cut()
     return selection
+
+
+def _add_unreadable(
+    selection: Selection,
+    projection: Projection,
+    listed: Mapping[Digest, Member],
+    repeats: Mapping[Digest, Digest],
+) -> None:
+    for state in projection.traces():
+        if state.place is None:
+            continue
+        if state.id in listed:
+            selection.add_listed(state.place, listed[state.id])
+        elif state.id in repeats:
+            selection.drop(state.place, repeats[state.id])
+
+
+class _Deduper(contextlib.ExitStack):
+    """Hands the traces that match on to a selection: as members, or as repeating another one."""
+
+    def __init__(self, rule: str | None, known: Mapping[Digest, Digest]) -> None:
+        super().__init__()
+        self._known = known
+        self._deduper: Deduper | None = None
+        if rule is not None:
+            self._deduper = self.enter_context(contextlib.closing(deduper_of(rule)))
+
+    def hand_on(self, subject: Subject, selection: Selection) -> None:
+        """Add a trace, or drop it; what is known to repeat another one was dropped already."""
+        state = subject.state
+        if self._deduper is None:
+            selection.add(subject)
+        elif state.id not in self._known:
+            original = self._deduper.original(state.id, subject.trace)
+            if original is None:
+                selection.add(subject)
+            elif state.place is not None:
+                selection.drop(state.place, original)
 
 
 def _chosen(projection: Projection, chosen: bytearray | None) -> Iterator[TraceState]:

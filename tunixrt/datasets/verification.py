@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunixrt.datasets.dedupe import DedupeError
 from tunixrt.datasets.derivation import DatasetDerivation, identity_of
 from tunixrt.datasets.expressions.scanning import ExpressionError
 from tunixrt.datasets.files import (
+    DUPLICATES,
     MANIFEST_NAME,
     DatasetManifest,
     dataset_digest,
@@ -17,6 +19,7 @@ from tunixrt.datasets.files import (
     member_files,
     member_line,
     member_lines,
+    parse_duplicate,
     parse_member,
     read_manifest,
     unreadable_members,
@@ -117,8 +120,9 @@ def rebuild(reader: DatasetReader, dataset: Dataset) -> Verdict:
 def _verify(
     layout: Layout, path: Path, snapshots: set[Digest] | None, checkout: Checkout
 ) -> Iterator[Finding]:
-    files = member_files(path)
-    yield from _strays(layout, path, allowed=(MANIFEST_NAME, *(file.name for file in files)))
+    files, ledger = member_files(path), member_files(path, DUPLICATES)
+    allowed = (MANIFEST_NAME, *(file.name for file in (*files, *ledger)))
+    yield from _strays(layout, path, allowed=allowed)
     if checkout.lacks(layout.relative(path)):
         return  # a part of it is left out, so the whole cannot be checked
     manifest, findings = read_manifest(layout, path)
@@ -133,6 +137,7 @@ def _verify(
     if not is_here and not checkout.lacks(snapshot):
         yield Finding(place, "The snapshot of the dataset is missing.", expected=manifest.snapshot)
     yield from _verify_members(layout, path, files, manifest)
+    yield from _verify_duplicates(layout, path, ledger, manifest)
 
 
 def _manifest_problems(path: Path, manifest: DatasetManifest) -> Iterator[tuple[str, str, str]]:
@@ -168,8 +173,9 @@ def _recipe_problems(manifest: DatasetManifest) -> Iterator[tuple[str, str, str]
             group_by=manifest.group_by,
             stratify=manifest.stratify,
             sql=manifest.sql,
+            dedupe=manifest.dedupe,
         )
-    except (RecipeError, ExpressionError) as error:
+    except (RecipeError, ExpressionError, DedupeError) as error:
         yield f"The recipe is invalid: {error}", "a recipe", "another"
     else:
         if recipe != manifest.recipe:
@@ -180,11 +186,7 @@ def _recipe_problems(manifest: DatasetManifest) -> Iterator[tuple[str, str, str]
 def _verify_members(
     layout: Layout, path: Path, files: list[Path], manifest: DatasetManifest
 ) -> Iterator[Finding]:
-    for file in files:
-        size = file.lstat().st_size
-        if size > MAX_PART_BYTES:
-            problem = "The member file is larger than 4 MiB."
-            yield Finding(layout.relative(file), problem, found=f"{size:,} bytes")
+    yield from _too_large(layout, files)
     tree, counts, before = MerkleTree(), Counter[str](), ""
     for file, number, line in member_lines(path):
         tree.append(line)
@@ -204,6 +206,43 @@ def _verify_members(
     ):
         if expected != found:
             yield Finding(place, problem, expected=str(expected), found=str(found))
+
+
+def _verify_duplicates(
+    layout: Layout, path: Path, files: list[Path], manifest: DatasetManifest
+) -> Iterator[Finding]:
+    """Check the lines that name what each duplicate repeats."""
+    yield from _too_large(layout, files)
+    tree, before = MerkleTree(), ""
+    for file, number, line in member_lines(path, DUPLICATES):
+        tree.append(line)
+        try:
+            duplicate = parse_duplicate(line)
+        except ValueError as error:
+            problem = f"This is not the line of a duplicate: {error}."
+            yield Finding(layout.relative(file), problem, line=number)
+            continue
+        if encode(duplicate) != line:
+            problem = "The line is not in canonical form (RFC 8785)."
+            yield Finding(layout.relative(file), problem, line=number)
+        if duplicate.trace <= before:
+            problem = "The duplicates are not in ascending order, or one is listed twice."
+            yield Finding(layout.relative(file), problem, line=number)
+        before = duplicate.trace
+    place = layout.relative(path / MANIFEST_NAME)
+    found = (from_raw(tree.root()), tree.n_leaves) if files else (None, None)
+    if found != (manifest.duplicates_root, manifest.n_duplicates):
+        problem = "The duplicates are not those of the root."
+        expected = f"{manifest.n_duplicates}, {manifest.duplicates_root}"
+        yield Finding(place, problem, expected=expected, found=f"{found[1]}, {found[0]}")
+
+
+def _too_large(layout: Layout, files: list[Path]) -> Iterator[Finding]:
+    for file in files:
+        size = file.lstat().st_size
+        if size > MAX_PART_BYTES:
+            problem = "The file is larger than 4 MiB."
+            yield Finding(layout.relative(file), problem, found=f"{size:,} bytes")
 
 
 def _read_member(line: bytes) -> tuple[Member | None, str | None]:

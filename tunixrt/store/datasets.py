@@ -24,7 +24,7 @@ from tunixrt.datasets.exports import (
 )
 from tunixrt.datasets.exports.columns import Kind, columns_of
 from tunixrt.datasets.expressions.where import parse_where
-from tunixrt.datasets.files import Dataset, members
+from tunixrt.datasets.files import Dataset, duplicates, members
 from tunixrt.datasets.names import BadNameError
 from tunixrt.datasets.recipes import Split, make_recipe
 from tunixrt.datasets.releases import read_releases, state_release
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from fractions import Fraction
 
+    from tunixrt.datasets.dedupe import Duplicate
     from tunixrt.datasets.diff import DatasetDiff, MemberChange
     from tunixrt.datasets.exports.formats import RowSettings
     from tunixrt.datasets.member_proofs import MemberProof
@@ -73,6 +74,10 @@ class StoredDataset(Dataset, frozen=True):
     def members(self) -> Iterator[Member]:
         """The members (trace id and split), in ascending order of their ids."""
         return members(self)
+
+    def duplicates(self) -> Iterator[Duplicate]:
+        """The traces that were left out, and what each repeats, in ascending order of their ids."""
+        return duplicates(self)
 
     def check(
         self, *, evalsets: Sequence[EvalSet] = (), max_share: Fraction | None = None
@@ -359,6 +364,7 @@ class Datasets:
         splits: Mapping[str, str | float | Decimal] | None = None,
         group_by: str | None = None,
         stratify: str | None = None,
+        dedupe: str | None = None,
         built_at: str | None = None,
         parent: str | None = None,
         waiting: Waiting | None = None,
@@ -377,6 +383,8 @@ class Datasets:
             splits: the fractions of ``test`` and ``validation``; the rest is ``train``.
             group_by: the field whose values share a split, such as ``meta.problem``.
             stratify: the field for whose values the manifest counts the splits.
+            dedupe: leaves out traces that repeat an earlier one: ``prompt``, ``normalised`` or
+                ``near:THRESHOLD``; `duplicates` of the dataset names what each repeats.
             built_at: an RFC 3339 time for the manifest.
             parent: the key of the dataset that this one follows.
             waiting: how long to wait for the lock of the store.
@@ -385,6 +393,7 @@ class Datasets:
             RecipeError: the selection makes no sense, or selects nothing.
             ExpressionError: a text is not an expression.
             SqlError: the query may not be run, or fails.
+            DedupeError: the rule for duplicates does not exist.
             DatasetExistsError: the key is taken by a dataset with another digest.
         """
         asked = parse_where(where)
@@ -398,6 +407,7 @@ class Datasets:
             splits=splits,
             group_by=group_by,
             stratify=stratify,
+            dedupe=dedupe,
         )
         report = build_dataset(
             self._layout,

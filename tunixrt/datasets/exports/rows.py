@@ -99,7 +99,7 @@ def _flat_row(member: Member, trace: Trace, settings: RowSettings) -> dict[str, 
         case ExportFormat.STEPWISE:
             return _stepwise(member, trace, system)
         case _:
-            return {"id": member.id, "text": tunix_sft_text(trace, system)}
+            return {"id": member.id, "text": tunix_sft_text(member.trace, system)}
 
 
 def json_text(value: object) -> str:
@@ -124,7 +124,7 @@ def _tunix_sft(member: Member, trace: Trace, system: str | None) -> dict[str, An
         own["recorded_at"] = member.recorded_at
     return {
         "id": member.id,
-        "prompts": tunix_sft_text(trace, system),
+        "prompts": tunix_sft_text(member.trace, system),
         "final_answer": trace.final_answer,
         "metadata": json_text(metadata_of(own, trace.meta)),
     }

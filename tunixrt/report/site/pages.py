@@ -224,6 +224,8 @@ def dataset_blocks(
         ("Steps per trace", steps),
         ("Snapshot", CodeSpan(manifest.snapshot)),
     ]
+    if manifest.dedupe is not None:
+        facts.append(("Duplicates", f"{manifest.n_duplicates:,} left out ({manifest.dedupe})"))
     if manifest.parent_dataset_id:
         facts.append(("Follows", manifest.parent_dataset_id))
     if manifest.built_at:
