@@ -23,6 +23,7 @@ from tunixrt.cli.output import (
 )
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 from tunixrt.cli.trace_import import import_
+from tunixrt.cli.trace_perturb import perturb
 from tunixrt.cli.trace_score import score
 from tunixrt.visible import one_line
 
@@ -40,7 +41,7 @@ def trace() -> None:
     """Reasoning traces: prompt, numbered steps, final answer, metadata; and conversations."""
 
 
-for _command in (*FACT_COMMANDS, import_, score):
+for _command in (*FACT_COMMANDS, import_, perturb, score):
     trace.add_command(_command)
 
 

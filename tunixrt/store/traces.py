@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tunixrt.log.lock import Waiting
     from tunixrt.traces.importers.places import Given
     from tunixrt.traces.importers.records import ImportedTrace, Record, Rejection
+    from tunixrt.traces.perturbed import PerturbReport
     from tunixrt.traces.scorers import CustomScore
     from tunixrt.traces.scores import Score
     from tunixrt.traces.stating import Stated
@@ -241,6 +242,32 @@ class Traces:
 
         records = generate_traces(task, n=n, seed=seed)
         return import_traces(self._log, records, recorded_at=recorded_at)
+
+    def perturb(
+        self,
+        ids: Sequence[str] = (),
+        *,
+        kind: str,
+        seed: int,
+        where: Mapping[str, str] | Iterable[str] | str | None = None,
+        limit: int | None = None,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> PerturbReport:
+        """Record copies with one seeded error each, of the traces named or those of ``where``.
+
+        ``where`` is as for `select`; other arguments and errors are those of
+        `tunixrt.traces.perturbed.record_perturbed`.
+
+        Raises:
+            TraceLookupError: a prefix names no trace or several.
+        """
+        from tunixrt.traces.perturbed import record_perturbed
+
+        found = [self[prefix] for prefix in ids] if ids else self.select(where)
+        return record_perturbed(
+            self._log, found, kind, seed, limit=limit, recorded_at=recorded_at, waiting=waiting
+        )
 
     def stream(
         self, *, recorded_at: str | None = None, max_events: int = MAX_EVENTS
