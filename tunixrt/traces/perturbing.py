@@ -174,7 +174,7 @@ def _digits(content: str) -> Iterator[_Edit]:
         if at in numbering:
             continue
         before, after = content[max(0, at - 1) : at], content[at + 1 : at + 2]
-        # "42" does not become "02": people do not write that, so a verifier would learn nothing from it.
+        # "42" does not become "02": people do not write that, so a verifier would learn nothing.
         leads = _DIGIT.match(after) and not (_DIGIT.match(before) or before in {".", ","})
         choices = "123456789" if leads else "0123456789"
         yield _Edit(at, choices.replace(found.group(), ""))
