@@ -1,11 +1,11 @@
-"""What a person would see on a terminal, without a person or a clock."""
+"""A program on a pseudo-terminal, and what it wrote there."""
 
 from __future__ import annotations
 
 import os
 
-#: The command line with a clock that advances by a second each time it is read, so that a line of
-#: progress is due at every report, however fast the machine is.
+#: The command line with a clock that advances by a second each time it is read, so that the line is
+#: due at every report, however fast the machine is.
 PROGRAM = """
 import itertools, time
 time.monotonic = map(float, itertools.count(100)).__next__
@@ -15,7 +15,6 @@ main()
 
 
 def read_all(terminal: int) -> str:
-    """What was written to the other end of a pseudo-terminal until it was closed."""
     text = b""
     while True:
         try:
