@@ -22,6 +22,7 @@ from tests.parity.training import (
     conversations,
     examples_of,
     loaded,
+    merging_tokenizer,
     ours,
     stored,
     tiny_model,
@@ -159,6 +160,26 @@ def is_written_alike(content: Conversation) -> bool:
 @pytest.fixture(scope="module")
 def processing(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tokenizer(tmp_path_factory.mktemp("tokenizer"), template=PLAIN)
+
+
+@pytest.mark.parametrize(("words", "equal"), [(True, True), (False, False)])
+def test_a_tokenizer_that_merges_inside_of_words_gives_the_same_tokens(
+    tmp_path: Path, words: bool, equal: bool
+) -> None:
+    store = stored(tmp_path / "store", traces())
+    description = merging_tokenizer(store, words=words)
+    processing = tokenizer(tmp_path / "t", template=NUMBERED, description=description)
+    found = {}
+    for row in store.datasets["d-v1"].rows("messages"):
+        written = processing.apply_chat_template(
+            row["messages"], return_dict=True, return_assistant_tokens_mask=True
+        )
+        pairs = zip(written["input_ids"], written["assistant_masks"], strict=True)
+        labels = [token if bit else MASKED for token, bit in pairs]
+        found[row["id"]] = Learned(written["input_ids"], labels)
+    expected = ours(store, tokenizer=tmp_path / "t" / "tokenizer.json")
+    assert max(len(example.tokens) for example in expected.values()) < 100
+    assert (found == expected) is equal
 
 
 def test_the_program_in_the_documentation_trains(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -108,11 +109,13 @@ def stored(root: Path, members: Iterable[AnyTrace]) -> Store:
     return store
 
 
-def ours(store: Store, *overrides: str) -> dict[str, Learned]:
+def ours(store: Store, *overrides: str, tokenizer: Path | None = None) -> dict[str, Learned]:
     """What tunixrt trains on, by trace, with these settings in its configuration."""
     found: dict[str, Learned] = {}
     settings = ["model.max_length=4096", *overrides]
-    records = store.datasets["d-v1"].tokens(config="nano", overrides=settings, show=10_000)
+    records = store.datasets["d-v1"].tokens(
+        config="nano", overrides=settings, tokenizer=tokenizer, show=10_000
+    )
     for record in records:
         tokens = [(n, token.is_trained) for token in record.tokens for n in token.ids]
         labels = [n if is_trained else MASKED for n, is_trained in tokens]
@@ -120,16 +123,45 @@ def ours(store: Store, *overrides: str) -> dict[str, Learned]:
     return found
 
 
-def tokenizer(directory: Path, *, template: str | None = None, **settings: Any) -> Any:
-    """The byte tokenizer as `transformers` reads it from the files that a run has."""
+def tokenizer(
+    directory: Path, *, template: str | None = None, description: bytes | None = None
+) -> Any:
+    """The byte tokenizer, or another, as `transformers` reads it from the files that a run has."""
     from transformers import AutoTokenizer
 
     directory.mkdir(exist_ok=True)
-    (directory / "tokenizer.json").write_bytes(ByteTokenizer().tokenizer_json())
+    description = description or ByteTokenizer().tokenizer_json()
+    (directory / "tokenizer.json").write_bytes(description)
     (directory / "tokenizer_config.json").write_bytes(ByteTokenizer().tokenizer_config_json())
-    loaded = AutoTokenizer.from_pretrained(str(directory), **settings)
+    loaded = AutoTokenizer.from_pretrained(str(directory))
     loaded.chat_template = template
     return loaded
+
+
+def merging_tokenizer(store: Store, *, words: bool) -> bytes:
+    """A tokenizer.json that merges the characters of this dataset.
+
+    Args:
+        store: with the dataset.
+        words: merge nothing across the words of GPT-2; else whatever is frequent.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+    from tokenizers.trainers import BpeTrainer
+
+    made = Tokenizer(BPE())
+    made.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=words)
+    texts = [row["text"] for row in store.datasets["d-v1"].rows("text")]
+    turns_of = [re.sub("<(start|end)_of_turn>", "", text) for text in texts]
+    trainer = BpeTrainer(
+        vocab_size=VOCAB_SIZE + 300,
+        show_progress=False,
+        special_tokens=["<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>"],
+        initial_alphabet=ByteLevel.alphabet(),
+    )
+    made.train_from_iterator(turns_of, trainer)
+    return bytes(made.to_str(), "utf-8")
 
 
 def loaded(store: Store, export_format: str, name: str, directory: Path, **options: Any) -> Any:
