@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -152,6 +154,7 @@ GUESSES: list[tuple[list[object], str]] = [
         [dict.fromkeys(("column", "field", "file", "line", "raw", "reason", "unit"), "")],
         "They are rejected records of an earlier import. Each is the text in the field",
     ),
+    ([{"data": [{"q": "q"}]}], "It is a JSON document with a list of records. Write one object"),
     (
         [{"messages": [user("q"), model("a")]}, {"messages": []}, {"a": 1}],
         'Their fields are "messages". If the fields are texts',
@@ -166,10 +169,28 @@ def test_records_that_fit_no_format_or_several_say_so(records: list[object], sen
     assert sentence in str(error.value)
 
 
+def test_messages_in_a_cell_of_a_table_are_the_text_of_their_list(tmp_path: Path) -> None:
+    turns = [user("q, r"), model('"a"\n')]
+    shares = [{"from": "human", "value": "q, r"}, {"from": "gpt", "value": '"a"\n'}]
+    store = Store.init(tmp_path / "store")
+    for name, value in (("messages", turns), ("conversations", shares)):
+        plain = write_lines(tmp_path / "plain.jsonl", [{"id": "x", name: value}])
+        with (tmp_path / "table.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["id", name], ["x", json.dumps(value)]])
+        read = [
+            store.traces.import_(path, dry_run=True) for path in (plain, tmp_path / "table.csv")
+        ]
+        assert read[0].format == read[1].format
+        assert read[0].first_traces == read[1].first_traces
+        assert read[1].recorded == 1
+
+
 def test_a_few_bad_records_do_not_hide_the_format_of_the_others() -> None:
     good = {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}
     assert guess([good, {"conversations": []}, good]) is SourceFormat.SHAREGPT
     assert guess([[1], good, good]) is SourceFormat.SHAREGPT
+    header, turn = {"type": "session"}, {"type": "message"}
+    assert guess([header, turn, {"type": "usage"}, turn]) is SourceFormat.SESSION
     with pytest.raises(GuessError):
         guess([good, {"conversations": []}])
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tunixrt.errors import BadInputError
+from tunixrt.traces.importers.file_kinds import cure_of_document
 from tunixrt.traces.importers.table import SourceFormat
 from tunixrt.traces.importers.tags import has_tags
+from tunixrt.traces.importers.tools import list_of
 from tunixrt.traces.trace_rows import is_row
+from tunixrt.traces.violations import TraceError
 from tunixrt.words import quoted
 
 if TYPE_CHECKING:
@@ -66,6 +69,8 @@ def _why_none(records: Sequence[object]) -> str:
     first = next(iter(records), None)
     if not isinstance(first, dict):
         return f"{sentence} A record should be a JSON object."
+    if len(records) == 1 and (cure := cure_of_document(first)):
+        return f"{sentence} It is a JSON document with a list of records. {cure}."
     return f"{sentence} {_near_miss(first)}"
 
 
@@ -140,12 +145,19 @@ def _each(*names: str) -> Callable[[Records], bool]:
 def _turns(record: dict[str, Any], names: Sequence[str], *fields: str) -> bool:
     """Return whether one of the lists in a record has objects with one of these fields."""
     return any(
-        isinstance(turns := record.get(name), list)
-        and bool(turns)
+        bool(turns := _list(record.get(name)))
         and isinstance(turns[0], dict)
         and any(field in turns[0] for field in fields)
         for name in names
     )
+
+
+def _list(value: object) -> list[Any]:
+    """Return a list, or that in a text, as in the cells of CSV; empty for anything else."""
+    try:
+        return list_of(value, "", "")
+    except TraceError:
+        return []
 
 
 def _is_tunixrt(records: Records) -> bool:
@@ -203,9 +215,8 @@ def _is_atif(records: Records) -> bool:
 
 
 def _is_session(records: Records) -> bool:
-    return records[0].get("type") == "session" and all(
-        record.get("type") in {"session", "message"} for record in records
-    )
+    n_lines = sum(record.get("type") in {"session", "message"} for record in records)
+    return records[0].get("type") == "session" and 2 * n_lines > len(records)
 
 
 _FITS: Final[dict[SourceFormat, Callable[[Records], bool]]] = {

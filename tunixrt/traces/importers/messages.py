@@ -19,7 +19,7 @@ from tunixrt.traces.importers.draft import Draft
 from tunixrt.traces.importers.gemini import read_gemini
 from tunixrt.traces.importers.reading import Note, as_object, metadata, refuse_media, refuse_two
 from tunixrt.traces.importers.tags import split_thought
-from tunixrt.traces.importers.tools import call_of, from_text, tools_of
+from tunixrt.traces.importers.tools import call_of, from_text, list_of, tools_of
 from tunixrt.traces.violations import TraceError, describe, missing, wrong
 from tunixrt.words import did_you_mean
 
@@ -92,9 +92,7 @@ def read_list(record: dict[str, Any], name: str, *, known: tuple[str, ...]) -> R
         TraceError: It is not a list of messages.
     """
     draft = Draft()
-    items = record[name]
-    if not isinstance(items, list):
-        raise TraceError(wrong(name, _EXPECTED, describe(items)))
+    items = list_of(record[name], name, _EXPECTED)
     add_system_field(draft, record, items)
     for position, message in enumerate(items):
         add_message(draft, message, f"{name}[{position}]")

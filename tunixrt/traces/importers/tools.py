@@ -134,6 +134,19 @@ def arguments_of(value: object, place: str) -> dict[str, Any]:
     return value
 
 
+def list_of(value: object, place: str, expected: str) -> list[Any]:
+    """Return the list of a field, which may be the text of one in JSON, as cells of tables are.
+
+    Raises:
+        TraceError: It is another value.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = from_text(value, place, expected)
+    if not isinstance(value, list):
+        raise TraceError(wrong(place, expected, describe(value)))
+    return value
+
+
 def from_text(text: str, place: str, expected: str) -> object:
     """Return the value of a field that is the text of it in JSON.
 
