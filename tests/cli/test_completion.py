@@ -50,6 +50,7 @@ def test_commands_options_and_choices_are_completed() -> None:
     assert suggestions("trace", "rei") == ["reinstate"]
     assert suggestions("eval", "--dr") == ["--draws"]
     assert suggestions("completion", "") == ["bash", "zsh", "fish"]
+    assert suggestions("trace", "import", "--from", "pr") == ["prompt-completion", "predictions"]
 
 
 def test_names_in_the_store_are_completed(run_ids: list[str]) -> None:

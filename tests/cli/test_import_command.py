@@ -19,6 +19,7 @@ import zstandard
 from tests.making.files import TRACE, tree
 from tests.making.terminals import PROGRAM, read_all
 from tunixrt import Store
+from tunixrt.errors import BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +198,54 @@ def test_an_option_without_effect_is_refused(cli: Cli, store: Path) -> None:
     assert (outcome.code, "it goes with --on-error quarantine" in outcome.err) == (2, True)
     outcome = cli("trace", "import", "t.jsonl", "--strip-calculator")
     assert (outcome.code, "Only the format gsm8k has calculator" in outcome.err) == (2, True)
+
+
+def test_a_map_is_the_format_columns_and_may_be_given_in_parts(cli: Cli, store: Path) -> None:
+    (store / "t.jsonl").write_bytes(lines({"q": "1 + 1?", "a": "2"}))
+    parts = ("--map", "prompt=q", "--map", "response=a")
+    document = cli("trace", "import", "t.jsonl", *parts, "--json").document
+    assert (document["format"], document["recorded"]) == ("columns", 1)
+    whole = cli("trace", "import", "t.jsonl", "--from", "columns", "--map", "prompt=q,response=a")
+    assert "0 traces recorded, 1 duplicate," in whole.err
+    twice = cli("trace", "import", "t.jsonl", "--map", "prompt=q", "--map", "prompt=a")
+    assert (twice.code, 'The map has "prompt" twice' in twice.err) == (2, True)
+    misspelt = cli("trace", "import", "t.jsonl", "--from", "column", *parts)
+    assert (misspelt.code, 'Did you mean "columns"?' in misspelt.err) == (2, True)
+
+
+def test_no_other_format_is_advised_that_would_reject_the_record_as_well(
+    cli: Cli, store: Path
+) -> None:
+    empty = {"prompt": "p", "completion": ""}
+    (store / "t.jsonl").write_bytes(
+        lines({"prompt": "p", "completion": "<think>t</think>a"}, empty)
+    )
+    outcome = cli("trace", "import", "t.jsonl")
+    assert "Read as think" in outcome.err
+    assert (outcome.code, "It looks like" in outcome.err) == (2, False), outcome.err
+
+
+def test_an_empty_name_is_not_the_current_directory(cli: Cli, store: Path) -> None:
+    (store / "t.jsonl").write_bytes(lines(TRACE))
+    outcome = cli("trace", "import", "")
+    assert (outcome.code, "The name of a FILE is empty." in outcome.err) == (2, True)
+    for given in ("", [""], []):
+        with pytest.raises(BadInputError):
+            Store.open(store).traces.import_(given)
+
+
+def test_rejected_records_are_corrected_and_imported(cli: Cli, store: Path) -> None:
+    (store / "t.jsonl").write_bytes(lines(chat("1"), {"messages": [1]}, chat("2")))
+    document = cli("trace", "import", "t.jsonl", "--on-error", "quarantine", "--json").document
+    assert (document["format"], document["recorded"], document["rejected"]) == ("messages", 2, 1)
+    rejects = store / "t.jsonl.rejects.jsonl"
+    outcome = cli("trace", "import", rejects.name)
+    assert (outcome.code, "jq -r .raw FILE > FIXED" in outcome.err) == (2, True)
+    raw = json.loads(rejects.read_bytes())["raw"]
+    (store / "fixed.jsonl").write_text(raw.replace("[1]", json.dumps(chat("3")["messages"])))
+    assert "1 trace recorded" in cli("trace", "import", "fixed.jsonl").err
+    outcome = cli("trace", "import", "t.jsonl.*.jsonl")
+    assert (outcome.code, "matches only records that were rejected" in outcome.err) == (2, True)
 
 
 def test_python_takes_paths_globs_and_directories_and_recognises_the_format(tmp_path: Path) -> None:

@@ -570,8 +570,7 @@ BAD = [
         "columns",
         "neither answer nor reasoning",
         '{"q": "q", "a": ["text"]}',
-        'The field "a.text" should be an assistant message with content, reasoning or tool calls, '
-        "but is an empty one.",
+        'The field "a.text" is missing; it should be the column that the map names.',
     ),
     # atif
     Bad(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +14,12 @@ from tests.making.traces import write_lines
 from tests.traces.format_files import model, user
 from tunixrt import Store
 from tunixrt.traces.conversation import Conversation
-from tunixrt.traces.importers.columns import ColumnMap, MapError, read_columns
+from tunixrt.traces.importers.columns import ColumnMap, MapError, Target, read_columns
 from tunixrt.traces.importers.guess import GuessError, guess
 from tunixrt.traces.importers.messages import read_messages
 from tunixrt.traces.importers.table import OptionError, SourceFormat, read_traces
 from tunixrt.traces.importers.tags import ALL, find_answer, split_thought
+from tunixrt.traces.violations import TraceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +73,36 @@ def test_the_response_is_the_turn_and_the_answer_stands_apart() -> None:
     assert read(record, "prompt=q,response=out,answer=key").final_answer == "4"
 
 
+def test_an_answer_that_is_the_turn_has_to_be_there_and_the_nearest_column_is_named() -> None:
+    with pytest.raises(TraceError) as error:
+        read({"q": "q", "solution": "4"}, "prompt=q,answer=soluton")
+    assert str(error.value) == (
+        'The field "soluton" is missing; it should be the column that the map names. '
+        'Did you mean "solution"?'
+    )
+
+
+def test_a_column_that_no_record_has_refuses_the_import(tmp_path: Path) -> None:
+    store = Store.init(tmp_path / "store")
+    some = [{"q": "1", "a": "1"}, {"q": "2", "a": "2", "why": "w"}]
+    path = write_lines(tmp_path / "some.jsonl", some)
+    before = store.verify()
+    with pytest.raises(MapError) as error:
+        store.traces.import_(path, columns="prompt=q,response=a,reasoning=wy")
+    assert str(error.value) == (
+        'No record has the column "wy" that the map names for reasoning, or all have null there. '
+        "Correct it, or leave reasoning out of the map. Nothing was recorded."
+    )
+    assert (len(list(store.traces)), store.verify()) == (0, before)
+    # One record that has it is enough, in any of the files.
+    write_lines(tmp_path / "none.jsonl", [{"q": "3", "a": "3"}])
+    files = [tmp_path / "none.jsonl", path]
+    report = store.traces.import_(
+        files, columns={"prompt": "q", "response": "a", Target.REASONING: "why"}
+    )
+    assert (report.format, report.recorded) == ("columns", 3)
+
+
 @given(
     st.dictionaries(
         st.sampled_from("abcd"),
@@ -111,7 +144,20 @@ GUESSES: list[tuple[list[object], str]] = [
     ),
     (
         [{"instruction": "i", "output": "o"}, {"prompt": "p", "completion": "c"}],
-        "fit none of the formats",
+        "The first records are of different formats: alpaca, prompt-completion. Put the records",
+    ),
+    (
+        [{"question": "q", "thinking": "t", "response": "r", "n": 1}],
+        "map them: --from columns --map prompt=question,reasoning=thinking,response=response",
+    ),
+    (
+        [dict.fromkeys(("column", "field", "file", "line", "raw", "reason", "unit"), "")],
+        "They are rejected records of an earlier import. Each is the text in the field",
+    ),
+    ([{"data": [{"q": "q"}]}], "It is a JSON document with a list of records. Write one object"),
+    (
+        [{"messages": [user("q"), model("a")]}, {"messages": []}, {"a": 1}],
+        'Their fields are "messages". If the fields are texts',
     ),
 ]
 
@@ -121,6 +167,32 @@ def test_records_that_fit_no_format_or_several_say_so(records: list[object], sen
     with pytest.raises(GuessError) as error:
         guess(records)
     assert sentence in str(error.value)
+
+
+def test_messages_in_a_cell_of_a_table_are_the_text_of_their_list(tmp_path: Path) -> None:
+    turns = [user("q, r"), model('"a"\n')]
+    shares = [{"from": "human", "value": "q, r"}, {"from": "gpt", "value": '"a"\n'}]
+    store = Store.init(tmp_path / "store")
+    for name, value in (("messages", turns), ("conversations", shares)):
+        plain = write_lines(tmp_path / "plain.jsonl", [{"id": "x", name: value}])
+        with (tmp_path / "table.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["id", name], ["x", json.dumps(value)]])
+        read = [
+            store.traces.import_(path, dry_run=True) for path in (plain, tmp_path / "table.csv")
+        ]
+        assert read[0].format == read[1].format
+        assert read[0].first_traces == read[1].first_traces
+        assert read[1].recorded == 1
+
+
+def test_a_few_bad_records_do_not_hide_the_format_of_the_others() -> None:
+    good = {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}
+    assert guess([good, {"conversations": []}, good]) is SourceFormat.SHAREGPT
+    assert guess([[1], good, good]) is SourceFormat.SHAREGPT
+    header, turn = {"type": "session"}, {"type": "message"}
+    assert guess([header, turn, {"type": "usage"}, turn]) is SourceFormat.SESSION
+    with pytest.raises(GuessError):
+        guess([good, {"conversations": []}])
 
 
 def test_tags_tell_completions_with_reasoning_from_plain_ones() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.making.traces import Place, write_lines
 from tests.traces import format_files
-from tests.traces.format_files import FILES, FormatFile
+from tests.traces.format_files import FILES, FormatFile, model, user
 from tunixrt.datasets.building import build_dataset
 from tunixrt.datasets.recipes import make_recipe
 from tunixrt.log.canonical import CanonicalError, decode, encode
@@ -19,7 +19,7 @@ from tunixrt.store import Store
 from tunixrt.traces.importers.columns import ColumnMap
 from tunixrt.traces.importers.guess import guess
 from tunixrt.traces.importers.readers import READERS
-from tunixrt.traces.importers.records import Dropped, ImportedTrace, Noted
+from tunixrt.traces.importers.records import Dropped, ImportedTrace, Noted, Rejection
 from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.importing import import_traces
 
@@ -196,3 +196,99 @@ def test_the_record_that_the_page_shows_is_one_trace(name: str, row: str, tmp_pa
     columns = ColumnMap.parse(maps[0]) if maps else None
     (record,) = read_traces(path, SourceFormat(name), columns=columns)
     assert isinstance(record, ImportedTrace)
+
+
+#: Records with a word in an unusual place, which begins with "kept".
+UNUSUAL: list[tuple[str, dict[str, Any]]] = [
+    ("prompt-completion", {"prompt": "p", "completion": "c", "system": "kept"}),
+    ("prompt-completion", {"prompt": [user("p")], "completion": "c", "system": "kept"}),
+    ("think", {"prompt": "p", "completion": "<think>t</think>c", "system": "kept"}),
+    ("think", {"prompt": "p", "completion": "\\boxed{kept1}", "final_answer": ["kept2"]}),
+    ("messages", {"messages": [user("p"), {**model("c"), "refusal": "kept"}]}),
+    ("messages", {"messages": [{**user("p"), "tool_call_id": "kept"}, model("c")]}),
+    (
+        "messages",
+        {
+            "messages": [
+                user("p"),
+                {
+                    **model("c"),
+                    "tool_calls": [{"id": "1", "name": "f", "arguments": {}}],
+                    "function_call": {"name": "kept1", "arguments": "{}"},
+                },
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "tool_result", "tool_use_id": "1", "content": "r", "at": "kept2"}
+                    ],
+                    "at": "kept3",
+                    "name": "kept4",
+                },
+            ]
+        },
+    ),
+    (
+        "messages",
+        {
+            "messages": [
+                user("p"),
+                {**model("c"), "tool_calls": [{"id": "1", "name": "f", "arguments": {}}]},
+                {"role": "tool", "content": [{"type": "tool_result", "content": "kept"}]},
+            ]
+        },
+    ),
+    (
+        "alpaca",
+        {
+            "instruction": "i",
+            "output": "o",
+            "tools": [
+                {
+                    "functionDeclarations": [{"name": "kept1"}],
+                    "function_declarations": [{"name": "kept2"}],
+                    "kept3": {"a": "kept4"},
+                }
+            ],
+        },
+    ),
+    (
+        "atif",
+        {
+            "schema_version": "ATIF-v1.6",
+            "session_id": "s",
+            "agent": {"name": "a", "version": "1"},
+            "steps": [
+                {"step_id": 1, "source": "user", "message": "p"},
+                {
+                    "step_id": 2,
+                    "source": "agent",
+                    "message": "c",
+                    "observation": {
+                        "results": [{"content": "kept1", "extra": {"a": "kept2"}}],
+                        "extra": "kept3",
+                    },
+                },
+            ],
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("source_format", "record"), UNUSUAL)
+def test_what_is_in_an_unusual_place_of_a_record_is_kept(
+    source_format: str, record: dict[str, Any], tmp_path: Path
+) -> None:
+    path = write_lines(tmp_path / "in.jsonl", [record])
+    read = list(read_traces(path, SourceFormat(source_format)))
+    payloads = b"".join(each.payload for each in read if isinstance(each, ImportedTrace))
+    words = set(re.findall(rb"kept\d?", json.dumps(record).encode()))
+    assert words <= set(re.findall(rb"kept\d?", payloads)), read
+
+
+def test_what_only_an_assistant_has_is_refused_in_the_message_of_a_tool(tmp_path: Path) -> None:
+    call = {**model("c"), "tool_calls": [{"id": "1", "name": "f", "arguments": {}}]}
+    result = {"role": "tool", "tool_call_id": "1", "content": "r", "reasoning": "t"}
+    path = write_lines(tmp_path / "in.jsonl", [{"messages": [user("p"), call, result]}])
+    (rejection,) = read_traces(path, SourceFormat.MESSAGES)
+    assert isinstance(rejection, Rejection)
+    assert rejection.field == "messages[2].reasoning"

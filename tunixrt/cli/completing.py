@@ -101,6 +101,14 @@ evalsets = _completion(_evalsets)
 runs = _completion(_runs)
 
 
+def source_formats(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """The formats that `trace import` reads."""
+    from tunixrt.eval.prediction_traces import PREDICTIONS
+    from tunixrt.traces.importers.table import SourceFormat
+
+    return [name for name in (*SourceFormat, PREDICTIONS) if name.startswith(incomplete)]
+
+
 def configurations(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """The presets, and the TOML files of the directory that was begun."""
     from tunixrt.runs.presets import PRESETS

@@ -34,4 +34,5 @@ def init(directory: Path, as_json: bool) -> None:
         return
     for problem in problems:
         say(f"warning: {problem}")
-    say(f"A store is ready in {directory}. Next: tunixrt trace import FILE --from tunixrt|gsm8k")
+    place = "this directory" if directory == Path() else directory
+    say(f"A store is ready in {place}. Next: tunixrt trace import FILE")

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from tunixrt.cli.base import ExampleCommand, store_options
+from tunixrt.cli.completing import source_formats
 from tunixrt.cli.options import goes_with, recorded_at_option
 from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.progress import Progress
@@ -42,7 +43,7 @@ _MEGABYTE = 1_000_000
         "tunixrt trace import 'data/*.parquet' --from gsm8k",
         "cat train.jsonl.zst | tunixrt trace import - --from gsm8k",
         "tunixrt trace import chats.jsonl --from messages",
-        "tunixrt trace import math.jsonl --from columns --map prompt=problem,answer=solution",
+        "tunixrt trace import math.jsonl --map prompt=problem,answer=solution",
         "tunixrt trace import exported.jsonl --from trace",
         "tunixrt trace import runs/RUN/predictions.jsonl --from predictions",
     ),
@@ -52,16 +53,18 @@ _MEGABYTE = 1_000_000
     "--from",
     "source_format",
     metavar="FORMAT",
-    help="tunixrt, gsm8k, messages, sharegpt, alpaca, prompt-completion, think, columns (with "
-    "--map), atif, session, lm-eval, trace (what `dataset export --format trace` wrote), or "
-    "predictions (of a run); by default, what the first records are.",
+    shell_complete=source_formats,
+    help="tunixrt, gsm8k, messages, sharegpt, alpaca, prompt-completion, think, columns (the "
+    "format of --map), atif, session, lm-eval, trace (what `dataset export --format trace` "
+    "wrote), or predictions (of a run); by default, what the first records are.",
 )
 @click.option(
     "--map",
     "columns",
+    multiple=True,
     metavar="TARGET=COLUMN,...",
-    help="columns: which column is prompt, system, reasoning, response, answer, messages or tools; "
-    "a dotted path reaches into objects and lists.",
+    help="Which column is prompt, system, reasoning, response, answer, messages or tools; a dotted "
+    "path reaches into objects and lists. May be repeated.",
 )
 @click.option("--source", metavar="NAME", help="Set meta.source of every trace.")
 @click.option("--strip-calculator", is_flag=True, help="gsm8k: cut the <<48/2=24>> annotations.")
@@ -92,7 +95,7 @@ def import_(
     source_format: str | None,
     source: str | None,
     strip_calculator: bool,
-    columns: str | None,
+    columns: tuple[str, ...],
     on_error: str,
     rejects_file: Path | None,
     dry_run: bool,
@@ -125,7 +128,7 @@ def import_(
             source_format=source_format,
             source=source,
             strip_calculator=strip_calculator,
-            columns=columns,
+            columns=",".join(columns) if columns else None,
             on_error=on_error,
             recorded_at=recorded_at,
             on_rejection=add if on_error == "quarantine" else None,

@@ -13,18 +13,21 @@ import msgspec
 from tunixrt.derive import QUIET, Watch
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.traces.importers.columns import ColumnMap
+from tunixrt.traces.importers.columns import ColumnMap, Target, check_used
 from tunixrt.traces.importers.first_records import first_records
 from tunixrt.traces.importers.guess import GuessError, guess
 from tunixrt.traces.importers.lines import MeteredFile
 from tunixrt.traces.importers.places import find
+from tunixrt.traces.importers.readers import READERS
 from tunixrt.traces.importers.table import (
+    SourceFormat,
     check_columns,
     check_strips,
     parse_source_format,
     read_traces,
 )
 from tunixrt.traces.importing import ImportReport, OnError, RejectedError, import_files
+from tunixrt.traces.violations import TraceError
 from tunixrt.words import suggestion
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ def import_request(log: EventLog, request: ImportRequest) -> ImportReport:
         BadInputError: Nothing was recorded; the message names file, line and field.
     """
     watch, on_error = request.watch, _on_error(request.on_error)
+    columns, used = _column_map(request.columns), set[Target]()
     found = find(request.files)
     for notice in found.notices:
         watch.notice(notice)
@@ -72,17 +76,26 @@ def import_request(log: EventLog, request: ImportRequest) -> ImportReport:
 
     with contextlib.ExitStack() as stack:
         source_format = request.source_format
-        if source_format is None:
+        if source_format is None and columns is not None:
+            source_format = SourceFormat.COLUMNS
+        elif source_format is None:
             source_format, sources[0] = _recognised(sources[0], stack)
             watch.notice(
                 f"Read as {source_format}, recognised by the first records of {sources[0]}; --from "
                 "states another format."
             )
-        read = _reader(source_format, request)
+        read = _reader(source_format, request, columns, used)
+
+        def files() -> Iterator[tuple[str, Iterator[Record]]]:
+            for each in sources:
+                yield str(each), read(_observed(each, metered))
+            if columns is not None and used:
+                check_used(columns, used)
+
         try:
             report = import_files(
                 log,
-                ((str(s), read(_observed(s, metered))) for s in sources),
+                files(),
                 on_error=on_error,
                 recorded_at=request.recorded_at,
                 on_rejection=request.on_rejection,
@@ -122,8 +135,11 @@ def _recognised(
 def _hint(rejection: Rejection, source_format: str) -> str:
     """Return a sentence if a rejected record is one of another format, else nothing."""
     try:
-        other = str(guess([decode(rejection.raw)]))
-    except (CanonicalError, GuessError):
+        record = decode(rejection.raw)
+        other = str(guess([record]))
+        if other in READERS:
+            READERS[other](record)
+    except (CanonicalError, GuessError, TraceError):
         return ""
     return (
         "" if other == source_format else f"It looks like {other}: import it with --from {other}."
@@ -139,21 +155,25 @@ def _on_error(text: str) -> OnError:
     return OnError(text)
 
 
-def _reader(source_format: str, request: ImportRequest) -> Callable[[TextSource], Iterator[Record]]:
+def _reader(
+    source_format: str, request: ImportRequest, columns: ColumnMap | None, used: set[Target]
+) -> Callable[[TextSource], Iterator[Record]]:
     """Return what reads a file of this format."""
     from tunixrt.eval.prediction_traces import PREDICTIONS, read_prediction_traces
 
-    columns = _column_map(request.columns)
+    if source_format != PREDICTIONS:
+        parse_source_format(source_format, others=(PREDICTIONS,))
     check_strips(source_format, strip_calculator=request.strip_calculator)
     check_columns(source_format, columns)
     if source_format == PREDICTIONS:
         return functools.partial(read_prediction_traces, source=request.source)
     return functools.partial(
         read_traces,
-        source_format=parse_source_format(source_format, others=(PREDICTIONS,)),
+        source_format=SourceFormat(source_format),
         source=request.source,
         strip_calculator=request.strip_calculator,
         columns=columns,
+        used=used,
     )
 
 

@@ -85,9 +85,17 @@ def _add_step(draft: Draft, step: object, place: str) -> dict[str, Any]:
         is_copied = step.get("is_copied_context") is True
         _add_turn(draft, text, reasoning, calls, place, is_copied=is_copied)
     else:
+        if reasoning or calls:
+            name = "reasoning_content" if reasoning else "tool_calls"
+            expected = "absent, as only the source agent has it"
+            raise TraceError(wrong(f"{place}.{name}", expected, f"of the source {source}"))
         _add_text(draft, role, text, place)
-    _add_observation(draft, step.get("observation"), f"{place}.observation", has_calls=bool(calls))
+    beside = _add_observation(
+        draft, step.get("observation"), f"{place}.observation", has_calls=bool(calls)
+    )
     rest = {key: item for key, item in step.items() if key not in _READ and item is not None}
+    if beside:
+        rest["observation"] = beside
     return {"step_id": step.get("step_id"), **rest} if rest else {}
 
 
@@ -156,9 +164,11 @@ def _joined(before: str, text: str) -> str:
     return _BLANK_LINE.join(part for part in (before, text) if part)
 
 
-def _add_observation(draft: Draft, value: object, place: str, *, has_calls: bool) -> None:
+def _add_observation(draft: Draft, value: object, place: str, *, has_calls: bool) -> dict[str, Any]:
+    """Add the results of an observation; return its fields that have no place in a message."""
     if value is None:
-        return
+        return {}
+    left: list[dict[str, Any]] = []
     results = value.get("results") if isinstance(value, dict) else None
     if not isinstance(results, list):
         raise TraceError(wrong(place, "an object with a list of results", describe(value)))
@@ -180,3 +190,8 @@ def _add_observation(draft: Draft, value: object, place: str, *, has_calls: bool
         elif text:
             draft.note(Note.OBSERVATION)
             _add_text(draft, Role.USER, text, at)
+        if rest and not has_calls:
+            left.append({"result": position, **rest})
+    beside = dict(value) if isinstance(value, dict) else {}
+    del beside["results"]
+    return {**beside, **({"results": left} if left else {})}

@@ -18,7 +18,7 @@ from tunixrt.traces.violations import TraceError, describe, missing, wrong
 from tunixrt.words import did_you_mean, quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from tunixrt.traces.importers.reading import Read
 
@@ -101,12 +101,17 @@ class ColumnMap(msgspec.Struct, frozen=True):
         return cls(known)
 
 
-def read_columns(value: object, columns: ColumnMap) -> Read:
+def read_columns(value: object, columns: ColumnMap, used: set[Target] | None = None) -> Read:
     """Return the conversation that a map finds in a record.
 
     The response is the turn of the assistant; without one, the answer is. The reasoning may be a
     text or a list of texts; without it, that in the tags of the response is. What is not mapped is
     metadata, also within a column into which a path reaches.
+
+    Args:
+        value: The record.
+        columns: The map.
+        used: Receives the targets whose columns are in the record.
 
     Raises:
         TraceError: A column of the map is missing, or the columns are not a conversation.
@@ -117,6 +122,11 @@ def read_columns(value: object, columns: ColumnMap) -> Read:
         target: _find(record, path, columns.paths[target], is_needed=target in _NEEDED)
         for target, path in paths.items()
     }
+    turn = next((target for target in _TURN if target in paths), None)
+    if turn and Target.MESSAGES not in paths and all(found.get(target) is None for target in _TURN):
+        raise _absent(record, paths[turn], columns.paths[turn])
+    if used is not None:
+        used.update(target for target, item in found.items() if item is not None)
     meta = metadata(_without(record, list(paths.values())), ())
     if Target.MESSAGES in found:
         given = {
@@ -140,6 +150,27 @@ def read_columns(value: object, columns: ColumnMap) -> Read:
 
 #: Without these a record is not one of the map; null and absent columns are alike.
 _NEEDED: Final = (Target.PROMPT, Target.RESPONSE, Target.MESSAGES)
+#: One of these has to be the turn of the assistant, if there are no messages.
+_TURN: Final = (Target.RESPONSE, Target.ANSWER, Target.REASONING)
+
+
+def check_used(columns: ColumnMap, used: Container[Target]) -> None:
+    """Refuse a map that names a column which no record had.
+
+    Args:
+        columns: The map.
+        used: What `read_columns` found in the records, one at least.
+
+    Raises:
+        MapError: A column was null or absent in all of them; it may be misspelt.
+    """
+    for target, path in columns.paths.items():
+        if target not in used:
+            raise MapError(
+                f"No record has the column {quoted(path)} that the map names for {target}, or all "
+                f"have null there. Correct it, or leave {target} out of the map. Nothing was "
+                "recorded."
+            )
 
 
 def _add_answer(draft: Draft, found: Mapping[Target, Any], columns: ColumnMap) -> str:
@@ -196,10 +227,15 @@ def _find(record: dict[str, Any], path: Path, written: str, *, is_needed: bool) 
             value = None
             break
     if value is None and is_needed:
-        violation = missing(written, "the column that the map names")
-        hint = suggestion(path[0], [name for name in record if name != path[0]])
-        raise TraceError(msgspec.structs.replace(violation, sentence=f"{violation.sentence}{hint}"))
+        raise _absent(record, path, written)
     return value
+
+
+def _absent(record: dict[str, Any], path: Path, written: str) -> TraceError:
+    """Return the error for a column of the map that is null or absent."""
+    violation = missing(written, "the column that the map names")
+    hint = suggestion(path[0], [name for name in record if name != path[0]])
+    return TraceError(msgspec.structs.replace(violation, sentence=f"{violation.sentence}{hint}"))
 
 
 def _position(part: str, items: Sequence[Any]) -> int | None:

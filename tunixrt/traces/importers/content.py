@@ -137,7 +137,9 @@ def result_text(value: object, place: str, note: Noting) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(map(_is_part, value)):
-        return read_content(value, place, note).text
+        content = read_content(value, place, note)
+        if not (content.thoughts or content.calls or content.results):
+            return content.text
     note(Note.RESULT_AS_JSON)
     return encode(value).decode()
 

@@ -202,12 +202,19 @@ def _spread_out(name: str, text: bytes, first: bytes, expected: str) -> TextKind
         if first.strip(_BLANK) != b"{":
             return TextKind.LINES
         value = {}
-    lists = [k for k, v in value.items() if isinstance(v, list) and _has_objects(v)]
-    if len(lists) == 1 and len(value) < _FEW and lists[0] not in _LISTS_OF_A_RECORD:
-        records = shlex.quote(f".{json.dumps(lists[0])}[]")
-        cure = f"Write one object per line: jq -c {records} FILE > OUT"
+    cure = cure_of_document(value)
+    if cure:
         raise FileKindError(name, expected, "a JSON document with a list of records", cure)
     return TextKind.VALUES
+
+
+def cure_of_document(value: dict[str, object]) -> str:
+    """Return how to write the records of a document that has a list of them; else nothing."""
+    lists = [k for k, v in value.items() if isinstance(v, list) and _has_objects(v)]
+    if len(lists) != 1 or len(value) >= _FEW or lists[0] in _LISTS_OF_A_RECORD:
+        return ""
+    records = shlex.quote(f".{json.dumps(lists[0])}[]")
+    return f"Write one object per line: jq -c {records} FILE > OUT"
 
 
 #: Lists of objects that records have themselves.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tunixrt.traces.conversation import Role
 from tunixrt.traces.importers.draft import Draft
-from tunixrt.traces.importers.messages import ROLES, add_message, finish
+from tunixrt.traces.importers.messages import ROLES, add_message, add_system_field, finish
 from tunixrt.traces.importers.reading import Note, as_object, text_at
 from tunixrt.traces.importers.tags import ALL, find_answer, split_thought
 from tunixrt.traces.violations import TraceError, describe, missing, wrong
@@ -80,7 +80,9 @@ def read_prompt_completion(value: object) -> Read:
     for name in _PAIR:
         if record.get(name) is None:
             raise TraceError(missing(name, _PAIR_EXPECTED))
-    _add_side(draft, record["prompt"], "prompt", Role.USER)
+    prompt = record["prompt"]
+    add_system_field(draft, record, prompt if isinstance(prompt, list) else [])
+    _add_side(draft, prompt, "prompt", Role.USER)
     _add_side(draft, record["completion"], "completion", Role.ASSISTANT)
     return finish(draft, record, known=_PAIR)
 
@@ -118,11 +120,10 @@ def read_think(value: object) -> Read:
         if record.get(name) is None:
             raise TraceError(missing(name, "text"))
     draft = Draft()
+    draft.add_system(text_at(record, "system"), place="system")
     add_message(draft, {"role": Role.USER.value, "content": text_at(record, "prompt")}, "prompt")
     final = add_marked(draft, text_at(record, "completion"), place="completion")
-    answer = record.get("final_answer")
-    stated = answer if isinstance(answer, str) and answer else final
-    return finish(draft, {**record, "final_answer": stated}, known=_PAIR)
+    return finish(draft, record, known=_PAIR, found=final)
 
 
 def add_marked(draft: Draft, text: str, *, place: str) -> str:

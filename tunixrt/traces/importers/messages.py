@@ -19,7 +19,7 @@ from tunixrt.traces.importers.draft import Draft
 from tunixrt.traces.importers.gemini import read_gemini
 from tunixrt.traces.importers.reading import Note, as_object, metadata, refuse_media, refuse_two
 from tunixrt.traces.importers.tags import split_thought
-from tunixrt.traces.importers.tools import call_of, from_text, tools_of
+from tunixrt.traces.importers.tools import call_of, from_text, list_of, tools_of
 from tunixrt.traces.violations import TraceError, describe, missing, wrong
 from tunixrt.words import did_you_mean
 
@@ -62,6 +62,8 @@ _FIELDS: Final = frozenset(
         *_CALL_IDS,
     }
 )
+#: The metadata of a message with several results of tools, if one of them has a field of that name.
+_OF_ALL: Final = "message"
 _ASSISTANT_FIELDS: Final = _FIELDS | {"weight", "train"}
 
 
@@ -92,9 +94,7 @@ def read_list(record: dict[str, Any], name: str, *, known: tuple[str, ...]) -> R
         TraceError: It is not a list of messages.
     """
     draft = Draft()
-    items = record[name]
-    if not isinstance(items, list):
-        raise TraceError(wrong(name, _EXPECTED, describe(items)))
+    items = list_of(record[name], name, _EXPECTED)
     add_system_field(draft, record, items)
     for position, message in enumerate(items):
         add_message(draft, message, f"{name}[{position}]")
@@ -118,8 +118,16 @@ def add_system_field(draft: Draft, record: dict[str, Any], items: list[Any]) -> 
     draft.add_system(text, place="system")
 
 
-def finish(draft: Draft, record: dict[str, Any], *, known: tuple[str, ...]) -> Read:
+def finish(
+    draft: Draft, record: dict[str, Any], *, known: tuple[str, ...], found: str = ""
+) -> Read:
     """Return the conversation of a draft with the tools, answer and metadata of its record.
+
+    Args:
+        draft: The conversation.
+        record: The record.
+        known: The fields that are not metadata, beside those that every chat may have.
+        found: The final answer, if the record does not state one.
 
     Raises:
         TraceError: It is not a conversation.
@@ -131,7 +139,7 @@ def finish(draft: Draft, record: dict[str, Any], *, known: tuple[str, ...]) -> R
     return draft.done(
         metadata(record, read),
         tools=tools,
-        final_answer=answer if isinstance(answer, str) else "",
+        final_answer=(answer if isinstance(answer, str) else "") or found,
     )
 
 
@@ -154,6 +162,8 @@ def add_message(draft: Draft, message: object, place: str) -> None:
         return
     known = _ASSISTANT_FIELDS if role is Role.ASSISTANT else _FIELDS
     extra = {key: item for key, item in message.items() if key not in known and item is not None}
+    extra |= _beside(message, role)
+    _refuse_misplaced(message, role, place)
     if isinstance(message.get("audio"), dict):
         refuse_media(f"{place}.audio", "audio")
     fields: dict[str, Any] = {}
@@ -168,16 +178,34 @@ def add_message(draft: Draft, message: object, place: str) -> None:
         draft.add(role, text, place=place, fields=fields, extra=extra)
         return
     content = _content(message, role, place, draft)
-    for result in content.results:
-        draft.add(
-            Role.TOOL, result.text, place=result.place, fields=result.fields, extra=result.extra
-        )
+    is_results = bool(content.results) and not content.text and role is not Role.ASSISTANT
+    _add_results(draft, content, {**extra, **fields} if is_results else {})
+    if is_results:
+        return
     if role is Role.ASSISTANT:
         fields |= _assistant_fields(draft, message, content, place)
-    elif content.results and not content.text:
-        return
-    _refuse_misplaced(message, role, place)
     draft.add(role, content.text, place=place, fields=fields, extra=extra)
+
+
+def _add_results(draft: Draft, content: Content, beside: dict[str, Any]) -> None:
+    """Add the results of tools in a content; the first has what is beside all of them."""
+    for result in content.results:
+        is_twice = not beside.keys().isdisjoint(result.extra)
+        extra = {**result.extra, **({_OF_ALL: beside} if is_twice else beside)}
+        draft.add(Role.TOOL, result.text, place=result.place, fields=result.fields, extra=extra)
+        beside = {}
+
+
+def _beside(message: dict[str, Any], role: Role) -> dict[str, Any]:
+    """Return the fields that are read in other messages and have no use in this one."""
+    unused = [] if message.get("content") is None else ["refusal"]
+    for names in (_CALLS, _CALL_IDS):
+        unused += [name for name in names if message.get(name)][1:]
+    if role is not Role.TOOL:
+        unused += _CALL_IDS
+    if any(message.get(name) is not None for name in _CALLS):
+        unused.append("function_call")
+    return {name: message[name] for name in unused if message.get(name)}
 
 
 def _call_id(message: dict[str, Any]) -> dict[str, Any]:

@@ -78,19 +78,23 @@ def find(given: Given) -> Found:
         given: a file, a pattern, a directory or a stream, or several of them.
 
     Raises:
-        UnreadableFileError: A pattern matches no file, a directory has no file of records, or a
-            saved dataset lists files that it does not have.
+        UnreadableFileError: Nothing or an empty name was given, a pattern matches no file, a
+            directory has no file of records, or a saved dataset lists files that it does not have.
     """
     found = Found()
     for one in [given] if isinstance(given, str | Path | OpenText) else given:
         if isinstance(one, OpenText):
             found.sources.append(one)
             continue
-        for path in _expanded(Path(one)):
+        if not str(one):
+            raise UnreadableFileError("", "The name of a file to import is empty.")
+        for path in _expanded(Path(one), found.notices):
             if path.is_dir():
                 _add_directory(path, found)
             else:
                 found.sources.append(path)
+    if not found.sources:
+        raise UnreadableFileError("", "No files are given to import.")
     for source in found.sources:
         notice = None if isinstance(source, OpenText) else _contradiction(source)
         if notice is not None:
@@ -98,15 +102,26 @@ def find(given: Given) -> Found:
     return found
 
 
-def _expanded(path: Path) -> list[Path]:
-    """Return the paths that a pattern matches, sorted; any other path is itself."""
+def _expanded(path: Path, notices: list[str]) -> list[Path]:
+    """Return the paths that a pattern matches, sorted; any other path is itself.
+
+    Files of rejects are left out, with a notice.
+    """
     pattern = str(path)
     if os.path.lexists(path) or not glob.has_magic(pattern):
         return [path]
     matches = sorted(glob.glob(pattern, recursive=True), key=os.fsencode)  # noqa: PTH207
     if not matches:
         raise UnreadableFileError(pattern, f"No file matches the pattern {pattern}.")
-    return [Path(match) for match in matches if not _is_rejects(match)]
+    kept = [Path(match) for match in matches if not _is_rejects(match)]
+    if not kept:
+        raise UnreadableFileError(
+            pattern,
+            f"The pattern {pattern} matches only records that were rejected ({matches[0]}).",
+        )
+    if n_skipped := len(matches) - len(kept):
+        notices.append(f"Skipped of {pattern}: {n_skipped:,}, rejected by an earlier import.")
+    return kept
 
 
 def _add_directory(directory: Path, found: Found) -> None:

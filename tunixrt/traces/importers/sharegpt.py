@@ -11,7 +11,7 @@ from tunixrt.traces.importers.draft import Draft
 from tunixrt.traces.importers.messages import finish, is_masked
 from tunixrt.traces.importers.reading import as_object, refuse_two, text_at
 from tunixrt.traces.importers.tags import split_thought
-from tunixrt.traces.importers.tools import call_of, from_text
+from tunixrt.traces.importers.tools import call_of, from_text, list_of
 from tunixrt.traces.violations import TraceError, describe, missing, wrong
 from tunixrt.words import did_you_mean
 
@@ -53,9 +53,7 @@ def read_sharegpt(value: object) -> Read:
     record = as_object(value, "an object with conversations")
     if record.get("conversations") is None:
         raise TraceError(missing("conversations", _EXPECTED))
-    turns = record["conversations"]
-    if not isinstance(turns, list):
-        raise TraceError(wrong("conversations", _EXPECTED, describe(turns)))
+    turns = list_of(record["conversations"], "conversations", _EXPECTED)
     draft = Draft()
     system = text_at(record, "system")
     roles = [_role(turn, f"conversations[{i}]") for i, turn in enumerate(turns)]

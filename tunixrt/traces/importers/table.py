@@ -16,7 +16,7 @@ import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import CanonicalError, decode
-from tunixrt.traces.importers.columns import ColumnMap, read_columns
+from tunixrt.traces.importers.columns import ColumnMap, Target, read_columns
 from tunixrt.traces.importers.containers import Container, Unit, open_records
 from tunixrt.traces.importers.file_kinds import NoRecordsError
 from tunixrt.traces.importers.gsm8k import read_gsm8k
@@ -152,6 +152,7 @@ def read_traces(
     source: str | None = None,
     strip_calculator: bool = False,
     columns: ColumnMap | None = None,
+    used: set[Target] | None = None,
 ) -> Iterator[Record]:
     """Yield the records of a file, in any of the containers of :mod:`.containers`.
 
@@ -162,6 +163,7 @@ def read_traces(
             records without one get ``gsm8k`` if it is None.
         strip_calculator: Whether to cut GSM8K's ``<<48/2=24>>`` annotations out of the steps.
         columns: What the columns of the format ``columns`` are.
+        used: Receives the targets of the map whose columns a record had.
 
     Raises:
         OptionError: ``strip_calculator`` with another format than GSM8K; ``columns`` with another
@@ -171,7 +173,10 @@ def read_traces(
     """
     check_strips(source_format, strip_calculator=strip_calculator)
     check_columns(source_format, columns)
-    reader = _reader(source_format, columns, strip_calculator=strip_calculator)
+    if columns is None:
+        reader = _reader(source_format, strip_calculator=strip_calculator)
+    else:
+        reader = _mapped(columns, used)
     is_plain = source is None and not strip_calculator
     reading = _Reading(reader, QUICK.get(source_format) if is_plain else None, source)
     given = _Given(source_format, is_plain=is_plain)
@@ -273,9 +278,11 @@ def _column(error: CanonicalError) -> int | None:
             return None
 
 
-def _reader(
-    source_format: SourceFormat, columns: ColumnMap | None, *, strip_calculator: bool
-) -> _BytesReader:
+def _mapped(columns: ColumnMap, used: set[Target] | None) -> _BytesReader:
+    return lambda raw: read_columns(decode(raw), columns, used)
+
+
+def _reader(source_format: SourceFormat, *, strip_calculator: bool) -> _BytesReader:
     match source_format:
         case SourceFormat.TUNIXRT:
             return lambda raw: Read(_trace_of(decode(raw)))
@@ -285,9 +292,6 @@ def _reader(
             return _read_row
         case SourceFormat.SESSION:
             return read_session
-        case SourceFormat.COLUMNS:
-            assert columns is not None
-            return lambda raw: read_columns(decode(raw), columns)
         case SourceFormat.LM_EVAL:
             reader = samples_reader()
         case _:

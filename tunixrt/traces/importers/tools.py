@@ -48,10 +48,13 @@ def _tools(item: object, place: str) -> list[dict[str, Any]]:
     if not isinstance(item, dict):
         raise TraceError(wrong(place, "an object with the name of a tool", describe(item)))
     item = {name: part for name, part in item.items() if part is not None}
-    for name in _DECLARATIONS:
-        if name in item:
-            return tools_of(item[name], f"{place}.{name}")
-    return [_flat(item, place)]
+    declared = [name for name in _DECLARATIONS if name in item]
+    if not declared:
+        return [_flat(item, place)]
+    tools = [tool for name in declared for tool in tools_of(item[name], f"{place}.{name}")]
+    # Beside its declarations a tool of Gemini has tools of the maker's own: {"googleSearch": {}}.
+    own = [{name: part} for name, part in item.items() if name not in declared]
+    return tools + [_flat(each, place) for each in own]
 
 
 def _flat(item: dict[str, Any], place: str) -> dict[str, Any]:
@@ -130,6 +133,19 @@ def arguments_of(value: object, place: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
+        raise TraceError(wrong(place, expected, describe(value)))
+    return value
+
+
+def list_of(value: object, place: str, expected: str) -> list[Any]:
+    """Return the list of a field, which may be the text of one in JSON, as cells of tables are.
+
+    Raises:
+        TraceError: It is another value.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = from_text(value, place, expected)
+    if not isinstance(value, list):
         raise TraceError(wrong(place, expected, describe(value)))
     return value
 
