@@ -181,7 +181,8 @@ class ExportLines:
         yield batch
 
     def _held(self) -> Held:
-        if self.settings.format not in {ExportFormat.TRACE, *CHAT_FORMATS}:
+        wanted = self.settings.format in {ExportFormat.TRACE, *CHAT_FORMATS}
+        if not wanted or not self._recordings.has_conversations:
             return Held(conversations=False, tools=False)
         conversations = tools = False
         for _, found in self._located():
