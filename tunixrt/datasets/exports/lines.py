@@ -163,6 +163,7 @@ class ExportLines:
         splits = None if split is None else {split}
         maker = RowMaker(self.settings, self.counts, with_tools=self.held.tools)
         batch: list[QuickRow] = []
+        size = 0
         with DatasetReader(self._log) as reader:
             for listed, state, trace in reader.read(self.dataset, splits):
                 if trace is None:
@@ -173,10 +174,11 @@ class ExportLines:
                 if line is not None:
                     self.counts.n_with_template_text += has_template_text(trace)
                     batch.append(line)
-                if len(batch) == n_at_once * _BATCH:
+                    size += len(line)
+                if len(batch) == n_at_once * _BATCH or size >= n_at_once * _BATCH_BYTES:
                     self.counts.rows += len(batch)
                     yield batch
-                    batch = []
+                    batch, size = [], 0
         self.counts.rows += len(batch)
         yield batch
 
