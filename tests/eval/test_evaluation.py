@@ -8,7 +8,7 @@ import pytest
 from tunixrt.eval.compare.statistics import wilson_interval
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import SUMMARY_VERSION, Generated, evaluate, is_binary, summarise
-from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.eval.sample_judges import sample_judge
 from tunixrt.log.digests import digest_bytes, digest_value
 from tunixrt.runs.lines import Prediction
 
@@ -60,7 +60,7 @@ def test_every_sample_is_answered_and_judged_in_order() -> None:
 
 def test_another_judge_can_be_given() -> None:
     texts = answers("2", "4", "paris", "6")
-    strict = evaluate(EVALSET, lambda _: texts, judge=judge_by_name("verbatim"))
+    strict = evaluate(EVALSET, lambda _: texts, judge=sample_judge("verbatim"))
     assert [p.correct for p in strict] == [True, True, False, True]
 
 
@@ -68,7 +68,7 @@ def test_another_judge_can_be_given() -> None:
 def test_an_answer_at_the_end_of_a_generation_that_was_cut_off_is_wrong(stop_reason: str) -> None:
     texts = ("Answer: 2", "Answer: 4\n", "Answer: Paris and", "6")
     cut = answers(*texts, stop_reason=stop_reason)
-    assert not any(p.correct for p in evaluate(EVALSET, lambda _: cut))
+    assert [p.correct for p in evaluate(EVALSET, lambda _: cut)] == [False] * 4
 
 
 def test_a_generator_that_loses_a_prompt_is_a_bug_and_not_a_score() -> None:

@@ -28,6 +28,7 @@ from tests.making.views import (
 )
 from tests.report.page_rules import Page
 from tunixrt.eval.compare.conditions import ConditionDifference
+from tunixrt.log.digests import digest_bytes
 from tunixrt.report import TEMPLATE, Pair, render_report
 from tunixrt.report.blocks import Chart, Heading
 from tunixrt.report.html import render_blocks
@@ -42,6 +43,7 @@ from tunixrt.report.site.run_pages import (
     training_run_blocks,
 )
 from tunixrt.report.site.traces import TraceCounts, trace_pages
+from tunixrt.runs.identity import Judge
 from tunixrt.runs.leaderboard import RunRow
 
 if TYPE_CHECKING:
@@ -235,6 +237,21 @@ def test_the_loss_stands_in_a_table_at_fixed_steps() -> None:
     assert re.findall(
         r"^\| (\d+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", markdown(one), re.MULTILINE
     ) == ["1"]
+
+
+def test_the_validation_loss_is_in_a_table_where_it_was_computed() -> None:
+    assert "Validation loss" not in markdown(view())
+    report, found = view(), training()
+    metrics = tuple(
+        line if line.step % 60 else msgspec.structs.replace(line, validation_loss=line.step / 8)
+        for line in found.metrics
+    )
+    after = msgspec.structs.replace(
+        report.after, training=msgspec.structs.replace(found, metrics=metrics)
+    )
+    text = markdown(report._replace(after=after))
+    _, _, table = text.partition("| Step | Validation loss |\n| --: | --: |\n")
+    assert table.startswith("| 60 | 7.5 |\n| 120 | 15 |\n\n")
 
 
 def test_every_record_that_was_not_kept_is_listed_with_its_reason() -> None:
@@ -536,3 +553,34 @@ def test_a_response_that_is_not_text_is_counted_and_not_printed() -> None:
         assert "\ufffd" not in text
         assert "⟨U+0003⟩" not in text
         assert described in text
+
+
+def test_a_sample_without_an_expected_answer_is_said_to_have_none() -> None:
+    made = view()
+    before, after = (
+        msgspec.structs.replace(
+            run,
+            predictions=tuple(
+                msgspec.structs.replace(p, expected_response=None) for p in run.predictions
+            ),
+        )
+        for run in (made.before, made.after)
+    )
+    report = made._replace(before=before, after=after)
+    assert "Expected answer: none; category" in markdown(report)
+    details = prediction_details(before.predictions[0], 1)
+    assert ", expected none. " in render_blocks((details,))
+
+
+def test_the_limits_name_a_judge_that_compares_otherwise() -> None:
+    made = view()
+    assert "The judge compares final answers by value" in markdown(made)
+    manifest = made.after.manifest
+    judge = Judge("my_judges:strict", None, digest_bytes(b"source"))
+    identity = msgspec.structs.replace(manifest.identity, judge=judge)
+    after = msgspec.structs.replace(
+        made.after, manifest=msgspec.structs.replace(manifest, identity=identity)
+    )
+    other = markdown(made._replace(after=after))
+    assert "by value" not in other
+    assert f"An answer is right if the judge {judge} accepts it." in other.replace("\\", "")

@@ -6,7 +6,7 @@ has the same columns with the same types, whatever the traces hold.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -22,6 +22,7 @@ from tunixrt.datasets.render import (
 )
 from tunixrt.log.canonical import encode
 from tunixrt.traces.conversation import Role
+from tunixrt.traces.facts import RIGHT, STEP_LABEL, WRONG
 from tunixrt.traces.schema import Trace, in_order
 from tunixrt.traces.trace_rows import trace_row
 from tunixrt.traces.views import answer_of, chat_view, flat_view
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
     from tunixrt.traces.conversation import Conversation, Message
     from tunixrt.traces.schema import AnyTrace
-
-#: The label of a step, followed by its index ``i``, and its two values.
-STEP_LABEL: Final = "step."
-RIGHT: Final = "right"
-WRONG: Final = "wrong"
 
 _SPECIALS = tuple(special.value for special in Special)
 
@@ -56,9 +52,9 @@ class Row(NamedTuple):
     """A row, and what a reader of it should know.
 
     Attributes:
-        value: the row; or why there is none.
+        value: the row; or why it cannot be made.
         has_masked_turns: whether it holds an assistant's turn that is not learned.
-        is_cut: whether the conversation goes on after the completion.
+        is_cut: whether the conversation continues after the completion.
     """
 
     value: dict[str, Any] | OmitReason
@@ -206,8 +202,9 @@ def _written(messages: Sequence[Message], settings: RowSettings) -> Iterator[dic
     system = settings.system
     if system is not None:
         if messages[0].role is Role.SYSTEM:
-            system = f"{system}\n\n{messages[0].content}"
-            messages = messages[1:]
+            # Training leaves out a system message without text, too, and the blank line before it.
+            own, *messages = messages
+            system = f"{system}\n\n{own.content}" if own.content else system
         yield {"role": Role.SYSTEM.value, "content": system}
     for message in messages:
         yield _message(message, settings.reasoning)
