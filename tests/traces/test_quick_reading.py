@@ -160,7 +160,9 @@ def test_the_quick_reader_agrees_with_the_strict_one_on_conversations(line: byte
         _CHAT + b':"A"}]}',
         _CHAT + b':"A","train":true}]}',
         _CHAT + b':"A","train":false}],"meta":{}}',
+        json.dumps({"meta": {"a": "x" * 200}, **conversation_value(meta=...)}).encode(),
         payload_of(trace()),
+        json.dumps(value(prompt="x" * 200, meta={"messages": []})).encode(),
         json.dumps(value()).encode(),
         json.dumps(value(meta=...)).encode(),
         json.dumps(value(meta={})).encode() + b" \r",
@@ -187,7 +189,6 @@ def test_lines_as_people_write_them_are_read_quickly(line: bytes) -> None:
         _CHAT + b':"A","train":true,"train":true}]}',
         _CHAT + b':"A","tool_calls":[{"name":"f","arguments":{"x":1,"x":1}}]}]}',
         _CHAT + b':"A","tool_calls":[{"name":"f","arguments":{"x":9007199254740993}}]}]}',
-        json.dumps(value(meta={"messages": []})).encode(),
         json.dumps(value(meta=None)).encode(),  # means none; the strict reader knows that
         json.dumps(value(steps=[])).encode(),
         json.dumps(value(prompt="")).encode(),

@@ -14,6 +14,7 @@ import pytest
 
 from tests.traces.format_files import FILES, FormatFile
 from tunixrt import Store
+from tunixrt.log.second_process import receive
 from tunixrt.traces import second_reader
 from tunixrt.traces.importers.lines import OpenText
 from tunixrt.traces.importers.readers import in_background
@@ -156,7 +157,7 @@ def test_answers_are_given_until_the_questions_end() -> None:
     answers = io.BytesIO()
     serve(io.BytesIO(questions + b"\x00\x00"), answers)
     answers.seek(0)
-    given = [second_reader._receive(answers) for _ in range(4)]
+    given = [receive(answers) for _ in range(4)]
     assert given.pop() is None
     known = [quick_answer(line) for line in good.split(b"\n")]
     assert None not in known

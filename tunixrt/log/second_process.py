@@ -10,10 +10,12 @@ import contextlib
 import signal
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_LENGTH_BYTES: Final = 4
 
 
 class SecondProcess:
@@ -53,3 +55,21 @@ def run_second(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
     # Ctrl-C is for the caller; this process stops at the end of its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def send(pipe: IO[bytes], data: bytes) -> None:
+    """Send a message to the other process.
+
+    Raises:
+        OSError: If it has exited.
+    """
+    pipe.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
+    pipe.write(data)
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes]) -> bytes | None:
+    """Return what was sent; None at the end of the input, also a premature one."""
+    n_bytes = int.from_bytes(pipe.read(_LENGTH_BYTES), "big")
+    data = pipe.read(n_bytes)
+    return data if n_bytes and len(data) == n_bytes else None

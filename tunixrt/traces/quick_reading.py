@@ -35,18 +35,22 @@ if TYPE_CHECKING:
 
 _decode = msgspec.json.Decoder(Trace).decode
 _decode_conversation = msgspec.json.Decoder(Conversation).decode
+_MESSAGES: Final = b'"messages"'
+_N_FIRST: Final = 128
 _META_KEY: Final = re.compile(rb'"meta"[ \t\r\n]*:')
 
 
 def quick_trace(line: bytes) -> tuple[AnyTrace, bytes] | None:
     """Return the trace of a line and its canonical payload; None if the strict reader must."""
-    if b'"messages"' in line:
+    # The first bytes tell most conversations: a search through every line takes a tenth of the time
+    # that reading a trace takes, and a decoder that fails takes a tenth of reading a conversation.
+    if line.find(_MESSAGES, 0, _N_FIRST) >= 0:
         return _quick_conversation(line)
     try:
         trace = _decode(line)
         payload = canonical_trace(trace)
     except (msgspec.MsgspecError, CanonicalError, ValueError, RecursionError):
-        return None
+        return _quick_conversation(line) if _MESSAGES in line else None
     if not _ascend(trace.steps) or len(payload) > MAX_PAYLOAD_BYTES:
         return None
     # A duplicate key is read once. A line that equals its payload byte for byte has no such key; in
@@ -78,7 +82,8 @@ def quick_answer(line: bytes) -> QuickAnswer | None:
     if found is None:
         return None
     trace, payload = found
-    return payload, trace_id(payload), n_steps_of(trace)
+    n_steps = len(trace.steps) if isinstance(trace, Trace) else n_steps_of(trace)
+    return payload, trace_id(payload), n_steps
 
 
 def _ascend(steps: tuple[TraceStep, ...]) -> bool:

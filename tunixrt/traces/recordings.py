@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol, Self, TypeVar
 import msgspec
 
 from tunixrt.log.digests import from_raw, raw_of
-from tunixrt.log.segment.events import NULL, RECORDED, REDACTED, decode_envelope
+from tunixrt.log.segment.events import NULL, RECORDED, REDACTED, decode_envelope, recorded_by_all
 from tunixrt.log.segment.reader import checked_envelope, part_lines
 from tunixrt.traces.conversation import CONVERSATION_VERSION
 from tunixrt.traces.payloads import OpenParts, not_recorded, read_payload, redacted_since
@@ -90,6 +90,7 @@ class Recordings:
 
     Attributes:
         forgotten: the ids of all redacted traces, also of those that later segments redact.
+        has_conversations: whether any recording is of schema 1.1.
     """
 
     def __init__(self, log: EventLog, segments: Collection[Digest]) -> None:
@@ -105,6 +106,7 @@ class Recordings:
         self._run: list[bytes] = []
         self._spilled: list[tuple[int, int]] = []
         self._file: IO[bytes] | None = None
+        self.has_conversations = False
         self.forgotten = {raw_of(trace) for trace in redacted_since(log, segments)}
         try:
             place = 0
@@ -196,8 +198,13 @@ class Recordings:
         return decode_envelope(os.pread(file, found.envelope_length, at)).recorded_at
 
     def _scan(self, path: Path, lines: list[bytes], place: int) -> None:
+        # Nearly every part has nothing but recordings without times, and is known at once.
+        traces = recorded_by_all(lines[::2]) if lines else None
+        if traces is not None:
+            self._scan_plain(traces, lines[1::2], len(lines[0]) + 1, place)
+            return
         add, pack, number = self._run.append, _RECORD.pack, len(self._parts) - 1
-        offset, first = 0, place
+        offset, first, seen = 0, place, 0
         for line, body in zip(lines[::2], lines[1::2], strict=True):
             size = len(line)
             offset += size + 1
@@ -206,12 +213,24 @@ class Recordings:
             if raw is None:
                 raw, length = self._unusual(line, path, 2 * (place - first) + 1), size
             if raw is not None:
-                flags = 0 if body == NULL else _KEPT
-                if body.endswith(_CONVERSATION_ENDS):
-                    flags |= _CONVERSATION | (_TOOLS_FLAG if _TOOLS in body else 0)
+                flags = _flags(body)
+                seen |= flags
                 add(pack(raw, place, number, offset, len(body), length, flags))
             place += 1
             offset += len(body) + 1
+        self.has_conversations |= bool(seen & _CONVERSATION)
+
+    def _scan_plain(self, traces: bytes, bodies: list[bytes], before: int, place: int) -> None:
+        add, pack, number, flags_of = self._run.append, _RECORD.pack, len(self._parts) - 1, _flags
+        offset, at, seen = before, 0, 0
+        for body in bodies:
+            size, flags = len(body), flags_of(body)
+            seen |= flags
+            add(pack(traces[at : at + 32], place, number, offset, size, 0, flags))
+            place += 1
+            at += 32
+            offset += size + 1 + before
+        self.has_conversations |= bool(seen & _CONVERSATION)
 
     def _unusual(self, line: bytes, path: Path, number: int) -> bytes | None:
         """Return the trace of any other recording; remember a redaction."""
@@ -252,6 +271,13 @@ def _raw(trace: Digest) -> bytes:
     except ValueError:
         return b""
     return raw if len(raw) == 32 else b""
+
+
+def _flags(body: bytes) -> int:
+    """Return the flags of a payload line."""
+    if body.endswith(_CONVERSATION_ENDS):
+        return _KEPT | _CONVERSATION | (_TOOLS_FLAG if _TOOLS in body else 0)
+    return 0 if body == NULL else _KEPT
 
 
 def _plain_recording(line: bytes) -> bytes | None:

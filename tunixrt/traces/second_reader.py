@@ -13,7 +13,7 @@ import marshal
 import os
 from typing import IO, TYPE_CHECKING, Final
 
-from tunixrt.log.second_process import SecondProcess, run_second
+from tunixrt.log.second_process import SecondProcess, receive, run_second, send
 from tunixrt.traces.importers.lines import MeteredFile, OpenText
 from tunixrt.traces.importers.readers import in_background
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MIN_FILE_BYTES: Final = 16 * 1024 * 1024
 """With a file of this size, the process is worth the fifth of a second that its start takes."""
-
-_LENGTH_BYTES: Final = 4
 
 
 def is_worth_it(source: TextSource) -> bool:
@@ -78,13 +76,13 @@ class SecondReader(SecondProcess):
 
     def _ask(self, lines: Sequence[bytes]) -> bool:
         try:
-            _send(self._questions, b"\n".join([self._format, *lines]))
+            send(self._questions, b"\n".join([self._format, *lines]))
         except OSError:
             return False  # it has exited; this process reads the lines
         return True
 
     def _answer(self) -> Answers | None:
-        data = _receive(self._answers)
+        data = receive(self._answers)
         # From a child process, which reads nothing but what it was sent.
         answers: Answers | None = None if data is None else marshal.loads(data)  # noqa: S302
         return answers
@@ -92,25 +90,12 @@ class SecondReader(SecondProcess):
 
 def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
     """Answer questions until the input ends."""
-    while (data := _receive(questions)) is not None:
+    while (data := receive(questions)) is not None:
         source_format, *lines = data.split(b"\n")
         read = in_background(source_format.decode())
         assert read is not None
         # Between two processes of the same Python, marshal is safe, and the fastest format.
-        _send(answers, marshal.dumps([read(line) for line in lines]))
-
-
-def _send(pipe: IO[bytes], data: bytes) -> None:
-    pipe.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
-    pipe.write(data)
-    pipe.flush()
-
-
-def _receive(pipe: IO[bytes]) -> bytes | None:
-    """Return what was sent; None at the end of the input, also a premature one."""
-    n_bytes = int.from_bytes(pipe.read(_LENGTH_BYTES), "big")
-    data = pipe.read(n_bytes)
-    return data if n_bytes and len(data) == n_bytes else None
+        send(answers, marshal.dumps([read(line) for line in lines]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ an object, and other readers take for text. So the type of no column depends on 
 from __future__ import annotations
 
 from enum import Enum, auto
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -118,6 +119,10 @@ class Columns:
 
     def schema(self) -> Any:
         """Return the `pyarrow.Schema`."""
+        return self._schema
+
+    @cached_property
+    def _schema(self) -> Any:
         import pyarrow as pa
 
         return pa.schema([(name, _arrow_type(kind)) for name, kind in self._columns.items()])
@@ -139,7 +144,18 @@ class Columns:
 
         cells = self.cells(batch)
         arrays = [_array(cells[name], kind) for name, kind in self._columns.items()]
-        return pa.record_batch(arrays, schema=self.schema())
+        return pa.record_batch(arrays, schema=self._schema)
+
+    def serialised(self, batch: Sequence[bytes | msgspec.Struct]) -> bytes:
+        """Return `record_batch` as bytes, without its schema."""
+        data: bytes = self.record_batch(batch).serialize().to_pybytes()
+        return data
+
+    def deserialised(self, data: bytes) -> Any:
+        """Return the `pyarrow.RecordBatch` of `serialised`."""
+        import pyarrow as pa
+
+        return pa.ipc.read_record_batch(pa.py_buffer(data), self._schema)
 
     def features(self) -> dict[str, Any]:
         """Return the features as Hugging Face `datasets` writes them into ``dataset_info.json``."""

@@ -13,7 +13,7 @@ import zlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tunixrt.datasets.exports.lines import lines_of
+from tunixrt.datasets.exports.making import lines_of
 from tunixrt.extras import PARQUET, ZSTD, require
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tunixrt.datasets.exports.columns import Columns
-    from tunixrt.datasets.exports.lines import QuickRow
+    from tunixrt.datasets.exports.making import QuickRow
 
 _GZIP_LEVEL: Final = 6
 _ZSTD_LEVEL: Final = 3
-#: The batches of a row group of Parquet, or of a batch of Arrow: what is in memory at a time.
+#: The limits of a row group of Parquet, or of a batch of Arrow, in those of a batch of lines.
 _GROUP: Final = 8
 
 
@@ -44,6 +44,11 @@ class Container(StrEnum):
     def is_columnar(self) -> bool:
         """Whether it holds columns instead of lines."""
         return self in (Container.PARQUET, Container.ARROW)
+
+    @property
+    def n_at_once(self) -> int:
+        """How large the batches are that it is written in; see `ExportLines.rows`."""
+        return _GROUP if self.is_columnar else 1
 
     def check_installed(self) -> None:
         """Check that the library that it needs is installed.
@@ -86,11 +91,29 @@ def container_of(path: PurePath) -> Container:
     )
 
 
+class Former:
+    """Forms batches of rows for a container; another process can do that.
+
+    Attributes:
+        form: returns the bytes of a batch that is not empty, which `Writer.put` takes.
+    """
+
+    def __init__(self, container: Container, columns: Columns) -> None:
+        self.form = columns.serialised if container.is_columnar else _joined
+
+
+def _joined(batch: Sequence[QuickRow]) -> bytes:
+    return b"\n".join(lines_of(batch)) + b"\n"
+
+
 class Writer(Protocol):
     """Receives the rows of one file."""
 
     def write(self, batch: Sequence[QuickRow]) -> None:
-        """Write a batch of rows."""
+        """Write a batch of rows; in columns it is a group."""
+
+    def put(self, formed: bytes) -> None:
+        """Write a batch of rows that a `Former` has formed."""
 
     def close(self) -> None:
         """Finish the file; the stream below stays open."""
@@ -120,7 +143,10 @@ class _LineWriter:
         self._out, self._owned = out, owned
 
     def write(self, batch: Sequence[QuickRow]) -> None:
-        self._out.write(b"\n".join(lines_of(batch)) + b"\n")
+        self.put(_joined(batch))
+
+    def put(self, formed: bytes) -> None:
+        self._out.write(formed)
 
     def close(self) -> None:
         if self._owned:
@@ -128,12 +154,8 @@ class _LineWriter:
 
 
 class _GroupWriter:
-    """Collects batches until they fill a row group."""
-
     def __init__(self, container: Container, out: Any, columns: Columns) -> None:
         self._columns = columns
-        self._rows: list[QuickRow] = []
-        self._n_batches = 0
         schema = columns.schema()
         if container is Container.PARQUET:
             import pyarrow.parquet as pq
@@ -154,20 +176,13 @@ class _GroupWriter:
             self._writer = pa.ipc.new_stream(out, schema)
 
     def write(self, batch: Sequence[QuickRow]) -> None:
-        self._rows += batch
-        self._n_batches += 1
-        if self._n_batches == _GROUP:
-            self._flush()
+        self._writer.write_batch(self._columns.record_batch(batch))
+
+    def put(self, formed: bytes) -> None:
+        self._writer.write_batch(self._columns.deserialised(formed))
 
     def close(self) -> None:
-        self._flush()
         self._writer.close()
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._writer.write_batch(self._columns.record_batch(self._rows))
-            self._rows.clear()
-            self._n_batches = 0
 
 
 class Tally:

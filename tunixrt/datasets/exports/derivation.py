@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, TypeVar
 
 import msgspec
 
@@ -18,20 +20,23 @@ from tunixrt.datasets.exports.formats import (
     ExportReport,
     RowSettings,
 )
-from tunixrt.datasets.exports.lines import ExportLines
+from tunixrt.datasets.exports.lines import ExportLines, members_of
+from tunixrt.datasets.exports.second_maker import SecondMaker, Task, is_worth_it
 from tunixrt.datasets.render import TEMPLATE_VERSION
 from tunixrt.derive import Derivation
 from tunixrt.log.digests import Digest, digest_bytes, of_hex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tunixrt.datasets.exports.containers import Writer
-    from tunixrt.datasets.exports.lines import QuickRow
+    from tunixrt.datasets.exports.making import QuickRow
     from tunixrt.datasets.files import Dataset
     from tunixrt.derive import Watch
     from tunixrt.log.eventlog import EventLog
+
+B = TypeVar("B", bound=Sized)
 
 EXPORT_FORMAT: Final = "tunixrt-export-1"
 
@@ -147,14 +152,19 @@ class ExportDerivation(Derivation[ExportManifest]):
             ExportError: no member has a row, or there are more shards than rows.
             DamagedError: a file of the store does not match its digest.
         """
-        with self.lines() as lines:
+        with ExitStack() as stack:
+            second = self._second(stack)  # it starts while the log is read
+            lines = stack.enter_context(self.lines())
             sizes = self._sizes(lines)
             columns = Columns(columns_of(self._rows, lines.held))
-            rest = _Rest(lines.rows())
+            rest = _Rest(lines.rows(self._container.n_at_once))
             written_files = []
             for name, file, size in zip(names, files, sizes, strict=True):
                 with written(self._container, file, columns) as (writer, tally):
-                    n_rows = _write_beside(writer, rest.take(size))
+                    if second is None:
+                        n_rows = _write_beside(writer.write, rest.take(size))
+                    else:
+                        n_rows = self._write_made(second, lines, writer)
                 written_files.append(
                     ExportedFile(name, of_hex(tally.sha256.hexdigest()), tally.size, n_rows)
                 )
@@ -164,6 +174,32 @@ class ExportDerivation(Derivation[ExportManifest]):
             whole = digest_bytes(sums_of(written_files)) if others else first.sha256
             report = lines.counts.report(self._rows, whole.removeprefix("sha256:"))
             return msgspec.structs.replace(report, files=written_files)
+
+    def _second(self, stack: ExitStack) -> SecondMaker | None:
+        """Start a second process that makes the rows; None if it is not worth it."""
+        n_members = members_of(self._dataset, self._rows.split)
+        if self._n_shards > 1 or self._rows.format is ExportFormat.STEPWISE:
+            return None
+        if not is_worth_it(n_members):
+            return None
+        try:
+            return stack.enter_context(SecondMaker())
+        except OSError:
+            return None  # this process makes the rows
+
+    def _write_made(self, second: SecondMaker, lines: ExportLines, writer: Writer) -> int:
+        """Write the rows that a second process makes; return their number."""
+        lines.start()
+        task = Task(self._rows, lines.held, self._container)
+
+        def formed() -> Iterator[bytes]:
+            for made in second.made(task, lines.questions(self._container.n_at_once)):
+                lines.counts.add(made.counts)
+                if made.formed:
+                    yield made.formed
+
+        _write_beside(writer.put, formed())
+        return lines.counts.rows
 
     @cached_property
     def _identity(self) -> ExportIdentity:
@@ -224,8 +260,8 @@ def sums_of(files: Sequence[ExportedFile]) -> bytes:
     return "".join(f"{f.sha256.removeprefix('sha256:')}  {f.name}\n" for f in files).encode()
 
 
-def _write_beside(writer: Writer, batches: Iterable[list[QuickRow]]) -> int:
-    """Write batches in a second thread while the next are made; return the number of rows.
+def _write_beside(write: Callable[[B], None], batches: Iterable[B]) -> int:
+    """Write batches in a second thread while the next are made; return their length.
 
     Hashing, compressing and writing release the interpreter, so both threads work at once.
     """
@@ -235,7 +271,7 @@ def _write_beside(writer: Writer, batches: Iterable[list[QuickRow]]) -> int:
             n += len(batch)
             if len(waiting) == _WAITING:
                 waiting.popleft().result()
-            waiting.append(pool.submit(writer.write, batch))
+            waiting.append(pool.submit(write, batch))
         for written_batch in waiting:
             written_batch.result()
     return n

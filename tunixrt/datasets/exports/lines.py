@@ -7,10 +7,7 @@ ids, except that U+0085, U+2028 and U+2029 are escaped, since many readers treat
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from typing import TYPE_CHECKING, Final, Self
-
-import msgspec
 
 from tunixrt.datasets.exports.columns import Held
 from tunixrt.datasets.exports.formats import (
@@ -22,20 +19,18 @@ from tunixrt.datasets.exports.formats import (
     RowSettings,
     row_settings,
 )
-from tunixrt.datasets.exports.quick import quick_line, quick_writer
-from tunixrt.datasets.exports.rows import Member, Row, has_template_text, row_of
+from tunixrt.datasets.exports.making import Counts, Question, RowMaker, line_of, lines_of
+from tunixrt.datasets.exports.rows import Member, has_template_text, row_of
 from tunixrt.datasets.files import members_at_once
 from tunixrt.datasets.reading import DatasetReader, OmitReason
-from tunixrt.log.canonical import encode
-from tunixrt.log.digests import from_hex, raw_of
+from tunixrt.log.digests import raw_of
 from tunixrt.log.snapshots import load_snapshot
-from tunixrt.traces.importers.lines import on_one_line
 from tunixrt.traces.recordings import Recorded, Recordings
-from tunixrt.traces.schema import parse_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
+    from tunixrt.datasets.exports.making import QuickRow
     from tunixrt.datasets.files import Dataset
     from tunixrt.datasets.recipes import Split
     from tunixrt.datasets.selection import Member as Listed
@@ -46,54 +41,6 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 256
 _BATCH_BYTES: Final = 256 * 1024
-
-#: A row as its line, which may hold line breaks of Unicode, or as a struct.
-QuickRow = bytes | msgspec.Struct
-
-
-class Counts:
-    """What is counted while rows are written.
-
-    Attributes:
-        rows: how many there are.
-        omitted: members without a row, by reason.
-        n_with_template_text: see `ExportReport`.
-        n_with_masked_turns: see `ExportReport`.
-        n_cut: see `ExportReport`.
-    """
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.omitted: Counter[str] = Counter()
-        self.n_with_template_text = 0
-        self.n_with_masked_turns = 0
-        self.n_cut = 0
-
-    def count(self, row: Row) -> None:
-        """Count a row that was built, or its omission."""
-        if isinstance(row.value, OmitReason):
-            self.omitted[row.value] += 1
-            return
-        self.rows += 1
-        self.n_with_masked_turns += row.has_masked_turns
-        self.n_cut += row.is_cut
-
-    def report(self, settings: RowSettings, sha256: str) -> ExportReport:
-        """Return the report for an export with this digest in hex."""
-        return ExportReport(
-            format=settings.format,
-            rows=self.rows,
-            sha256=from_hex(sha256),
-            omitted=dict(sorted(self.omitted.items())),
-            n_with_template_text=self.n_with_template_text,
-            n_with_masked_turns=self.n_with_masked_turns,
-            n_cut=self.n_cut,
-        )
-
-
-def line_of(row: dict[str, object]) -> bytes:
-    """Return the line of a row, without its line feed."""
-    return on_one_line(encode(row))
 
 
 class ExportLines:
@@ -115,11 +62,10 @@ class ExportLines:
             DamagedError: a file of the store does not match its digest.
         """
         _check_has_members(dataset, settings.split)
-        counts = dataset.manifest.split_counts
         self.settings = settings
         self.dataset = dataset
         self.counts = Counts()
-        self.n_members = sum(n for split, n in counts.items() if settings.split in (None, split))
+        self.n_members = members_of(dataset, settings.split)
         self._log = log
         segments = load_snapshot(log.layout, dataset.manifest.snapshot).segments
         self._recordings = Recordings(log, segments)
@@ -154,79 +100,92 @@ class ExportLines:
         """
         return map(lines_of, self.rows())
 
-    def rows(self) -> Iterator[list[QuickRow]]:
+    def rows(self, n_at_once: int = 1) -> Iterator[list[QuickRow]]:
         """Yield the rows in batches: as lines, or as structs, for which `lines_of` has the lines.
 
-        A batch ends with the row that makes it 256, or the payloads behind it 256 KiB.
+        A batch ends with the member that makes it 256, or the payloads behind it 256 KiB. Rows that
+        are omitted make it shorter.
+
+        Args:
+            n_at_once: so many times these limits.
 
         Raises:
             DamagedError: a file of the store does not match its digest.
         """
+        self.start()
+        if self.settings.format is ExportFormat.STEPWISE:
+            made: Iterable[list[QuickRow]] = self._labelled(n_at_once)
+        else:
+            maker = RowMaker(self.settings, self.counts, with_tools=self.held.tools)
+            made = map(maker.rows, self.questions(n_at_once))
+        for batch in made:
+            if batch:
+                yield batch
+
+    def start(self) -> None:
+        """Set the counts to those before the first row."""
         self.counts = Counts()
         others = self.dataset.manifest.trace_count - self.n_members
         if others:
             self.counts.omitted[OmitReason.OTHER_SPLIT] = others
-        built = self._labelled() if self.settings.format is ExportFormat.STEPWISE else self._quick()
-        batch: list[QuickRow] = []
+
+    def questions(self, n_at_once: int = 1) -> Iterator[Question]:
+        """Yield the members in the batches of `rows`, as what a `RowMaker` needs of them.
+
+        Redacted members are counted and left out.
+
+        Raises:
+            DamagedError: a file of the store does not match its digest.
+        """
+        n_rows, n_bytes = n_at_once * _BATCH, n_at_once * _BATCH_BYTES
+        recorded_at = self._recordings.recorded_at
+        question = Question([], [], [], [])
+        payloads, traces, splits, times = question
         size = 0
-        for row, row_size in built:
-            batch.append(row)
-            size += row_size
-            if len(batch) == _BATCH or size >= _BATCH_BYTES:
-                self.counts.rows += len(batch)
-                yield batch
-                batch, size = [], 0
-        if batch:
-            self.counts.rows += len(batch)
-            yield batch
-
-    def _quick(self) -> Iterator[tuple[QuickRow, int]]:
-        make = quick_writer(self.settings, with_tools=self.held.tools)
-        counts, recordings = self.counts, self._recordings
-        recorded_at = recordings.recorded_at
-        for listed, found, payload in recordings.read(self._wanted()):
+        for listed, found, payload in self._recordings.read(self._wanted()):
             if payload is None:
-                counts.omitted[OmitReason.REDACTED] += 1
+                self.counts.omitted[OmitReason.REDACTED] += 1
                 continue
-            time = recorded_at(found) if found.envelope_length else None
-            row: QuickRow | None = None
-            if make is not None:
-                row = make(payload, listed.trace, listed.split, time)
-            if row is None:
-                member = Member(listed.trace, parse_payload(payload), listed.split, time, {})
-                row = self._built(member)
-                if row is None:
-                    continue
-            if b"_of_turn>" in payload or b"<bos>" in payload:  # parts of every special token
-                counts.n_with_template_text += has_template_text(parse_payload(payload))
-            yield row, len(payload)
+            payloads.append(payload)
+            traces.append(listed.trace)
+            splits.append(listed.split)
+            times.append(recorded_at(found) if found.envelope_length else None)
+            size += len(payload)
+            if len(payloads) == n_rows or size >= n_bytes:
+                yield question
+                question, size = Question([], [], [], []), 0
+                payloads, traces, splits, times = question
+        if payloads:
+            yield question
 
-    def _labelled(self) -> Iterator[tuple[QuickRow, int]]:
+    def _labelled(self, n_at_once: int) -> Iterator[list[QuickRow]]:
         """Yield the lines of a format that needs the labels of traces."""
         split = self.settings.split
         splits = None if split is None else {split}
+        maker = RowMaker(self.settings, self.counts, with_tools=self.held.tools)
+        batch: list[QuickRow] = []
+        size = 0
         with DatasetReader(self._log) as reader:
             for listed, state, trace in reader.read(self.dataset, splits):
                 if trace is None:
                     self.counts.omitted[OmitReason.REDACTED] += 1
                     continue
                 member = Member(listed.trace, trace, listed.split, state.recorded_at, state.labels)
-                line = self._built(member)
+                line = maker.built(member)
                 if line is not None:
                     self.counts.n_with_template_text += has_template_text(trace)
-                    yield line, len(line)
-
-    def _built(self, member: Member) -> bytes | None:
-        row = row_of(member, self.settings, with_tools=self.held.tools)
-        if isinstance(row.value, OmitReason):
-            self.counts.omitted[row.value] += 1
-            return None
-        self.counts.n_with_masked_turns += row.has_masked_turns
-        self.counts.n_cut += row.is_cut
-        return encode(row.value)
+                    batch.append(line)
+                    size += len(line)
+                if len(batch) == n_at_once * _BATCH or size >= n_at_once * _BATCH_BYTES:
+                    self.counts.rows += len(batch)
+                    yield batch
+                    batch, size = [], 0
+        self.counts.rows += len(batch)
+        yield batch
 
     def _held(self) -> Held:
-        if self.settings.format not in {ExportFormat.TRACE, *CHAT_FORMATS}:
+        wanted = self.settings.format in {ExportFormat.TRACE, *CHAT_FORMATS}
+        if not wanted or not self._recordings.has_conversations:
             return Held(conversations=False, tools=False)
         conversations = tools = False
         for _, found in self._located():
@@ -243,10 +202,10 @@ class ExportLines:
         return self._recordings.of(self._wanted())
 
 
-def lines_of(batch: Sequence[QuickRow]) -> list[bytes]:
-    """Return the lines of rows, with the line breaks of Unicode escaped."""
-    lines = [row if isinstance(row, bytes) else quick_line(row) for row in batch]
-    return [line if line.isascii() else on_one_line(line) for line in lines]
+def members_of(dataset: Dataset, split: Split | None) -> int:
+    """Return how many members a split has, or the dataset, with those that are redacted."""
+    counts = dataset.manifest.split_counts
+    return sum(n for name, n in counts.items() if split in (None, name))
 
 
 def _check_has_members(dataset: Dataset, split: Split | None) -> None:
