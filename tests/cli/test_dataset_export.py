@@ -76,6 +76,9 @@ def test_an_export_warns_of_turns_that_most_trainers_would_learn(
     assert cli("dataset", "build", "chat", "v1", "--where", "source=chat").code == 0
     said = cli("dataset", "export", "chat-v1", "--format", "messages")
     assert "warning: 1 row with turns that are not to be learned" in said.err
+    for name in ("tunix_sft", "text", "training_example"):
+        said = cli("dataset", "export", "chat-v1", "--format", name)
+        assert f"1 row with turns that are not to be learned, which {name} cannot mark" in said.err
     said = cli("dataset", "export", "chat-v1", "--format", "prompt_completion")
     assert "1 row without the messages after the completion" in said.err
     assert "warning" not in said.err

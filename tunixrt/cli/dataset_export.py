@@ -137,9 +137,14 @@ def _say(key: str, report: ExportReport) -> None:
             "token such as <end_of_turn>; a reader of the text cannot tell it from the token."
         )
     if report.n_with_masked_turns:
+        written = (
+            'written as "weight": 0; most trainers ignore that and learn them.'
+            if report.format == "messages"
+            else f"which {report.format} cannot mark; prompt_completion has learned turns only."
+        )
         say(
             f"warning: {count(report.n_with_masked_turns, 'row')} with turns that are not to be "
-            'learned, written as "weight": 0; most trainers ignore that and learn them.'
+            f"learned, {written}"
         )
     if report.n_cut:
         say(f"{count(report.n_cut, 'row')} without the messages after the completion.")

@@ -129,6 +129,11 @@ def selected_places(query: SqlQuery, log: EventLog, projection: Projection) -> b
             return _run(connection, query.query)
         except duckdb.Error as error:
             raise SqlError(f"DuckDB cannot run the query: {error}") from None
+        except RuntimeError as error:
+            # DuckDB reports Ctrl-C during a query as this error.
+            if "interrupted" not in str(error):
+                raise
+            raise KeyboardInterrupt from None
         finally:
             connection.close()
 
