@@ -1,10 +1,10 @@
 """Merge branches of a store in many orders, with Git, and look whether one store comes out.
 
 `python -m tests.merges --n 1000` makes branches that record, score, label, retract, supersede,
-reinstate, redact, promote and build datasets, some of them in conflict with each other, and merges
-all of them in a thousand random orders: one after the other, or some of them first. Each merge is
-Git's own (`git merge-tree --write-tree`, which is what servers run), without a driver, an attribute
-or a checkout.
+reinstate, redact, perturb, promote, build, release and deprecate, some of them in conflict with
+each other, and merges all of them in a thousand random orders: one after the other, or some of them
+first. Each merge is Git's own (`git merge-tree --write-tree`, which is what servers run), without a
+driver, an attribute or a checkout.
 
 The rules: no merge stops; nothing is lost and nothing is made up, so each file in the end is that
 of a branch, save for redacted payloads; and all orders give one tree. That tree is checked out and
@@ -82,7 +82,7 @@ class Merger:
             ids = [state.id for state in projection.traces()]
         rng = self._rng
         for _ in range(rng.randint(2, 4)):
-            match rng.randrange(9):
+            match rng.randrange(11):
                 case 0 | 1:
                     store.traces.add(value(f"{number} {rng.random()}"))
                 case 2:
@@ -101,8 +101,15 @@ class Merger:
                         store.traces.reinstate([doubted])
                 case 7:
                     store.traces.redact(rng.sample(ids[:20], 2), reason="asked for")
-                case _:
+                case 8:
                     store.runs.promote(rng.choice(self._runs), "best")
+                case 9:
+                    store.traces.perturb(rng.sample(ids[24:], 2), kind="digit", seed=number % 2)
+                case _:
+                    if rng.random() < 0.5:
+                        store.datasets.release("sums-v1")
+                    else:
+                        store.datasets.deprecate("sums-v1", reason="it leaks")
         if number % 4 == 0:
             store.datasets.build("all", "v1", limit=10 + number)
         elif number % 4 == 1:

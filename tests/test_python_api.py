@@ -178,7 +178,7 @@ def test_an_eval_set_is_written_once_and_read_as_samples(store: Store) -> None:
     with pytest.raises(EvalsetExistsError):
         store.evalsets.write("few", [{"prompt": "2 + 2?", "expected_answer": "4"}])
     with pytest.raises(RejectedError, match=r"line 1: .*expected_answer"):
-        store.evalsets.write("bad", [{"prompt": "2 + 2?"}])
+        store.evalsets.write("bad", [{"prompt": "2 + 2?", "expected_answer": " "}])
     assert "bad" not in store.evalsets
 
 

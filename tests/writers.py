@@ -96,9 +96,15 @@ WRITERS: dict[str, Writer] = {
     "trace redact": lambda root, n: _command(
         root, "trace", "redact", _id(root, n), "--reason", "asked for"
     ),
+    "trace perturb": lambda root, n: _command(
+        root, "trace", "perturb", _id(root, n), "--kind", "digit", "--seed", str(n)
+    ),
     "snapshot create": lambda root, n: _command(root, "snapshot", "create"),
     "dataset build": lambda root, n: _command(
         root, "dataset", "build", f"d{n}", "v1", "--limit", "7"
+    ),
+    "dataset deprecate": lambda root, n: _command(
+        root, "dataset", "deprecate", "sums-v1", "--reason", f"reason {n}"
     ),
     "stream": _stream,
     "run publication": _publish,

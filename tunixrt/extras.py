@@ -21,6 +21,7 @@ PARQUET: Final = "parquet"
 ZSTD: Final = "zstd"
 SQL: Final = "sql"
 DEDUPE: Final = "dedupe"
+GYM: Final = "gym"
 TOKENIZERS: Final = "tokenizers"
 
 #: The packages of each extra by their import names; those of `_BELOW` are installed with them.
@@ -31,6 +32,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     ZSTD: ("zstandard",),
     SQL: ("duckdb",),
     DEDUPE: ("datasketch",),
+    GYM: ("reasoning_gym",),
     TOKENIZERS: ("tokenizers",),
 }
 _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
@@ -40,6 +42,7 @@ _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
     ZSTD: (),
     SQL: (),
     DEDUPE: ("scipy", "numpy"),
+    GYM: (),
     TOKENIZERS: (),
 }
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TRAIN = "pip install 'tunixrt[train]'"
 MATH = "pip install 'tunixrt[math]'"
+GYM = "pip install 'tunixrt[gym]'"
 SQL = "pip install 'tunixrt[sql]'"
 
 #: What needs an extra, and the line that must be printed.
@@ -43,6 +44,9 @@ NEEDS = [
     ("reproduce {evaluation}", TRAIN),
     ("reproduce --all", TRAIN),
     ("reproduce --all --jobs 2", TRAIN),
+    ("trace generate reasoning-gym --task countdown -n 2", GYM),
+    ("evalset generate reasoning-gym --task countdown -n 2 --name countdown", GYM),
+    ("eval untrained:nano --evalset sums --judge reasoning-gym", GYM),
     ("dataset build long v1 --sql 'SELECT id FROM traces WHERE n_steps > 9'", SQL),
 ]
 

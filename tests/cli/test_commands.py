@@ -317,3 +317,39 @@ def test_a_large_store_answers_lookups_from_its_index(
     where = ("trace", "list", "--where", "kind=subtraction", "--json")
     assert len(cli(*where).document["traces"]) == 4
     assert len(cli(*where, "--all").document["traces"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("reasoning-gym",), "Name the task of reasoning-gym: --task NAME, such as countdown."),
+        (("arithmetic", "--task", "gcd"), "--task has no effect here: it goes with reasoning-gym."),
+        (
+            ("reasoning-gym", "--task", "gcd", "--digits", "2"),
+            "--digits has no effect here: it goes with arithmetic.",
+        ),
+        (("reasoning-gim", "--task", "gcd"), "Did you mean 'reasoning-gym'?"),
+    ],
+)
+def test_options_of_other_problems_are_refused(
+    cli: Callable[..., Outcome], store: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    for noun in ("trace", "evalset"):
+        refused = cli(noun, "generate", *options, "-n", "2")
+        assert refused.code == 2
+        assert sentence in refused.err
+
+
+def test_tasks_of_reasoning_gym_are_generated_as_traces_and_as_eval_sets(
+    cli: Callable[..., Outcome], store: Path
+) -> None:
+    pytest.importorskip("reasoning_gym")
+    options = ("reasoning-gym", "--task", "gcd", "-n", "3")
+    assert cli("trace", "generate", *options, "--json").document["recorded"] == 3
+    made = cli("evalset", "generate", *options, "--name", "gcd", "--seed", "5")
+    shown = cli("evalset", "show", "gcd", "--json").document
+    assert (made.code, made.out.strip()) == (0, shown["digest"])
+    assert {sample["category"] for sample in shown["samples"]} == {"gcd"}
+    none = cli("trace", "generate", "reasoning-gym", "--task", "graph_color", "-n", "2")
+    assert "dropped: 2 x item without an answer of its own" in none.err
+    assert cli("evalset", "generate", *options, "-o", "-").code == 2

@@ -160,4 +160,4 @@ def test_every_limit_and_count_has_a_short_and_a_long_form() -> None:
             if {"-n", "--limit", "--count"} & {*parameter.opts}:
                 assert parameter.opts in (["-n", "--limit"], ["-n", "--count"]), command.name
                 n_found += 1
-    assert n_found == 7
+    assert n_found == 8

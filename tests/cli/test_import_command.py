@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from tests.cli.test_progress import PROGRAM, read_all
 from tests.making.files import TRACE, tree
+from tests.making.terminals import PROGRAM, read_all
 from tunixrt import Store
 
 if TYPE_CHECKING:

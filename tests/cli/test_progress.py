@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.making.runs import made_store
+from tests.making.terminals import PROGRAM, read_all
 from tests.making.trainings import SMALL
 from tunixrt.cli.progress import Progress
 
@@ -27,28 +28,6 @@ TINY = (
     "training.numeric_mode=fast",
     "data.validation_split=test",
 )
-
-
-#: The command line with a clock that advances by a second each time it is read, so that the line is
-#: due at every report, however fast the machine is.
-PROGRAM = """
-import itertools, time
-time.monotonic = map(float, itertools.count(100)).__next__
-from tunixrt.cli.main import main
-main()
-"""
-
-
-def read_all(terminal: int) -> str:
-    text = b""
-    while True:
-        try:
-            part = os.read(terminal, 4096)
-        except OSError:  # Linux says so when the other end is closed
-            part = b""
-        if not part:
-            return text.decode()
-        text += part
 
 
 @pytest.mark.slow

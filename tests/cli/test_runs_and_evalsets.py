@@ -153,6 +153,26 @@ def test_eval_sets_are_listed_shown_and_checked(
     assert clean.out.startswith("0 of 20 samples are in sums-v1: ")
 
 
+def test_metadata_and_absent_answers_are_imported_and_shown(
+    cli: Callable[..., Outcome], store: Store, tmp_path: Path
+) -> None:
+    lines = ['{"id": "a", "prompt": "Sort.", "task": "sort"}', '{"id": "b", "prompt": "?"}']
+    (tmp_path / "own.jsonl").write_text("\n".join(lines))
+    done = cli(
+        "evalset", "import", str(tmp_path / "own.jsonl"), "--from", "evalset", "--name", "own"
+    )
+    assert "2 samples without an expected answer: a judge that is a program can judge" in done.err
+    head, _, first, second = cli("evalset", "show", "own").out.splitlines()
+    assert head.split()[-2:] == ["expected", "metadata"]
+    assert first.split() == ["a", "unspecified", "unspecified", "Sort.", '{"task":"sort"}']
+    assert second.split()[-1] == "{}"
+    (sample, _) = cli("evalset", "show", "own", "--json").document["samples"]
+    assert (sample["metadata"], sample["expected_answer"]) == ({"task": "sort"}, None)
+    refused = cli("eval", "untrained:nano", "--evalset", "own", "--max-new-tokens", "2")
+    assert refused.code == 2
+    assert 'no expected answer for the sample "a" and 1 other sample' in refused.err
+
+
 def test_samples_that_are_in_a_dataset_are_listed_with_exit_1(
     cli: Callable[..., Outcome], store: Store
 ) -> None:
@@ -241,7 +261,7 @@ BAD_COMMANDS = {
     ),
     "a judge that does not exist": (
         ["eval", "untrained:nano", "--evalset", "sums", "--judge", "kind"],
-        ["kind", "exact, exact-first, math-verify and verbatim"],
+        ["kind", "exact, exact-first, math-verify, reasoning-gym and verbatim"],
     ),
     "an eval set that does not exist": (["evalset", "check", "sum"], ["sum", "sums"]),
     "a split without a dataset": (

@@ -78,7 +78,7 @@ def test_another_judge_generates_nothing_and_says_so(
         (("--temperature", "0.8", "--top-p", "0"), ("top_p", "above 0")),
         (("--temperature", "nan"), ("temperature", "nan")),
         (("--temperature", "0.8", "--draws", "0"), ("--draws",)),
-        (("--judge", "llm"), ("exact, exact-first, math-verify and verbatim",)),
+        (("--judge", "llm"), ("exact, exact-first, math-verify, reasoning-gym and verbatim",)),
     ],
 )
 def test_bad_settings_get_a_sentence_and_write_nothing(

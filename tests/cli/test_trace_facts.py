@@ -311,3 +311,49 @@ def test_verify_since_says_what_it_compared(
     assert failed.code == 1
     assert failed.document["since"]["n_files"] == 7
     assert cli("verify", "--since", "nothing").code == 2
+
+
+def test_traces_are_perturbed_by_id_or_selected(
+    cli: Callable[..., Outcome], ids: list[str]
+) -> None:
+    outcome = cli("trace", "perturb", *ids[:2], "--kind", "digit", "--seed", "1")
+    assert outcome.err == "2 perturbed traces recorded, 0 duplicates.\n"
+    assert len(outcome.out.strip()) == len(ids[0])
+    found = cli("trace", "list", "--where", f"perturbed_from={ids[0]}", "--json").document
+    (copy,) = found["traces"]
+    assert copy["labels"] == {"step.0": "wrong"}
+    assert copy["final_answer"] == "0"
+    assert copy["steps"][0]["content"] != "Add 1"
+    assert copy["meta"]["perturbation"] == "digit"
+    again = cli(
+        *("trace", "perturb", "--where", "source=perturbed", "--kind", "digit", "--seed", "1"),
+        "--json",
+    ).document
+    assert (again["recorded"], again["segment"]) == (0, None)
+    assert again["omitted"] == {"a step is wrong already": 2}
+    assert again["omissions"][0] == {"trace": copy["id"], "reason": "a step is wrong already"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "by ID, or select them with --where"),
+        (("ID", "--where", "a=b"), "by ID, or select them with --where"),
+        (("ID", "-n", "1"), "--limit has no effect here: it goes with --where"),
+        (("ID", "--kind", "digits"), "Did you mean 'digit'"),
+        (("abcdef",), "abcdef"),
+    ],
+)
+def test_what_cannot_be_perturbed_is_refused(
+    cli: Callable[..., Outcome],
+    ids: list[str],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    sentence: str,
+) -> None:
+    before = tree(tmp_path)
+    given = [ids[0] if argument == "ID" else argument for argument in arguments]
+    outcome = cli("trace", "perturb", "--kind", "digit", "--seed", "0", *given)
+    assert outcome.code == 2
+    assert sentence in outcome.err
+    assert tree(tmp_path) == before

@@ -122,6 +122,36 @@ def test_traces_exports_and_samples_become_eval_sets_too(store: Store, tmp_path:
     assert len((store.layout.evalsets / "e.jsonl").read_text("utf-8").splitlines()) == 1
 
 
+def test_other_columns_and_the_metadata_of_traces_become_metadata_of_samples(
+    store: Store, tmp_path: Path
+) -> None:
+    own = {"id": "q", "prompt": "?", "task": "sort\u2028", "metadata": {"n": 1.5}, "k": [None]}
+    done = take(store, write_lines(tmp_path / "e", [own]), "e", source_format="evalset")
+    (sample,) = store.evalsets["e"].samples
+    assert sample.metadata == {"n": 1.5, "task": "sort\u2028", "k": [None]}
+    assert (sample.expected_answer, done.n_without_answer) == (None, 1)
+    assert done.path.read_bytes() == sample.line()
+    named = value(meta={"category": "sums", "difficulty": 3, "source": "manual"})
+    done = take(store, write_lines(tmp_path / "t", [named]), "t", source_format="tunixrt")
+    (sample,) = store.evalsets["t"].samples
+    assert (sample.category, sample.difficulty) == ("sums", "unspecified")
+    assert sample.metadata == {"difficulty": 3, "source": "manual"}
+    assert done.n_without_answer == 0
+    written = store.evalsets.write("w", [{"prompt": "?", "task": "sort"}])
+    assert written.n_without_answer == 1
+    assert store.evalsets["w"].samples[0].metadata == {"task": "sort"}
+
+
+def test_a_sample_without_metadata_has_the_bytes_that_it_always_had(
+    store: Store, tmp_path: Path
+) -> None:
+    done = take(store, write_lines(tmp_path / "g.jsonl", [gsm("1+1?", "2")]))
+    assert done.path.read_text("utf-8") == (
+        '{"category":"unspecified","difficulty":"unspecified","expected_answer":"2",'
+        f'"id":"{sample_id("1+1?")}","prompt":"1+1?"}}\n'
+    )
+
+
 def test_a_conversation_with_one_question_becomes_a_sample_and_its_system_message_is_counted(
     store: Store, tmp_path: Path
 ) -> None:
@@ -149,9 +179,19 @@ def test_standard_input_and_blank_lines(store: Store) -> None:
         ([gsm("1+1?", "2")], {"category": ""}, 'The field "category" should be text of 1 to 64'),
         ([gsm("1+1?", "2")], {"name": "My Set"}, 'How about "my-set"?'),
         (
-            [{"id": "a", "prompt": "?"}],
+            [{"id": "a", "prompt": "?", "expected_anser": "x"}],
             {"source_format": "evalset"},
-            '"expected_answer" is missing',
+            '"expected_anser" is not part of an eval set. Did you mean "expected_answer"?',
+        ),
+        (
+            [{"id": "a", "prompt": "?", "n": 1, "metadata": {"n": 2}}],
+            {"source_format": "evalset"},
+            'line 1: "n" is both a column and a key of the metadata. Keep one of them.',
+        ),
+        (
+            [{"id": i, "prompt": "?", "n": i} for i in "ab"],
+            {"source_format": "evalset"},
+            "has the question of line 1 and other metadata, and neither has an expected answer.",
         ),
         ([value(final_answer=" ")], {"source_format": "tunixrt"}, "not only white space"),
         (

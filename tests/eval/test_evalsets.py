@@ -49,6 +49,13 @@ def test_samples_come_in_the_order_of_the_lines_with_the_digest_of_the_bytes(
     )
 
 
+def test_metadata_are_kept_and_the_expected_answer_may_be_absent(tmp_path: Path) -> None:
+    line = '{"id": "b", "prompt": "?", "metadata": {"seed": 7, "tags": ["a", null]}}'
+    (sample,) = load_evalset(written(tmp_path / "s.jsonl", line)).samples
+    assert sample.expected_answer is None
+    assert sample.metadata == {"seed": 7, "tags": ["a", None]}
+
+
 def test_a_file_without_a_line_feed_at_its_end_and_with_windows_line_ends_is_read(
     tmp_path: Path,
 ) -> None:
@@ -76,9 +83,14 @@ def test_a_file_without_a_line_feed_at_its_end_and_with_windows_line_ends_is_rea
             "expected_answer",
         ),
         (
-            '{"id": "b", "prompt": "?"}',
-            'The field "expected_answer" is missing; it should be text of 1 to 50,000 characters.',
+            '{"id": "b", "prompt": "?", "expected_answer": null}',
+            'The field "expected_answer" should be text of 1 to 50,000 characters, but is null.',
             "expected_answer",
+        ),
+        (
+            '{"id": "b", "prompt": "?", "expected_answer": "x", "metadata": [1]}',
+            'The field "metadata" should be an object, or absent, but is a list of 1.',
+            "metadata",
         ),
         (
             '{"id": "b", "prompt": "?", "expected_answer": 42}',
@@ -100,10 +112,7 @@ def test_a_file_without_a_line_feed_at_its_end_and_with_windows_line_ends_is_rea
         ),
         (
             "[1]",
-            (
-                "The record should be an object with id, prompt and expected_answer, but is a list "
-                "of 1."
-            ),
+            "The record should be an object with id and prompt, but is a list of 1.",
             None,
         ),
     ],
@@ -236,7 +245,7 @@ def test_the_answers_of_the_committed_eval_set_that_can_be_computed_are_right() 
         "eval-022": f"x = {(8 + 7) // (5 - 2)}",
         "eval-023": Fraction(1, 2) ** 2,
     }
-    expected = {s.id: s.expected_answer for s in load_evalset(COMMITTED).samples}
+    expected = {s.id: s.expected_answer or "" for s in load_evalset(COMMITTED).samples}
     for name, value in computed.items():
         judgement = judge_answer(expected=expected[name], response=f"Answer: {value}")
         assert judgement.correct, (name, judgement.reason)
@@ -250,7 +259,7 @@ def test_no_expected_answer_of_the_committed_eval_set_answers_another_question()
         for b in samples
         if a.id < b.id
         and judge_answer(
-            expected=a.expected_answer, response=f"Answer: {b.expected_answer}"
+            expected=f"{a.expected_answer}", response=f"Answer: {b.expected_answer}"
         ).correct
     }
     assert alike == {("eval-005", "eval-022")}  # 5 and x = 5

@@ -8,7 +8,7 @@ import pytest
 from tunixrt.eval.compare.statistics import wilson_interval
 from tunixrt.eval.evalsets import EvalSample, EvalSet
 from tunixrt.eval.evaluation import SUMMARY_VERSION, Generated, evaluate, is_binary, summarise
-from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.eval.sample_judges import sample_judge
 from tunixrt.log.digests import digest_bytes, digest_value
 from tunixrt.runs.lines import Prediction
 
@@ -60,7 +60,7 @@ def test_every_sample_is_answered_and_judged_in_order() -> None:
 
 def test_another_judge_can_be_given() -> None:
     texts = answers("2", "4", "paris", "6")
-    strict = evaluate(EVALSET, lambda _: texts, judge=judge_by_name("verbatim"))
+    strict = evaluate(EVALSET, lambda _: texts, judge=sample_judge("verbatim"))
     assert [p.correct for p in strict] == [True, True, False, True]
 
 

@@ -53,6 +53,9 @@ def test_a_prediction_is_a_trace_that_says_how_it_was_judged(tmp_path: Path) -> 
         "expected_answer": "5",
         "source": "evaluation",
     }
+    (unknown,) = records(tmp_path, {"expected_response": None})
+    assert isinstance(unknown, ImportedTrace)
+    assert "expected_answer" not in parse_payload(unknown.payload).meta
     path = tmp_path / "predictions.jsonl"
     (other,) = read_prediction_traces(path, source="sampling")
     assert isinstance(other, ImportedTrace)

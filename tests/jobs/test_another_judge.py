@@ -15,6 +15,7 @@ from tests.making.trainings import evaluations_of, of_trained, of_untrained, tra
 from tunixrt.derive import Answer, Watch
 from tunixrt.eval.judge.math_verify import UndecidedError
 from tunixrt.jobs.evaluation.judgement import OtherResponsesError
+from tunixrt.log.digests import digest_file
 from tunixrt.log.findings import DamagedError
 from tunixrt.runs.lines import Response, encode_lines
 from tunixrt.runs.manifests import ManifestError
@@ -72,6 +73,29 @@ def test_another_judge_reads_the_same_responses(copy: Store) -> None:
     again, _ = judged(copy)
     assert (again.already_done, again.n_generated, again.n_reused) == (True, 0, 4)
     assert copy.verify(rebuild=True).ok
+
+
+def test_a_function_judges_the_same_responses_and_reproduces(copy: Store) -> None:
+    (copy.root / "my_judges.py").write_text(
+        "def length(expected, response, sample):\n"
+        "    score = min(len(response), 100)\n"
+        "    return {'correct': score > 50, 'reason': sample['id'], 'score': score}\n"
+    )
+    done, n_reports = judged(copy, "my_judges:length")
+    assert (done.n_generated, n_reports) == (0, 0)
+    judge = done.manifest.identity.judge
+    assert (judge.name, judge.version) == ("my_judges:length", None)
+    assert judge.source == digest_file(copy.root / "my_judges.py")
+    predictions = list(Run.of(copy.layout, done.run_id).predictions())
+    assert [p.score for p in predictions] == [
+        float(min(len(p.generated_response), 100)) for p in predictions
+    ]
+    assert [v.verdict for v in copy.reproduce(done.run_id)] == [Answer.IDENTICAL] * 2
+    (copy.root / "my_judges.py").unlink()
+    assert [v.verdict for v in copy.reproduce(done.run_id)] == [
+        Answer.IDENTICAL,
+        Answer.NOT_REPRODUCIBLE,
+    ]
 
 
 def test_a_comparison_that_does_not_end_publishes_nothing_and_is_not_a_divergence(

@@ -201,6 +201,21 @@ def test_the_weights_and_predictions_that_have_seen_a_trace_are_named(copy: Stor
     assert copy.verify(rebuild=True).ok
 
 
+def test_perturbed_copies_are_named_until_they_are_redacted_too(repository: GitStore) -> None:
+    store = repository.store
+    steps = [{"i": i, "type": "t", "content": text} for i, text in enumerate(("1+2=3", "read"))]
+    (secret,), _ = store.traces.add(trace("Add 1 and 2.", steps=steps))
+    # A trace that only quotes what a copy says about its original is not a copy.
+    record(store, f'"perturbed_from":"{secret}"')
+    for kind in ("digit", "swap"):
+        store.traces.perturb([secret], kind=kind, seed=0)
+    copies = [found.id for found in store.traces.select({"perturbed_from": secret})]
+    assert len(copies) == 2
+    assert store.traces.redact([secret], reason="r").remains.copies == copies
+    assert store.traces.redact([copies[0]], reason="r").remains.copies == []
+    assert store.traces.sweep().remains.copies == copies[1:]
+
+
 def test_the_command_for_git_history_removes_the_payload_and_nothing_else(
     repository: GitStore,
 ) -> None:

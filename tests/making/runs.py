@@ -15,13 +15,13 @@ from tunixrt.datasets.recipes import Split
 from tunixrt.datasets.render import DataFormat
 from tunixrt.datasets.text import Text
 from tunixrt.derive import Execution, Watch, encode_manifest, obtain, write_environment
-from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.eval.sample_judges import sample_judge
 from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.files import publish_directory, staging_directory
 from tunixrt.log.sums import output_digests, seal
 from tunixrt.runs.config_sources import load_config
-from tunixrt.runs.identity import Draws, GenerationSettings, Judge, ModelDigests, Template
+from tunixrt.runs.identity import Draws, GenerationSettings, ModelDigests, Template
 from tunixrt.runs.lines import LedgerLine, MetricsLine, Response, encode_lines
 from tunixrt.runs.manifests import EvaluationManifest, ResponsesManifest
 from tunixrt.runs.run import Run
@@ -111,9 +111,9 @@ def made_evaluation(
     questions = store.evalsets[evalset]
     weights = digest_bytes(b"initial") if trained is None else trained.weights
     draws = None if n_draws is None else Draws(temperature=0.8, top_p=0.95, n=n_draws, seed=0)
-    known = judge_by_name(judge)
+    known = sample_judge(judge, store.root)
     identity = evaluation_identity(
-        judge=Judge(known.name, known.version),
+        judge=known.identity,
         model=ModelDigests(weights, EMPTY, EMPTY),
         untrained=load_config("nano").identity() if trained is None else None,
         evalset=questions.digest,
@@ -145,7 +145,7 @@ def made_evaluation(
                 outputs=output_digests(staged),
             ),
         )
-    judged = Judgement(identity, questions, Run.of(store.layout, answered.run_id))
+    judged = Judgement(identity, questions, Run.of(store.layout, answered.run_id), known)
     run = Run.of(store.layout, judged.id)
     watch = Watch(stopwatch=lambda: Execution("2026-01-01T00:00:00Z", 1.5))
     obtain(store.layout, judged, run.directory, watch)

@@ -28,6 +28,7 @@ from tests.making.views import (
 )
 from tests.report.page_rules import Page
 from tunixrt.eval.compare.conditions import ConditionDifference
+from tunixrt.log.digests import digest_bytes
 from tunixrt.report import TEMPLATE, Pair, render_report
 from tunixrt.report.blocks import Chart, Heading
 from tunixrt.report.html import render_blocks
@@ -42,6 +43,7 @@ from tunixrt.report.site.run_pages import (
     training_run_blocks,
 )
 from tunixrt.report.site.traces import TraceCounts, trace_pages
+from tunixrt.runs.identity import Judge
 from tunixrt.runs.leaderboard import RunRow
 
 if TYPE_CHECKING:
@@ -536,3 +538,34 @@ def test_a_response_that_is_not_text_is_counted_and_not_printed() -> None:
         assert "\ufffd" not in text
         assert "⟨U+0003⟩" not in text
         assert described in text
+
+
+def test_a_sample_without_an_expected_answer_is_said_to_have_none() -> None:
+    made = view()
+    before, after = (
+        msgspec.structs.replace(
+            run,
+            predictions=tuple(
+                msgspec.structs.replace(p, expected_response=None) for p in run.predictions
+            ),
+        )
+        for run in (made.before, made.after)
+    )
+    report = made._replace(before=before, after=after)
+    assert "Expected answer: none; category" in markdown(report)
+    details = prediction_details(before.predictions[0], 1)
+    assert ", expected none. " in render_blocks((details,))
+
+
+def test_the_limits_name_a_judge_that_compares_otherwise() -> None:
+    made = view()
+    assert "The judge compares final answers by value" in markdown(made)
+    manifest = made.after.manifest
+    judge = Judge("my_judges:strict", None, digest_bytes(b"source"))
+    identity = msgspec.structs.replace(manifest.identity, judge=judge)
+    after = msgspec.structs.replace(
+        made.after, manifest=msgspec.structs.replace(manifest, identity=identity)
+    )
+    other = markdown(made._replace(after=after))
+    assert "by value" not in other
+    assert f"An answer is right if the judge {judge} accepts it." in other.replace("\\", "")

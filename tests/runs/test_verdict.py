@@ -12,7 +12,7 @@ from tests.making.identities import D, evaluation_identity, training_identity
 from tests.making.manifests import evaluation_manifest
 from tunixrt.derive import Answer, Verdict, compare, encode_manifest
 from tunixrt.eval.evalsets import EvalSet
-from tunixrt.eval.judge.judges import judge_by_name
+from tunixrt.eval.sample_judges import sample_judge
 from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.jobs.training import Training
 from tunixrt.runs.identity import Judge
@@ -127,11 +127,12 @@ def judge_evaluation(tmp_path: Path, score: float, reasons: list[str]) -> Verdic
         results = msgspec.structs.replace(manifest.results, avg_score=average)
         manifest = msgspec.structs.replace(manifest, results=results)
         (tmp_path / name / "manifest.json").write_bytes(encode_manifest(manifest))
-    judge = judge_by_name("exact")
+    judge = sample_judge("exact")
     judgement = Judgement(
-        evaluation_identity(Judge(judge.name, judge.version)),
+        evaluation_identity(judge.identity),
         EvalSet("sums", D, ()),
         Run(tmp_path),
+        judge,
         reasons,
     )
     return compare(judgement, tmp_path / "old", tmp_path / "new")
@@ -148,7 +149,9 @@ def test_an_evaluation_is_close_within_five_points(tmp_path: Path) -> None:
 
 def test_other_versions_of_judge_and_figures_are_reasons_to_be_close_only(tmp_path: Path) -> None:
     identity = evaluation_identity(Judge("exact", "1"), summary=2)
-    assert Judgement(identity, EvalSet("sums", D, ()), Run(tmp_path)).reasons() == [
+    assert Judgement(
+        identity, EvalSet("sums", D, ()), Run(tmp_path), sample_judge("exact")
+    ).reasons() == [
         "the judge exact is version 2 here and was 1",
         "figures are version 1 here and were 2",
     ]

@@ -103,6 +103,13 @@ def test_a_function_itself_is_named_by_its_module(place: Place) -> None:
     assert (event.function, event.score) == (f"{__name__}:by_answer", 42)
 
 
+def test_a_function_that_no_reference_finds_is_no_scorer(place: Place) -> None:
+    (a,) = place.record(trace("four"))
+    with pytest.raises(ScorerError, match="should be a function of a module, so that its name"):
+        Traces(place.layout, place.log).score([a], scorer=lambda found: 1)
+    assert scored(place) == []
+
+
 def by_answer(found: StoredTrace) -> int:
     return int(found.flat.final_answer)
 
@@ -112,10 +119,13 @@ def by_answer(found: StoredTrace) -> int:
     [
         ("length", 'given as module:function, such as my_scorers:length; found "length".'),
         ("own_scorers:", "given as module:function"),
-        ("no_such_module:f", 'The module "no_such_module" of the scorer'),
+        (
+            "no_such_module:f",
+            'does not exist: the module "no_such_module" was not found on sys.path',
+        ),
         ("own_scorers:lenght", 'has no "lenght". Did you mean "length"?'),
-        ("own_scorers:number", "own_scorers:number is not a function, but int."),
-        ("own_scorers:versioned", "`version` of the scorer own_scorers:versioned should be text"),
+        ("own_scorers:number", "own_scorers:number should be a function, but is of type int."),
+        ("own_scorers:versioned", "`version` of own_scorers:versioned should be text"),
         ("fails_at_import:f", "cannot be loaded: ZeroDivisionError: division by zero."),
         ("imports_nothing:f", "cannot be loaded: ModuleNotFoundError: No module named"),
         ("math:sqrt", "has no source file whose digest could be its version"),

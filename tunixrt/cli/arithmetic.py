@@ -1,17 +1,26 @@
-"""The options that decide which arithmetic problems are generated, as traces or as an eval set."""
+"""The options that decide which problems are generated, as traces or as an eval set."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from tunixrt.cli.options import goes_with
 from tunixrt.cli.suggestions import Choice
 
 F = TypeVar("F", bound="Any")
 
+ARITHMETIC: Final = "arithmetic"
+REASONING_GYM: Final = "reasoning-gym"
+
 _OPTIONS = (
-    click.argument("what", type=Choice(["arithmetic"])),
+    click.argument("what", type=Choice([ARITHMETIC, REASONING_GYM])),
+    click.option(
+        "--task",
+        metavar="NAME",
+        help="With reasoning-gym: the task, such as countdown (pip install 'tunixrt[gym]').",
+    ),
     click.option(
         "--kind",
         "kinds",
@@ -49,7 +58,21 @@ _OPTIONS = (
 
 
 def problem_options(function: F) -> F:
-    """Add ``what``, ``kinds``, ``n_digits``, ``n`` and ``seed``."""
+    """Add ``what``, ``task``, ``kinds``, ``n_digits``, ``n`` and ``seed``."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
+
+
+def gym_task(what: str, task: str | None) -> str | None:
+    """Return the task of reasoning-gym that is asked for; None where arithmetic is.
+
+    Raises:
+        click.UsageError: an option has no effect on what is asked for, or the task is missing.
+    """
+    goes_with("task", f"{REASONING_GYM}", holds=what == REASONING_GYM)
+    for name in ("kinds", "n_digits"):
+        goes_with(name, ARITHMETIC, holds=what == ARITHMETIC)
+    if what == REASONING_GYM and task is None:
+        raise click.UsageError("Name the task of reasoning-gym: --task NAME, such as countdown.")
+    return task

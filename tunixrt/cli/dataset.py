@@ -12,6 +12,7 @@ from tunixrt.cli.completing import datasets
 from tunixrt.cli.dataset_check import check
 from tunixrt.cli.dataset_diff import diff
 from tunixrt.cli.dataset_export import card, export
+from tunixrt.cli.dataset_release import deprecate, release, release_document, warn_if_deprecated
 from tunixrt.cli.dataset_tokens import tokens
 from tunixrt.cli.options import built_at_option, goes_with, lock_timeout_option, where_option
 from tunixrt.cli.output import count, emit_json, say, short, table
@@ -19,6 +20,7 @@ from tunixrt.cli.pairs import parse_pairs
 
 if TYPE_CHECKING:
     from tunixrt.log.lock import Waiting
+    from tunixrt.runs.dataset_lineage import DatasetRef
     from tunixrt.store import Store
 
 
@@ -27,7 +29,7 @@ def dataset() -> None:
     """Versioned selections of traces, and the texts derived from them."""
 
 
-for _command in (card, check, diff, export, tokens):
+for _command in (card, check, deprecate, diff, export, release, tokens):
     dataset.add_command(_command)
 
 
@@ -128,6 +130,8 @@ def build(
         parent=parent,
         waiting=waiting,
     )
+    if parent is not None:
+        warn_if_deprecated(store, parent)
     if as_json:
         emit_json(
             {
@@ -158,32 +162,59 @@ def build(
 @dataset.command("list", examples=("tunixrt dataset list",))
 @store_options
 def list_(store: Store, as_json: bool) -> None:
-    """List the datasets."""
+    """List the datasets, and which of them are released or deprecated."""
     found = list(store.datasets)
+    releases = store.datasets.releases()
     if as_json:
-        emit_json({"datasets": [d.manifest for d in found]})
+        documents = [
+            msgspec.to_builtins(d.manifest) | release_document(releases, d.digest) for d in found
+        ]
+        emit_json({"datasets": documents})
         return
     rows = [
-        (d.key, f"{d.manifest.trace_count:,}", _splits(d.manifest.split_counts), short(d.digest))
+        (
+            d.key,
+            f"{d.manifest.trace_count:,}",
+            _splits(d.manifest.split_counts),
+            short(d.digest),
+            release_document(releases, d.digest)["state"] or "",
+        )
         for d in found
     ]
-    click.echo(table(("dataset", "traces", "splits", "digest"), rows))
+    click.echo(table(("dataset", "traces", "splits", "digest", "state"), rows))
 
 
 @dataset.command(examples=("tunixrt dataset show arithmetic-v1",))
 @click.argument("key", shell_complete=datasets)
 @store_options
 def show(store: Store, key: str, as_json: bool) -> None:
-    """Show the manifest of a dataset."""
+    """Show the manifest of a dataset, its state, and what came from it.
+
+    Its children are the datasets here that name it as their parent; its runs were trained on it.
+    """
     found = store.datasets[key]
+    lineage = store.datasets.lineage(key)
+    state = release_document(store.datasets.releases(), found.digest)
     if as_json:
-        emit_json({"manifest": found.manifest, "path": store.layout.relative(found.path)})
+        document = {"manifest": found.manifest, "path": store.layout.relative(found.path)}
+        emit_json(document | state | msgspec.structs.asdict(lineage))
         return
+    related = {
+        "parents": [_related(parent) for parent in lineage.parents],
+        "children": [child.dataset_key for child in lineage.children],
+        "runs": [" ".join([short(run.run_id), *run.names]) for run in lineage.runs],
+    }
     plain = msgspec.to_builtins(found.manifest)
+    plain |= {name: text for name, text in state.items() if text is not None}
+    plain |= {name: ", ".join(texts) for name, texts in related.items() if texts}
     width = max(len(name) for name in plain)
     for name, value in plain.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         click.echo(f"{name:<{width}}  {text}")
+
+
+def _related(dataset: DatasetRef) -> str:
+    return dataset.dataset_key if dataset.is_here else f"{dataset.dataset_key} (not here)"
 
 
 def _splits(counts: dict[str, int]) -> str:

@@ -18,6 +18,9 @@ from tunixrt.cli.suggestions import Choice
 from tunixrt.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tunixrt.eval.evalset_import import EvalsetImport
     from tunixrt.eval.evalsets import EvalSample, EvalSet
     from tunixrt.jobs.contamination import CheckedEvalset
     from tunixrt.jobs.overlong import PromptLengths
@@ -127,9 +130,10 @@ def import_(
 ) -> None:
     """Make an eval set of a file of records, whole or not at all.
 
-    A sample's id is made from its question, so it does not depend on the other lines. A record that
-    asks and expects what an earlier one does is counted as a duplicate; an eval set that exists
-    with other samples is never overwritten. A FILE of - is standard input.
+    A sample's id is made from its question, so it does not depend on the other lines. Other columns
+    become metadata of the sample, which a judge can read. A record that asks and expects what an
+    earlier one does is counted as a duplicate; an eval set that exists with other samples is never
+    overwritten. A FILE of - is standard input.
     """
     (source,) = text_sources((file,))
     with RejectsFiles() as rejects:
@@ -141,7 +145,11 @@ def import_(
             difficulty=difficulty,
             on_rejection=rejects.add if on_error == "quarantine" else None,
         )
-    rejects_file = rejects.of(str(source))
+    report_import(done, as_json, rejects.of(str(source)))
+
+
+def report_import(done: EvalsetImport, as_json: bool, rejects_file: Path | None = None) -> None:
+    """Print what became an eval set, what was left out, and the digest."""
     if as_json:
         emit_json(
             {
@@ -149,6 +157,7 @@ def import_(
                 "file": str(done.path),
                 "digest": done.digest,
                 "n_samples": done.n_samples,
+                "n_without_answer": done.n_without_answer,
                 "duplicates": len(done.duplicates),
                 "rejected": done.rejected,
                 "dropped": sum(done.dropped.values()),
@@ -170,6 +179,11 @@ def import_(
         say(f"  ... and {len(done.duplicates) - _LISTED:,} more; --json lists all of them")
     for reason, n in done.dropped.items():
         say(f"  dropped: {n:,} x {reason}")
+    if done.n_without_answer:
+        say(
+            f"  {count(done.n_without_answer, 'sample')} without an expected answer: a judge that "
+            "is a program can judge the responses, `exact` and the like cannot"
+        )
     if rejects_file is not None:
         say(f"  the rejected records and the reasons are in {rejects_file}")
     click.echo(done.digest)
@@ -187,16 +201,23 @@ def import_(
 @store_options
 def show(store: Store, name: str, category: str | None, limit: int | None, as_json: bool) -> None:
     """Show the samples of an eval set, in its order."""
+    from tunixrt.log.canonical import encode
+
     found = store.evalsets[name]
     samples = _of_category(found.samples, category)[:limit]
     if as_json:
         emit_json({"name": found.name, "digest": found.digest, "samples": samples})
         return
+    head = ["id", "category", "difficulty", "prompt", "expected"]
     rows = [
-        (s.id, s.category, s.difficulty, _one_line(s.prompt), _one_line(s.expected_answer))
+        [s.id, s.category, s.difficulty, _one_line(s.prompt), _one_line(s.expected_answer or "")]
         for s in samples
     ]
-    click.echo(table(("id", "category", "difficulty", "prompt", "expected"), rows))
+    if any(s.metadata for s in samples):
+        head.append("metadata")
+        for row, sample in zip(rows, samples, strict=True):
+            row.append(_one_line(encode(sample.metadata).decode()))
+    click.echo(table(head, rows))
 
 
 @evalset.command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunixrt.cli.arithmetic import problem_options
+from tunixrt.cli.arithmetic import gym_task, problem_options
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.options import output_option
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     examples=(
         "tunixrt evalset generate arithmetic -n 200 --name sums",
         "tunixrt evalset generate arithmetic --digits 2 -n 100 -o sums.jsonl",
+        "tunixrt evalset generate reasoning-gym --task countdown -n 50 --seed 2 --name countdown",
     ),
 )
 @problem_options
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 @store_options
 def generate(
     store: Store,
-    what: str,  # noqa: ARG001  (one kind of data so far; the name keeps the place for others)
+    what: str,
+    task: str | None,
     kinds: tuple[str, ...],
     n_digits: int,
     n: int,
@@ -43,9 +45,19 @@ def generate(
     held-out pool, by a digest of its text, so an eval set made here and traces of `tunixrt trace
     generate` never share one, whatever the seeds. An eval set that exists with other samples is
     never overwritten.
+
+    With reasoning-gym, the items of one of its tasks with their metadata, which `tunixrt eval
+    --judge reasoning-gym` reads. Give them another seed than traces for training have.
     """
+    from tunixrt.cli.evalset import report_import
     from tunixrt.cli.trace import write_evalset
 
+    task = gym_task(what, task)
+    if task is not None:
+        if name is None or output is not None:
+            raise click.UsageError("Give --name NAME: these eval sets are in the store.")
+        report_import(store.evalsets.generate_reasoning_gym(name, task, n=n, seed=seed), as_json)
+        return
     if (name is None) == (output is None):
         raise click.UsageError("Give either --name NAME or -o FILE: where the eval set goes.")
     place = output if output is not None else Path(store.layout.evalsets) / f"{name}.jsonl"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         "tunixrt eval untrained:nano --evalset arithmetic_v1",
         "tunixrt eval @last-train --evalset arithmetic_v1 --as after",
         "tunixrt eval baseline --evalset arithmetic_v1 --fail-on-contamination",
+        "tunixrt eval 5d1f0c --evalset arithmetic_v1 --judge my_judges:strict",
         "tunixrt eval 5d1f0c --evalset arithmetic_v1 --temperature 0.8 --top-p 0.95 --draws 8",
     ),
 )
@@ -88,10 +89,10 @@ if TYPE_CHECKING:
     "--judge",
     default="exact",
     show_default=True,
-    metavar="NAME",
+    metavar="NAME|MODULE:FUNCTION",
     help="How answers are judged: exact compares values; exact-first does so up to where a base "
     "model begins a new question; verbatim compares characters, math-verify LaTeX "
-    "(pip install 'tunixrt[math]').",
+    "(pip install 'tunixrt[math]'). Or your own function, such as my_judges:strict.",
 )
 @click.option(
     "--fail-on-contamination",
@@ -135,7 +136,9 @@ def evaluate(
 
     What is generated is kept batch by batch until the run is published: an evaluation that was
     interrupted continues from there with the same command. Responses have an id of their own: for
-    another judge they are found, their digests checked, and judged again.
+    another judge they are found, their digests checked, and judged again. A judge of your own is a
+    function in a module beside store/, or in an installed package; the digest of its file is in
+    the identity of the evaluation.
 
     A prompt that fills the model's context leaves no room for an answer. Such prompts are refused
     by the ids of their samples before anything is generated; --on-overlong chooses otherwise, and

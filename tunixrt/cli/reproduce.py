@@ -47,8 +47,8 @@ def reproduce(store: Store, run: str | None, every: bool, n_jobs: int, as_json: 
     A training run is trained again, responses are generated again with the new weights, and judged
     again. The verdict is identical, close (only where identity was not promised: numeric mode fast
     on another numeric class), diverged, which names the first difference, or not reproducible,
-    where an input is gone: a member was redacted, or the model is from elsewhere. The last two
-    exit 1.
+    where an input is gone: a member was redacted, the model is from elsewhere, or a judge of yours
+    is not here or has other source. The last two exit 1.
     """
     if (run is None) == (not every):
         raise click.UsageError("Name one RUN, or give --all.")

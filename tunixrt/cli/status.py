@@ -31,6 +31,10 @@ def status(store: Store, as_json: bool) -> None:
     )
     if found.dataset_keys:
         click.echo(f"datasets: {', '.join(found.dataset_keys)}")
+    if found.released_datasets:
+        click.echo(f"released datasets: {', '.join(found.released_datasets)}")
+    for key, reason in found.deprecated_datasets.items():
+        click.echo(f"deprecated dataset: {key}: {reason}")
     if found.evalsets:
         click.echo(f"eval sets: {', '.join(found.evalsets)}")
     if found.promoted:
@@ -42,10 +46,7 @@ def status(store: Store, as_json: bool) -> None:
 
 def _decisions(found: Status) -> None:
     """What a person has to look at."""
-    for key in found.ambiguous_datasets:
-        click.echo(
-            f"conflict: {key} has different builds: {', '.join(found.ambiguous_datasets[key])}"
-        )
+    _decisions_on_datasets(found)
     for name, runs in found.ambiguous_promotions.items():
         click.echo(
             f"conflict: the name {name} was given to different runs: {', '.join(runs)}; "
@@ -79,6 +80,18 @@ def _decisions(found: Status) -> None:
         click.echo(
             "streams that are written, or that `tunixrt trace recover` puts into the log: "
             f"{', '.join(found.streams)}"
+        )
+
+
+def _decisions_on_datasets(found: Status) -> None:
+    for key in found.ambiguous_datasets:
+        click.echo(
+            f"conflict: {key} has different builds: {', '.join(found.ambiguous_datasets[key])}"
+        )
+    for key in found.disputed_releases:
+        click.echo(
+            f"conflict: the dataset {key} was released on one branch and deprecated on another; "
+            f"`tunixrt dataset release {key}` or `tunixrt dataset deprecate {key}` decides"
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from tunixrt.cli.arithmetic import problem_options
+from tunixrt.cli.arithmetic import gym_task, problem_options
 from tunixrt.cli.base import NounGroup, store_options
 from tunixrt.cli.options import output_option, recorded_at_option, where_option
 from tunixrt.cli.output import (
@@ -23,6 +23,7 @@ from tunixrt.cli.output import (
 )
 from tunixrt.cli.trace_facts import FACT_COMMANDS
 from tunixrt.cli.trace_import import import_
+from tunixrt.cli.trace_perturb import perturb
 from tunixrt.cli.trace_score import score
 from tunixrt.visible import one_line
 
@@ -40,7 +41,7 @@ def trace() -> None:
     """Reasoning traces: prompt, numbered steps, final answer, metadata; and conversations."""
 
 
-for _command in (*FACT_COMMANDS, import_, score):
+for _command in (*FACT_COMMANDS, import_, perturb, score):
     trace.add_command(_command)
 
 
@@ -48,6 +49,7 @@ for _command in (*FACT_COMMANDS, import_, score):
     examples=(
         "tunixrt trace generate arithmetic --kind addition --digits 3 -n 1000 --seed 0",
         "tunixrt trace generate arithmetic --kind addition --kind subtraction -n 1000",
+        "tunixrt trace generate reasoning-gym --task countdown -n 100 --seed 1",
     )
 )
 @problem_options
@@ -58,7 +60,8 @@ for _command in (*FACT_COMMANDS, import_, score):
 @store_options
 def generate(
     store: Store,
-    what: str,  # noqa: ARG001  (one kind of data so far; the name keeps the place for others)
+    what: str,
+    task: str | None,
     kinds: tuple[str, ...],
     n_digits: int,
     n: int,
@@ -73,27 +76,38 @@ def generate(
     The problems depend on the seed alone. A problem belongs either to the training pool or to the
     held-out pool, by a digest of its text, so an eval set of `tunixrt evalset generate` and these
     traces never share one, whatever the seeds.
+
+    With reasoning-gym, the items of one of its tasks: question and answer without steps, and the
+    metadata of the item. They depend on the version of the library, too, and have no pools:
+    `tunixrt evalset check` compares an eval set with a dataset.
     """
-    if held_out != (output is not None):
+    task = gym_task(what, task)
+    if held_out != (output is not None) or (held_out and task is not None):
         raise click.UsageError(
             "--held-out and -o FILE go together: held-out problems are an eval set."
         )
     if output is not None:
         write_evalset(store, output, kinds, n_digits, n, seed, as_json=as_json)
         return
-    report = store.traces.generate_arithmetic(
-        kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=recorded_at
-    )
+    if task is None:
+        report = store.traces.generate_arithmetic(
+            kinds=kinds, n_digits=n_digits, n=n, seed=seed, recorded_at=recorded_at
+        )
+    else:
+        report = store.traces.generate_reasoning_gym(task, n=n, seed=seed, recorded_at=recorded_at)
     if as_json:
         emit_json(
             {
                 "recorded": report.recorded,
                 "duplicates": report.duplicates,
+                "dropped": sum(report.dropped.values()),
                 "segment": report.segment,
             }
         )
         return
     say(f"{count(report.recorded, 'trace')} recorded, {count(report.duplicates, 'duplicate')}.")
+    for reason, n_dropped in report.dropped.items():
+        say(f"  dropped: {n_dropped:,} x {reason}")
     if report.segment is not None:
         click.echo(report.segment)
 

@@ -302,6 +302,7 @@ def _say_remains(done: RedactionDone) -> None:
     say("\nWhat remains:")
     say("- A guess of the text can be confirmed: the id, its digest, stays.")
     for what, names in (
+        ("perturbed copies, to be redacted as well", [short(trace) for trace in remains.copies]),
         ("datasets list the id", remains.datasets),
         ("weights were trained on it", [short(run) for run in remains.training_runs]),
         ("predictions come from those weights", [short(run) for run in remains.evaluation_runs]),

@@ -12,6 +12,7 @@ import click
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.clock import stopwatch
 from tunixrt.cli.completing import configurations, datasets, runs
+from tunixrt.cli.dataset_release import warn_if_deprecated
 from tunixrt.cli.dry_run import show_dry_run
 from tunixrt.cli.interrupts import Interrupts
 from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, source_date_epoch
@@ -101,6 +102,7 @@ def train(
         dry = store.runs.rehearse(
             config, dataset=dataset, base=base, overrides=overrides, as_name=as_name
         )
+        warn_if_deprecated(store, dataset)
         show_dry_run(dry, as_json=as_json)
         return ExitCode.DONE
     with Interrupts() as interrupts, Progress("training", "step") as progress:

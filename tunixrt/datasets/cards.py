@@ -286,7 +286,7 @@ class _Seen:
                 self._add(parse_payload(payload).meta)
 
     def section(self) -> str:
-        """Return the section on metadata; empty if there is none."""
+        """Return the section on metadata; empty without metadata."""
         if not self._keys:
             return ""
         rows = [
@@ -331,5 +331,5 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return text of a user as it stands in a cell: on one line, visible, no markup."""
+    """Return text of a user for a cell: on one line, visible, no markup."""
     return one_line(text).translate(_MARKUP)

@@ -79,7 +79,7 @@ def turns_of(
 
 
 class _Calls:
-    """Numbers tool calls through a conversation: their ids are noise that nobody should learn."""
+    """Numbers tool calls through a conversation: a model should not learn their ids."""
 
     def __init__(self) -> None:
         self._n_calls = 0

@@ -76,7 +76,7 @@ def croissant(dataset: Dataset, *, license_id: str | None, exported: Exported) -
     """Return the description of exported files.
 
     Raises:
-        ExportError: there are none, or Croissant does not read their container.
+        ExportError: no file is given, or Croissant does not read their container.
     """
     manifest = dataset.manifest
     if not exported.files or exported.format is None:

@@ -183,7 +183,7 @@ def _checked_splits(splits: Mapping[str, str | float | Decimal]) -> dict[str, st
 
 
 def _decimal_text(given: object) -> str:
-    """A fraction as decimal text, ``0.1`` of 0.1; the text of what is no number is refused."""
+    """A fraction as decimal text, ``0.1`` of 0.1; the text of another value is refused."""
     if isinstance(given, int | float | Decimal) and not isinstance(given, bool):
         number = Decimal(repr(given)) if isinstance(given, float) else Decimal(given)
         return f"{number:f}"

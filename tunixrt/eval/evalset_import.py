@@ -3,7 +3,8 @@
 A record has a question and an answer. The id of a sample is made from its question, so it is
 the same whatever else the file holds and in any order of lines. Every question occurs once: a
 second record with the same question and answer is a duplicate and is counted; one that expects
-another answer is rejected, since no response to it could be right.
+another answer is rejected, since no response to it could be right. What else a record states
+(other columns, the metadata of a trace) becomes metadata of the sample.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import (
+    METADATA,
     SUFFIX,
     UNSPECIFIED,
     EvalSample,
@@ -29,7 +31,7 @@ from tunixrt.log.digests import Digest, digest_bytes, digest_value, hex_of
 from tunixrt.log.files import ImmutableFileError, publish_file, staging_directory
 from tunixrt.traces.conversation import Conversation, Role
 from tunixrt.traces.importers.file_kinds import UnreadableFileError
-from tunixrt.traces.importers.lines import on_one_line, read_lines
+from tunixrt.traces.importers.lines import read_lines
 from tunixrt.traces.importers.records import Dropped, DropReason, Noted, Rejection
 from tunixrt.traces.importers.table import SourceFormat, read_traces
 from tunixrt.traces.importing import RejectedError
@@ -72,6 +74,8 @@ class EvalsetImport(msgspec.Struct, frozen=True):
         path: of the file that was written.
         digest: of the eval set.
         n_samples: how many samples it has.
+        n_without_answer: how many of them have no expected answer, so that only a program can judge
+            the responses.
         duplicates: records with the question and answer of an earlier one; omitted.
         rejected: how many records were rejected.
         dropped: what else was omitted, by reason.
@@ -82,6 +86,7 @@ class EvalsetImport(msgspec.Struct, frozen=True):
     path: Path
     digest: Digest
     n_samples: int
+    n_without_answer: int
     duplicates: tuple[Dropped, ...]
     rejected: int
     dropped: dict[str, int]
@@ -119,10 +124,11 @@ def import_evalset(
     read = _Reader(source, _parse_format(source_format), category, difficulty)
     lines: list[bytes] = []
     first_rejection: Rejection | None = None
-    n_rejected = 0
+    n_rejected = n_without_answer = 0
     for record in read.records():
         if isinstance(record, EvalSample):
-            lines.append(on_one_line(msgspec.json.encode(record, order="sorted")) + b"\n")
+            lines.append(record.line())
+            n_without_answer += record.expected_answer is None
             continue
         n_rejected += 1
         first_rejection = first_rejection or record
@@ -139,6 +145,7 @@ def import_evalset(
         path=path,
         digest=digest_bytes(data),
         n_samples=len(lines),
+        n_without_answer=n_without_answer,
         duplicates=tuple(read.duplicates),
         rejected=n_rejected,
         dropped=dict(sorted(read.dropped.items())),
@@ -160,7 +167,7 @@ class _Reader:
         self._source = source
         self._format = source_format
         self._defaults = {"category": category, "difficulty": difficulty}
-        self._asked: dict[str, tuple[int, str]] = {}
+        self._asked: dict[str, tuple[int, EvalSample]] = {}
         self._ids: dict[str, int] = {}
         self.duplicates: list[Dropped] = []
         self.dropped: Counter[str] = Counter()
@@ -179,17 +186,14 @@ class _Reader:
 
     def _reason_against(self, line: int, sample: EvalSample) -> str | None:
         """Why a sample conflicts with an earlier one; empty where it is a duplicate."""
-        first, expected = self._asked.setdefault(sample.prompt, (line, sample.expected_answer))
+        first, earlier = self._asked.setdefault(sample.prompt, (line, sample))
         if first != line:
-            if expected == sample.expected_answer:
-                reason = f"has the question and the answer of line {first}"
-                self.duplicates.append(Dropped(str(self._source), line, reason))
-                return ""
-            return (
-                f"The record has the question of line {first} and expects "
-                f"{quoted(sample.expected_answer)}, not {quoted(expected)}: no answer could be "
-                "right. Keep one of the two."
-            )
+            conflict = _conflict(sample, earlier)
+            if conflict is not None:
+                return f"The record has the question of line {first} and {conflict}."
+            reason = f"has the question and the answer of line {first}"
+            self.duplicates.append(Dropped(str(self._source), line, reason))
+            return ""
         other = self._ids.setdefault(sample.id, line)
         if other != line:
             return f"The id {quoted(sample.id)} is also the id of line {other}."
@@ -201,7 +205,7 @@ class _Reader:
                 self.dropped[DropReason.BLANK_LINE] += 1
                 continue
             try:
-                sample = read_sample(self._source, line, raw)
+                sample = read_sample(self._source, line, raw, others_are_metadata=True)
             except EvalSetError as error:
                 reason = str(error).removeprefix(f"{self._source}, line {line}: ")
                 yield line, Rejection(str(self._source), line, reason, raw, error.field), raw
@@ -244,14 +248,31 @@ class _Reader:
             "prompt": trace.prompt,
             "expected_answer": trace.final_answer,
         }
+        metadata = dict(trace.meta)
+        if self._format is EvalsetFormat.GSM8K and metadata.get("source") == self._format:
+            del metadata["source"]  # the reader's word for such records, and not a column of them
         for key, default in self._defaults.items():
-            said = trace.meta.get(key)
+            said = metadata.get(key)
             fits = isinstance(said, str) and 1 <= len(said) <= _LONGEST_LABEL
-            fields[key] = said if fits else default
+            fields[key] = metadata.pop(key) if fits else default
+        fields[METADATA] = metadata
         violation = sample_violation(fields)
         if violation is None:
             return msgspec.convert(fields, EvalSample)
         return Rejection(str(self._source), line, violation.sentence, raw, violation.field)
+
+
+def _conflict(sample: EvalSample, earlier: EvalSample) -> str | None:
+    """How a sample contradicts an earlier one with its question; None where it repeats it."""
+    if sample.expected_answer != earlier.expected_answer:
+        expected, other = (
+            "no answer" if one.expected_answer is None else quoted(one.expected_answer)
+            for one in (sample, earlier)
+        )
+        return f"expects {expected}, not {other}: no answer could be right. Keep one of the two"
+    if sample.expected_answer is None and sample.metadata != earlier.metadata:
+        return "other metadata, and neither has an expected answer. Keep one of the two"
+    return None
 
 
 def _parse_format(text: str) -> EvalsetFormat:

@@ -1,7 +1,8 @@
 """Eval sets: questions with expected answers, one JSON object per line, immutable once used.
 
-A line is ``{"id", "prompt", "expected_answer", "category", "difficulty"}``. Category and
-difficulty may be any text; a line that omits them means ``unspecified``. A run names an eval
+A line is ``{"id", "prompt", "expected_answer", "category", "difficulty", "metadata"}``. Category
+and difficulty may be any text; a line that omits them means ``unspecified``. Metadata is an object
+of any content. Where a program judges, a sample may omit the expected answer. A run names an eval
 set by the digest of the file's bytes (without a byte order mark, if there is one), so nothing about
 the file is ever changed silently: a blank line, a duplicate id and an unknown field are errors
 that name the line.
@@ -10,19 +11,26 @@ that name the line.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from tunixrt.datasets.names import BadNameError, check_name
 from tunixrt.errors import BadInputError
-from tunixrt.log.canonical import CanonicalError, decode
+from tunixrt.log.canonical import CanonicalError, decode, encode
 from tunixrt.log.digests import Digest
 from tunixrt.log.findings import entries
 from tunixrt.log.stored import is_plain_file
-from tunixrt.traces.importers.lines import digest_text, read_lines
-from tunixrt.traces.violations import TextLimit, text_violations, unknown_fields, wrong, wrong_kind
-from tunixrt.words import plural, quoted, suggestion
+from tunixrt.traces.importers.lines import digest_text, on_one_line, read_lines
+from tunixrt.traces.violations import (
+    TextLimit,
+    describe,
+    text_violations,
+    unknown_fields,
+    wrong,
+    wrong_kind,
+)
+from tunixrt.words import nearest, plural, quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,23 +42,43 @@ if TYPE_CHECKING:
 UNSPECIFIED: Final = "unspecified"
 SUFFIX: Final = ".jsonl"
 
-_FIELDS: Final = ("id", "prompt", "expected_answer", "category", "difficulty")
-_REQUIRED: Final = (
-    TextLimit("id", 128),
-    TextLimit("prompt", 50_000),
+METADATA: Final = "metadata"
+#: The fields of a sample.
+FIELDS: Final = ("id", "prompt", "expected_answer", "category", "difficulty", METADATA)
+_REQUIRED: Final = (TextLimit("id", 128), TextLimit("prompt", 50_000))
+_OPTIONAL: Final = (
     TextLimit("expected_answer", 50_000),
+    TextLimit("category", 64),
+    TextLimit("difficulty", 64),
 )
-_OPTIONAL: Final = (TextLimit("category", 64), TextLimit("difficulty", 64))
 
 
 class EvalSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One question and its expected answer."""
+    """One question and its expected answer.
+
+    Attributes:
+        id: unique in its eval set.
+        prompt: the question.
+        expected_answer: None where only a program can judge responses.
+        category: any text.
+        difficulty: any text.
+        metadata: what else is known of the question, for readers and for judges.
+    """
 
     id: str
     prompt: str
-    expected_answer: str
+    expected_answer: str | None = None
     category: str = UNSPECIFIED
     difficulty: str = UNSPECIFIED
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def line(self) -> bytes:
+        """Return the line of a file that states this sample, with its line feed."""
+        # An absent answer and empty metadata are omitted: eval sets had neither at first, and a
+        # sample without them keeps the bytes, and its eval set the digest, that it had then.
+        fields = {key: getattr(self, key) for key in FIELDS}
+        stated = {key: value for key, value in fields.items() if value not in (None, {})}
+        return on_one_line(encode(stated)) + b"\n"
 
 
 class EvalSet(msgspec.Struct, frozen=True):
@@ -217,8 +245,17 @@ def load_evalset(path: Path) -> EvalSet:
     return EvalSet(name=path.stem, digest=digest, samples=tuple(samples))
 
 
-def read_sample(path: TextSource, line: int, raw: bytes) -> EvalSample:
+def read_sample(
+    path: TextSource, line: int, raw: bytes, *, others_are_metadata: bool = False
+) -> EvalSample:
     """The sample of a line.
+
+    Args:
+        path: for messages.
+        line: for messages.
+        raw: the line.
+        others_are_metadata: whether columns that are not fields of a sample become metadata,
+            unless one seems to be a misspelt field; else each is an error.
 
     Raises:
         EvalSetError: the line is not a sample; the message names file, line and problem.
@@ -231,27 +268,54 @@ def read_sample(path: TextSource, line: int, raw: bytes) -> EvalSample:
         value = decode(raw)
     except CanonicalError as error:
         raise EvalSetError(path, line, f"The line is not one JSON object: {error}") from error
+    if others_are_metadata and isinstance(value, dict):
+        value = _with_metadata(path, line, value)
     violation = sample_violation(value)
     if violation is not None:
         raise EvalSetError(path, line, violation.sentence, violation.field)
     return msgspec.convert(value, EvalSample)
 
 
+def _with_metadata(
+    path: TextSource, line: int, record: dict[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """The record with its other columns among the metadata."""
+    absent = [name for name in FIELDS if name not in record]
+    others = {
+        name: value
+        for name, value in record.items()
+        if name not in FIELDS and nearest(name, absent) is None
+    }
+    metadata = record.get(METADATA, {})
+    if not others or not isinstance(metadata, dict):
+        return record
+    twice = next((name for name in others if name in metadata), None)
+    if twice is not None:
+        sentence = f"{quoted(twice)} is both a column and a key of the metadata. Keep one of them."
+        raise EvalSetError(path, line, sentence, twice)
+    return {name: value for name, value in record.items() if name not in others} | {
+        METADATA: metadata | others
+    }
+
+
 def sample_violation(value: JsonValue) -> Violation | None:
     """The first problem that keeps a value from being a sample."""
     if not isinstance(value, dict):
-        return wrong_kind(value, "an object with id, prompt and expected_answer")
+        return wrong_kind(value, "an object with id and prompt")
     return next(_violations(dict(value)), None)
 
 
 def _violations(fields: dict[str, object]) -> Iterator[Violation]:
-    yield from unknown_fields(fields, _FIELDS, "an eval set")
+    yield from unknown_fields(fields, FIELDS, "an eval set")
     for limit in _REQUIRED:
         yield from text_violations(fields, limit)
     for limit in _OPTIONAL:
         if limit.name in fields:
             yield from text_violations(fields, limit)
     for name in ("id", "expected_answer"):
-        text = fields[name]
+        text = fields.get(name)
         if isinstance(text, str) and not text.strip():
             yield wrong(name, "text that is not only white space", "blank")
+    metadata = fields.get(METADATA, {})
+    if not isinstance(metadata, dict):
+        yield wrong(METADATA, "an object, or absent", describe(metadata))

@@ -20,12 +20,14 @@ from tunixrt.eval.compare.statistics import (
     rounded,
     wilson_interval,
 )
-from tunixrt.eval.judge.judges import DEFAULT_JUDGE, JUDGES, AnswerJudge
+from tunixrt.eval.judge.judges import DEFAULT_JUDGE
+from tunixrt.eval.sample_judges import sample_judge
 from tunixrt.runs.lines import Prediction
 from tunixrt.runs.manifests import CategoryResult, DrawResults, Estimate, EvaluationResults
 
 if TYPE_CHECKING:
     from tunixrt.eval.evalsets import EvalSample, EvalSet
+    from tunixrt.eval.sample_judges import SampleJudge
 
 #: The version of the figures that `summarise` makes of predictions. It is in the identity of an
 #: evaluation and changes whenever a figure of any evaluation might.
@@ -70,7 +72,7 @@ def evaluate(
     evalset: EvalSet,
     generate: Generate,
     *,
-    judge: AnswerJudge = JUDGES[DEFAULT_JUDGE],
+    judge: SampleJudge | None = None,
     n_draws: int | None = None,
 ) -> tuple[Prediction, ...]:
     """Answer and judge every sample of an eval set, in its order.
@@ -79,19 +81,20 @@ def evaluate(
         evalset: the questions.
         generate: called once with the prompts of all samples, as in the eval set; it applies
             the template and returns one response per prompt, in the same order.
-        judge: how responses are judged.
+        judge: how responses are judged; None for the judge ``exact``.
         n_draws: how many responses are drawn per sample; its prompt is repeated that many times in
             a row. None for one greedy response.
+
+    Raises:
+        BadInputError: the judge cannot be used with the eval set, or does not judge a response.
     """
+    judge = judge or sample_judge(DEFAULT_JUDGE)
+    judge.check(evalset)
     asked = [(sample, n) for sample in evalset.samples for n in range(n_draws or 1)]
     responses = generate([sample.prompt for sample, _ in asked])
     predictions = []
     for (sample, n), response in zip(asked, responses, strict=True):
-        judgement = judge(
-            expected=sample.expected_answer,
-            response=response.text,
-            cut=response.stop_reason in CUT_OFF,
-        )
+        judgement = judge.judge(sample, response.text, cut=response.stop_reason in CUT_OFF)
         predictions.append(
             Prediction(
                 example_id=sample.id,

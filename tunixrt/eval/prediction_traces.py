@@ -84,6 +84,7 @@ def _record(name: str, line: int, prediction: Prediction, source: str) -> Record
         return Dropped(name, line, PredictionDrop.NO_ANSWER)
     if not prediction.parsed_steps:
         return Dropped(name, line, PredictionDrop.NO_STEPS)
+    expected = prediction.expected_response
     trace = Trace(
         trace_version=TRACE_VERSION,
         prompt=prediction.prompt,
@@ -97,9 +98,9 @@ def _record(name: str, line: int, prediction: Prediction, source: str) -> Record
             "correct": prediction.correct,
             "difficulty": prediction.difficulty,
             "example_id": prediction.example_id,
-            "expected_answer": prediction.expected_response,
             "source": source,
-        },
+        }
+        | ({} if expected is None else {"expected_answer": expected}),
     )
     try:
         return imported(trace, file=name, line=line)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tunixrt.derive import QUIET, Again, Derivation, NotReproducibleError, again, not_made
 from tunixrt.errors import BadInputError, StoreLockedError, TunixrtError
 from tunixrt.eval.evalsets import load_evalset
-from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.eval.judge.math_verify import UndecidedError
+from tunixrt.eval.sample_judges import JudgeFailedError, sample_judge
 from tunixrt.extras import MissingExtraError
+from tunixrt.functions import FunctionError
 from tunixrt.jobs.contamination import TrainingCheck, by_text
 from tunixrt.jobs.evaluation.judgement import Judgement
 from tunixrt.jobs.evaluation.responses import Responses
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     from tunixrt.datasets.reading import DatasetReader
     from tunixrt.derive import Verdict, Watch
     from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.eval.sample_judges import SampleJudge
     from tunixrt.log.digests import Digest
     from tunixrt.runs.catalogue import Catalogue
+    from tunixrt.runs.identity import Judge
     from tunixrt.runs.manifests import Manifest
 
 
@@ -100,7 +103,7 @@ class Remaker:
                 )
             except (WriteError, MissingExtraError, StoreLockedError):
                 raise  # an error of this machine, not of the run
-            except UndecidedError as error:
+            except (UndecidedError, JudgeFailedError) as error:
                 # Without a verdict on this machine, the recorded one is neither right nor wrong.
                 undecided = NotReproducibleError(str(error))
                 yield not_made(kind_of(manifest), manifest.run_id, undecided), None
@@ -137,11 +140,8 @@ class Remaker:
                 if responses is None and not recorded.is_published:
                     raise NotReproducibleError(f"the responses {recorded.id[:12]} are not here")
                 evalset = self._evalset(manifest.evalset)
-                try:
-                    judge_by_name(manifest.identity.judge.name)
-                except BadInputError as error:  # its library is not installed
-                    raise NotReproducibleError(str(error)) from error
-                yield Judgement(manifest.identity, evalset, responses or recorded, reasons)
+                judge = self._judge(manifest.identity.judge)
+                yield Judgement(manifest.identity, evalset, responses or recorded, judge, reasons)
             case ContaminationManifest():
                 texts = set(manifest.identity.texts)
                 runs = [run for run in catalogue.trainings if run.identity.text in texts]
@@ -160,6 +160,22 @@ class Remaker:
                 yield directory
         else:
             yield model or find_model(self.catalogue, identity.model)
+
+    def _judge(self, recorded: Judge) -> SampleJudge:
+        """The recorded judge, if it can be used here."""
+        try:
+            judge = sample_judge(recorded.name, self.catalogue.layout.root)
+        except FunctionError as error:
+            problem = f"the judge {recorded.name} is not here. {error}".rstrip(".")
+            raise NotReproducibleError(problem) from error
+        except BadInputError as error:  # its library is not installed
+            raise NotReproducibleError(str(error)) from error
+        if judge.identity.source != recorded.source:
+            raise NotReproducibleError(
+                f"the judge {recorded.name} has other source here: expected {recorded.source}, "
+                f"found {judge.identity.source}"
+            )
+        return judge
 
     def _evalset(self, digest: Digest) -> EvalSet:
         if digest not in self._evalsets:

@@ -7,6 +7,7 @@ that were trained on it, and into eval sets, predictions and reports that quote 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -15,11 +16,15 @@ from tunixrt.datasets.building import list_datasets
 from tunixrt.datasets.files import members
 from tunixrt.errors import TunixrtError
 from tunixrt.log.digests import Digest, hex_of
+from tunixrt.log.eventlog import EventLog
 from tunixrt.log.findings import files_below
 from tunixrt.log.git import GitError, git, is_repository
+from tunixrt.log.segment.events import RECORDED
 from tunixrt.log.stored import open_stored
 from tunixrt.runs.directories import read_runs
 from tunixrt.runs.manifests import EvaluationManifest, TrainingManifest
+from tunixrt.traces.perturbing import PERTURBED_FROM
+from tunixrt.traces.state_table import recorded_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -32,6 +37,7 @@ T = TypeVar("T")
 
 _CHUNK_BYTES = 1024 * 1024
 _WEIGHTS = ".safetensors"
+_ORIGINAL = re.compile(rb'"%b":"(sha256:[0-9a-f]{64})"' % PERTURBED_FROM.encode())
 
 
 class Remains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +46,7 @@ class Remains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         n_commits: How many commits of the repository touch the parts that held the text; None
             where no repository can be read.
+        copies: Perturbed copies of the traces, which have nearly the same text.
         datasets: Keys of the datasets that list the trace by its id.
         training_runs: Runs whose weights have seen the trace.
         evaluation_runs: Runs that evaluated those weights.
@@ -49,6 +56,7 @@ class Remains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     n_commits: int | None
+    copies: list[Digest]
     datasets: list[str]
     training_runs: list[str]
     evaluation_runs: list[str]
@@ -79,6 +87,7 @@ def find_remains(
     weights = {run.weights for run in trained}
     return Remains(
         n_commits=_n_commits(layout.root, parts),
+        copies=_read(lambda: list(dict.fromkeys(_copies(EventLog(layout), traces))), unreadable),
         datasets=sorted({dataset.key for dataset in listing}),
         training_runs=[run.run_id for run in trained],
         evaluation_runs=[
@@ -105,6 +114,30 @@ def _listing(layout: Layout, traces: Collection[Digest]) -> list[Dataset]:
         for dataset in list_datasets(layout)
         if any(member.trace in traces for member in members(dataset))
     ]
+
+
+def _copies(log: EventLog, traces: Collection[Digest]) -> Iterator[Digest]:
+    """Yield the readable traces that were perturbed from some, in the order of the log."""
+    for ref in log.segments():
+        paths = (ref.path / part.name for part in ref.header.parts)
+        if any(_names_an_original(path, traces) for path in paths):
+            for event in log.events([ref.digest]):
+                is_readable = event.envelope.type == RECORDED and event.payload is not None
+                if is_readable and not _originals(event.payload or b"").isdisjoint(traces):
+                    yield recorded_trace(event)
+
+
+def _names_an_original(path: Path, traces: Collection[Digest]) -> bool:
+    try:
+        with open_stored(path) as file:
+            return not _originals(file.read()).isdisjoint(traces)
+    except OSError:
+        return True  # reading the events reports what is wrong
+
+
+def _originals(data: bytes) -> set[str]:
+    # In a text of a trace the quotation marks would have backslashes.
+    return {found.decode() for found in _ORIGINAL.findall(data)}
 
 
 def history_command(traces: Sequence[Digest]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunixrt.datasets.building import list_datasets
+from tunixrt.datasets.releases import ReleaseState, read_releases
 from tunixrt.eval.evalsets import list_evalsets
 from tunixrt.jobs.git_surroundings import git_problems
 from tunixrt.log.checkout import Checkout
@@ -35,6 +36,9 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     are events that this version cannot interpret and ignores; ``leftovers`` are directories of
     writes that were interrupted; ``streams`` are journals of streams that are being written, or
     that wait for ``tunixrt trace recover``; ``torn`` are the unfinished ends of such journals;
+    ``released_datasets`` are the keys of released datasets, ``deprecated_datasets`` maps those of
+    deprecated ones to the reasons, and ``disputed_releases`` are keys of datasets that one branch
+    released and another deprecated;
     ``git_problems`` list what Git would ignore or change in the store;
     ``not_checked_out`` are promoted runs that Git tracks and a sparse checkout excludes.
     """
@@ -47,6 +51,9 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dataset_keys: list[str]
     evalsets: list[str]
     ambiguous_datasets: dict[str, list[Digest]]
+    released_datasets: list[str]
+    deprecated_datasets: dict[str, str]
+    disputed_releases: list[str]
     conflicts: list[Conflict]
     leftovers: list[str]
     streams: list[str]
@@ -64,13 +71,17 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_status(layout: Layout, log: EventLog) -> Status:
     """Read the whole log and the manifests."""
     by_key: dict[str, set[Digest]] = {}
-    for dataset in list_datasets(layout):
+    listed = list_datasets(layout)
+    for dataset in listed:
         by_key.setdefault(dataset.key, set()).add(dataset.digest)
     with project(log) as projection:
         n_traces, n_active = projection.n_traces, projection.n_active
         conflicts = list(projection.conflicts())
         problems = list(projection.problems)
         cycles = projection.circles()
+    releases = read_releases(log)
+    stated = {dataset.key: fact for dataset in listed if (fact := releases.of(dataset.digest))}
+    disputed = {dataset.key for dataset in listed if releases.is_disputed(dataset.digest)}
     promotions = read_promotions(log)
     run_ids = list_run_ids(layout)
     missing = {name: run for name, run in promotions.names.items() if run not in run_ids}
@@ -88,6 +99,9 @@ def read_status(layout: Layout, log: EventLog) -> Status:
         dataset_keys=sorted(by_key),
         evalsets=list(list_evalsets(layout.evalsets)),
         ambiguous_datasets={k: sorted(d) for k, d in sorted(by_key.items()) if len(d) > 1},
+        released_datasets=[k for k, fact in stated.items() if fact.state is ReleaseState.RELEASED],
+        deprecated_datasets={k: fact.reason for k, fact in stated.items() if fact.reason},
+        disputed_releases=sorted(disputed),
         conflicts=conflicts,
         leftovers=[layout.relative(path) for path in sorted(staged - streams - torn)],
         streams=[layout.relative(path) for path in sorted(streams)],

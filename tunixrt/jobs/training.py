@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tunixrt.datasets.building import load_dataset
 from tunixrt.datasets.exports import parse_split
 from tunixrt.datasets.reading import DatasetReader
+from tunixrt.datasets.releases import read_releases
 from tunixrt.datasets.render import TEMPLATE_VERSION, DataFormat
 from tunixrt.datasets.text import Text
 from tunixrt.derive import QUIET, Derivation, NotReproducibleError, obtain
@@ -223,6 +224,9 @@ def train_run(
         NotNamedError: the run is published, and another process holds the store's lock.
     """
     training = plan_training(layout, log, request)
+    deprecated = read_releases(log).notice(training.identity.dataset, request.dataset)
+    if deprecated is not None:
+        watch.notice(deprecated)
     unproven = beyond_the_promise(training.numeric_class)
     if unproven and training.identity.numeric_mode == "portable":
         watch.notice(

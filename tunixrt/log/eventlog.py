@@ -146,14 +146,14 @@ class EventLog:
             raise DamagedError(Finding(place, "The segment is missing."))
         return refs
 
-    def events_of(self, event_type: str) -> Iterator[StoredEvent]:
-        """Yield the events of one type in the order of the log, much faster than all of them.
+    def events_of(self, *event_types: str) -> Iterator[StoredEvent]:
+        """Yield the events of some types in the order of the log, much faster than all of them.
 
         Raises:
             DamagedError: If a header, or a part that holds such events, is damaged.
         """
         for ref in self.segments():
-            yield from read_events_of(ref.path, ref.header, event_type)
+            yield from read_events_of(ref.path, ref.header, *event_types)
 
     def read_payload(self, segment: Digest, part: str, offset: int, length: int) -> bytes | None:
         """Return one payload, read again at the place where ``events`` found it.

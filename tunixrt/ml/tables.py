@@ -252,7 +252,7 @@ def _odd_double(value: int) -> float:
     """Round a fixed-point integer to 53 bits, to odd.
 
     Rounding to odd keeps in the last bit whether anything was lost, so that rounding the result
-    to nearest once more, to float32's 24 bits, gives what one rounding would have given
+    to nearest again, to float32's 24 bits, gives what one rounding would have given
     (Boldo and Melquiond 2008: 53 >= 2 * 24 + 2 suffices).
     """
     magnitude = abs(value)

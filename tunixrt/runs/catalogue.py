@@ -47,6 +47,11 @@ class Catalogue:
         """The manifest of every run, by run id."""
         return read_runs(self.layout)
 
+    @cached_property
+    def datasets(self) -> list[Dataset]:
+        """Every dataset whose manifest can be read, by key and directory."""
+        return list(_datasets(self.layout))
+
     @property
     def trainings(self) -> list[TrainingManifest]:
         """The training runs."""
@@ -136,7 +141,7 @@ class Catalogue:
 
     @cached_property
     def _datasets(self) -> dict[Digest, Dataset]:
-        return {dataset.digest: dataset for dataset in reversed(list(_datasets(self.layout)))}
+        return {dataset.digest: dataset for dataset in reversed(self.datasets)}
 
     @cached_property
     def _evalsets(self) -> dict[Digest, Path]:

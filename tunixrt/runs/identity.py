@@ -17,7 +17,7 @@ import msgspec
 
 from tunixrt.derive import derivation_id
 from tunixrt.extras import TRAIN, require
-from tunixrt.log.digests import Digest, digest_file, digest_value
+from tunixrt.log.digests import Digest, digest_file, digest_value, hex_of
 from tunixrt.words import plural
 
 if TYPE_CHECKING:
@@ -130,11 +130,23 @@ class GenerationSettings(
     overlong: Literal["wrong", "omit"] | None = None
 
 
-class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The judge that decided right and wrong."""
+class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The judge that decided right and wrong.
+
+    Attributes:
+        name: of the judge, or ``module:function``.
+        version: absent where a user's function has none.
+        source: the digest of the file that defines a user's function; absent for other judges.
+    """
 
     name: str
-    version: str
+    version: str | None = None
+    source: Digest | None = None
+
+    def __str__(self) -> str:
+        """Return name and version, and which source."""
+        source = None if self.source is None else f"(source {hex_of(self.source)[:12]})"
+        return " ".join(filter(None, (self.name, self.version, source)))
 
 
 class ResponsesIdentity(

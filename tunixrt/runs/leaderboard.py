@@ -206,7 +206,7 @@ def _evaluation(catalogue: Catalogue, manifest: EvaluationManifest, names: list[
         metrics=results,
         dataset_key=None if trained is None else catalogue.dataset_name(trained.identity.dataset),
         evalset=evalset,
-        judge=f"{judge.name} {judge.version}",
+        judge=f"{judge}",
         score=results.avg_score,
         interval=results.interval,
         n_contaminated=None if contamination is None else contamination.results.n_contaminated,

@@ -100,7 +100,7 @@ class Prediction(_Line, frozen=True):
         generated_response: the text that the model generated.
         parsed_steps: the reasoning steps found in it.
         parsed_answer: the final answer found in it, or None.
-        expected_response: the expected answer of the eval set.
+        expected_response: the expected answer of the eval set; null where it has none.
         correct: the judge's verdict.
         reason: why, as a sentence.
         score: 0 to 100.
@@ -117,7 +117,7 @@ class Prediction(_Line, frozen=True):
     generated_response: str
     parsed_steps: tuple[str, ...]
     parsed_answer: str | None
-    expected_response: str
+    expected_response: str | None
     correct: bool
     reason: str
     score: float

@@ -17,11 +17,10 @@ from tunixrt.errors import BadInputError
 from tunixrt.log.canonical import encode
 from tunixrt.log.digests import digest_bytes
 from tunixrt.log.segment.events import Envelope
-from tunixrt.traces.state import Ancestry
+from tunixrt.traces.claims import standing_claims
 from tunixrt.words import did_you_mean, quoted, series
 
 if TYPE_CHECKING:
-    from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.log.segment.events import StoredEvent
 
@@ -136,21 +135,13 @@ def read_promotions(log: EventLog) -> Promotions:
 
     Events of this type with other content are skipped, like events of unknown types.
     """
-    is_ancestor = Ancestry(log.segments())
-    standing: dict[str, list[tuple[str, Digest]]] = {}
-    for event in log.events_of(PROMOTED):
-        content = _content(event)
-        if content is None:
-            continue
-        others = [
-            (run, segment)
-            for run, segment in standing.get(content.name, ())
-            if not is_ancestor(segment, event.segment)
-        ]
-        standing[content.name] = [*others, (content.run, event.segment)]
-    return Promotions(
-        {name: tuple(sorted({run for run, _ in claims})) for name, claims in standing.items()}
-    )
+    claims = standing_claims(log, [PROMOTED], _claim)
+    return Promotions({name: tuple(sorted(set(runs))) for name, runs in claims.items()})
+
+
+def _claim(event: StoredEvent) -> tuple[str, str] | None:
+    content = _content(event)
+    return None if content is None else (content.name, content.run)
 
 
 def _content(event: StoredEvent) -> Promoted | None:

@@ -89,7 +89,7 @@ class Store:
         """Open the store at or above ``start``.
 
         Raises:
-            NoStoreError: there is none.
+            NoStoreError: no directory above has one.
         """
         return cls(layouts.find(Path(start)))
 

@@ -27,6 +27,7 @@ from tunixrt.datasets.expressions.where import parse_where
 from tunixrt.datasets.files import Dataset, duplicates, members
 from tunixrt.datasets.names import BadNameError
 from tunixrt.datasets.recipes import Split, make_recipe
+from tunixrt.datasets.releases import read_releases, state_release
 from tunixrt.errors import BadInputError
 from tunixrt.extras import PARQUET, require
 from tunixrt.log.canonical import decode_stored
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from tunixrt.datasets.diff import DatasetDiff, MemberChange
     from tunixrt.datasets.exports.formats import RowSettings
     from tunixrt.datasets.member_proofs import MemberProof
+    from tunixrt.datasets.releases import Releases, ReleaseStated
     from tunixrt.datasets.selection import Member
     from tunixrt.derive import Verdict
     from tunixrt.eval.evalsets import EvalSet
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from tunixrt.log.layout import Layout
     from tunixrt.log.lock import Waiting
     from tunixrt.runs.config import RunConfig
+    from tunixrt.runs.dataset_lineage import DatasetLineage
     from tunixrt.traces.schema import Trace
 
 
@@ -269,7 +272,7 @@ class StoredDataset(Dataset, frozen=True):
         Args:
             license_id: as the Hub spells it, such as ``mit`` or ``cc-by-4.0``.
             export_format: of the files, to describe their columns.
-            files: exported files by split, which stand beside the card.
+            files: exported files by split, which are beside the card.
 
         Raises:
             ExportError: there is no such format or split, or a file does not exist.
@@ -336,7 +339,7 @@ class Datasets:
         """One dataset by its key.
 
         Raises:
-            DatasetNotFoundError: there is none of that key.
+            DatasetNotFoundError: no dataset has that key.
             AmbiguousDatasetError: branches built different datasets under it.
         """
         return self._stored(load_dataset(self._layout, key))
@@ -417,6 +420,50 @@ class Datasets:
             waiting=waiting,
         )
         return msgspec.structs.replace(report, dataset=self._stored(report.dataset))
+
+    def release(
+        self, key: str, *, recorded_at: str | None = None, waiting: Waiting | None = None
+    ) -> ReleaseStated:
+        """Record that a dataset is released, which ends a deprecation.
+
+        Raises:
+            DatasetNotFoundError, AmbiguousDatasetError: as for ``datasets[key]``.
+        """
+        return state_release(self._layout, self._log, key, recorded_at=recorded_at, waiting=waiting)
+
+    def deprecate(
+        self,
+        key: str,
+        *,
+        reason: str,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> ReleaseStated:
+        """Record that a dataset should not be used any more; whatever uses it still works.
+
+        Raises:
+            DatasetNotFoundError, AmbiguousDatasetError: as for ``datasets[key]``.
+            ReasonError: the reason is empty or too long.
+        """
+        return state_release(
+            self._layout,
+            self._log,
+            key,
+            deprecated=reason,
+            recorded_at=recorded_at,
+            waiting=waiting,
+        )
+
+    def releases(self) -> Releases:
+        """Which datasets are released or deprecated."""
+        return read_releases(self._log)
+
+    def lineage(self, key: str) -> DatasetLineage:
+        """The parents of a dataset, and the datasets and training runs that came from it."""
+        from tunixrt.runs.catalogue import Catalogue
+        from tunixrt.runs.dataset_lineage import lineage_of
+
+        return lineage_of(Catalogue(self._layout), self._log, self[key])
 
     def diff(
         self, a: str, b: str, on_change: Callable[[MemberChange], None] | None = None

@@ -1,4 +1,4 @@
-"""The eval sets of a store: writing and importing them, and holding them against datasets."""
+"""The eval sets of a store: writing and importing them, and comparing them with datasets."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Evalsets:
         """One eval set; reading it checks every line.
 
         Raises:
-            UnknownEvalSetError: there is none of that name.
+            UnknownEvalSetError: no eval set has that name.
             EvalSetError: a line of it is not a sample.
         """
         from tunixrt.eval.evalsets import find_evalset, load_evalset
@@ -72,18 +72,21 @@ class Evalsets:
         *,
         category: str = "unspecified",
         difficulty: str = "unspecified",
+        on_rejection: Callable[[Rejection], None] | None = None,
     ) -> EvalsetImport:
         """Make the eval set ``name`` of samples; the same samples again change nothing.
 
         Args:
             name: of the eval set.
-            samples: ``prompt`` and ``expected_answer`` of each, and where it has them ``id``,
-                ``category`` and ``difficulty``; without an id, it is made from the prompt.
+            samples: ``prompt`` of each, and where it has them ``expected_answer``, ``id``,
+                ``category``, ``difficulty`` and ``metadata``, to which other keys are added;
+                without an id, it is made from the prompt.
             category: of samples that name none.
             difficulty: of samples that name none.
+            on_rejection: receives what is not a sample, and the rest is written.
 
         Raises:
-            RejectedError: one is no sample, and nothing was written.
+            RejectedError: one is not a sample, and nothing was written.
             EvalsetExistsError: the eval set is there with other samples.
         """
         from tunixrt.eval.evalset_import import sample_id
@@ -102,8 +105,29 @@ class Evalsets:
                 ) from None
         text = OpenText(f"the samples given for {name}", io.BytesIO(b"".join(lines)))
         return self.import_(
-            text, name, source_format="evalset", category=category, difficulty=difficulty
+            text,
+            name,
+            source_format="evalset",
+            category=category,
+            difficulty=difficulty,
+            on_rejection=on_rejection,
         )
+
+    def generate_reasoning_gym(self, name: str, task: str, *, n: int, seed: int) -> EvalsetImport:
+        """Make the eval set ``name`` of ``n`` items of a task of reasoning-gym.
+
+        An item that asks what an earlier one does is left out: as a duplicate if it expects the
+        same answer, else among those rejected.
+
+        Raises:
+            MissingExtraError: the library is not installed.
+            UnknownTaskError: the task does not exist, or cannot be frozen.
+            EvalsetExistsError: the eval set exists with other samples.
+        """
+        from tunixrt.eval.gym import generate_items
+
+        samples = [item.sample() for item in generate_items(task, n=n, seed=seed)]
+        return self.write(name, samples, on_rejection=lambda _: None)
 
     def import_(
         self,
@@ -135,7 +159,7 @@ class Evalsets:
     def check(
         self, name: str, dataset: str | Dataset | BuildReport, *, split: str | None = None
     ) -> CheckedEvalset:
-        """Hold an eval set against a dataset: which samples are in it, and how."""
+        """Compare an eval set with a dataset: which samples are in it, and how."""
         from tunixrt.jobs.contamination import check_against_dataset
 
         key = dataset_key(dataset)

@@ -164,6 +164,7 @@ class Runs:
 
         ``temperature`` 0 is greedy; above it, that many ``draws`` are made for each sample.
         Another judge is another judgement of the same responses: nothing is generated for it.
+        ``judge`` may be ``module:function``; see `tunixrt.eval.sample_judges`.
         ``on_overlong`` says what happens to prompts that leave no room for an answer: ``refuse``
         raises `OverlongPromptsError`, ``wrong`` counts them as wrong, ``omit`` leaves them out.
         ``as_name``, ``recorded_at`` and ``waiting`` are those of `train`.

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tunixrt.log.lock import Waiting
     from tunixrt.traces.importers.places import Given
     from tunixrt.traces.importers.records import ImportedTrace, Record, Rejection
+    from tunixrt.traces.perturbed import PerturbReport
     from tunixrt.traces.scorers import CustomScore
     from tunixrt.traces.scores import Score
     from tunixrt.traces.stating import Stated
@@ -76,7 +77,7 @@ class Traces:
         """The one trace whose id begins with ``prefix``.
 
         Raises:
-            TraceLookupError: none or several do, or it is no prefix.
+            TraceLookupError: none or several do, or it is not a prefix.
         """
         return StoredTrace(self._log, find_saved(self._log, prefix))
 
@@ -142,7 +143,7 @@ class Traces:
             Their ids, and how many were recorded, duplicates, or withdrawn before.
 
         Raises:
-            TraceError: one is no trace, and nothing was recorded; the message names the field.
+            TraceError: one is not a trace, and nothing was recorded; the message names the field.
         """
         ids: list[Digest] = []
         if isinstance(traces, Trace | Conversation | Mapping):
@@ -226,6 +227,48 @@ class Traces:
         traces = (imported(problem.trace()) for problem in problems)
         return import_traces(self._log, traces, recorded_at=recorded_at)
 
+    def generate_reasoning_gym(
+        self, task: str, *, n: int, seed: int, recorded_at: str | None = None
+    ) -> ImportReport:
+        """Record ``n`` items of a task of reasoning-gym as traces of question and answer.
+
+        Items without an answer of their own are dropped and counted.
+
+        Raises:
+            MissingExtraError: the library is not installed.
+            UnknownTaskError: the task does not exist, or cannot be frozen.
+        """
+        from tunixrt.eval.gym import generate_traces
+
+        records = generate_traces(task, n=n, seed=seed)
+        return import_traces(self._log, records, recorded_at=recorded_at)
+
+    def perturb(
+        self,
+        ids: Sequence[str] = (),
+        *,
+        kind: str,
+        seed: int,
+        where: Mapping[str, str] | Iterable[str] | str | None = None,
+        limit: int | None = None,
+        recorded_at: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> PerturbReport:
+        """Record copies with one seeded error each, of the traces named or those of ``where``.
+
+        ``where`` is as for `select`; other arguments and errors are those of
+        `tunixrt.traces.perturbed.record_perturbed`.
+
+        Raises:
+            TraceLookupError: a prefix names no trace or several.
+        """
+        from tunixrt.traces.perturbed import record_perturbed
+
+        found = [self[prefix] for prefix in ids] if ids else self.select(where)
+        return record_perturbed(
+            self._log, found, kind, seed, limit=limit, recorded_at=recorded_at, waiting=waiting
+        )
+
     def stream(
         self, *, recorded_at: str | None = None, max_events: int = MAX_EVENTS
     ) -> TraceStream:
@@ -265,10 +308,7 @@ class Traces:
         """
         if scorer is None:
             return statements.score(self._log, ids, recorded_at=recorded_at, waiting=waiting)
-        reference = (
-            scorer if isinstance(scorer, str) else f"{scorer.__module__}:{scorer.__qualname__}"
-        )
-        loaded = load_scorer(reference)
+        loaded = load_scorer(scorer)
         return statements.score(
             self._log,
             ids,

@@ -79,12 +79,12 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def thought(self) -> str:
-        """The reasoning; empty if there is none."""
+        """The reasoning; empty without any."""
         return "" if self.reasoning is UNSET else self.reasoning
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls; empty if there are none."""
+        """The tool calls; empty without any."""
         return () if self.tool_calls is UNSET else self.tool_calls
 
     @property
@@ -110,7 +110,7 @@ class Conversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def offered_tools(self) -> tuple[dict[str, Any], ...]:
-        """The tools; empty if there are none."""
+        """The tools; empty without any."""
         return () if self.tools is UNSET else self.tools
 
 

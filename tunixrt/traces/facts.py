@@ -27,6 +27,11 @@ REINSTATED: Final = "trace.reinstated"
 
 MAX_LABEL_CHARACTERS: Final = 200
 
+#: The label that judges a step, followed by the index ``i`` of the step, and its two values.
+STEP_LABEL: Final = "step."
+RIGHT: Final = "right"
+WRONG: Final = "wrong"
+
 #: An event that is ready to be appended: its envelope and its payload.
 NewEvent = tuple[Envelope, bytes | None]
 
@@ -119,7 +124,7 @@ def reinstated(
 
 
 def redacted(trace: Digest, reason: str | None = None, recorded_at: str | None = None) -> NewEvent:
-    """Return the event of redacting a trace; the reason stays for ever and must not quote it."""
+    """Return the event of redacting a trace; the reason stays permanently and must not quote it."""
     return _about(REDACTED, trace, Withdrawn(reason), recorded_at)
 
 

@@ -6,18 +6,15 @@ attribute ``version`` of the function; without one, the digest of the file that 
 
 from __future__ import annotations
 
-import importlib
 import math
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from tunixrt.errors import BadInputError
+from tunixrt.functions import FunctionError, UserFunction, given_function, load_function
 from tunixrt.log.canonical import MAX_INTEGER, CanonicalError, encode
-from tunixrt.log.digests import digest_file
-from tunixrt.words import quoted, suggestion
+from tunixrt.log.digests import digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,22 +55,22 @@ class Scorer:
         version: The attribute ``version`` of the function; without one, the digest of its file.
     """
 
-    def __init__(self, reference: str, call: Callable[[Any], object], source: Path | None) -> None:
-        self.function = reference
-        self.name = _text(call, "name", reference) or reference.rpartition(":")[2]
+    def __init__(self, function: UserFunction) -> None:
+        self.function = function.reference
+        self.name = function.text_attribute("name") or self.function.rpartition(":")[2]
         if not 1 <= len(self.name) <= _MAX_NAME:
             raise ScorerError(
-                f"The name of the scorer {reference} should have 1 to {_MAX_NAME} characters, but "
-                f"has {len(self.name):,}."
+                f"The name of the scorer {self.function} should have 1 to {_MAX_NAME} characters, "
+                f"but has {len(self.name):,}."
             )
-        version = _text(call, "version", reference)
-        if version is None and source is None:
+        version, source = function.text_attribute("version"), function.source
+        if not version and source is None:
             raise ScorerError(
-                f"The scorer {reference} has no source file whose digest could be its version: "
+                f"The scorer {self.function} has no source file whose digest could be its version: "
                 f"give it an attribute `version`."
             )
-        self.version = str(version if source is None or version else digest_file(source))
-        self._call = call
+        self.version = version or str(digest_bytes(source or b""))
+        self._call = function
 
     def score(self, trace: object, identity: Digest) -> CustomScore:
         """Return the score of a trace.
@@ -119,57 +116,15 @@ def _fits(number: float) -> bool:
     return math.isfinite(number) and abs(number) <= MAX_INTEGER
 
 
-def load_scorer(reference: str) -> Scorer:
-    """Return the scorer that ``module:function`` names.
+def load_scorer(scorer: str | Callable[..., object]) -> Scorer:
+    """Return the scorer that ``module:function`` names, or that a function is.
 
     Raises:
         ScorerError: It cannot be imported, is not a function, or has no version.
     """
-    module_name, colon, name = reference.partition(":")
-    if not colon or not module_name or not name:
-        raise ScorerError(
-            f"A scorer is given as module:function, such as my_scorers:length; found "
-            f"{quoted(reference)}."
-        )
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module_name + ".").startswith(error.name + "."):
-            raise _failed(reference, error) from error
-        raise ScorerError(
-            f"The module {quoted(error.name)} of the scorer {reference} does not exist: it is "
-            "searched in the current directory and among the installed packages."
-        ) from error
-    except Exception as error:
-        raise _failed(reference, error) from error
-    call = getattr(module, name, None)
-    if call is None:
-        public = [known for known in vars(module) if not known.startswith("_")]
-        raise ScorerError(
-            f"The module {module_name} has no {quoted(name)}.{suggestion(name, public)}"
-        )
-    if not callable(call):
-        raise ScorerError(f"{reference} is not a function, but {type(call).__name__}.")
-    return Scorer(reference, call, _source(call, module_name))
-
-
-def _failed(reference: str, error: Exception) -> ScorerError:
-    return ScorerError(f"The scorer {reference} cannot be loaded: {type(error).__name__}: {error}.")
-
-
-def _source(call: object, module_name: str) -> Path | None:
-    """Return the file that defines a function, which may be imported into the module named."""
-    module = sys.modules.get(getattr(call, "__module__", None) or module_name)
-    file = getattr(module, "__file__", None)
-    path = None if file is None else Path(file)
-    return path if path is not None and path.suffix == ".py" and path.is_file() else None
-
-
-def _text(call: object, attribute: str, reference: str) -> str | None:
-    found = getattr(call, attribute, None)
-    if found is not None and not isinstance(found, str):
-        raise ScorerError(
-            f"The attribute `{attribute}` of the scorer {reference} should be text, but is "
-            f"{found!r}."
-        )
-    return found
+        if isinstance(scorer, str):
+            return Scorer(load_function(scorer, what="scorer", example="my_scorers:length"))
+        return Scorer(given_function(scorer, what="scorer"))
+    except FunctionError as error:
+        raise ScorerError(str(error)) from error

@@ -1,7 +1,7 @@
 """States facts about recorded traces: scores, labels, successors, retractions.
 
 Each function is idempotent: an undisputed fact that is in the log is not stated again. A fact that
-branches dispute is decided by stating it once more. Each function holds the store's lock while it
+branches dispute is decided by stating it again. Each function holds the store's lock while it
 reads and appends, so that concurrent processes state facts in sequence, and not like branches.
 """
 
@@ -38,7 +38,7 @@ class Stated(msgspec.Struct, frozen=True):
     """What was stated.
 
     ``traces`` are all that were named, in the given order; ``n_new`` counts the events that were
-    appended for them, and ``segment`` is None if there were none.
+    appended for them, and ``segment`` is None without any.
     """
 
     traces: tuple[Digest, ...]

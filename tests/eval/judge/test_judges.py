@@ -162,8 +162,8 @@ def test_an_unknown_judge_is_refused_with_the_known_ones() -> None:
         judge_by_name("llm")
     assert (
         str(caught.value)
-        == 'The judge "llm" does not exist; the judges are exact, exact-first, math-verify '
-        "and verbatim."
+        == 'The judge "llm" does not exist; the judges are exact, exact-first, math-verify, '
+        "reasoning-gym and verbatim, and your own functions, as module:function."
     )
     assert caught.value.name == "llm"
 

@@ -22,7 +22,7 @@ def test_without_the_library_a_sentence_says_how_to_get_it(monkeypatch: pytest.M
 
 def test_it_is_among_the_judges_that_are_known() -> None:
     with pytest.raises(
-        UnknownJudgeError, match=r"the judges are exact, exact-first, math-verify and verbatim\."
+        UnknownJudgeError, match=r"the judges are exact, exact-first, math-verify, reasoning-gym"
     ):
         judge_by_name("math_verify")
 

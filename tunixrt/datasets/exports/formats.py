@@ -73,7 +73,7 @@ class ExportReport(msgspec.Struct, frozen=True):
             ``<end_of_turn>``: a text format cannot distinguish it from the token.
         n_with_masked_turns: rows of messages that hold a turn that is not learned, written as
             ``"weight": 0``, which few trainers read; or rows of text, which cannot mark it.
-        n_cut: rows of prompt and completion whose conversation goes on after the completion.
+        n_cut: rows of prompt and completion whose conversation continues after the completion.
         files: every file, where paths were given.
     """
 

@@ -119,7 +119,7 @@ def splits_of(dataset: Dataset, rows: RowSettings) -> list[Split]:
     """Return the splits of a directory: the one that is set, or all that have members.
 
     Raises:
-        ExportError: there is none.
+        ExportError: no split has members.
     """
     if rows.split is not None:
         return [rows.split]

@@ -22,6 +22,7 @@ from tunixrt.datasets.render import (
 )
 from tunixrt.log.canonical import encode
 from tunixrt.traces.conversation import Role
+from tunixrt.traces.facts import RIGHT, STEP_LABEL, WRONG
 from tunixrt.traces.schema import Trace, in_order
 from tunixrt.traces.trace_rows import trace_row
 from tunixrt.traces.views import answer_of, chat_view, flat_view
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
     from tunixrt.log.digests import Digest
     from tunixrt.traces.conversation import Conversation, Message
     from tunixrt.traces.schema import AnyTrace
-
-#: The label of a step, followed by its index ``i``, and its two values.
-STEP_LABEL: Final = "step."
-RIGHT: Final = "right"
-WRONG: Final = "wrong"
 
 #: The formats of texts, in which no turn can be marked as not learned.
 _UNMASKED: Final = (ExportFormat.TUNIX_SFT, ExportFormat.TRAINING_EXAMPLE, ExportFormat.TEXT)
@@ -58,10 +54,10 @@ class Row(NamedTuple):
     """A row, and what a reader of it should know.
 
     Attributes:
-        value: the row; or why there is none.
+        value: the row; or why it cannot be made.
         has_masked_turns: whether it holds an assistant's turn that is not learned, and the format
             is not the whole trace.
-        is_cut: whether the conversation goes on after the completion.
+        is_cut: whether the conversation continues after the completion.
     """
 
     value: dict[str, Any] | OmitReason

@@ -92,7 +92,7 @@ def conditions(run: EvaluatedRun) -> dict[str, str]:
     """What must be equal for two evaluations to be comparable: name to value, as text."""
     return {
         "eval set": run.evalset,
-        "judge": f"{run.judge.name} {run.judge.version}",
+        "judge": f"{run.judge}",
         "template": _template(run.template),
         "limit of new tokens": str(run.max_new_tokens),
         "generation": str(run.draws or "greedy"),

@@ -295,7 +295,7 @@ def _pair(a: Sequence[Prediction], b: Sequence[Prediction]) -> _Pairs:
     return _Pairs(tuple(x for x, _ in pairs), tuple(y for _, y in pairs))
 
 
-def _question(prediction: Prediction) -> tuple[str, str]:
+def _question(prediction: Prediction) -> tuple[str, str | None]:
     return prediction.prompt, prediction.expected_response
 
 

@@ -64,16 +64,19 @@ class Judgement(msgspec.Struct, frozen=True):
         correct: whether the response is right.
         reason: why, as a sentence.
         parsed: the steps and the final answer that were read from the response.
-        score: 0 to 100.
+        graded: the score of a judge that gives more than right and wrong, 0 to 100; else None.
     """
 
     correct: bool
     reason: str
     parsed: ParsedResponse
+    graded: float | None = None
 
     @property
     def score(self) -> float:
-        """100 when correct, else 0."""
+        """0 to 100; of a judge that does not grade, 100 when correct, else 0."""
+        if self.graded is not None:
+            return self.graded
         return 100.0 if self.correct else 0.0
 
 
@@ -104,10 +107,10 @@ class UnknownJudgeError(BadInputError):
     """
 
     def __init__(self, name: str) -> None:
-        known = sorted((*JUDGES, MATH_VERIFY))
+        known = sorted((*JUDGES, MATH_VERIFY, REASONING_GYM))
         super().__init__(
-            f"The judge {quoted(name)} does not exist; the judges are {series(known)}."
-            f"{suggestion(name, known)}"
+            f"The judge {quoted(name)} does not exist; the judges are {series(known)}, and your "
+            f"own functions, as module:function.{suggestion(name, known)}"
         )
         self.name = name
 
@@ -342,6 +345,8 @@ DEFAULT_JUDGE: Final = "exact"
 FIRST_ANSWER: Final = "exact-first"
 #: Optional: see ``tunixrt.eval.judge.math_verify``.
 MATH_VERIFY: Final = "math-verify"
+#: Optional, and reads the whole sample: see ``tunixrt.eval.gym``.
+REASONING_GYM: Final = "reasoning-gym"
 JUDGES: Final = {
     judge.name: judge
     for judge in (

@@ -10,7 +10,8 @@ from tunixrt.derive import QUIET, obtain
 from tunixrt.errors import BadInputError
 from tunixrt.eval.evalsets import find_evalset, load_evalset
 from tunixrt.eval.evaluation import SUMMARY_VERSION
-from tunixrt.eval.judge.judges import DEFAULT_JUDGE, judge_by_name
+from tunixrt.eval.judge.judges import DEFAULT_JUDGE
+from tunixrt.eval.sample_judges import sample_judge
 from tunixrt.extras import TRAIN, require
 from tunixrt.jobs.contamination import check_training, require_clean
 from tunixrt.jobs.evaluation.judgement import Judgement
@@ -35,7 +36,6 @@ from tunixrt.runs.identity import (
     Draws,
     EvaluationIdentity,
     GenerationSettings,
-    Judge,
     ResponsesIdentity,
     current_code,
 )
@@ -83,7 +83,8 @@ class EvalRequest:
         top_p: nucleus sampling: the total probability of the most probable tokens to draw from.
         n_draws: responses per sample; more than one only where tokens are sampled.
         seed: the seed of the draws.
-        judge: the name of the judge.
+        judge: the name of the judge, or ``module:function``; the module is searched for in the
+            directory of the store first.
         fail_on_contamination: publish nothing if samples of the eval set are in the training data.
         on_overlong: what happens to samples whose prompts leave no room for an answer: ``refuse``,
             ``wrong`` or ``omit``.
@@ -173,10 +174,11 @@ def evaluate_run(
     """
     if request.promote is not None:
         request.promote.check()
-    judge = judge_by_name(request.judge)
+    judge = sample_judge(request.judge, layout.root)
     check_treatment(request.on_overlong)
     draws = request.draws()
     evalset = load_evalset(find_evalset(layout.evalsets, request.evalset))
+    judge.check(evalset)
     require(TRAIN, "Generating responses")
     catalogue = Catalogue(layout)
     with open_target(catalogue, request.model) as target, DatasetReader(log) as reader:
@@ -211,11 +213,10 @@ def evaluate_run(
             for finding in verify_run(layout, answered.id):
                 raise DamagedError(finding)
     judged = Judgement(
-        EvaluationIdentity(
-            IDENTITY_FORMAT, identity, Judge(judge.name, judge.version), SUMMARY_VERSION
-        ),
+        EvaluationIdentity(IDENTITY_FORMAT, identity, judge.identity, SUMMARY_VERSION),
         evalset,
         answered,
+        judge,
     )
     run = Run.of(layout, judged.id)
     made = obtain(layout, judged, run.directory, watch)

@@ -15,7 +15,6 @@ from tunixrt.eval.evaluation import (
     overlong_prediction,
     summarise,
 )
-from tunixrt.eval.judge.judges import judge_by_name
 from tunixrt.jobs.evaluation.responses import asked
 from tunixrt.jobs.machine import describe_environment
 from tunixrt.jobs.overlong import without
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from tunixrt.derive import Environment, Watch
     from tunixrt.eval.evalsets import EvalSet
+    from tunixrt.eval.sample_judges import SampleJudge
     from tunixrt.runs.identity import EvaluationIdentity
     from tunixrt.runs.lines import Prediction
     from tunixrt.runs.manifests import OverlongPrompts
@@ -66,6 +66,7 @@ class Judgement(Derivation[EvaluationManifest]):
         identity: EvaluationIdentity,
         evalset: EvalSet,
         responses: Run,
+        judge: SampleJudge,
         reasons: list[str] | None = None,
     ) -> None:
         """Bind an identity to its inputs.
@@ -74,11 +75,13 @@ class Judgement(Derivation[EvaluationManifest]):
             identity: which responses, and which judge.
             evalset: the questions.
             responses: the responses on disk.
+            judge: the judge of the identity, as it is here.
             reasons: why these responses may differ from the recorded ones.
         """
         self._identity = identity
         self._evalset = evalset
         self._responses = responses
+        self._judge = judge
         self._reasons = reasons or []
 
     @property
@@ -91,7 +94,7 @@ class Judgement(Derivation[EvaluationManifest]):
 
         Raises:
             OtherResponsesError: the responses answer other questions.
-            BadInputError: the judge cannot be used here.
+            BadInputError: the judge cannot be used here, or has no judgement of a response.
         """
         overlong = self._overlong()
         evalset = self._evalset if overlong is None else without(self._evalset, overlong.n_tokens)
@@ -104,7 +107,7 @@ class Judgement(Derivation[EvaluationManifest]):
         predictions = evaluate(
             evalset,
             lambda _: responses,
-            judge=judge_by_name(self._identity.judge.name),
+            judge=self._judge,
             n_draws=n_draws,
         )
         if overlong is not None and overlong.treatment == "wrong":
@@ -134,7 +137,7 @@ class Judgement(Derivation[EvaluationManifest]):
     def reasons(self) -> list[str]:
         """The reasons of the responses, and another version of the judge or of the figures."""
         judge, summary = self._identity.judge, self._identity.summary
-        here = judge_by_name(judge.name).version
+        here = self._judge.identity.version
         others = []
         if here != judge.version:
             others.append(f"the judge {judge.name} is version {here} here and was {judge.version}")

@@ -30,7 +30,7 @@ from tunixrt.log.segment.header import (
 from tunixrt.log.stored import open_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 MAX_PART_FILE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
@@ -92,35 +92,37 @@ def read_recordings(directory: Path, part: PartHeader) -> Recordings | None:
 
 
 def read_events_of(
-    directory: Path, header: SegmentHeader, event_type: str
+    directory: Path, header: SegmentHeader, *event_types: str
 ) -> Iterator[StoredEvent]:
-    """Yield the events of one type, in their order.
+    """Yield the events of some types, in their order.
 
     Parts that hold no such event are read as bytes and not parsed; faults in them are not found.
 
     Args:
         directory: ``store/log/<2 hex>/<64 hex>``.
         header: Its header.
-        event_type: The type.
+        event_types: The types.
 
     Raises:
         DamagedError: If the shape of a part that holds such events is damaged.
     """
-    marker = b'"type":"%b"' % event_type.encode()  # as in every canonical envelope of this type
+    # As in every canonical envelope of these types.
+    markers = [b'"type":"%b"' % event_type.encode() for event_type in event_types]
     segment = from_hex(directory.name)
     position = 0
     for part in header.parts:
-        if _may_hold(directory / part.name, marker):
+        if _may_hold(directory / part.name, markers):
             for event in read_part(directory, part, segment, position):
-                if event.envelope.type == event_type:
+                if event.envelope.type in event_types:
                     yield event
         position += part.n_events
 
 
-def _may_hold(path: Path, marker: bytes) -> bool:
+def _may_hold(path: Path, markers: Sequence[bytes]) -> bool:
     try:
         with open_stored(path) as file:
-            return marker in file.read(MAX_PART_FILE_BYTES + 1)
+            data = file.read(MAX_PART_FILE_BYTES + 1)
+        return any(marker in data for marker in markers)
     except OSError:
         return True  # reading the part reports what is wrong
 

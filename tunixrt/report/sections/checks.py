@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from tunixrt.eval.compare.statistics import required_pairs
+from tunixrt.eval.judge.judges import DEFAULT_JUDGE, FIRST_ANSWER
 from tunixrt.report.blocks import Block, Bullets, Heading
 from tunixrt.report.numbers import count, decimal, p_value
 from tunixrt.report.sections.commands import command_blocks
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _FEW: Final = 10
 
-JUDGE_LIMIT: Final = (
+_JUDGE_LIMIT: Final = (
     "The judge compares final answers by value (numbers exactly, units by name, words in normal "
     "form). It does not judge the steps, and a right answer in words that it cannot read counts as "
     "wrong."
@@ -47,7 +48,15 @@ def _limits(pair: Pair) -> Iterator[str]:
     for name, run in (("before", pair.before), ("after", pair.after)):
         yield from _responses(name, run)
     yield from _training(pair.after)
-    yield JUDGE_LIMIT
+    yield judge_limit(pair.after)
+
+
+def judge_limit(run: ShownRun) -> str:
+    """Return what the judge of a run does not see."""
+    judge = run.manifest.identity.judge
+    if judge.name in (DEFAULT_JUDGE, FIRST_ANSWER):
+        return _JUDGE_LIMIT
+    return f"An answer is right if the judge {judge} accepts it."
 
 
 def _not_claimed(comparison: Comparison) -> Iterator[str]:

@@ -20,7 +20,7 @@ from tunixrt.report.blocks import (
 )
 from tunixrt.report.charts import IntervalChart
 from tunixrt.report.numbers import count, decimal, p_value, signed, signed_interval, significant
-from tunixrt.report.sections.checks import JUDGE_LIMIT, contamination_sentences
+from tunixrt.report.sections.checks import contamination_sentences, judge_limit
 from tunixrt.report.sections.commands import command_blocks
 from tunixrt.report.sections.identity import identity_blocks
 from tunixrt.report.sections.results import interval_row, verdict_block
@@ -179,7 +179,7 @@ def _limits(experiment: Experiment) -> Iterator[str]:
                     if run.contamination.results.n_contaminated
                 )
     yield from _clean(experiment)
-    yield JUDGE_LIMIT
+    yield judge_limit(experiment.pairs[0].after)
 
 
 def _clean(experiment: Experiment) -> Iterator[str]:

@@ -51,7 +51,7 @@ def _facts(run: ShownRun) -> dict[str, str]:
         "Weights": run.manifest.weights,
         "Eval set": run.evalset,
         "Digest of the eval set": responses.evalset,
-        "Judge": f"{judge.name} {judge.version}",
+        "Judge": f"{judge}",
         "Template": f"{template.format} {template.version}",
         "System instruction": template.system_instruction or "",
         "Limit of new tokens": str(generation.max_new_tokens),

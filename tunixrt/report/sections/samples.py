@@ -52,12 +52,13 @@ def sample_blocks(pair: Pair, *, heading: str = "Samples") -> list[Block]:
 
 def _blocks(sample: ShownSample) -> list[Block]:
     question = sample.before[0]
+    expected = question.expected_response
     return [
         Heading(3, (f"{str(sample.outcome).capitalize()}: ", CodeSpan(question.example_id))),
         Paragraph(
             (
                 "Expected answer: ",
-                CodeSpan(shortened(question.expected_response, _MAX_ANSWER)),
+                "none" if expected is None else CodeSpan(shortened(expected, _MAX_ANSWER)),
                 "; category ",
                 CodeSpan(question.category),
                 ", difficulty ",

@@ -282,7 +282,7 @@ def evalset_blocks(evalset: EvalSet, rows: Sequence[RunRow]) -> list[Block]:
         (
             CodeSpan(s.id),
             shortened(s.prompt, _MAX_PROMPT),
-            shortened(s.expected_answer, _MAX_PROMPT),
+            shortened(s.expected_answer or "", _MAX_PROMPT),
             s.category,
             s.difficulty,
         )

@@ -102,7 +102,7 @@ def _facts(run: ShownRun, row: RunRow) -> list[tuple[str, Inlines]]:
         ("Run", CodeSpan(run.run_id)),
         ("Weights", CodeSpan(run.manifest.weights)),
         ("Eval set digest", CodeSpan(responses.evalset)),
-        ("Judge", CodeSpan(f"{judge.name} {judge.version}")),
+        ("Judge", CodeSpan(f"{judge}")),
         ("Template", CodeSpan(f"{responses.template.format} {responses.template.version}")),
         ("Token limit", f"{responses.generation.max_new_tokens:,}"),
         ("Generation", _generation(responses.generation.draws)),
@@ -222,11 +222,12 @@ def prediction_details(prediction: Prediction, n_draws: int) -> Details:
     if len(prediction.prompt) > _MAX_SHOWN:
         whole = [CodeBlock("Prompt:", shortened(prediction.prompt, _MAX_RESPONSE))]
     n_tokens = count(prediction.n_tokens, "token")
-    judged = (
+    expected = prediction.expected_response
+    judged: tuple[Inline, ...] = (
         "Answer: ",
         CodeSpan(found),
         ", expected ",
-        CodeSpan(shortened(prediction.expected_response, _MAX_SHOWN)),
+        "none" if expected is None else CodeSpan(shortened(expected, _MAX_SHOWN)),
         f". {legible_quotes(prediction.reason)}",
     )
     return Details(

@@ -86,7 +86,7 @@ class _Replayed:
         return data
 
     def rewind(self, *, keep: bool) -> None:
-        """Give everything once more, and keep it for another time or not."""
+        """Give everything again from the start, and keep it for another time or not."""
         self._again = b"".join(self._kept) + self._again[self._place :]
         self._kept, self._place, self._keeps = [], 0, keep
 

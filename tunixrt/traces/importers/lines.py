@@ -79,7 +79,7 @@ class Chunk(NamedTuple):
 
     Attributes:
         first: the number of the first one, from 1: its line, or its row.
-        records: the bytes of each; a blank one is no record.
+        records: the bytes of each; a blank one is not a record.
         faults: why the record of a number cannot be read, where its bytes do not show it.
     """
 
