@@ -160,7 +160,7 @@ def test_a_query_whose_result_may_differ_or_that_reads_elsewhere_is_refused(
         ("SELECT prompt FROM traces", "should return one column, id, but returns prompt."),
         ("SELECT id, prompt FROM traces", "one column, id, but returns id, prompt."),
         ("SELECT prompt AS id FROM traces", "which is not the id of a trace."),
-        ("SELECT NULL AS id FROM traces", 'The query returns "None", which is not the id'),
+        ("SELECT NULL AS id FROM traces", "The query returns NULL, which is not the id"),
         ("SELECT id FROM traces WHERE promt = 'a'", "DuckDB cannot run the query: Binder Error"),
     ],
 )

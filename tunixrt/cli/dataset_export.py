@@ -124,6 +124,11 @@ def _check(
         what = verdict.first_difference or f"{count(verdict.n_rows or 0, 'row')} as the store says"
         if not as_json:
             click.echo(f"{verdict.name}: {verdict.verdict}: {what}")
+        if verdict.verdict.is_no and verdict.n_redacted:
+            say(
+                f"{count(verdict.n_redacted, 'member')} redacted: a file that was exported before "
+                "holds the text; export it again."
+            )
     if is_no:
         raise click.exceptions.Exit(1)
 
@@ -188,6 +193,10 @@ def card(
     It is Markdown with the front matter that the Hugging Face Hub reads: the README.md beside
     exported files. The bytes depend on the dataset and the files alone.
     """
+    if croissant and not files:
+        raise click.UsageError(
+            "--croissant describes exported files: give --format FORMAT --file SPLIT=FILE."
+        )
     if files and export_format is None:
         raise click.UsageError("--file needs --format: in which format were they exported?")
     given = parse_pairs(files, "--file")
