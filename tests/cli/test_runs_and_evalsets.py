@@ -441,11 +441,11 @@ def test_a_run_that_cannot_be_made_again_exits_1_and_says_why(
     redact(store.log, [member])
     outcome = cli("reproduce", trained.run_id)
     assert outcome.code == 1
-    assert "not reproducible: 1 redacted members of sums-v1." in outcome.err
+    assert "not reproducible: 1 redacted member of sums-v1." in outcome.err
     assert outcome.out.splitlines()[-1] == "not reproducible: 1 run, 0 files compared."
     document = cli("reproduce", "--all", "--json").document
     assert (document["verdict"], document["first_difference"]) == ("not reproducible", None)
     # The store itself is sound: verification says what it could not derive, and passes.
     verified = cli("verify", "--rebuild")
     assert verified.code == 0
-    assert "1 redacted members" in verified.err
+    assert "1 redacted member" in verified.err

@@ -268,7 +268,7 @@ def test_the_text_of_metadata_is_read_back_from_every_container(
 def test_hugging_face_datasets_loads_every_container(
     export_format: ExportFormat, surprising: StoredDataset, tmp_path: Path
 ) -> None:
-    import datasets  # type: ignore[import-not-found]
+    import datasets
 
     for name in ("x.jsonl", "x.jsonl.gz", "x.parquet"):
         surprising.export(tmp_path / name, export_format)

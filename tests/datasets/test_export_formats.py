@@ -62,6 +62,14 @@ def test_a_trace_is_a_question_and_an_answer_with_its_reasoning(place: Place) ->
     assert only(place, MESSAGES, system="Think.") == {"messages": [system, asked, answer]}
 
 
+def test_a_system_message_without_text_adds_no_blank_line_to_the_instruction(place: Place) -> None:
+    said = [("system", ""), ("user", "Hi!"), ("assistant", "Hello!")]
+    messages = [{"role": role, "content": content} for role, content in said]
+    place.record(conversation(messages=messages, tools=..., final_answer=...))
+    first, *_ = only(place, MESSAGES, system="Think.")["messages"]
+    assert first == {"role": "system", "content": "Think."}
+
+
 @pytest.mark.parametrize(
     ("reasoning", "answer"),
     [

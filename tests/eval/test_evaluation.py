@@ -68,7 +68,7 @@ def test_another_judge_can_be_given() -> None:
 def test_an_answer_at_the_end_of_a_generation_that_was_cut_off_is_wrong(stop_reason: str) -> None:
     texts = ("Answer: 2", "Answer: 4\n", "Answer: Paris and", "6")
     cut = answers(*texts, stop_reason=stop_reason)
-    assert not any(p.correct for p in evaluate(EVALSET, lambda _: cut))
+    assert [p.correct for p in evaluate(EVALSET, lambda _: cut)] == [False] * 4
 
 
 def test_a_generator_that_loses_a_prompt_is_a_bug_and_not_a_score() -> None:

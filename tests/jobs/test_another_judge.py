@@ -158,8 +158,8 @@ def test_two_models_with_one_store_get_their_own_responses(copy: Store) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"max_new_tokens": 7},
-        {"batch_size": 3},
+        {"max_new_tokens": 5},
+        {"batch_size": 2},
         {"temperature": 1.0},
         {"evalset": "other"},
     ],

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests.making.trainings import SMALL, make_store
 from tests.moments import INTERRUPT, KILL, Moment, program
+from tests.sweeps import swept
 from tunixrt.derive import Answer, Watch, WorkHeldError, unfinished, work_directory, working
 from tunixrt.errors import ExitCode
 from tunixrt.jobs.models import model_digests
@@ -81,7 +82,7 @@ def before_checkpoint(step: int, action: str, arguments: list[str]) -> tuple[int
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["fast", "portable"])
+@pytest.mark.parametrize("mode", swept(["portable", "fast"], every=2))
 def test_interrupted_killed_and_damaged_training_ends_in_the_same_bits(
     mode: str, tmp_path: Path
 ) -> None:

@@ -105,7 +105,7 @@ def test_what_cannot_be_compared_any_more_is_said(store: Store) -> None:
     assert unpublished(store, "sums", trained, watch) is None
     (store.layout.datasets / "sums").rename(store.root / "gone")
     assert unpublished(store, "sums", trained, watch) is None
-    assert "1 redacted members of sums-v1" in notices[0]
+    assert "1 redacted member of sums-v1" in notices[0]
     assert f"the dataset {trained.identity.dataset} that was trained on is not here" in notices[1]
 
 
@@ -126,7 +126,7 @@ def test_a_recorded_check_outlives_the_text_and_says_so_when_it_is_made_again(
     (verdict,) = [v for v in store.verify(rebuild=True).rebuilt if v.kind == "contamination"]
     assert (verdict.verdict, verdict.reasons) == (
         Answer.NOT_REPRODUCIBLE,
-        ["1 redacted members of sums-v1"],
+        ["1 redacted member of sums-v1"],
     )
 
 

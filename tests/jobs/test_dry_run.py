@@ -75,7 +75,15 @@ def test_it_refuses_what_training_would_refuse(copy: Store) -> None:
 def test_the_validation_split_is_counted(copy: Store) -> None:
     overrides = ["training.eval_steps=2", "data.validation_split=test"]
     dry = copy.runs.rehearse("nano", dataset="sums-v1", overrides=overrides)
-    assert dry.n_validation == sum(m.split == "test" for m in copy.datasets["sums-v1"].members())
+    lengths = [record.n_tokens for record in copy.datasets["sums-v1"].tokens(split="test")]
+    assert dry.n_validation == len(lengths)
+    overrides += [f"model.max_length={max(lengths) - 1}", "data.overlong=drop"]
+    dry = copy.runs.rehearse("nano", dataset="sums-v1", overrides=overrides)
+    n_dropped = lengths.count(max(lengths))
+    assert 0 < n_dropped < len(lengths)
+    assert dry.n_validation == len(lengths) - n_dropped
+    assert dry.validation is not None
+    assert dry.validation.n_dropped == n_dropped
 
 
 def test_it_needs_no_jax(tmp_path: Path) -> None:

@@ -231,6 +231,7 @@ def test_a_pointer_of_git_lfs_is_called_one_and_the_command_is_named(
     findings = store.verify().findings
     pointed = [finding for finding in findings if "it is a Git LFS pointer" in finding.problem]
     places = {store.layout.relative(path) for path in full.root.glob(pattern)}
+    assert places
     assert {finding.path for finding in pointed} >= places
     assert all("`git lfs pull`" in finding.problem for finding in pointed)
     assert not any("digest" in finding.problem for finding in findings if finding.path in places)

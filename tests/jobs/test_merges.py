@@ -102,6 +102,7 @@ def test_a_redaction_wins_over_whatever_another_branch_says(
     assert store.status().conflicts == []
     texts = [p.read_bytes() for p in (store.root / "store").rglob("*") if p.is_file()]
     assert not any(b"look at 0" in text for text in texts)
+    assert any(b"look at 1" in text for text in texts)
 
 
 @pytest.mark.parametrize("swap", [False, True])

@@ -37,10 +37,8 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.slow
 def test_two_at_a_time_say_what_one_at_a_time_says(copy: Store) -> None:
-    config = str(copy.root / "tiny.toml")
-    copy.runs.train(config, dataset="sums-v1", overrides=["training.seed=1"])
     fast = ["training.seed=2", "training.numeric_mode=fast"]
-    copy.runs.train(config, dataset="sums-v1", overrides=fast)
+    copy.runs.train(str(copy.root / "tiny.toml"), dataset="sums-v1", overrides=fast)
     answers = [
         subprocess.run(
             command(copy.root, "--jobs", n), env=environment(), check=True, capture_output=True
@@ -49,7 +47,7 @@ def test_two_at_a_time_say_what_one_at_a_time_says(copy: Store) -> None:
     ]
     assert answers[0] == answers[1]
     assert msgspec.json.decode(answers[0])["verdict"] == "identical"
-    assert len(msgspec.json.decode(answers[0])["runs"]) == 8
+    assert len(msgspec.json.decode(answers[0])["runs"]) == 7
 
 
 def is_alive(pid: int) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.making.runs import reseal
 from tests.making.trainings import (
+    SMALL_MODEL,
     TINY,
     evaluations_of,
     make_store,
@@ -198,7 +199,7 @@ def test_a_run_over_redacted_members_is_not_reproducible(copy: Store) -> None:
         ("evaluation", Answer.IDENTICAL),
         ("contamination", Answer.NOT_REPRODUCIBLE),
     ]
-    assert verdicts[0].reasons == ["1 redacted members of sums-v1"]
+    assert verdicts[0].reasons == ["1 redacted member of sums-v1"]
     assert copy.verify(rebuild=True).ok
 
 
@@ -211,6 +212,12 @@ def test_a_redaction_gives_the_next_training_another_id(copy: Store) -> None:
     assert done.manifest.run_id != before.run_id
     assert done.manifest.identity.text != before.identity.text
     assert done.manifest.ledger.n_redacted == 1
+    ledger = list(done.run.ledger())
+    assert [line.trace for line in ledger] == sorted(
+        m.trace for m in copy.datasets["sums-v1"].members() if m.split == "train"
+    )
+    (gone,) = (line for line in ledger if line.outcome == "redacted")
+    assert (gone.trace, gone.reason, gone.n_tokens) == (member, "redacted", 0)
     assert [v.verdict for v in copy.reproduce(done.manifest.run_id)] == [Answer.IDENTICAL]
 
 
@@ -267,9 +274,9 @@ def test_a_split_without_members_gets_a_sentence(copy: Store) -> None:
 
 
 def test_answers_get_the_room_that_the_context_leaves(copy: Store) -> None:
-    overrides = [*TINY, "model.max_length=80"]
-    run_id = copy.runs.train("nano", dataset="sums-v1", overrides=overrides).manifest.run_id
-    manifest = copy.runs.evaluate(run_id, evalset="sums").manifest
+    config = copy.root / "short.toml"
+    config.write_text(SMALL_MODEL.replace("[model]\n", "[model]\nmax_length = 80\n"))
+    manifest = copy.runs.evaluate(f"untrained:{config}", evalset="sums").manifest
     assert 1 <= manifest.responses.generation.max_new_tokens < 80
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tunixrt.datasets.render import DataFormat, Example, Special, render_prompt, single_turn
@@ -9,6 +11,7 @@ from tunixrt.log.digests import digest_bytes
 from tunixrt.ml.model import Decoder, ModelConfig, initial_weights
 from tunixrt.ml.numerics import numerics_for
 from tunixrt.ml.tokenizer import ByteTokenizer
+from tunixrt.ml.training import train
 from tunixrt.runs.architecture import Architecture
 from tunixrt.runs.config_sources import load_config
 
@@ -52,9 +55,13 @@ def tiny_config(*overrides: str) -> RunConfig:
     return load_config("nano", [*TINY_SIZES, *overrides])
 
 
-def sliding_config(max_length: int = 64) -> ModelConfig:
-    """The sizes of ``SLIDING`` for the byte tokenizer."""
-    return ModelConfig(SLIDING, ByteTokenizer.vocab_size, max_length)
+def sliding_config(max_length: int = 64, *, n_layers: int = 3) -> ModelConfig:
+    """The sizes of ``SLIDING`` for the byte tokenizer.
+
+    Two layers are one of each kind. The third makes XLA compile for half as long again.
+    """
+    sizes = SLIDING.model_copy(update={"num_hidden_layers": n_layers})
+    return ModelConfig(sizes, ByteTokenizer.vocab_size, max_length)
 
 
 def decoder(config: ModelConfig, seed: int = 0) -> Decoder:
@@ -73,6 +80,16 @@ def copying_examples(n: int = 40) -> list[Example]:
     """Prompts of one letter whose answer is the letter twice."""
     letters = [chr(ord("a") + place % 26) for place in range(n)]
     return [example(letter, f"Answer: {letter}{letter}") for letter in letters]
+
+
+def weights_of_both_modes() -> list[str]:
+    """The digests of the weights that the tiny training gives, fast and portable."""
+    found = []
+    for mode in ("fast", "portable"):
+        with TemporaryDirectory() as directory:
+            config = tiny_config(f"training.numeric_mode={mode}")
+            found.append(str(train(config, copying_examples(), Path(directory)).weights))
+    return found
 
 
 def prompts_of(examples: Sequence[Example]) -> list[list[int]]:

@@ -69,7 +69,7 @@ def probabilities(logits: NDArray[np.float32], sampling: Sampling) -> NDArray[np
     "sampling", [Sampling(1.0), Sampling(0.6), Sampling(1.7, 0.8), Sampling(1.0, 0.3)], ids=repr
 )
 def test_tokens_are_drawn_as_often_as_the_softmax_says(sampling: Sampling, mode: str) -> None:
-    n_draws = 50_000
+    n_draws = 20_000
     logits = some_logits()
     expected = probabilities(logits, sampling) * n_draws
     found = np.bincount(chosen(logits, range(n_draws), sampling, mode), minlength=N_TOKENS)

@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 
 from tests.making.models import sliding_config
+from tests.sweeps import swept
 from tunixrt.ml import environment
 from tunixrt.ml.choosing import choose, draw_keys
 from tunixrt.ml.generate import Generation, Generator, PromptError, StopReason
@@ -33,7 +34,8 @@ PROMPTS = [[2, 3, 70], [2, 9, 9, 80, 90, 100, 7], [2], [5, 200], [2, 3, 71]]
 @pytest.fixture(scope="module")
 def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("model")
-    save_model(directory, initial_weights(sliding_config(), 4), sliding_config(), ByteTokenizer())
+    config = sliding_config(n_layers=2)
+    save_model(directory, initial_weights(config, 4), config, ByteTokenizer())
     return directory
 
 
@@ -103,13 +105,15 @@ def sampled(directory: Path, batch_size: int) -> Generator:
 DRAWS = [7, 2**64 - 1, 7, 0, 12_345_678_901_234_567_890]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("batch_size", [1, 2, 8, 32, 64])
-@pytest.mark.usefixtures("portable_mode")
-def test_drawn_tokens_depend_on_neither_batch_nor_order_nor_padding(
-    model_directory: Path, batch_size: int
-) -> None:
-    # One row after the other, each by the definition of a draw: logits of the whole row so far.
+@pytest.fixture(scope="module")
+def alone(model_directory: Path) -> Iterator[list[tuple[int, ...]]]:
+    """The tokens for each prompt by the definition of a draw: logits of the whole row so far."""
+    environment.prepare("portable")
+    yield drawn_alone(model_directory)
+    environment.prepare("fast")
+
+
+def drawn_alone(model_directory: Path) -> list[tuple[int, ...]]:
     loaded = load_model(model_directory)
     numerics = numerics_for("portable")
     graph, state = nnx.split(Decoder(loaded.config, numerics, loaded.weights))
@@ -121,7 +125,7 @@ def test_drawn_tokens_depend_on_neither_batch_nor_order_nor_padding(
         hidden = model(tokens, positions, jnp.ones_like(tokens))
         return choose(model.logits(hidden[:, place]), key, index, Sampling(1.3, 0.95), numerics)[0]
 
-    def alone(prompt: list[int], draw: int) -> tuple[int, ...]:
+    def continued(prompt: list[int], draw: int) -> tuple[int, ...]:
         row = list(prompt)
         for index in range(6):
             tokens = np.zeros((1, 24), np.int32)
@@ -130,20 +134,37 @@ def test_drawn_tokens_depend_on_neither_batch_nor_order_nor_padding(
             assert row[-1] not in {END_OF_TURN, EOS}
         return tuple(row[len(prompt) :])
 
-    expected = [alone(prompt, draw) for prompt, draw in zip(PROMPTS, DRAWS, strict=True)]
+    return [continued(prompt, draw) for prompt, draw in zip(PROMPTS, DRAWS, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_size", swept([8, 2, 1, 32, 64], every=2))
+@pytest.mark.usefixtures("portable_mode")
+def test_drawn_tokens_depend_on_neither_batch_nor_order(
+    model_directory: Path, alone: list[tuple[int, ...]], batch_size: int
+) -> None:
     generator = sampled(model_directory, batch_size)
     together = generator.run(PROMPTS, DRAWS)
-    assert [one.tokens for one in together] == expected
+    assert [one.tokens for one in together] == alone
     backwards = generator.run(PROMPTS[::-1], DRAWS[::-1])
     assert backwards[::-1] == together
-    # In pieces, and beside a prompt that is padded to another length.
     assert generator.run(PROMPTS[:2], DRAWS[:2]) == together[:2]
-    assert generator.run([[2] * 20, *PROMPTS[2:]], [1, *DRAWS[2:]])[1:] == together[2:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_size", swept([8, 1, 64], every=3))
+@pytest.mark.usefixtures("portable_mode")
+def test_drawn_tokens_do_not_depend_on_padding(
+    model_directory: Path, alone: list[tuple[int, ...]], batch_size: int
+) -> None:
+    # The prompt of 20 tokens pads the others to another length.
+    found = sampled(model_directory, batch_size).run([[2] * 20, *PROMPTS[2:]], [1, *DRAWS[2:]])
+    assert [one.tokens for one in found[1:]] == alone[2:]
 
 
 @pytest.mark.usefixtures("portable_mode")
 def test_the_same_prompt_with_the_same_draw_gives_the_same_tokens(model_directory: Path) -> None:
-    first, second, third = sampled(model_directory, 4).run([[2, 3, 70]] * 3, [5, 6, 5])
+    first, second, third = sampled(model_directory, 8).run([[2, 3, 70]] * 3, [5, 6, 5])
     assert first == third
     assert first != second
 

@@ -140,7 +140,7 @@ def _logits(model: Decoder, rows: Rows) -> NDArray[Any]:
 
 def test_in_portable_mode_an_example_has_the_same_loss_packed_or_alone() -> None:
     environment.prepare("portable")
-    examples, numerics, config = encoded(), numerics_for("portable"), sliding_config()
+    examples, numerics, config = encoded(), numerics_for("portable"), sliding_config(n_layers=2)
     model = Decoder(config, numerics, initial_weights(config, 0))
     packing: Packing = pack(examples)
     together = packed_batches_of_steps(

@@ -14,21 +14,15 @@ from pathlib import Path
 import pytest
 
 import tunixrt
+from tests.making.models import weights_of_both_modes
 from tunixrt.ml.environment import REQUIRED_XLA_FLAGS
 
 FLAGS = " ".join(f"{name}={value}" for name, value in REQUIRED_XLA_FLAGS.items())
 BEHIND_THE_DOOR = {"jax", "jaxlib", "flax", "optax", "safetensors"}
 
 TRAIN = """
-import sys
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from tests.making.models import copying_examples, tiny_config
-from tunixrt.ml.training import train
-for mode in ("fast", "portable"):
-    with TemporaryDirectory() as directory:
-        config = tiny_config("training.num_steps=3", f"training.numeric_mode={mode}")
-        print(train(config, copying_examples(), Path(directory)).weights)
+from tests.making.models import weights_of_both_modes
+print(*weights_of_both_modes(), sep="\\n")
 """
 
 
@@ -86,8 +80,9 @@ print(started_threads())
 
 @pytest.mark.slow
 def test_weights_do_not_depend_on_what_a_notebook_did_with_jax_before() -> None:
-    expected = printed(TRAIN)
-    assert len(expected) == 2
+    # Here the programs may come from the cache of the session; the processes below compile theirs.
+    expected = weights_of_both_modes()
+    assert len(set(expected)) == 2
     left = "import jax; print(jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision)"
     # The line that the error names, before the first computation.
     imported = """

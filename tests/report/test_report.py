@@ -239,6 +239,21 @@ def test_the_loss_stands_in_a_table_at_fixed_steps() -> None:
     ) == ["1"]
 
 
+def test_the_validation_loss_is_in_a_table_where_it_was_computed() -> None:
+    assert "Validation loss" not in markdown(view())
+    report, found = view(), training()
+    metrics = tuple(
+        line if line.step % 60 else msgspec.structs.replace(line, validation_loss=line.step / 8)
+        for line in found.metrics
+    )
+    after = msgspec.structs.replace(
+        report.after, training=msgspec.structs.replace(found, metrics=metrics)
+    )
+    text = markdown(report._replace(after=after))
+    _, _, table = text.partition("| Step | Validation loss |\n| --: | --: |\n")
+    assert table.startswith("| 60 | 7.5 |\n| 120 | 15 |\n\n")
+
+
 def test_every_record_that_was_not_kept_is_listed_with_its_reason() -> None:
     text = markdown(view())
     assert "was trained for 120 steps on 30 records of `sums-v1` (split `train`)" in text

@@ -112,9 +112,15 @@ def test_every_column_of_a_kind_has_one_length(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_both_sides_of_every_equals_sign_of_a_column_are_equal(kind: Kind) -> None:
-    for problem in generate_arithmetic(kinds=[kind], n_digits=3, n=300, seed=3):
-        for step in problem.steps():
-            assert len({value_of(side) for side in step.split("=")}) == 1, step
+    steps = [
+        step
+        for problem in generate_arithmetic(kinds=[kind], n_digits=3, n=300, seed=3)
+        for step in problem.steps()
+        if "=" in step
+    ]
+    assert len(steps) >= 300
+    for step in steps:
+        assert len({value_of(side) for side in step.split("=")}) == 1, step
 
 
 def value_of(side: str) -> int:

@@ -66,8 +66,8 @@ def test_the_last_line_needs_no_line_feed_and_crlf_is_white_space(tmp_path: Path
 
 def test_a_source_replaces_the_source_of_every_record(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "t.jsonl", [value(), value(meta=...)])
-    for record in read(path, source="elsewhere"):
-        assert parse_payload(record.payload).meta == {"source": "elsewhere"}
+    found = [parse_payload(record.payload).meta for record in read(path, source="elsewhere")]
+    assert found == [{"source": "elsewhere"}] * 2
 
 
 def test_neither_file_name_nor_line_enters_the_id(tmp_path: Path) -> None:

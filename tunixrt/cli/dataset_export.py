@@ -145,7 +145,7 @@ def _say(key: str, report: ExportReport) -> None:
         written = (
             'written as "weight": 0; most trainers ignore that and learn them.'
             if report.format == "messages"
-            else f"which {report.format} cannot mark; prompt_completion has learned turns only."
+            else f"which {report.format} cannot mark; in prompt_completion they are context only."
         )
         say(
             f"warning: {count(report.n_with_masked_turns, 'row')} with turns that are not to be "

@@ -36,8 +36,11 @@ def _lines(dry: DryRun) -> Iterator[str]:
         f"{ledger.n_truncated:,} truncated, {ledger.n_redacted:,} redacted; "
         f"{ledger.n_tokens:,} tokens, {ledger.n_loss_tokens:,} of them learned"
     )
-    if dry.n_validation:
-        yield f"  validated {count(dry.n_validation, 'record')} every training.eval_steps steps"
+    if dry.validation is not None:
+        yield (
+            f"  validated {count(dry.n_validation, 'record')} every training.eval_steps steps; "
+            f"{dry.validation.n_dropped:,} dropped, {dry.validation.n_redacted:,} redacted"
+        )
     yield (
         f"  rows      {tokens.n_rows_per_epoch:,} of {tokens.row_length:,} tokens per epoch, "
         f"{tokens.n_epochs:.2f} epochs"

@@ -51,6 +51,9 @@ class Sink(Protocol):
     def add(self, state: TraceState, trace: AnyTrace, split: Split) -> None:
         """Receive one trace of a split; traces arrive in ascending order of their ids."""
 
+    def add_redacted(self, trace: Digest) -> None:
+        """Count a member of a split whose text is gone."""
+
 
 class DatasetReader:
     """Reads datasets of one log, and caches the folds of the snapshots that were read last."""
@@ -116,7 +119,7 @@ class DatasetReader:
                 if sink.split not in (None, member.split):
                     continue
                 if trace is None:
-                    sink.omitted[OmitReason.REDACTED] += 1
+                    sink.add_redacted(state.id)
                 else:
                     sink.add(state, trace, member.split)
         for sink in sinks:

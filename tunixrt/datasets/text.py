@@ -34,6 +34,7 @@ class Text:
     Attributes:
         examples: the examples, in that order; empty if they are not kept.
         omitted: members that are not among them, by reason.
+        redacted: those of the split whose text is gone, in the same order.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Text:
         self.split = split
         self.examples: list[Example] = []
         self.omitted: Counter[str] = Counter()
+        self.redacted: list[Digest] = []
         self.n_examples = 0
         self._format = data_format
         self._system = system
@@ -61,7 +63,7 @@ class Text:
     @property
     def n_redacted(self) -> int:
         """Members of the split whose text is gone."""
-        return self.omitted[OmitReason.REDACTED]
+        return len(self.redacted)
 
     def add(self, state: TraceState, trace: AnyTrace, split: Split) -> None:  # noqa: ARG002
         """Render one trace."""
@@ -70,6 +72,11 @@ class Text:
         self.n_examples += 1
         if self._keep:
             self.examples.append(example)
+
+    def add_redacted(self, trace: Digest) -> None:
+        """Take a member into account that has no text any more."""
+        self.omitted[OmitReason.REDACTED] += 1
+        self.redacted.append(trace)
 
 
 def text_line(example: Example) -> bytes:

@@ -118,7 +118,7 @@ class TrainingCheck(Derivation[ContaminationManifest]):
             dataset = dataset_of(self._catalogue, run)
             for member, state, trace in self._reader.read(dataset, {run.split}):
                 if trace is None:
-                    text.omitted["redacted"] += 1
+                    text.add_redacted(state.id)
                 else:
                     text.add(state, trace, member.split)
                     check.add_trace(state.id, trace)

@@ -61,7 +61,10 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dataset_key: the dataset to train on.
         numeric_mode: portable or fast.
         ledger: how many records are kept, dropped, truncated; tokens are of one epoch.
-        n_validation: examples of the validation split; 0 when no loss over it was asked for.
+        n_validation: records of the validation split that its loss is over; 0 when no loss over it
+            was asked for.
+        validation: how many records of the validation split are kept, and how many dropped; None
+            when no loss over it was asked for.
         tokens: of the whole run.
         memory: an estimate.
     """
@@ -76,6 +79,7 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     numeric_mode: str
     ledger: LedgerCounts
     n_validation: int
+    validation: LedgerCounts | None
     tokens: TokenCounts
     memory: MemoryEstimate
 
@@ -93,9 +97,10 @@ def rehearse_training(layout: Layout, log: EventLog, request: TrainRequest) -> D
     config = request.config
     plan = plan_training(layout, log, request)
     feed = Feed(config, encode(config, plan.text.examples))
-    validation = [] if plan.validation is None else plan.validation.examples
-    if validation:
-        encode(config, validation)
+    validation = None
+    if plan.validation is not None:
+        held_out = encode(config, plan.validation.examples)
+        validation = count_ledger(held_out.ledger, plan.validation.n_redacted)
     checkpoints = work_directory(layout, plan.kind, plan.id)
     newest = newest_whole(checkpoints, plan.id)
     run = Run.of(layout, plan.id)
@@ -109,7 +114,8 @@ def rehearse_training(layout: Layout, log: EventLog, request: TrainRequest) -> D
         dataset_key=request.dataset,
         numeric_mode=plan.identity.numeric_mode,
         ledger=count_ledger(feed.examples.ledger, plan.text.n_redacted),
-        n_validation=len(validation),
+        n_validation=0 if validation is None else validation.n_kept,
+        validation=validation,
         tokens=_tokens(config, feed),
         memory=estimate_memory(config, ByteTokenizer.vocab_size, feed.row_length),
     )

@@ -23,7 +23,7 @@ from tunixrt.runs.checkpoints import newest_whole, steps_saved
 from tunixrt.runs.config import RunConfig
 from tunixrt.runs.identity import IDENTITY_FORMAT, Template, TrainingIdentity, current_code
 from tunixrt.runs.latest import note_latest
-from tunixrt.runs.lines import encode_lines
+from tunixrt.runs.lines import encode_lines, with_redacted
 from tunixrt.runs.manifests import (
     MANIFEST_FORMAT,
     LedgerCounts,
@@ -37,6 +37,7 @@ from tunixrt.runs.tolerance import (
     losses_beyond_tolerance,
     only_fingerprints_differ,
 )
+from tunixrt.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +152,8 @@ class Training(Derivation[TrainingManifest]):
             should_stop=watch.should_stop,
             on_progress=lambda now: watch.progress(now.step, now.num_steps, now),
         )
-        (directory / LEDGER_NAME).write_bytes(encode_lines(outcome.ledger))
+        ledger = with_redacted(outcome.ledger, self.text.redacted)
+        (directory / LEDGER_NAME).write_bytes(encode_lines(ledger))
         return TrainingManifest(
             format=MANIFEST_FORMAT,
             run_id=self.id,
@@ -370,7 +372,7 @@ def require_text(catalogue: Catalogue, manifest: TrainingManifest, text: Text) -
     if version != TEMPLATE_VERSION:
         why = f"the template is version {TEMPLATE_VERSION} here and was {version}"
     elif text.n_redacted:
-        why = f"{text.n_redacted:,} redacted members of {key}"
+        why = f"{plural(text.n_redacted, 'redacted member')} of {key}"
     else:
         why = (
             f"the text of {key} has the digest {text.digest}, and the run was trained on "

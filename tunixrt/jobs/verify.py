@@ -37,6 +37,7 @@ from tunixrt.runs.manifests import (
 )
 from tunixrt.runs.promotions import read_promotions
 from tunixrt.traces.importers.lines import digest_text
+from tunixrt.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -342,7 +343,7 @@ def _derive_text(
             else Answer.NOT_REPRODUCIBLE
             if gone
             else Answer.DIVERGED,
-            reasons=[f"{text.n_redacted:,} redacted members"] if gone else [],
+            reasons=[plural(text.n_redacted, "redacted member")] if gone else [],
             first_difference=None if same else "The text is not the one that was trained on.",
             n_rows=text.n_examples,
             n_redacted=text.n_redacted,

@@ -56,7 +56,7 @@ class LedgerLine(_Line, frozen=True):
 
     Attributes:
         trace: its trace.
-        outcome: whether it was trained on.
+        outcome: whether it was trained on; redacted where its text is gone.
         n_tokens: its length in tokens.
         n_loss_tokens: how many of them are in the loss.
         reason: why it was dropped or truncated; None for a kept one.
@@ -69,6 +69,12 @@ class LedgerLine(_Line, frozen=True):
     n_loss_tokens: int
     reason: str | None = None
     n_times_trained: int = 0
+
+
+def with_redacted(lines: Iterable[LedgerLine], redacted: Iterable[Digest]) -> list[LedgerLine]:
+    """Return the lines of the examples and those of redacted members, in the order of their ids."""
+    gone = (LedgerLine(trace, "redacted", 0, 0, reason="redacted") for trace in redacted)
+    return sorted([*lines, *gone], key=lambda line: line.trace)
 
 
 class Response(_Line, frozen=True):

@@ -92,9 +92,17 @@ def test_thoughts_hold_steps_and_never_the_answer() -> None:
         ("1. a\n2. b", ("a", "b")),
         ("Reasoning:\n1. a", ("a",)),
         ("1.5 is not a step\nAnswer: c", ()),
+        (
+            "Reasoning:\n1 mile is 1.609 km.\n\n3 * 1.609 = 4.8\nAnswer: c",
+            (
+                "1 mile is 1.609 km.",
+                "3 * 1.609 = 4.8",
+            ),
+        ),
+        ('Reasoning:\nAdd them.\nCall 1: {"arguments":{},"name":"add"}', ("Add them.",)),
     ],
 )
-def test_numbered_steps(text: str, steps: tuple[str, ...]) -> None:
+def test_steps(text: str, steps: tuple[str, ...]) -> None:
     assert parse_response(text).steps == steps
 
 

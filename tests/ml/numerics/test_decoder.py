@@ -13,6 +13,7 @@ from flax import nnx
 
 from tests.making.models import sliding_config
 from tests.ml.numerics.arrays import bits, largest_error
+from tests.sweeps import product, swept
 from tunixrt.ml.model import Decoder, initial_weights
 from tunixrt.ml.numerics import numerics_for
 
@@ -23,7 +24,7 @@ class Model:
     """A small decoder as compiled functions."""
 
     def __init__(self, mode: str) -> None:
-        config = sliding_config()
+        config = sliding_config(n_layers=2)
         decoder = Decoder(config, numerics_for(mode), initial_weights(config, 0))
         graph, state = nnx.split(decoder)
         self.decoder = decoder
@@ -74,8 +75,9 @@ def test_logits_are_close_to_the_fast_mode(model: Model, tokens: Any) -> None:
     assert largest_error(model.logits(tokens), Model("fast").logits(tokens)) < 1e-5
 
 
-@pytest.mark.parametrize("n_slots", [24, 40, 64])
-@pytest.mark.parametrize("n_at_once", [1, 7, LENGTH - 1])
+@pytest.mark.parametrize(
+    ("n_at_once", "n_slots"), product([1, 7, LENGTH - 1], [24, 40, 64], every=3)
+)
 def test_decoding_token_by_token_gives_the_bits_of_the_prompt_at_once(
     model: Model, tokens: Any, n_at_once: int, n_slots: int
 ) -> None:
@@ -95,7 +97,7 @@ def test_decoding_token_by_token_gives_the_bits_of_the_prompt_at_once(
         assert bits(logits) == bits(whole[:, column]), place
 
 
-@pytest.mark.parametrize("batch", [1, 2, 8, 32, 64])
+@pytest.mark.parametrize("batch", swept([1, 2, 8, 32, 64], every=2))
 def test_a_row_does_not_know_its_batch(model: Model, tokens: Any, batch: int) -> None:
     many = np.random.default_rng(2).integers(0, 261, (batch, LENGTH)).astype(np.int32)
     places = sorted({0, batch // 2, batch - 1})
@@ -103,7 +105,7 @@ def test_a_row_does_not_know_its_batch(model: Model, tokens: Any, batch: int) ->
     assert bits(model.logits(many)[places]) == bits(model.logits(tokens)[: len(places)])
 
 
-@pytest.mark.parametrize("length", [24, 32, 48, 61, 64])
+@pytest.mark.parametrize("length", swept([24, 32, 48, 64, 61], every=2))
 def test_a_row_does_not_know_its_padding(model: Model, tokens: Any, length: int) -> None:
     padded = np.zeros((BATCH, length), np.int32)
     padded[:, :LENGTH] = tokens

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tunixrt.datasets.files import Dataset
     from tunixrt.datasets.recipes import Split
     from tunixrt.datasets.selection import Member as Listed
+    from tunixrt.log.digests import Digest
     from tunixrt.log.eventlog import EventLog
     from tunixrt.traces.schema import AnyTrace
     from tunixrt.traces.state import TraceState
@@ -295,6 +296,10 @@ class Export:
         if not isinstance(row.value, OmitReason):
             self._sha256.update(line_of(row.value) + b"\n")
             self._counts.n_with_template_text += has_template_text(trace)
+
+    def add_redacted(self, trace: Digest) -> None:  # noqa: ARG002
+        """Count a member whose text is gone."""
+        self.omitted[OmitReason.REDACTED] += 1
 
     def report(self) -> ExportReport:
         """Return what was received so far."""

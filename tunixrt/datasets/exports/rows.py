@@ -215,8 +215,9 @@ def _written(messages: Sequence[Message], settings: RowSettings) -> Iterator[dic
     system = settings.system
     if system is not None:
         if messages[0].role is Role.SYSTEM:
-            system = f"{system}\n\n{messages[0].content}"
-            messages = messages[1:]
+            # Training leaves out a system message without text, too, and the blank line before it.
+            own, *messages = messages
+            system = f"{system}\n\n{own.content}" if own.content else system
         yield {"role": Role.SYSTEM.value, "content": system}
     for message in messages:
         yield _message(message, settings.reasoning)

@@ -1,4 +1,7 @@
-r"""The numbered steps and the final answer in the text that a model generated.
+r"""The steps and the final answer in the text that a model generated.
+
+Steps are numbered 1, 2, 3...; without numbers, each line after ``Reasoning:`` is one, which is how
+a model answers that was trained on conversations.
 
 The final answer is searched for in this order; the first form found decides:
 
@@ -114,6 +117,7 @@ _STEP: Final = re.compile(
 _REASONING: Final = re.compile(
     r"^[ \t>*_#-]*reasoning[*_ \t]*:[*_ \t]*$", re.IGNORECASE | re.MULTILINE
 )
+_CALL: Final = re.compile(r"Call \d{1,4}: \{")
 _THINK_OPEN: Final = "<think>"
 _THINK_CLOSE: Final = "</think>"
 
@@ -289,7 +293,10 @@ def _last_line(text: str) -> _Found | None:
 
 
 def _steps(text: str) -> tuple[str, ...]:
-    """Steps numbered 1, 2, 3...; a number out of sequence is text of the step that contains it."""
+    """Steps numbered 1, 2, 3...; a number out of sequence is text of the step that contains it.
+
+    Without numbers, they are the lines after ``Reasoning:`` up to the tool calls.
+    """
     heading = _REASONING.search(text)
     begin = heading.end() if heading else 0
     starts: list[tuple[int, int]] = []
@@ -297,6 +304,12 @@ def _steps(text: str) -> tuple[str, ...]:
         if int(match[1] or match[2]) == len(starts) + 1:
             starts.append((match.start(), match.end()))
     if not starts:
-        return ()
+        return _lines(text[begin:]) if heading else ()
     ends = [start for start, _ in starts[1:]] + [len(text)]
     return tuple(text[start:end].strip() for (_, start), end in zip(starts, ends, strict=True))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    """The lines that are neither blank nor a tool call of the training template."""
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(line for line in lines if line and not _CALL.match(line))

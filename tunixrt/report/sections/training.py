@@ -99,6 +99,24 @@ def _loss(metrics: Sequence[MetricsLine]) -> list[Block]:
             ),
             numeric=frozenset(range(4)),
         ),
+        *_validation_loss([point for point in metrics if point.validation_loss is not None]),
+    ]
+
+
+def _validation_loss(points: Sequence[MetricsLine]) -> list[Block]:
+    """The loss over the validation split, where the run computed it."""
+    if not points:
+        return []
+    return [
+        Table(
+            label="Loss over the validation split, after the step",
+            head=("Step", "Validation loss"),
+            rows=tuple(
+                (f"{point.step:,}", significant(point.validation_loss or 0.0, 6))
+                for point in _fixed_steps(points)
+            ),
+            numeric=frozenset({0, 1}),
+        )
     ]
 
 
