@@ -60,6 +60,37 @@ def test_a_slash_makes_a_directory_with_a_card(cli: Callable[..., Outcome], sums
     assert cli(*EXPORT, "text", "--check", "out", "--shard", "2").code == 1
 
 
+def test_a_check_of_a_directory_names_the_split(cli: Callable[..., Outcome], store: Path) -> None:
+    assert cli("dataset", "build", "sums", "v1", "--split", "test=0.5").code == 0
+    everything = (*EXPORT, "messages", "--split", "all")
+    assert cli(*everything, "-o", "out/").code == 0
+    checked = cli(*everything, "--check", "out").out.splitlines()
+    assert [line.partition(": ")[0] for line in checked] == [
+        "sums-v1 as messages, train",
+        "sums-v1 as messages, test",
+    ]
+
+
+def test_a_check_says_that_an_older_file_holds_what_was_redacted_since(
+    cli: Callable[..., Outcome], sums: Path
+) -> None:
+    assert cli(*EXPORT, "text", "-o", "x.jsonl").code == 0
+    forgotten = json.loads((sums / "x.jsonl").read_text().splitlines()[7])["id"]
+    assert cli("trace", "redact", forgotten, "--reason", "asked").code == 0
+    other = cli(*EXPORT, "text", "--check", "x.jsonl")
+    assert (other.code, "diverged: x.jsonl, row 8: " in other.out) == (1, True)
+    assert "1 member redacted: a file that was exported before holds the text" in other.err
+    assert cli(*EXPORT, "text", "-o", "x.jsonl").code == 0
+    assert cli(*EXPORT, "text", "--check", "x.jsonl").code == 0
+
+
+def test_croissant_without_files_names_the_options_that_it_needs(
+    cli: Callable[..., Outcome], sums: Path
+) -> None:
+    said = cli("dataset", "card", "sums-v1", "--croissant")
+    assert (said.code, "--format FORMAT --file SPLIT=FILE" in said.err) == (2, True)
+
+
 def test_an_export_warns_of_turns_that_most_trainers_would_learn(
     cli: Callable[..., Outcome], store: Path
 ) -> None:
@@ -76,6 +107,9 @@ def test_an_export_warns_of_turns_that_most_trainers_would_learn(
     assert cli("dataset", "build", "chat", "v1", "--where", "source=chat").code == 0
     said = cli("dataset", "export", "chat-v1", "--format", "messages")
     assert "warning: 1 row with turns that are not to be learned" in said.err
+    for name in ("tunix_sft", "text", "training_example"):
+        said = cli("dataset", "export", "chat-v1", "--format", name)
+        assert f"1 row with turns that are not to be learned, which {name} cannot mark" in said.err
     said = cli("dataset", "export", "chat-v1", "--format", "prompt_completion")
     assert "1 row without the messages after the completion" in said.err
     assert "warning" not in said.err

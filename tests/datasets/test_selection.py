@@ -189,7 +189,7 @@ def test_a_group_shares_a_split_and_no_trace_moves_when_traces_come_or_go(
     recipe = recipe | {"group_by": "meta.problem"}
     if stratify:
         recipe |= {"stratify": "meta.problem"}
-    place.record(trace("always there"))
+    place.record(trace("always there", meta={"problem": "always there"}))
     ids = place.record(*(solution(*row) for row in first))
     groups = dict(zip(ids, (key_of(*row) for row in first), strict=True))
     before = splits_of(build(place, "d-1", **recipe))
@@ -236,6 +236,16 @@ def test_a_stratified_split_counts_every_value_and_changes_no_split(place: Place
     assert list(uneven_strata(report.dataset.manifest)) == [
         "meta.source no value: none of 1 traces is in test; another --seed splits them otherwise."
     ]
+
+
+@pytest.mark.parametrize("option", ["group_by", "stratify"])
+def test_a_field_of_the_split_that_no_trace_has_is_refused(place: Place, option: str) -> None:
+    place.record(trace("a", meta={"problem": 1}), trace("b"))
+    before = place.files()
+    with pytest.raises(RecipeError, match=r"No selected trace has meta\.problm"):
+        build(place, splits={"test": "0.2"}, **{option: "meta.problm"})
+    assert place.files() == before
+    build(place, splits={"test": "0.2"}, **{option: "meta.problem"})
 
 
 def test_a_field_with_too_many_values_does_not_stratify(

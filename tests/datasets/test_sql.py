@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.datasets.expressions.making import conversation
 from tests.making.traces import Place, trace
+from tunixrt.datasets import sql
 from tunixrt.datasets.building import BuildReport, build_dataset, members
 from tunixrt.datasets.expressions.fields import FIELDS
 from tunixrt.datasets.reading import DatasetReader
@@ -15,6 +19,7 @@ from tunixrt.datasets.recipes import RecipeError, make_recipe
 from tunixrt.datasets.sql import SqlError, SqlQuery, sql_query
 from tunixrt.datasets.verification import rebuild
 from tunixrt.derive import Answer
+from tunixrt.jobs.redact import redact_traces
 from tunixrt.traces.facts import labelled, recorded, retracted
 from tunixrt.traces.schema import payload_of, trace_id
 
@@ -26,9 +31,9 @@ if TYPE_CHECKING:
 duckdb = pytest.importorskip("duckdb")
 
 
-def build(place: Place, sql: str, key: str = "d-v1", **recipe: Any) -> BuildReport:
+def build(place: Place, query: str, key: str = "d-v1", **recipe: Any) -> BuildReport:
     name, _, version = key.rpartition("-")
-    return build_dataset(place.layout, place.log, name, version, make_recipe(sql=sql, **recipe))
+    return build_dataset(place.layout, place.log, name, version, make_recipe(sql=query, **recipe))
 
 
 def ids(report: BuildReport) -> set[Digest]:
@@ -155,7 +160,7 @@ def test_a_query_whose_result_may_differ_or_that_reads_elsewhere_is_refused(
         ("SELECT prompt FROM traces", "should return one column, id, but returns prompt."),
         ("SELECT id, prompt FROM traces", "one column, id, but returns id, prompt."),
         ("SELECT prompt AS id FROM traces", "which is not the id of a trace."),
-        ("SELECT NULL AS id FROM traces", 'The query returns "None", which is not the id'),
+        ("SELECT NULL AS id FROM traces", "The query returns NULL, which is not the id"),
         ("SELECT id FROM traces WHERE promt = 'a'", "DuckDB cannot run the query: Binder Error"),
     ],
 )
@@ -188,3 +193,48 @@ def test_a_function_that_the_check_misses_reaches_no_file(
     recipe = make_recipe(sql=SqlQuery(stolen, "duckdb", duckdb.__version__))
     with pytest.raises(SqlError, match="file system operations are disabled by configuration"):
         build_dataset(place.layout, place.log, "d", "v1", recipe)
+
+
+@pytest.mark.parametrize(
+    ("query", "forgotten"),
+    [
+        ("SELECT id FROM traces ORDER BY prompt_chars, id LIMIT 1", 0),
+        (
+            "SELECT id FROM traces WHERE prompt_chars = 3 OR (SELECT count(*) FROM traces) < 4",
+            1,
+        ),
+    ],
+    ids=["a member", "another trace"],
+)
+def test_a_redaction_does_not_change_what_a_query_over_several_traces_selected(
+    filled: tuple[Place, list[Digest]], query: str, forgotten: int
+) -> None:
+    place, known = filled
+    report = build(place, query)
+    assert ids(report) == {known[0]}
+    redact_traces(place.layout, place.log, [known[forgotten]], reason="asked")
+    with DatasetReader(place.log) as reader:
+        verdict = rebuild(reader, report.dataset)
+    assert verdict.verdict is Answer.IDENTICAL, verdict.first_difference
+
+
+def test_ctrl_c_during_a_query_stops_the_program_and_is_not_an_error_of_the_query(
+    filled: tuple[Place, list[Digest]],
+) -> None:
+    place, _ = filled
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+        " SELECT id FROM traces WHERE (SELECT max(i) FROM n) > 0"
+    )
+    asking = threading.get_ident()
+
+    def interrupt() -> None:
+        while sys._current_frames()[asking].f_code is not sql._run.__code__:
+            pass
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        build(place, endless)
+    thread.join()

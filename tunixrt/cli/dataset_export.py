@@ -124,6 +124,11 @@ def _check(
         what = verdict.first_difference or f"{count(verdict.n_rows or 0, 'row')} as the store says"
         if not as_json:
             click.echo(f"{verdict.name}: {verdict.verdict}: {what}")
+        if verdict.verdict.is_no and verdict.n_redacted:
+            say(
+                f"{count(verdict.n_redacted, 'member')} redacted: a file that was exported before "
+                "holds the text; export it again."
+            )
     if is_no:
         raise click.exceptions.Exit(1)
 
@@ -137,9 +142,14 @@ def _say(key: str, report: ExportReport) -> None:
             "token such as <end_of_turn>; a reader of the text cannot tell it from the token."
         )
     if report.n_with_masked_turns:
+        written = (
+            'written as "weight": 0; most trainers ignore that and learn them.'
+            if report.format == "messages"
+            else f"which {report.format} cannot mark; in prompt_completion they are context only."
+        )
         say(
             f"warning: {count(report.n_with_masked_turns, 'row')} with turns that are not to be "
-            'learned, written as "weight": 0; most trainers ignore that and learn them.'
+            f"learned, {written}"
         )
     if report.n_cut:
         say(f"{count(report.n_cut, 'row')} without the messages after the completion.")
@@ -183,6 +193,10 @@ def card(
     It is Markdown with the front matter that the Hugging Face Hub reads: the README.md beside
     exported files. The bytes depend on the dataset and the files alone.
     """
+    if croissant and not files:
+        raise click.UsageError(
+            "--croissant describes exported files: give --format FORMAT --file SPLIT=FILE."
+        )
     if files and export_format is None:
         raise click.UsageError("--file needs --format: in which format were they exported?")
     given = parse_pairs(files, "--file")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -13,20 +15,21 @@ from tunixrt.datasets.files import (
     DatasetManifest,
     dataset_digest,
     duplicates,
+    member_lines,
     members,
     write_members,
 )
 from tunixrt.datasets.names import key_of
-from tunixrt.datasets.recipes import Recipe
+from tunixrt.datasets.recipes import Recipe, RecipeError
 from tunixrt.datasets.selection import select
 from tunixrt.derive import Derivation
-from tunixrt.log.digests import Digest
+from tunixrt.log.digests import Digest, raw_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tunixrt.datasets.files import Dataset
-    from tunixrt.datasets.selection import Member
+    from tunixrt.datasets.selection import Member, Selection
     from tunixrt.derive import Watch
     from tunixrt.log.eventlog import EventLog
     from tunixrt.traces.state import Projection
@@ -50,7 +53,8 @@ class DatasetDerivation(Derivation[DatasetManifest]):
     """A selection of traces.
 
     Members that were redacted since cannot be selected again: they are kept as ``recorded`` lists
-    them, and counted in ``n_redacted``.
+    them, and counted in ``n_redacted``. A query in SQL may relate traces, so what it selects may
+    depend on one that was redacted: if it selects others than ``recorded`` lists, those are kept.
     """
 
     kind: ClassVar = "dataset"
@@ -80,6 +84,7 @@ class DatasetDerivation(Derivation[DatasetManifest]):
         self._recorded = recorded
         self._listed: dict[Digest, Member] = {}
         self._repeats: dict[Digest, Digest] = {}
+        self._lacks_traces = False
         if recorded is not None:
             self._keep_unreadable(recorded)
         self.n_redacted = len(self._listed)
@@ -98,10 +103,10 @@ class DatasetDerivation(Derivation[DatasetManifest]):
         """Write the member files, and return the manifest.
 
         Raises:
-            RecipeError: nothing matches.
+            RecipeError: nothing matches, or no trace has a field of the split.
         """
         identity, recipe = self._identity, self._identity.recipe
-        selection = select(self._log, self._projection, recipe, self._listed, self._repeats)
+        selection = self._select()
         root = write_members(directory, selection.lines())
         duplicates_root = (
             None
@@ -143,17 +148,58 @@ class DatasetDerivation(Derivation[DatasetManifest]):
             built_at=identity.built_at,
         )
 
+    def _select(self) -> Selection:
+        log, projection, recipe = self._log, self._projection, self._identity.recipe
+        recorded = self._recorded
+        if recorded is None:
+            selection = select(log, projection, recipe)
+            selection.check_fields()
+            return selection
+        try:
+            selection = select(log, projection, recipe, self._listed, self._repeats)
+        except RecipeError:
+            if recipe.sql is None or not self._lacks_traces:
+                raise
+        else:
+            if recipe.sql is None or not self._lacks_traces or _lists(recorded, selection):
+                return selection
+        chosen = _places(recorded, projection)
+        return select(log, projection, recipe, self._listed, self._repeats, chosen=chosen)
+
     def _keep_unreadable(self, recorded: Dataset) -> None:
         """Keep what the record says of traces that cannot be read any more."""
         gone = {state.id for state in self._projection.traces() if not state.kept}
         if not gone:
             return
+        self._lacks_traces = True
         self._listed = {m.trace: m for m in members(recorded) if m.trace in gone}
         self._repeats = {
             one.trace: one.duplicate_of
             for one in duplicates(recorded)
             if one.trace in gone or one.duplicate_of in gone
         }
+
+
+def _lists(recorded: Dataset, selection: Selection) -> bool:
+    """Return whether a dataset lists what was selected."""
+    listed = (line for _, _, line in member_lines(recorded.path))
+    return all(a == b for a, b in itertools.zip_longest(selection.lines(), listed))
+
+
+def _places(recorded: Dataset, projection: Projection) -> bytearray:
+    """Return, for each place in the log, 1 if a dataset lists its trace, as member or duplicate."""
+    places = bytearray()
+    known = projection.places_by_id()
+    for trace in heapq.merge(
+        (member.trace for member in members(recorded)),
+        (duplicate.trace for duplicate in duplicates(recorded)),
+    ):
+        raw = raw_of(trace)
+        place = next((place for other, place in known if other == raw), -1)
+        places.extend(bytes(max(0, place + 1 - len(places))))
+        if place >= 0:
+            places[place] = 1
+    return places
 
 
 def identity_of(manifest: DatasetManifest) -> DatasetIdentity:

@@ -86,6 +86,7 @@ class Selection:
         self._split_of = Splitter(recipe).split_of
         self._group = _reader(recipe.group_by)
         self._stratum = _reader(recipe.stratify)
+        self._lacking = {field for field in (recipe.group_by, recipe.stratify) if field}
         self._values: set[str] = set()
         self._splits = bytearray()
         self._counts: Counter[tuple[str | None, str]] = Counter()
@@ -102,6 +103,11 @@ class Selection:
         # A group is named by a value; without one, the prompt decides.
         split = _NAMES[self._split_of(flat.prompt, None if group is MISSING else group)]
         stratum = None if self._stratum is None else self._stratum_of(self._stratum(subject))
+        if self._lacking:
+            if group is not MISSING:
+                self._lacking.discard(self._recipe.group_by or "")
+            if stratum is not None:
+                self._lacking.discard(self._recipe.stratify or "")
         candidate = (state.place, split, len(flat.steps), n_characters_of(subject.trace), stratum)
         if self._candidates is None:
             self._take(*candidate)
@@ -128,6 +134,18 @@ class Selection:
             ).fetchone()
             if found is not None:
                 yield encode(Duplicate(duplicate_of=from_raw(found[0]), trace=from_raw(raw)))
+
+    def check_fields(self) -> None:
+        """Refuse a field of the split that no candidate has: its name is likely misspelt.
+
+        Raises:
+            RecipeError: No candidate has the field to group or to stratify by.
+        """
+        for field in sorted(self._lacking):
+            raise RecipeError(
+                f"No selected trace has {field}, so traces cannot be grouped or stratified by it: "
+                "name a field that `tunixrt trace show` lists, or leave the option out."
+            )
 
     def add_listed(self, place: int, member: Member) -> None:
         """Add a candidate that cannot be read any more, as a dataset lists it."""
@@ -268,6 +286,8 @@ def select(
     recipe: Recipe,
     listed: Mapping[Digest, Member] | None = None,
     repeats: Mapping[Digest, Digest] | None = None,
+    *,
+    chosen: bytearray | None = None,
 ) -> Selection:
     """Return the active traces that match the recipe, up to its limit.
 
@@ -277,13 +297,15 @@ def select(
         recipe: What to select.
         listed: Members that cannot be read any more and are kept as they are listed.
         repeats: What traces repeat, where one of the two cannot be read any more.
+        chosen: What the recipe's query selects, as `selected_places` returns it; None runs it.
 
     Raises:
         RecipeError: Nothing matches; the message lists the nearest keys or values.
         SqlError: The query fails, or returns something else than ids of traces.
         MissingExtraError: The recipe has a query, and DuckDB is not installed.
     """
-    chosen = None if recipe.sql is None else selected_places(recipe.sql, log, projection)
+    if chosen is None and recipe.sql is not None:
+        chosen = selected_places(recipe.sql, log, projection)
     selection = Selection(recipe, projection)
     expression = None if recipe.where is None else parse_expression(recipe.where)
     matcher = Matcher(recipe.filters, expression)

@@ -129,6 +129,11 @@ def selected_places(query: SqlQuery, log: EventLog, projection: Projection) -> b
             return _run(connection, query.query)
         except duckdb.Error as error:
             raise SqlError(f"DuckDB cannot run the query: {error}") from None
+        except RuntimeError as error:
+            # DuckDB reports Ctrl-C during a query as this error.
+            if "interrupted" not in str(error):
+                raise
+            raise KeyboardInterrupt from None
         finally:
             connection.close()
 
@@ -281,9 +286,8 @@ def _run(connection: duckdb.DuckDBPyConnection, query: str) -> bytearray:
         "SELECT id FROM chosen ANTI JOIN rows USING (id) LIMIT 1"
     ).fetchone()
     if strange is not None:
-        raise SqlError(
-            f"The query returns {quoted(str(strange[0]))}, which is not the id of a trace."
-        )
+        found_value = "NULL" if strange[0] is None else quoted(str(strange[0]))
+        raise SqlError(f"The query returns {found_value}, which is not the id of a trace.")
     places = bytearray()
     found = connection.execute("SELECT place FROM rows SEMI JOIN chosen USING (id) ORDER BY place")
     while rows := found.fetchmany(_FETCHED):

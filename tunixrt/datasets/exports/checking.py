@@ -12,12 +12,13 @@ import itertools
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from tunixrt.datasets.exports.columns import Columns, columns_of
 from tunixrt.datasets.exports.containers import Container, container_of
 from tunixrt.datasets.exports.derivation import ExportDerivation, shard_names
 from tunixrt.datasets.exports.formats import ExportError
 from tunixrt.datasets.exports.publishing import split_derivation, splits_of
-from tunixrt.datasets.reading import OmitReason
 from tunixrt.derive import Answer, Verdict, record_difference
 from tunixrt.log.canonical import encode
 
@@ -49,21 +50,22 @@ def check_export(
         n_shards: how many files there are, or for a directory, how many for each split.
 
     Returns:
-        A verdict for the file, or for each split of a directory.
+        A verdict for the file, or for each split of a directory, which its name then ends with.
 
     Raises:
         ExportError: nothing is there, or nothing can be exported with these settings.
         MissingExtraError: the library for the container is not installed.
     """
     if path.is_dir():
-        return [
-            _verdict(
-                split_derivation(log, dataset, rows, split, n_shards),
-                [path / split / name for name in shard_names(f"data.{Container.ARROW}", n_shards)],
-                Container.ARROW,
+        shards = shard_names(f"data.{Container.ARROW}", n_shards)
+        verdicts = []
+        for split in splits_of(dataset, rows):
+            derivation = split_derivation(log, dataset, rows, split, n_shards)
+            verdict = _verdict(
+                derivation, [path / split / name for name in shards], Container.ARROW
             )
-            for split in splits_of(dataset, rows)
-        ]
+            verdicts.append(msgspec.structs.replace(verdict, name=f"{verdict.name}, {split}"))
+        return verdicts
     container = container_of(path)
     derivation = ExportDerivation(log, dataset, rows, container, n_shards)
     paths = [path.with_name(name) for name in shard_names(path.name, n_shards)]
@@ -90,7 +92,7 @@ def _verdict(derivation: ExportDerivation, paths: Sequence[Path], container: Con
             file=file,
             line=number,
             n_rows=n_rows,
-            n_redacted=lines.counts.omitted.get(OmitReason.REDACTED, 0),
+            n_redacted=len(lines.redacted()),
         )
 
 

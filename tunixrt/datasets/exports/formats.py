@@ -72,7 +72,7 @@ class ExportReport(msgspec.Struct, frozen=True):
         n_with_template_text: rows whose trace itself contains the text of a special token such as
             ``<end_of_turn>``: a text format cannot distinguish it from the token.
         n_with_masked_turns: rows of messages that hold a turn that is not learned, written as
-            ``"weight": 0``; few trainers read that.
+            ``"weight": 0``, which few trainers read; or rows of text, which cannot mark it.
         n_cut: rows of prompt and completion whose conversation continues after the completion.
         files: every file, where paths were given.
     """

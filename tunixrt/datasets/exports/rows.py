@@ -6,7 +6,7 @@ has the same columns with the same types, whatever the traces hold.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import UNSET
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tunixrt.traces.conversation import Conversation, Message
     from tunixrt.traces.schema import AnyTrace
 
+#: The formats of texts, in which no turn can be marked as not learned.
+_UNMASKED: Final = (ExportFormat.TUNIX_SFT, ExportFormat.TRAINING_EXAMPLE, ExportFormat.TEXT)
 _SPECIALS = tuple(special.value for special in Special)
 
 
@@ -53,7 +55,8 @@ class Row(NamedTuple):
 
     Attributes:
         value: the row; or why it cannot be made.
-        has_masked_turns: whether it holds an assistant's turn that is not learned.
+        has_masked_turns: whether it holds an assistant's turn that is not learned, and the format
+            is not the whole trace.
         is_cut: whether the conversation continues after the completion.
     """
 
@@ -83,7 +86,8 @@ def _row(member: Member, settings: RowSettings, with_tools: bool) -> Row:
         case ExportFormat.PROMPT_COMPLETION:
             return _prompt_completion(member, chat_view(member.trace), settings, with_tools)
         case _:
-            return Row(_flat_row(member, flat_view(member.trace), settings))
+            value = _flat_row(member, flat_view(member.trace), settings)
+            return Row(value, has_masked_turns=_loses_masks(member.trace, settings))
 
 
 def _flat_row(member: Member, trace: Trace, settings: RowSettings) -> dict[str, Any] | OmitReason:
@@ -196,6 +200,15 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 def _has_masked(messages: Sequence[Message]) -> bool:
     return any(m.role is Role.ASSISTANT and not m.is_learned for m in messages)
+
+
+def _loses_masks(trace: AnyTrace, settings: RowSettings) -> bool:
+    """Return whether a format of texts holds a turn that is not learned, without saying so."""
+    return (
+        settings.format in _UNMASKED
+        and not isinstance(trace, Trace)
+        and _has_masked(trace.messages)
+    )
 
 
 def _written(messages: Sequence[Message], settings: RowSettings) -> Iterator[dict[str, Any]]:
