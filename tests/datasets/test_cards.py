@@ -16,7 +16,7 @@ from tunixrt.log.redaction import redact
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tunixrt.store.datasets import StoredDataset
+    from tunixrt.store.stored_dataset import StoredDataset
 
 
 def make(root: Path, **recipe: Any) -> StoredDataset:

@@ -29,7 +29,7 @@ from tunixrt.traces.importers.table import imported
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tunixrt.store.datasets import StoredDataset
+    from tunixrt.store.stored_dataset import StoredDataset
 
 FILES = ("x.jsonl", "x.jsonl.gz", "x.jsonl.zst", "x.parquet", "x.arrow")
 UNLABELLED = [one for one in ExportFormat if one is not ExportFormat.STEPWISE]

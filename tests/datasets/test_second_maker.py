@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tunixrt.datasets.exports import ExportReport
     from tunixrt.datasets.exports.making import Question
     from tunixrt.datasets.exports.second_maker import Made, Task
-    from tunixrt.store.datasets import StoredDataset
+    from tunixrt.store.stored_dataset import StoredDataset
 
 #: Two row groups of a Parquet file, and some.
 N = 4_500

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING
 from tunixrt.derive import QUIET
 from tunixrt.log import layout as layouts
 from tunixrt.log.eventlog import EventLog
-from tunixrt.store.datasets import Datasets, StoredDataset
+from tunixrt.store.datasets import Datasets
 from tunixrt.store.evalsets import Evalsets, held_out_evalset
 from tunixrt.store.runs import Runs, run_name
 from tunixrt.store.snapshots import Snapshots
+from tunixrt.store.stored_dataset import StoredDataset
 from tunixrt.store.stored_trace import StoredTrace, TraceGoneError
 from tunixrt.store.traces import Added, Traces
 
