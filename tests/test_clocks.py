@@ -20,6 +20,7 @@ CLOCK = re.compile(
 MAY = {
     "portability/__main__.py": "prints how long a variation took",
     "cli/test_progress.py": "sets the clock that the product reads",
+    "making/terminals.py": "sets the clock that the product reads",
     "jobs/test_strange_things.py": "a net: a command that waits for a FIFO would wait for ever",
     "pythons.py": "prints how long each interpreter took",
     "test_clocks.py": "the pattern",

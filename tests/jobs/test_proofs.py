@@ -159,7 +159,7 @@ def test_a_proof_about_something_else_does_not_pass(store: Store, tmp_path: Path
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "the text is empty"),
+        (b"", "The text is empty"),
         (b"[]", "its `format` is not tunixrt-proof-1, tunixrt-member-proof-1"),
         (b'{"format":1}', "its `format` is not tunixrt-proof-1"),
         (b'{"format":"tunixrt-proof-2"}', "its `format` is not tunixrt-proof-1"),

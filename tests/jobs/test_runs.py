@@ -324,7 +324,7 @@ def test_figures_that_do_not_follow_from_the_responses_are_found(copy: Store) ->
     assert copy.verify().ok
     (finding,) = copy.verify(rebuild=True).findings
     assert finding.path == f"runs/{run.run_id}/manifest.json"
-    assert "results was " in finding.problem
+    assert "results.avg_score was " in finding.problem
 
 
 def test_a_dataset_under_another_key_is_found_by_its_digest(copy: Store) -> None:

@@ -90,7 +90,7 @@ def _copy(source: EventLog, target: EventLog, segment: Digest) -> None:
 
 def test_the_reader_is_short_and_uses_nothing_of_the_package() -> None:
     source = _READER.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 180
+    assert len(source.splitlines()) <= 190
     imported = {
         name
         for node in ast.walk(ast.parse(source))
