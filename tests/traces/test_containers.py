@@ -349,7 +349,7 @@ with open(sys.argv[1], "rb") as file:
     except BadInputError as error:
         print(error, file=sys.stderr)
 # Not ru_maxrss, which may be that of the process that started this one.
-print(int(re.search("VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
