@@ -11,7 +11,7 @@ import click
 
 from tunixrt.cli.base import ExampleCommand, store_options
 from tunixrt.cli.completing import configurations, datasets, runs
-from tunixrt.cli.options import goes_with, output_option
+from tunixrt.cli.options import goes_with, output_option, overrides_option
 from tunixrt.cli.output import (
     count,
     echo_styled,
@@ -58,13 +58,7 @@ _MASKED = ("90", "37")
     help="As a training with this configuration would read it.",
     shell_complete=configurations,
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set one key of the configuration; may be repeated.",
-)
+@overrides_option
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -133,3 +133,13 @@ lock_timeout_option: Callable[..., Callable[..., object]] = click.option(
     callback=_waiting,
     help="How long to wait for another process that changes the store; then exit with 4.",
 )
+
+
+#: Keys of a configuration, over those of the file or preset.
+overrides_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set one key of the configuration; may be repeated.",
+)

@@ -15,7 +15,13 @@ from tunixrt.cli.completing import configurations, datasets, runs
 from tunixrt.cli.dataset_release import warn_if_deprecated
 from tunixrt.cli.dry_run import show_dry_run
 from tunixrt.cli.interrupts import Interrupts
-from tunixrt.cli.options import as_option, goes_with, lock_timeout_option, source_date_epoch
+from tunixrt.cli.options import (
+    as_option,
+    goes_with,
+    lock_timeout_option,
+    overrides_option,
+    source_date_epoch,
+)
 from tunixrt.cli.output import count, emit_json, say, short
 from tunixrt.cli.progress import Progress
 from tunixrt.cli.run import promotion_sentence
@@ -55,13 +61,7 @@ if TYPE_CHECKING:
     help="Start from the weights of a run or a model directory.",
     shell_complete=runs,
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set one key of the configuration; may be repeated.",
-)
+@overrides_option
 @click.option(
     "--resume", is_flag=True, help="Continue from the newest checkpoint of this run, if it has one."
 )

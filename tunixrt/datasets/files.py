@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -32,9 +32,11 @@ from tunixrt.log.stored import open_stored, read_stored
 from tunixrt.words import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tunixrt.log.layout import Layout
+
+T = TypeVar("T")
 
 DATASET_FORMAT: Final = "tunixrt-dataset-1"
 DATASET_SCHEMA_VERSION: Final = "1.0"
@@ -164,13 +166,18 @@ def members(dataset: Dataset) -> Iterator[Member]:
         DamagedError: A file cannot be read, or a line is not that of a member. `verify` checks
             the digests.
     """
+    return _parsed(dataset, MEMBERS, parse_member, "a member")
+
+
+def _parsed(dataset: Dataset, kind: str, parse: Callable[[bytes], T], what: str) -> Iterator[T]:
+    """Yield what the lines of one kind of file say."""
     root = dataset.path.parents[4]  # of <root>/store/datasets/<name>/<version>/<hex>
     try:
-        for path, number, line in member_lines(dataset.path):
+        for path, number, line in member_lines(dataset.path, kind):
             try:
-                yield parse_member(line)
+                yield parse(line)
             except ValueError as error:
-                problem = f"This is not the line of a member: {error}."
+                problem = f"This is not the line of {what}: {error}."
                 raise DamagedError(Finding(place(path, root), problem, line=number)) from error
     except OSError as error:
         raise DamagedError(unreadable_members(error, dataset.path, root)) from None
@@ -231,16 +238,7 @@ def duplicates(dataset: Dataset) -> Iterator[Duplicate]:
     Raises:
         DamagedError: A file cannot be read, or a line is not that of a duplicate.
     """
-    root = dataset.path.parents[4]  # of <root>/store/datasets/<name>/<version>/<hex>
-    try:
-        for path, number, line in member_lines(dataset.path, DUPLICATES):
-            try:
-                yield parse_duplicate(line)
-            except ValueError as error:
-                problem = f"This is not the line of a duplicate: {error}."
-                raise DamagedError(Finding(place(path, root), problem, line=number)) from error
-    except OSError as error:
-        raise DamagedError(unreadable_members(error, dataset.path, root)) from None
+    return _parsed(dataset, DUPLICATES, parse_duplicate, "a duplicate")
 
 
 def parse_duplicate(line: bytes) -> Duplicate:
