@@ -94,6 +94,7 @@ class Selection:
         self._n_chars = 0
         self.n_duplicates = 0
         self._dropped: SpillDatabase | None = None
+        self._is_dropped = bytearray()
 
     def add(self, subject: Subject) -> None:
         """Add a candidate that matches the recipe."""
@@ -122,6 +123,8 @@ class Selection:
             self._dropped.execute("BEGIN")
             weakref.finalize(self, self._dropped.close)
         self._dropped.execute("INSERT INTO dropped VALUES (?, ?)", (place, raw_of(original)))
+        _reach(self._is_dropped, place)
+        self._is_dropped[place] = 1
         self.n_duplicates += 1
 
     def duplicate_lines(self) -> Iterator[bytes]:
@@ -129,11 +132,12 @@ class Selection:
         if self._dropped is None:
             return
         for raw, place in self._projection.places_by_id():
-            found = self._dropped.execute(
+            if place >= len(self._is_dropped) or not self._is_dropped[place]:
+                continue  # a look into the table for every trace of the log would take seconds
+            (original,) = self._dropped.execute(
                 "SELECT original FROM dropped WHERE place = ?", (place,)
             ).fetchone()
-            if found is not None:
-                yield encode(Duplicate(duplicate_of=from_raw(found[0]), trace=from_raw(raw)))
+            yield encode(Duplicate(duplicate_of=from_raw(original), trace=from_raw(raw)))
 
     def check_fields(self) -> None:
         """Refuse a field of the split that no candidate has: its name is likely misspelt.
@@ -170,8 +174,7 @@ class Selection:
         n_chars: int | None,
         stratum: str | None,
     ) -> None:
-        if place >= len(self._splits):
-            self._splits.extend(bytes(place + 1 - len(self._splits) + _BUFFERED))
+        _reach(self._splits, place)
         self._splits[place] = _CODES[split]
         self._counts[stratum, split] += 1
         if n_steps is not None and n_chars is not None:
@@ -379,6 +382,12 @@ def _chosen(projection: Projection, chosen: bytearray | None) -> Iterator[TraceS
         assert state.place is not None
         if state.place < len(chosen) and chosen[state.place]:
             yield state
+
+
+def _reach(marks: bytearray, place: int) -> None:
+    """Make room for the byte of a place."""
+    if place >= len(marks):
+        marks.extend(bytes(place + 1 - len(marks) + _BUFFERED))
 
 
 def _reader(field: str | None) -> Callable[[Subject], Any] | None:
